@@ -1,0 +1,74 @@
+/**
+ * Every error a client can be told: one code word, its status, one sentence that says what to do.
+ * The README's table is held against this one by a test.
+ */
+export const ERRORS = {
+  // The front door
+  version_unsupported: {
+    status: 412,
+    text: 'Send Tus-Resumable: 1.0.0; this server speaks no other version',
+  },
+  not_found: { status: 404, text: 'There is nothing at this address' },
+  method_not_allowed: { status: 405, text: 'This address does not take that method; see Allow' },
+  header_invalid: { status: 400, text: 'A header has a value that the tus protocol does not allow' },
+  offset_missing: { status: 400, text: 'A PATCH needs Upload-Offset; ask HEAD for it' },
+  content_type_wrong: { status: 415, text: 'Send the body as application/offset+octet-stream' },
+  length_needed: { status: 400, text: 'Send exactly one of Upload-Length and Upload-Defer-Length: 1' },
+  length_known: {
+    status: 400,
+    text: 'The length of this upload is already known and cannot be declared again',
+  },
+  length_below_offset: { status: 400, text: 'Upload-Length is less than the bytes already stored' },
+  metadata_invalid: { status: 400, text: 'Upload-Metadata is not a list of unique keys and Base64 values' },
+  request_malformed: { status: 400, text: 'The request is not valid HTTP' },
+  headers_too_large: { status: 431, text: 'The headers of the request are too large' },
+
+  // The upload
+  upload_unknown: { status: 404, text: 'This upload does not exist; create a new one' },
+  upload_expired: { status: 410, text: 'This upload has expired; create a new one' },
+  offset_conflict: { status: 409, text: 'Upload-Offset is not the current offset; ask HEAD for it' },
+  size_exceeded: { status: 413, text: 'The upload is larger than this server accepts; see Tus-Max-Size' },
+  length_exceeded: { status: 413, text: 'The body is longer than the Upload-Length that was declared' },
+  upload_locked: { status: 423, text: 'Another request holds this upload; try again shortly' },
+  upload_taken_over: {
+    status: 423,
+    text: 'A newer request for this upload ended this one; ask HEAD for the offset',
+  },
+  body_cut: { status: 400, text: 'The body ended early; what arrived is stored, ask HEAD for the offset' },
+  upload_unfinished: {
+    status: 404,
+    text: 'This upload is not finished; only finished uploads can be downloaded',
+  },
+
+  // The limits
+  type_refused: { status: 415, text: 'Files of this type are not accepted here' },
+  slots_full: { status: 503, text: 'All upload slots are taken; try again shortly' },
+  shutting_down: { status: 503, text: 'The server is shutting down; try again shortly' },
+  disk_full: { status: 507, text: 'The server has no room for this upload; try again later' },
+  internal: { status: 500, text: 'Something went wrong on the server; try again' },
+} as const satisfies Record<string, { status: number; text: string }>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** An error whose code word decides what a client is told; `cause` and `detail` are for the log alone. */
+export class UploadError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, options: { cause?: unknown; detail?: string } = {}) {
+    super(options.detail ? `${ERRORS[code].text} (${options.detail})` : ERRORS[code].text, {
+      cause: options.cause,
+    })
+    this.name = 'UploadError'
+    this.code = code
+  }
+
+  /** The HTTP status of the answer. */
+  get status(): number {
+    return ERRORS[this.code].status
+  }
+
+  /** The text of the answer: the code word, then the sentence; never a path or a stack. */
+  get text(): string {
+    return `${this.code}: ${ERRORS[this.code].text}\n`
+  }
+}
