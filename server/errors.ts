@@ -14,11 +14,14 @@ export const ERRORS = {
   offset_missing: { status: 400, text: 'A PATCH needs Upload-Offset; ask HEAD for it' },
   content_type_wrong: { status: 415, text: 'Send the body as application/offset+octet-stream' },
   length_needed: { status: 400, text: 'Send exactly one of Upload-Length and Upload-Defer-Length: 1' },
-  length_known: {
+  length_conflict: {
     status: 400,
-    text: 'The length of this upload is already known and cannot be declared again',
+    text: 'Upload-Length is already known, or is less than the bytes stored',
   },
-  length_below_offset: { status: 400, text: 'Upload-Length is less than the bytes already stored' },
+  extension_unsupported: {
+    status: 400,
+    text: 'This server does not offer that extension; see Tus-Extension',
+  },
   metadata_invalid: { status: 400, text: 'Upload-Metadata is not a list of unique keys and Base64 values' },
   request_malformed: { status: 400, text: 'The request is not valid HTTP' },
   headers_too_large: { status: 431, text: 'The headers of the request are too large' },
@@ -34,7 +37,6 @@ export const ERRORS = {
     status: 423,
     text: 'A newer request for this upload ended this one; ask HEAD for the offset',
   },
-  body_cut: { status: 400, text: 'The body ended early; what arrived is stored, ask HEAD for the offset' },
   upload_unfinished: {
     status: 404,
     text: 'This upload is not finished; only finished uploads can be downloaded',

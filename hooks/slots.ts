@@ -1,0 +1,105 @@
+import { UploadError } from '../server/errors.js'
+
+export interface SlotOptions {
+  /** How many uploads may be active at once. */
+  readonly limit: number
+  /** How long a request may wait for a slot, in milliseconds; 0 refuses at once. */
+  readonly waitMs: number
+}
+
+interface Waiter {
+  readonly id: string
+  readonly give: () => void
+}
+
+/** Gives a slot back; a second call does nothing. */
+export type GiveBack = () => void
+
+/**
+ * The slots of active uploads. A slot belongs to an upload, not to a connection: a request that takes over
+ * an upload whose older request is still ending shares its slot, so that a full house lets it resume.
+ */
+export class Slots {
+  readonly limit: number
+  readonly #waitMs: number
+  /** Requests that share each upload's slot. */
+  readonly #taken = new Map<string, number>()
+  readonly #waiting: Waiter[] = []
+
+  constructor(options: SlotOptions) {
+    this.limit = options.limit
+    this.#waitMs = options.waitMs
+  }
+
+  /** Slots that are taken now. */
+  get taken(): number {
+    return this.#taken.size
+  }
+
+  /** Requests that wait for a slot now. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /**
+   * Takes a slot for an upload, or waits for one in order. Rejects with slots_full when none came free in
+   * time, and when `signal` aborts because the sender has gone.
+   */
+  async take(id: string, signal: AbortSignal): Promise<GiveBack> {
+    if (!this.#hasRoomFor(id)) {
+      if (this.#waitMs === 0 || signal.aborted) throw new UploadError('slots_full')
+      await this.#wait(id, signal)
+    } else this.#add(id)
+    let given = false
+    return () => {
+      if (given) return
+      given = true
+      this.#remove(id)
+    }
+  }
+
+  #hasRoomFor(id: string): boolean {
+    // Whoever waits already goes first, unless this upload has a slot.
+    return this.#taken.has(id) || (this.#waiting.length === 0 && this.#taken.size < this.limit)
+  }
+
+  #add(id: string): void {
+    this.#taken.set(id, (this.#taken.get(id) ?? 0) + 1)
+  }
+
+  #remove(id: string): void {
+    const sharing = (this.#taken.get(id) ?? 1) - 1
+    if (sharing > 0) this.#taken.set(id, sharing)
+    else this.#taken.delete(id)
+    while (this.#taken.size < this.limit) {
+      const next = this.#waiting.shift()
+      if (!next) return
+      this.#add(next.id)
+      next.give()
+    }
+  }
+
+  #wait(id: string, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', refuse)
+      }
+      const waiter = {
+        id,
+        give: () => {
+          stop()
+          resolve()
+        },
+      }
+      const refuse = (): void => {
+        stop()
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
+        reject(new UploadError('slots_full'))
+      }
+      const timer = setTimeout(refuse, this.#waitMs)
+      signal.addEventListener('abort', refuse)
+      this.#waiting.push(waiter)
+    })
+  }
+}

@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { Slots } from '../hooks/slots.js'
+import { createSniffer, SNIFF_BYTES } from '../hooks/sniff.js'
+import { type Config, defaultConfig } from './config.js'
+import { Api } from './http/api.js'
+import { Downloads } from './http/downloads.js'
+import type { Exchange } from './http/exchange.js'
+import { FrontDoor } from './http/front-door.js'
+import { Listener } from './http/listener.js'
+import { Router } from './http/router.js'
+import { Arena } from './intake/arena.js'
+import { createGarbageKeeper } from './intake/garbage.js'
+import { Intake } from './intake/intake.js'
+import { DigestThread } from './intake/thread.js'
+import { createLog } from './log.js'
+import { openRecords, type Records } from './records/records.js'
+import { currentBoot } from './storage/boot.js'
+import { Disk } from './storage/disk.js'
+import { Housekeeping } from './storage/housekeeping.js'
+import { createId, isUploadId } from './storage/paths.js'
+import { readFinished, readUpload } from './storage/reader.js'
+import { LadingStore } from './storage/store.js'
+import { Sweep } from './storage/sweep.js'
+import type { StorageTools } from './storage/tools.js'
+import { isOnDisk, rowsOnDisk } from './storage/walk.js'
+import { UploadLocks } from './tus/locker.js'
+import { Protocol } from './tus/protocol.js'
+import { readVersion } from './version.js'
+import { Vitals } from './vitals.js'
+
+export { type Config, ConfigError, defaultConfig } from './config.js'
+
+// 32 blocks of 256 KiB: 8 MiB for all uploads together. A block fits into a core's cache; more or larger
+// ones were not faster (README, Decisions).
+const ARENA = { blocks: 32, blockBytes: 256 * 1024 }
+const BLOCKS_A_BODY = 8
+const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
+const QUEUED_RECORDS = 10_000
+const REQUESTS_END_WITHIN_MS = 6_000
+const RECORDS_END_WITHIN_MS = 2_000
+
+/** A running server. */
+export interface App {
+  /** Listens and resolves with the creation URL. Rejects with the system's error. */
+  listen(): Promise<{ url: string; port: number }>
+  /** Ends what runs at a block, keeps its offset, drains the queue; resolves within 10 s. A second call waits too. */
+  close(): Promise<void>
+}
+
+type Lading = Exchange<Intake>
+
+/**
+ * Builds a server with everything it needs; nothing listens yet. Settings that are left out have their
+ * defaults. Rejects with ConfigError, or with the system's error where the data folder cannot be made.
+ */
+export async function createApp(settings: Partial<Config> = {}): Promise<App> {
+  const config = defaultConfig(settings)
+  const now = Date.now
+  const log = await createLog(config)
+  const { dataDir } = config
+  await mkdir(join(dataDir, 'uploads'), { recursive: true, mode: 0o750 })
+  const bootId = currentBoot(now())
+  const arena = new Arena(ARENA)
+  const thread = new DigestThread(arena)
+  const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, now })
+  await disk.refresh()
+  const records = openRecords({
+    databasePath: join(dataDir, 'lading.db'),
+    queueLimit: QUEUED_RECORDS,
+    log,
+    onNeedsReindex: () => housekeeping.reindex(),
+  })
+
+  const locks = new UploadLocks<Lading>(LOCK_LIMITS)
+  const tools: StorageTools = {
+    ...{ dataDir, thread, log, now, bootId, disk },
+    sniff: createSniffer(config.accept),
+    sniffBytes: SNIFF_BYTES,
+    view: (index, bytes) => arena.view(index, bytes),
+    record: (row) => records.put(row),
+    durability: config.durability,
+    expireAfterMs: config.expireAfterMs,
+    maxSizeBytes: config.maxSizeBytes,
+  }
+  const store = new LadingStore(tools, (id) => locks.holder(id))
+  const protocol = new Protocol<Lading>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
+  const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs })
+  const sweep = new Sweep({
+    ...{ dataDir, bootId, thread, log, now },
+    startedAtMs: now(),
+    inMemory: (id) => store.uploads.peek(id) !== undefined,
+    underLock: (id, work) => locks.tryWith(id, work),
+    tend: (id) => store.tend(id),
+    row: (id) => records.get(id),
+  })
+  const housekeeping = new Housekeeping({
+    ...{ sweep, records, log, now },
+    expireAfterMs: config.expireAfterMs,
+    rows: () => rowsOnDisk(dataDir, bootId),
+    isKept: (id) => isOnDisk(dataDir, id, bootId),
+  })
+
+  const limits = {
+    blocks: BLOCKS_A_BODY,
+    idleTimeoutMs: config.idleTimeoutMs,
+    minRateBytesPerMinute: config.minRateBytesPerMinute,
+  }
+  const collected = createGarbageKeeper()
+  const frontDoor = new FrontDoor<Intake>({
+    ...config,
+    ...{ slots, protocol, log, now, extensions: store.extensions },
+    interrupt: (id) => locks.interrupt(id),
+    makeBody: (request: IncomingMessage, begins) =>
+      new Intake(request, { arena, limits, now, collected, begins }),
+    createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
+  })
+  const downloads = new Downloads({
+    ...{ log, corsOrigins: config.corsOrigins },
+    find: (id) => readFinished(dataDir, id, bootId),
+  })
+  const vitals = new Vitals()
+  const startedAtMs = now()
+  const version = readVersion()
+  const api = new Api({
+    ...{ log, corsOrigins: config.corsOrigins },
+    findUpload: (id) => findUpload(id, { store, records, dataDir, bootId, now, log }),
+    status: () => ({
+      version,
+      uptimeSeconds: Math.round((now() - startedAtMs) / 1000),
+      slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
+      arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
+      records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
+      eventLoop: vitals.eventLoop(),
+      memory: vitals.memory(),
+      disk: { freeBytes: disk.freeBytes },
+    }),
+    notReady: async () => {
+      if (closed) return 'the server is shutting down'
+      return (await disk.isFull()) ? 'the disk is full' : undefined
+    },
+  })
+  const { basePath, corsOrigins } = config
+  const router = new Router({ basePath, corsOrigins, isUploadId, frontDoor, downloads, api })
+  const listener = new Listener((request, response, expects) => router.serve(request, response, expects))
+
+  let closed: Promise<void> | undefined
+
+  async function end(): Promise<void> {
+    listener.refuseNew()
+    sweep.stop()
+    frontDoor.close()
+    await listener.close(REQUESTS_END_WITHIN_MS)
+    await housekeeping.close()
+    await store.settled()
+    await records.close(RECORDS_END_WITHIN_MS)
+    await thread.close()
+    vitals.close()
+    await new Promise((resolve) => log.flush(resolve))
+  }
+
+  return {
+    async listen() {
+      const { port, address, family } = await listener.listen(config.host, config.port)
+      housekeeping.start()
+      const host = family === 'IPv6' ? `[${address}]` : address
+      return { port, url: `http://${host}:${port}${basePath}` }
+    },
+    close: () => {
+      closed ??= end()
+      return closed
+    },
+  }
+}
+
+interface FindTools {
+  readonly store: LadingStore
+  readonly records: Records
+  readonly dataDir: string
+  readonly bootId: string
+  readonly now: () => number
+  readonly log: { warn(fields: object, message: string): void }
+}
+
+/** An upload's progress from memory; of one that is not there, its record, or what its sidecar says. */
+async function findUpload(id: string, tools: FindTools): Promise<object | undefined> {
+  if (!isUploadId(id)) return undefined
+  const live = tools.store.uploads.peek(id)
+  const now = tools.now()
+  if (live) return { ...live.toRow(live.touchedAtMs), bytesPerSecond: live.rate.perSecond(now) }
+  const row = await tools.records.get(id).catch((error: unknown) => {
+    tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
+    return undefined
+  })
+  if (row) return { ...row, bytesPerSecond: 0 }
+  const found = await readUpload(tools.dataDir, id, tools.bootId)
+  if (found.kind !== 'upload') return undefined
+  return { ...found.upload.toRow(found.upload.touchedAtMs), bytesPerSecond: 0 }
+}

@@ -1,0 +1,146 @@
+import { inspect, parseArgs } from 'node:util'
+import * as v from 'valibot'
+import { SETTINGS } from './settings.js'
+
+const CONFIG = v.strictObject(SETTINGS)
+
+/** Every setting, checked and frozen; the last word of a name is its unit. */
+export type Config = Readonly<v.InferOutput<typeof CONFIG>>
+
+/** What the command line asks for. */
+export type Command = { run: Config } | { reindex: Config } | { help: string } | { version: true }
+
+/** A setting is wrong; the message is one line that names it, its value and what is allowed. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+const TABLE = Object.entries(SETTINGS).map(([field, schema]) => {
+  const { flag, standard, meaning, shown } = v.getMetadata(schema)
+  const variable = `LADING_${flag.toUpperCase().replaceAll('-', '_')}`
+  return { field, flag, variable, standard, shown, meaning, allowed: v.getDescription(schema) ?? '' }
+})
+
+const DEFAULTS = Object.fromEntries(TABLE.map(({ field, standard }) => [field, standard]))
+
+/** The one flag that stands alone. */
+const SWITCH = 'behind-proxy'
+
+/** What was given for each field, and the name it came by. */
+type Given = Map<string, { name: string; value: unknown }>
+
+function check(given: Given): Config {
+  const values = Object.fromEntries([...given].map(([field, { value }]) => [field, value]))
+  const result = v.safeParse(CONFIG, { ...DEFAULTS, ...values })
+  if (result.success) return Object.freeze(result.output)
+  const field = String(result.issues[0].path?.[0].key)
+  const setting = TABLE.find((row) => row.field === field)
+  if (!setting) throw new ConfigError(`${oneLine(field)} is not a setting`)
+  const { name, value } = given.get(field) ?? { name: field, value: setting.standard }
+  throw new ConfigError(`${name} is ${oneLine(value)} but must be ${setting.allowed}`)
+}
+
+function oneLine(value: unknown): string {
+  return inspect(value, { breakLength: Infinity, depth: 1, maxStringLength: 100, maxArrayLength: 10 })
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .slice(0, 500)
+}
+
+/**
+ * The settings for a program that builds the server itself: the defaults, with `overrides` in their place.
+ * Throws ConfigError, which names the field, under the same rules as the command line.
+ */
+export function defaultConfig(overrides: Partial<Config> = {}): Config {
+  return check(new Map(Object.entries(overrides).map(([name, value]) => [name, { name, value }])))
+}
+
+/**
+ * Reads the command line (without node and the script) and the environment; a flag wins over its variable.
+ * `isTerminal` says whether standard output is one, which decides the default of `--log-format`.
+ * Throws ConfigError with one line for a wrong value, an unknown flag, variable or command.
+ */
+export function parseConfig(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  isTerminal: boolean,
+): Command {
+  const { values: flags, positionals } = readFlags(argv)
+  if (flags.help) return { help: helpText() }
+  if (flags.version) return { version: true }
+  const [command, ...surplus] = positionals
+  if (command !== undefined && command !== 'reindex')
+    throw new ConfigError(`${oneLine(command)} is not a command; the only one is reindex, see lading --help`)
+  if (surplus.length > 0)
+    throw new ConfigError(`${oneLine(surplus[0])} is one argument too many; see lading --help`)
+
+  const given: Given = new Map([['logFormat', { name: '', value: isTerminal ? 'pretty' : 'json' }]])
+  for (const [field, entry] of [...fromVariables(env), ...fromFlags(flags)]) given.set(field, entry)
+  const config = check(given)
+  return command === 'reindex' ? { reindex: config } : { run: config }
+}
+
+function readFlags(argv: readonly string[]) {
+  const settings = TABLE.map(({ flag }) => [flag, { type: flag === SWITCH ? 'boolean' : 'string' }] as const)
+  const options = {
+    ...Object.fromEntries(settings),
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean', short: 'v' },
+  } as const
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: true, allowNegative: true })
+  } catch (error) {
+    // Node's messages go on, over several lines, with advice that is not ours.
+    const [sentence = ''] = (error instanceof Error ? error.message : String(error)).split(
+      /\.\s|\.?[\r\n]|\.$/,
+    )
+    const setting = TABLE.find(({ flag }) => sentence.includes(`'--${flag}`) && flag !== SWITCH)
+    const advice = setting ? `--${setting.flag} must be ${setting.allowed}` : 'see lading --help'
+    throw new ConfigError(`${sentence}; ${advice}`, { cause: error })
+  }
+}
+
+function fromFlags(flags: Readonly<Record<string, unknown>>): Given {
+  const rows = TABLE.filter(({ flag }) => flags[flag] !== undefined)
+  return new Map(rows.map(({ field, flag }) => [field, { name: `--${flag}`, value: flags[flag] }]))
+}
+
+function fromVariables(env: Readonly<Record<string, string | undefined>>): Given {
+  const given: Given = new Map()
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith('LADING_') || value === undefined) continue
+    const row = TABLE.find(({ variable }) => variable === name)
+    if (!row) throw new ConfigError(`${oneLine(name)} is not a setting's variable; see lading --help`)
+    given.set(row.field, { name, value })
+  }
+  return given
+}
+
+function helpText(): string {
+  const settings = TABLE.map(({ flag, variable, shown, meaning, allowed }) => {
+    return `  --${flag}, ${variable} (default: ${shown})\n      ${meaning}\n      ${allowed}\n`
+  })
+  return `A resumable upload server that speaks tus 1.0.0.
+
+  lading [flags]            take uploads
+  lading reindex [flags]    build the database anew from the files, then end
+
+Each flag is also an environment variable; the flag wins. --no-behind-proxy undoes its variable.
+
+${settings.join('')}  -h, --help
+      this text
+  -v, --version
+      the version
+`
+}
+
+/** The README's table of settings, in markdown; a test holds the README against it. */
+export function settingsTable(): string {
+  const rows = TABLE.map(({ flag, variable, shown, meaning, allowed }) => {
+    return `| \`--${flag}\` | \`${variable}\` | ${cell(shown)} | ${cell(meaning)} | ${cell(allowed)} |\n`
+  })
+  return `| flag | variable | default | meaning | allowed |\n|---|---|---|---|---|\n${rows.join('')}`
+}
+
+function cell(text: string): string {
+  return text.replaceAll(/[|*_]/g, '\\$&')
+}

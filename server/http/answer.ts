@@ -1,0 +1,55 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { UploadError } from '../errors.js'
+import type { HeaderFields } from './cors.js'
+
+const READ_ON_BYTES = 256 * 1024 * 1024
+const READ_ON_MS = 15_000
+const LOOK_EVERY_MS = 250
+const RETRY_AFTER_S = '5'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: HeaderFields
+  readonly text?: string
+}
+
+/** The answer for an error: its status, and its code word and sentence as plain text. */
+export function answerFor(error: UploadError, headers: HeaderFields = {}): Answer {
+  const again = [503, 423, 507].includes(error.status) ? { 'Retry-After': RETRY_AFTER_S } : {}
+  const type = { 'Content-Type': 'text/plain; charset=utf-8' }
+  return { status: error.status, headers: { ...type, ...again, ...headers }, text: error.text }
+}
+
+/** Any failure as an UploadError; what is not one already is `internal`, with itself as the cause. */
+export function asUploadError(error: unknown): UploadError {
+  return error instanceof UploadError ? error : new UploadError('internal', { cause: error })
+}
+
+/**
+ * Sends an answer, also while the request's body still comes: the connection stays open and is read on,
+ * for at most 256 MiB and 15 s, because a sender whose connection closes under it sees a network error
+ * and never the status.
+ */
+export function sendAnswer(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+  if (response.destroyed || response.headersSent) return
+  const text = answer.text ?? ''
+  const hasBody = answer.status !== 204 && request.method !== 'HEAD'
+  const length = answer.status === 204 ? {} : { 'Content-Length': String(Buffer.byteLength(text)) }
+  response.writeHead(answer.status, { ...answer.headers, ...length })
+  response.end(hasBody ? text : undefined)
+  if (!request.complete) readOn(request)
+}
+
+function readOn(request: IncomingMessage): void {
+  const { socket } = request
+  const until = Date.now() + READ_ON_MS
+  const bytes = socket.bytesRead + READ_ON_BYTES
+  const timer = setInterval(() => {
+    if (request.complete || socket.destroyed) return clearInterval(timer)
+    if (Date.now() < until && socket.bytesRead < bytes) return
+    clearInterval(timer)
+    socket.destroy()
+  }, LOOK_EVERY_MS)
+  timer.unref()
+  request.resume()
+}

@@ -1,0 +1,55 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { UploadError } from '../errors.js'
+import { answerFor, asUploadError, sendAnswer } from './answer.js'
+import { corsHeaders } from './cors.js'
+
+export interface ApiOptions {
+  /** An upload's record with its live progress; undefined where there is none. */
+  readonly findUpload: (id: string) => Promise<object | undefined>
+  readonly status: () => object
+  /** Why no uploads can be taken now; undefined while they can. */
+  readonly notReady: () => Promise<string | undefined>
+  readonly corsOrigins: readonly string[]
+  readonly log: { error(fields: object, message: string): void }
+}
+
+/** What is served as JSON beside tus: progress, status, and the two probes. */
+export class Api {
+  readonly #options: ApiOptions
+
+  constructor(options: ApiOptions) {
+    this.#options = options
+  }
+
+  /** Answers a GET or HEAD of one of the API's paths; never rejects. */
+  async serve(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    const cors = corsHeaders(request, this.#options.corsOrigins)
+    try {
+      const { status, value } = await this.#answer(path)
+      const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...cors }
+      sendAnswer(request, response, { status, headers, text: `${JSON.stringify(value)}\n` })
+    } catch (thrown) {
+      const error = asUploadError(thrown)
+      if (error.status >= 500) this.#options.log.error({ path, err: error }, 'an API request failed')
+      sendAnswer(request, response, answerFor(error, cors))
+    }
+  }
+
+  async #answer(path: string): Promise<{ status: number; value: object }> {
+    if (path === '/healthz') return { status: 200, value: { status: 'ok' } }
+    if (path === '/api/status') return { status: 200, value: this.#options.status() }
+    if (path === '/readyz') return this.#ready()
+    const id = /^\/api\/uploads\/([^/]+)$/.exec(path)?.[1]
+    if (id === undefined) throw new UploadError('not_found')
+    const upload = await this.#options.findUpload(id)
+    if (!upload) throw new UploadError('upload_unknown')
+    return { status: 200, value: upload }
+  }
+
+  async #ready(): Promise<{ status: number; value: object }> {
+    const reason = await this.#options.notReady()
+    return reason === undefined
+      ? { status: 200, value: { status: 'ready' } }
+      : { status: 503, value: { status: 'not ready', reason } }
+  }
+}

@@ -1,0 +1,80 @@
+import type { IncomingMessage } from 'node:http'
+import { UploadError } from '../errors.js'
+
+const OFFSET_TYPE = 'application/offset+octet-stream'
+
+/** The one value of a header; undefined where it is missing. Of a doubled one, the values joined by a comma. */
+export function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+/**
+ * A header that is a number of bytes: plain decimal digits, at most 2^53-1 (tus 1.0.0, core).
+ * Undefined where it is missing. Throws header_invalid.
+ */
+export function bytesHeader(request: IncomingMessage, name: string): number | undefined {
+  const text = headerOf(request, name)
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value)) {
+    throw new UploadError('header_invalid', { detail: name })
+  }
+  return value
+}
+
+/** Tells whether a request brings a body: bytes, or chunks whose number is not known yet. */
+export function bringsBody(request: IncomingMessage): boolean {
+  return (
+    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+  )
+}
+
+/** Throws content_type_wrong unless the body is announced as offset bytes; parameters and case do not matter. */
+export function checkContentType(request: IncomingMessage): void {
+  const type = headerOf(request, 'content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type !== OFFSET_TYPE) throw new UploadError('content_type_wrong')
+}
+
+/** Refuses what only an extension we do not offer could do right. Throws extension_unsupported. */
+export function checkExtensions(request: IncomingMessage): void {
+  for (const name of ['upload-concat', 'upload-checksum']) {
+    if (request.headers[name] !== undefined) throw new UploadError('extension_unsupported', { detail: name })
+  }
+}
+
+/** The length a creation declares; null where it is deferred. Throws length_needed or header_invalid. */
+export function creationLength(request: IncomingMessage): number | null {
+  const length = bytesHeader(request, 'upload-length')
+  const deferred = headerOf(request, 'upload-defer-length')
+  if ((length === undefined) === (deferred === undefined)) throw new UploadError('length_needed')
+  if (deferred !== undefined && deferred !== '1') throw new UploadError('header_invalid', { detail: 'defer' })
+  return length ?? null
+}
+
+/** The headers of a creation in the form @tus/server takes. Throws what the front door answers. */
+export function creationHeaders(request: IncomingMessage, maxSizeBytes: number): Record<string, string> {
+  const length = creationLength(request)
+  const bodyBytes = Number(request.headers['content-length'] ?? 0)
+  if (bringsBody(request)) checkContentType(request)
+  if ((length ?? bodyBytes) > maxSizeBytes) throw new UploadError('size_exceeded')
+  if (length !== null && bodyBytes > length) throw new UploadError('length_exceeded')
+  const declared = length === null ? { 'upload-defer-length': '1' } : { 'upload-length': String(length) }
+  return { ...declared, ...(bringsBody(request) ? bodyHeaders(request) : {}) }
+}
+
+/** The headers of a PATCH in the form @tus/server takes. Throws what the front door answers. */
+export function patchHeaders(request: IncomingMessage, maxSizeBytes: number): Record<string, string> {
+  checkContentType(request)
+  const offset = bytesHeader(request, 'upload-offset')
+  if (offset === undefined) throw new UploadError('offset_missing')
+  const length = bytesHeader(request, 'upload-length')
+  if (length !== undefined && length > maxSizeBytes) throw new UploadError('size_exceeded')
+  const declared = length === undefined ? {} : { 'upload-length': String(length) }
+  return { 'upload-offset': String(offset), ...declared, ...bodyHeaders(request) }
+}
+
+function bodyHeaders(request: IncomingMessage): Record<string, string> {
+  const length = request.headers['content-length']
+  return { 'content-type': OFFSET_TYPE, ...(length === undefined ? {} : { 'content-length': length }) }
+}

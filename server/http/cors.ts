@@ -1,0 +1,34 @@
+import type { IncomingMessage } from 'node:http'
+
+const ALLOW_HEADERS = [
+  'Authorization, Content-Type, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata',
+  'Upload-Defer-Length, Upload-Concat, Upload-Checksum, Upload-Complete, Upload-Draft-Interop-Version',
+  'X-HTTP-Method-Override, X-Request-ID, X-Requested-With, Repr-Digest, Content-Digest, Want-Repr-Digest',
+].join(', ')
+const EXPOSE_HEADERS = [
+  'Location, Retry-After, Repr-Digest, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Defer-Length',
+  'Upload-Concat, Upload-Expires, Upload-Complete, Upload-Limit, Upload-Draft-Interop-Version, Tus-Resumable',
+  'Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm',
+].join(', ')
+const ALLOW_METHODS = 'GET, HEAD, POST, PATCH, DELETE, OPTIONS'
+const MAX_AGE_S = '86400'
+
+export type HeaderFields = Record<string, string>
+
+/** The CORS headers of every answer; an origin that is not allowed gets none. */
+export function corsHeaders(request: IncomingMessage, origins: readonly string[]): HeaderFields {
+  const exposed = { 'Access-Control-Expose-Headers': EXPOSE_HEADERS }
+  if (origins.includes('*')) return { 'Access-Control-Allow-Origin': '*', ...exposed }
+  const origin = request.headers.origin
+  if (origin === undefined || !origins.includes(origin)) return { Vary: 'Origin' }
+  return { 'Access-Control-Allow-Origin': origin, Vary: 'Origin', ...exposed }
+}
+
+/** What a preflight asks for besides. */
+export function preflightHeaders(): HeaderFields {
+  return {
+    'Access-Control-Allow-Methods': ALLOW_METHODS,
+    'Access-Control-Allow-Headers': ALLOW_HEADERS,
+    'Access-Control-Max-Age': MAX_AGE_S,
+  }
+}

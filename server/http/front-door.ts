@@ -1,0 +1,204 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { UploadError } from '../errors.js'
+import { answerFor, asUploadError, sendAnswer } from './answer.js'
+import { bringsBody, checkExtensions, creationHeaders, headerOf, patchHeaders } from './checks.js'
+import { corsHeaders, type HeaderFields, preflightHeaders } from './cors.js'
+import { Exchange, type Stoppable, type TusMethod } from './exchange.js'
+import { parseMetadata, textOf } from './metadata.js'
+import { publicOrigin } from './origin.js'
+
+const TUS_VERSION = '1.0.0'
+
+export interface FrontDoorOptions<B extends Stoppable> {
+  readonly basePath: string
+  readonly maxSizeBytes: number
+  readonly expireAfterMs: number
+  readonly behindProxy: boolean
+  readonly corsOrigins: readonly string[]
+  readonly extensions: readonly string[]
+  readonly slots: { take(id: string, signal: AbortSignal): Promise<() => void> }
+  readonly protocol: { handle(exchange: Exchange<B>): Promise<{ status: number; headers: Headers }> }
+  /** Ends what an older request does with an upload. */
+  readonly interrupt: (id: string) => void
+  /** The intake of a body; `begins` is called when its first byte is wanted. */
+  readonly makeBody: (request: IncomingMessage, begins: () => void) => B
+  readonly createId: () => string
+  readonly log: { info(fields: object, message: string): void; error(fields: object, message: string): void }
+  readonly now: () => number
+}
+
+/** A request to the tus addresses, once its address and method are known. */
+export interface Arrival {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly method: TusMethod
+  /** The upload in the address; undefined for a creation. */
+  readonly id: string | undefined
+  /** The sender waits for `100 Continue` before its body. */
+  readonly expectsContinue: boolean
+}
+
+/**
+ * The door to tus: everything that can be wrong with a request by itself is found here, before a slot is
+ * taken and before a byte of the body is read.
+ */
+export class FrontDoor<B extends Stoppable> {
+  readonly #options: FrontDoorOptions<B>
+  readonly #bodies = new Set<B>()
+  /** Requests whose sender waited for a 100 and got it. */
+  readonly #continued = new WeakSet<IncomingMessage>()
+  #closing = false
+
+  constructor(options: FrontDoorOptions<B>) {
+    this.#options = options
+  }
+
+  /** Ends every body that is being received, and refuses new ones. */
+  close(): void {
+    this.#closing = true
+    for (const body of this.#bodies) body.stop('shutting_down')
+  }
+
+  /** Answers OPTIONS (tus 1.0.0, core): what this server speaks, and the preflight's headers. */
+  answerOptions(request: IncomingMessage, response: ServerResponse): void {
+    const { extensions, maxSizeBytes } = this.#options
+    const headers = {
+      'Tus-Version': TUS_VERSION,
+      'Tus-Extension': extensions.join(','),
+      'Tus-Max-Size': String(maxSizeBytes),
+      ...preflightHeaders(),
+      ...corsHeaders(request, this.#options.corsOrigins),
+    }
+    sendAnswer(request, response, { status: 204, headers })
+  }
+
+  /** Serves one request to its end; never rejects. */
+  async serve(arrival: Arrival): Promise<void> {
+    const { request, response } = arrival
+    const startedAt = this.#options.now()
+    let exchange: Exchange<B> | undefined
+    let outcome: { status: number; code?: string }
+    try {
+      this.#check(request)
+      exchange = this.#exchange(arrival)
+      const { status, headers } = await this.#pass(exchange, response)
+      outcome = { status }
+      if (isSilence(exchange.bodyEnd)) request.socket.destroy()
+      else sendAnswer(request, response, { status, headers: this.#headers(exchange, request, headers) })
+    } catch (thrown) {
+      outcome = this.#refuse(arrival, asUploadError(thrown))
+    }
+    this.#note(arrival, exchange, outcome, startedAt)
+  }
+
+  #check(request: IncomingMessage): void {
+    if (headerOf(request, 'tus-resumable') !== TUS_VERSION) throw new UploadError('version_unsupported')
+  }
+
+  #exchange(arrival: Arrival): Exchange<B> {
+    const { request, response, method, expectsContinue } = arrival
+    const id = arrival.id ?? this.#options.createId()
+    if (method === 'HEAD' || method === 'DELETE') {
+      return new Exchange<B>({ id, method, headers: VERSION, body: null, creation: null })
+    }
+    checkExtensions(request)
+    if (this.#closing) throw new UploadError('shutting_down')
+    const { maxSizeBytes, makeBody } = this.#options
+    const headers =
+      method === 'POST' ? creationHeaders(request, maxSizeBytes) : patchHeaders(request, maxSizeBytes)
+    const creation = method === 'POST' ? creationOf(request) : null
+    const begins = (): void => {
+      if (!expectsContinue) return
+      this.#continued.add(request)
+      response.writeContinue()
+    }
+    const body = bringsBody(request) ? makeBody(request, begins) : null
+    return new Exchange<B>({ id, method, headers: { ...VERSION, ...headers }, body, creation })
+  }
+
+  async #pass(exchange: Exchange<B>, response: ServerResponse) {
+    const { protocol, slots, interrupt } = this.#options
+    const { body } = exchange
+    if (!body) return protocol.handle(exchange)
+    // An older request of this upload gives way before the slots are asked, not after.
+    if (exchange.method === 'PATCH') interrupt(exchange.id)
+    const gone = new AbortController()
+    const leave = (): void => gone.abort()
+    response.on('close', leave)
+    const giveBack = await slots.take(exchange.id, gone.signal).finally(() => response.off('close', leave))
+    this.#bodies.add(body)
+    if (this.#closing) body.stop('shutting_down')
+    try {
+      return await protocol.handle(exchange)
+    } finally {
+      this.#bodies.delete(body)
+      giveBack()
+    }
+  }
+
+  #headers(exchange: Exchange<B>, request: IncomingMessage, answered: Headers): HeaderFields {
+    const { expireAfterMs, basePath, behindProxy, corsOrigins } = this.#options
+    const { upload, method, id } = exchange
+    const headers: HeaderFields = { 'Tus-Resumable': TUS_VERSION, ...corsHeaders(request, corsOrigins) }
+    for (const [name, value] of Object.entries(PASSED)) {
+      const text = answered.get(name)
+      if (text !== null) headers[value] = text
+    }
+    if (method === 'POST') headers.Location = `${publicOrigin(request, behindProxy)}${basePath}/${id}`
+    if (!upload || method === 'DELETE') return headers
+    if (method === 'HEAD' && upload.metadata !== null) headers['Upload-Metadata'] = upload.metadata
+    if (upload.sha256 !== null) headers['Repr-Digest'] = reprDigest(upload.sha256)
+    else headers['Upload-Expires'] = new Date(upload.touchedAtMs + expireAfterMs).toUTCString()
+    return headers
+  }
+
+  #refuse(arrival: Arrival, error: UploadError): { status: number; code: string } {
+    const { request, response, method, id } = arrival
+    if (error.status >= 500)
+      this.#options.log.error({ id, method, code: error.code, err: error }, 'request failed')
+    const version = error.code === 'version_unsupported' ? { 'Tus-Version': TUS_VERSION } : {}
+    // Who waited for a 100 and gets a refusal may not send its body: the connection cannot be used again.
+    const unsent = arrival.expectsContinue && !this.#continued.has(request)
+    const close = unsent ? { Connection: 'close' } : {}
+    const cors = corsHeaders(request, this.#options.corsOrigins)
+    const headers = { 'Tus-Resumable': TUS_VERSION, ...version, ...close, ...cors }
+    sendAnswer(request, response, answerFor(error, headers))
+    return { status: error.status, code: error.code }
+  }
+
+  #note(arrival: Arrival, exchange: Exchange<B> | undefined, outcome: object, startedAt: number): void {
+    if (arrival.method === 'HEAD') return
+    const { upload, id = arrival.id, bodyEnd } = exchange ?? {}
+    const ms = this.#options.now() - startedAt
+    const stored = { offset: upload?.offset, length: upload?.length, sha256: upload?.sha256 ?? undefined }
+    const end = bodyEnd === null ? undefined : bodyEnd
+    this.#options.log.info({ id, method: arrival.method, ...outcome, ...stored, end, ms }, 'request')
+  }
+}
+
+const VERSION = { 'tus-resumable': TUS_VERSION }
+
+/** What @tus/server answers and a client needs, by the names it is sent under. */
+const PASSED = {
+  'upload-offset': 'Upload-Offset',
+  'upload-length': 'Upload-Length',
+  'upload-defer-length': 'Upload-Defer-Length',
+  'cache-control': 'Cache-Control',
+}
+
+function creationOf(request: IncomingMessage) {
+  const raw = headerOf(request, 'upload-metadata')
+  const metadata = raw === undefined ? null : parseMetadata(raw)
+  const filename = textOf(metadata, ['filename', 'name'])
+  return { metadata: raw ?? null, filename, declaredType: textOf(metadata, ['filetype', 'type']) }
+}
+
+/** A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut. */
+function isSilence(end: string | null): boolean {
+  return end === 'idle' || end === 'slow'
+}
+
+/** RFC 9530's form of a SHA-256 given in hex. */
+function reprDigest(sha256: string): string {
+  return `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
+}

@@ -1,0 +1,83 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { UploadError } from '../errors.js'
+
+const MAX_HEADER_BYTES = 64 * 1024
+const HEADERS_TIMEOUT_MS = 30_000
+const KEEP_ALIVE_MS = 15_000
+
+type Serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => Promise<void>
+
+/** The HTTP server: its limits, its sockets, and the requests that are being served. */
+export class Listener {
+  readonly #server: Server
+  readonly #serving = new Set<Promise<void>>()
+
+  constructor(serve: Serve) {
+    const begin = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+      // A connection that dies is an end like any other; whoever reads the body hears of it by 'close'.
+      request.on('error', () => {})
+      response.on('error', () => {})
+      const served = serve(request, response, expectsContinue).finally(() => this.#serving.delete(served))
+      this.#serving.add(served)
+    }
+    this.#server = createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // It would include the body, and end every upload of more than five minutes; the intake has its own.
+      requestTimeout: 0,
+      noDelay: true,
+    })
+    this.#server.on('request', (request, response) => begin(request, response, false))
+    this.#server.on('checkContinue', (request, response) => begin(request, response, true))
+    this.#server.on('clientError', refuseMalformed)
+  }
+
+  /** Listens and resolves with the port. Rejects with the system's error. */
+  listen(host: string, port: number): Promise<AddressInfo> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject)
+        const address = this.#server.address()
+        if (typeof address === 'object' && address !== null) resolve(address)
+        else reject(new Error('the server listens on no port'))
+      })
+    })
+  }
+
+  /** Takes no new connections, and lets go of those that bring nothing. */
+  refuseNew(): void {
+    this.#server.close()
+    this.#server.closeIdleConnections()
+  }
+
+  /** Resolves when every request has been served, or after `timeoutMs`; then ends every connection. */
+  async close(timeoutMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+    })
+    await Promise.race([Promise.allSettled([...this.#serving]), late])
+    clearTimeout(timer)
+    this.#server.closeAllConnections()
+  }
+}
+
+/** What Node's parser cannot read gets an answer where it still can. */
+function refuseMalformed(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  const { status, text } = new UploadError(
+    error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'request_malformed',
+  )
+  const fields = [
+    `HTTP/1.1 ${status} ${status === 431 ? 'Request Header Fields Too Large' : 'Bad Request'}`,
+    'Content-Type: text/plain; charset=utf-8',
+    'Access-Control-Allow-Origin: *',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    'Connection: close',
+  ]
+  socket.end(`${fields.join('\r\n')}\r\n\r\n${text}`)
+}

@@ -1,0 +1,110 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { UploadError } from '../errors.js'
+import { answerFor, sendAnswer } from './answer.js'
+import type { Api } from './api.js'
+import { headerOf } from './checks.js'
+import { corsHeaders } from './cors.js'
+import type { Downloads } from './downloads.js'
+import type { Stoppable } from './exchange.js'
+import type { FrontDoor } from './front-door.js'
+
+export interface Doors<B extends Stoppable> {
+  readonly basePath: string
+  readonly corsOrigins: readonly string[]
+  readonly isUploadId: (text: string) => boolean
+  readonly frontDoor: FrontDoor<B>
+  readonly downloads: Downloads
+  readonly api: Api
+}
+
+const CREATION_METHODS = 'POST, OPTIONS'
+const UPLOAD_METHODS = 'GET, HEAD, PATCH, DELETE, OPTIONS'
+const READ_METHODS = 'GET, HEAD, OPTIONS'
+const TUS_HEADERS = { 'Tus-Resumable': '1.0.0' }
+
+/** Shows each request to its door by its address and method. */
+export class Router<B extends Stoppable> {
+  readonly #doors: Doors<B>
+
+  constructor(doors: Doors<B>) {
+    this.#doors = doors
+  }
+
+  /** Serves one request to its end; never rejects. */
+  async serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+    const path = pathOf(request.url)
+    const { basePath, isUploadId } = this.#doors
+    if (path === basePath || path === `${basePath}/`)
+      return this.#creation(request, response, expectsContinue)
+    if (!path.startsWith(`${basePath}/`)) return this.#beside(request, response, path)
+    const id = path.slice(basePath.length + 1)
+    if (isUploadId(id)) return this.#upload(request, response, expectsContinue, id)
+    this.#refuse(request, response, new UploadError('upload_unknown'), TUS_HEADERS)
+  }
+
+  async #creation(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ): Promise<void> {
+    const { frontDoor } = this.#doors
+    const method = methodOf(request)
+    if (method === 'OPTIONS') return frontDoor.answerOptions(request, response)
+    if (method !== 'POST') return this.#notAllowed(request, response, CREATION_METHODS, TUS_HEADERS)
+    return frontDoor.serve({ request, response, method, id: undefined, expectsContinue })
+  }
+
+  async #upload(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+    id: string,
+  ): Promise<void> {
+    const { frontDoor, downloads } = this.#doors
+    const method = methodOf(request)
+    switch (method) {
+      case 'OPTIONS':
+        return frontDoor.answerOptions(request, response)
+      case 'GET':
+        return downloads.serve(request, response, id)
+      case 'HEAD':
+      case 'PATCH':
+      case 'DELETE':
+        return frontDoor.serve({ request, response, method, id, expectsContinue })
+      default:
+        return this.#notAllowed(request, response, UPLOAD_METHODS, TUS_HEADERS)
+    }
+  }
+
+  async #beside(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    const known = path === '/healthz' || path === '/readyz' || path.startsWith('/api/')
+    if (!known) return this.#refuse(request, response, new UploadError('not_found'), {})
+    if (request.method === 'OPTIONS') return this.#doors.frontDoor.answerOptions(request, response)
+    if (request.method === 'GET' || request.method === 'HEAD') {
+      return this.#doors.api.serve(request, response, path)
+    }
+    this.#notAllowed(request, response, READ_METHODS, {})
+  }
+
+  #notAllowed(request: IncomingMessage, response: ServerResponse, allow: string, headers: object): void {
+    this.#refuse(request, response, new UploadError('method_not_allowed'), { ...headers, Allow: allow })
+  }
+
+  #refuse(request: IncomingMessage, response: ServerResponse, error: UploadError, headers: object): void {
+    const cors = corsHeaders(request, this.#doors.corsOrigins)
+    sendAnswer(request, response, answerFor(error, { ...headers, ...cors }))
+  }
+}
+
+/** The path without its query, from both forms a request may have; '' where there is none. */
+function pathOf(target = ''): string {
+  if (target.startsWith('/')) return target.split('?', 1)[0] ?? ''
+  return URL.canParse(target) ? new URL(target).pathname : ''
+}
+
+/** X-HTTP-Method-Override names the method that counts (tus 1.0.0, core); a preflight is never overridden. */
+function methodOf(request: IncomingMessage): string {
+  const override = headerOf(request, 'x-http-method-override')
+  if (override === undefined || request.method === 'OPTIONS') return request.method ?? ''
+  return override.trim().toUpperCase()
+}

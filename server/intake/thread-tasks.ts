@@ -1,0 +1,93 @@
+/** What the digest thread can be asked; one object a task, plain values only. */
+export type ThreadTask =
+  | CreateTask
+  | AppendTask
+  | ProveTask
+  | FlushTask
+  | ReplaceTask
+  | DigestTask
+  | TruncateTask
+  | { readonly kind: 'remove'; readonly paths: readonly string[] }
+  | { readonly kind: 'forget'; readonly id: string }
+
+/** Creates an empty file, which must not exist, and its sidecar; `durable` flushes both and their folder. */
+export interface CreateTask {
+  readonly kind: 'create'
+  readonly path: string
+  readonly sidecarPath: string
+  readonly sidecarText: string
+  readonly durable: boolean
+}
+
+/** Writes blocks of the arena at `position`, all of them or none, and takes them into the rolling digest. */
+export interface AppendTask {
+  readonly kind: 'append'
+  readonly id: string
+  readonly path: string
+  readonly position: number
+  /** Index and filled bytes of each block, in turn. */
+  readonly blocks: readonly number[]
+  /** Asks for the digest of everything up to the end of these blocks. */
+  readonly digest: boolean
+}
+
+export interface AppendResult {
+  /** The rolling digest covers everything up to the end of these blocks. */
+  readonly live: boolean
+  /** Lower-case hex, where it was asked for and is live. */
+  readonly sha256: string | null
+  /** What the system said; the file is as it was before. */
+  readonly error: { readonly code: string; readonly message: string } | null
+}
+
+/** A point of the upload at which its digest was once known. */
+export interface Checkpoint {
+  /** Bytes from the start. */
+  readonly offset: number
+  /** SHA-256 of the bytes before it, lower-case hex. */
+  readonly sha256: string
+}
+
+/** Reads on from where the digest stands towards `to`, at most `budgetBytes`, comparing with checkpoints. */
+export interface ProveTask {
+  readonly kind: 'prove'
+  readonly id: string
+  readonly path: string
+  readonly to: number
+  readonly checkpoints: readonly Checkpoint[]
+  readonly budgetBytes: number
+}
+
+export interface ProveResult {
+  /** How far the digest reaches now. */
+  readonly offset: number
+  /** The offset of the last checkpoint that matched before one that did not; null while all match. */
+  readonly damagedAfter: number | null
+}
+
+/** fdatasync of a file. */
+export interface FlushTask {
+  readonly kind: 'flush'
+  readonly path: string
+}
+
+/** Replaces a small file at once or not at all: a temporary file, then rename. */
+export interface ReplaceTask {
+  readonly kind: 'replace'
+  readonly path: string
+  readonly text: string
+  readonly durable: boolean
+}
+
+/** The digest of the first `offset` bytes, where the rolling digest stands there. */
+export interface DigestTask {
+  readonly kind: 'digest'
+  readonly id: string
+  readonly offset: number
+}
+
+export interface TruncateTask {
+  readonly kind: 'truncate'
+  readonly path: string
+  readonly length: number
+}

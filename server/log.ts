@@ -1,0 +1,23 @@
+import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import type { Config } from './config.js'
+
+/** Lines that may wait for a reader that does not read, in bytes; beyond that the newest are dropped. */
+const MOST_WAITING_BYTES = 1024 * 1024
+const STANDARD_ERROR = 2
+
+/**
+ * The log on standard error, so that standard output has the address alone. Nothing waits for its reader.
+ * Secrets have no way in: no line carries headers or file contents.
+ */
+export async function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Promise<Logger> {
+  return pino({ level: config.logLevel, base: null }, await stream(config.logFormat))
+}
+
+async function stream(format: Config['logFormat']): Promise<DestinationStream> {
+  const out = destination({ dest: STANDARD_ERROR, sync: false, maxLength: MOST_WAITING_BYTES })
+  if (format === 'json') return out
+  // Loaded only where it is used: it is as large as the rest of the log.
+  const { prettyFactory } = await import('pino-pretty')
+  const pretty = prettyFactory({ colorize: true, translateTime: 'SYS:HH:MM:ss.l' })
+  return { write: (line) => void out.write(pretty(line)) }
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+import { createApp } from './app.js'
+import { type Config, ConfigError, parseConfig } from './config.js'
+import { reindex } from './reindex.js'
+import { readVersion } from './version.js'
+
+/** The edge: arguments, signals, exit codes. */
+async function main(): Promise<void> {
+  const command = parseConfig(process.argv.slice(2), process.env, process.stdout.isTTY === true)
+  if ('help' in command) return console.log(command.help)
+  if ('version' in command) return console.log(readVersion())
+  if ('reindex' in command) return rebuild(command.reindex)
+  await serve(command.run)
+}
+
+async function serve(config: Config): Promise<void> {
+  const app = await createApp(config)
+  const { url } = await app.listen()
+  console.log(`Lading ${readVersion()} takes uploads at ${url}`)
+  let signals = 0
+  const stop = (): void => {
+    signals += 1
+    if (signals > 1) process.exit(1)
+    app.close().then(() => process.exit(0), fail)
+  }
+  process.on('SIGTERM', stop).on('SIGINT', stop)
+}
+
+async function rebuild(config: Config): Promise<void> {
+  const { restored, removed } = await reindex(config)
+  console.log(`Reindexed ${config.dataDir}: ${restored} uploads, ${removed} rows without files removed`)
+}
+
+function fail(error: unknown): void {
+  console.error(error instanceof ConfigError ? `lading: ${error.message}` : error)
+  process.exit(1)
+}
+
+main().catch(fail)

@@ -1,0 +1,242 @@
+import { closeSync, openSync, statSync } from 'node:fs'
+import Sqlite from 'better-sqlite3'
+import type { Answer, Batch, Call, Opening, RowFault } from './message.js'
+import type { UploadRecord } from './record.js'
+import { MIGRATIONS, SCHEMA_VERSION } from './schema.js'
+
+/** Each field of a record and its column. */
+const COLUMNS = {
+  id: 'id',
+  state: 'state',
+  filename: 'filename',
+  type: 'type',
+  declaredType: 'declared_type',
+  length: 'length',
+  offset: 'offset',
+  sha256: 'sha256',
+  metadata: 'metadata',
+  path: 'path',
+  createdAt: 'created_at',
+  updatedAt: 'updated_at',
+  finishedAt: 'finished_at',
+  reason: 'reason',
+} as const satisfies Record<keyof UploadRecord, string>
+
+const SELECT = `SELECT ${Object.entries(COLUMNS)
+  .map(([field, column]) => `${column} AS ${field}`)
+  .join(', ')} FROM uploads`
+
+const UPSERT = `INSERT INTO uploads (${Object.values(COLUMNS).join(', ')})
+  VALUES (${Object.keys(COLUMNS)
+    .map((field) => `@${field}`)
+    .join(', ')})
+  ON CONFLICT (id) DO UPDATE SET ${Object.values(COLUMNS)
+    .map((column) => `${column} = excluded.${column}`)
+    .join(', ')}`
+
+/** A sidecar may have been read before the upload went on: the row of the later state stays. */
+const UPSERT_UNLESS_NEWER = `${UPSERT} WHERE excluded.updated_at >= uploads.updated_at`
+
+/** Word for word the condition of the index `uploads_unfinished`, or SQLite would not use it. */
+const UNFINISHED = `state IN ('receiving', 'paused')`
+const WITH_FILES = `state IN ('receiving', 'paused', 'finished')`
+const WITHOUT_FILES = `state IN ('refused', 'expired', 'terminated')`
+
+/** The database is a newer Lading's: it is closed as it was found. */
+export class NewerSchemaError extends Error {
+  constructor(path: string, version: number) {
+    super(
+      `${path} has schema version ${version}, and this Lading knows versions up to ${SCHEMA_VERSION}. ` +
+        'Start the newer Lading again; or stop, move the file away, and the index is built anew from the sidecars',
+    )
+    this.name = 'NewerSchemaError'
+  }
+}
+
+/** The index in SQLite: one connection that writes, and a read-only one that every question shares. */
+export class Database {
+  /** How it was found. */
+  readonly opening: Omit<Opening, 'setAside'>
+  readonly #path: string
+  readonly #file: string | undefined
+  readonly #writer: Sqlite.Database
+  readonly #reader: Sqlite.Database
+  readonly #statements: ReturnType<typeof prepareWrites>
+  readonly #questions: ReturnType<typeof prepareReads>
+
+  /**
+   * Opens or creates the file and brings its schema up to date. It never waits for a lock.
+   *
+   * @throws NewerSchemaError, and SQLite's errors: SQLITE_BUSY while another process has a lock in the way
+   */
+  constructor(path: string) {
+    createPrivately(path)
+    this.#path = path
+    this.#writer = new Sqlite(path, { timeout: 0 })
+    let reader: Sqlite.Database | undefined
+    try {
+      const anew = migrate(this.#writer, path) === 0
+      reader = new Sqlite(path, { timeout: 0, readonly: true })
+      reader.pragma('cache_size = -512')
+      this.#reader = reader
+      this.#statements = prepareWrites(this.#writer)
+      this.#questions = prepareReads(reader)
+      this.#file = identify(path)
+      this.opening = { anew, incomplete: this.#isIncomplete(), newestAt: this.#newestAt() }
+    } catch (error) {
+      reader?.close()
+      this.#writer.close()
+      throw error
+    }
+  }
+
+  /** True when the file was deleted or replaced since it was opened. */
+  get gone(): boolean {
+    return identify(this.#path) !== this.#file
+  }
+
+  /**
+   * Writes a batch in one transaction.
+   *
+   * @returns the states that SQLite will never take, e.g. for a missing path; the rest is written
+   * @throws SQLite's errors; then nothing of the batch is written
+   */
+  write(batch: Batch): RowFault[] {
+    const { mark, upsert, upsertUnlessNewer } = this.#statements
+    const faults: RowFault[] = []
+    const writeAll = this.#writer.transaction(() => {
+      if (batch.incomplete) mark.run()
+      for (const record of batch.live) writeRow(upsert, record, faults)
+      for (const record of batch.restored) writeRow(upsertUnlessNewer, record, faults)
+    })
+    writeAll.immediate()
+    return faults
+  }
+
+  /** Answers a question or does a task. @throws SQLite's errors; then nothing was changed */
+  answer(call: Call): Answer {
+    switch (call.name) {
+      case 'get':
+        return { rows: this.#questions.get.all(call.id), changes: 0 }
+      case 'unfinished':
+        return { rows: this.#questions.unfinished.all(call.afterId, call.limit), changes: 0 }
+      case 'withFiles':
+        return { rows: this.#questions.withFiles.all(call.afterId, call.limit), changes: 0 }
+      case 'remove':
+        return { rows: [], changes: this.#statements.remove.run(JSON.stringify(call.ids)).changes }
+      case 'purge':
+        return { rows: [], changes: this.#statements.purge.run(call.before, call.limit).changes }
+      case 'complete':
+        return { rows: [], changes: this.#statements.unmark.run().changes }
+    }
+  }
+
+  close(): void {
+    this.#reader.close()
+    this.#writer.close()
+  }
+
+  #isIncomplete(): boolean {
+    return this.#questions.incomplete.get() !== undefined
+  }
+
+  #newestAt(): string | null {
+    return this.#questions.newest.get()?.newestAt ?? null
+  }
+}
+
+/** Creates the file with mode 0640, which SQLite gives to the -wal and -shm files as well. */
+function createPrivately(path: string): void {
+  // Only a file that does not exist is opened here: closing a descriptor of it would drop SQLite's locks.
+  if (identify(path) !== undefined) return
+  closeSync(openSync(path, 'ax', 0o640))
+}
+
+/** Which file stands at a path; undefined when there is none. */
+function identify(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat && `${stat.dev}:${stat.ino}`
+}
+
+/** Brings the schema up to date and returns the version that was found. */
+function migrate(db: Sqlite.Database, path: string): number {
+  const found = versionOf(db)
+  // Before anything else, so that the file of a newer version is not even switched to WAL.
+  if (found > SCHEMA_VERSION) throw new NewerSchemaError(path, found)
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = NORMAL')
+  db.pragma('journal_size_limit = 16777216')
+  db.pragma('cache_size = -1024')
+  while (versionOf(db) < SCHEMA_VERSION) db.transaction(migrateOnce).immediate(db)
+  return found
+}
+
+function migrateOnce(db: Sqlite.Database): void {
+  // Read again under the lock: another process may have done this step meanwhile.
+  const version = versionOf(db)
+  const migration = MIGRATIONS[version]
+  if (migration === undefined) return
+  db.exec(migration)
+  db.pragma(`user_version = ${version + 1}`)
+}
+
+function versionOf(db: Sqlite.Database): number {
+  return Number(db.pragma('user_version', { simple: true }))
+}
+
+function prepareWrites(db: Sqlite.Database) {
+  return {
+    upsert: db.prepare<UploadRecord>(UPSERT),
+    upsertUnlessNewer: db.prepare<UploadRecord>(UPSERT_UNLESS_NEWER),
+    remove: db.prepare<string>(
+      `DELETE FROM uploads WHERE id IN (SELECT value FROM json_each(?)) AND ${WITH_FILES}`,
+    ),
+    purge: db.prepare<[string, number]>(
+      `DELETE FROM uploads WHERE id IN
+         (SELECT id FROM uploads WHERE ${WITHOUT_FILES} AND updated_at < ? LIMIT ?)`,
+    ),
+    mark: db.prepare<[]>(`INSERT OR IGNORE INTO marks VALUES ('incomplete')`),
+    unmark: db.prepare<[]>(`DELETE FROM marks WHERE name = 'incomplete'`),
+  }
+}
+
+function prepareReads(db: Sqlite.Database) {
+  return {
+    get: db.prepare<string, UploadRecord>(`${SELECT} WHERE id = ?`),
+    unfinished: db.prepare<[string, number], UploadRecord>(
+      `${SELECT} INDEXED BY uploads_unfinished WHERE ${UNFINISHED} AND id > ? ORDER BY id LIMIT ?`,
+    ),
+    // The index of the ids gives the order; by the states (which the + rules out), each page would be sorted.
+    withFiles: db.prepare<[string, number], UploadRecord>(
+      `${SELECT} WHERE +${WITH_FILES} AND id > ? ORDER BY id LIMIT ?`,
+    ),
+    incomplete: db.prepare<[], { name: string }>(`SELECT name FROM marks WHERE name = 'incomplete'`),
+    // One seek in the index for each state, however many rows there are.
+    newest: db.prepare<[], { newestAt: string | null }>(
+      `WITH states (state) AS
+         (VALUES ('receiving'), ('paused'), ('finished'), ('refused'), ('expired'), ('terminated'))
+       SELECT max((SELECT max(updated_at) FROM uploads WHERE uploads.state = states.state)) AS newestAt
+       FROM states`,
+    ),
+  }
+}
+
+function writeRow(upsert: Sqlite.Statement<UploadRecord>, record: UploadRecord, faults: RowFault[]): void {
+  try {
+    upsert.run(record)
+  } catch (error) {
+    // One state that can never be written must not keep its batch from the database for ever.
+    if (!isRowFault(error)) throw error
+    faults.push({ id: record.id, cause: String(error) })
+  }
+}
+
+function isRowFault(error: unknown): boolean {
+  if (error instanceof TypeError || error instanceof RangeError) return true
+  return /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)/.test(codeOf(error))
+}
+
+/** SQLite's code of an error, e.g. `SQLITE_BUSY`; empty for any other error. */
+export function codeOf(error: unknown): string {
+  return error instanceof Sqlite.SqliteError ? error.code : ''
+}

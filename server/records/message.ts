@@ -1,0 +1,73 @@
+import type { RecordsProblem } from './error.js'
+import type { UploadRecord } from './record.js'
+
+/** What the SQLite thread is started with. */
+export interface ThreadData {
+  readonly databasePath: string
+}
+
+/** States to write in one transaction; there is one on its way at a time. */
+export interface Batch {
+  /** States that uploads told us: each replaces its row. */
+  readonly live: readonly UploadRecord[]
+  /** States read from sidecars: each gives way to a row that is newer. */
+  readonly restored: readonly UploadRecord[]
+  /** States were dropped since the last batch: the index needs a reindex, even after a restart. */
+  readonly incomplete: boolean
+}
+
+/** A question or a task for the database. Limits are rows. */
+export type Call =
+  | { readonly name: 'get'; readonly id: string }
+  | { readonly name: 'unfinished'; readonly afterId: string; readonly limit: number }
+  | { readonly name: 'withFiles'; readonly afterId: string; readonly limit: number }
+  | { readonly name: 'remove'; readonly ids: readonly string[] }
+  | { readonly name: 'purge'; readonly before: string; readonly limit: number }
+  | { readonly name: 'complete' }
+
+/** What every call is answered with; a question has rows, a task has changes. */
+export interface Answer {
+  readonly rows: readonly UploadRecord[]
+  /** Rows that were deleted. */
+  readonly changes: number
+}
+
+export type ToThread =
+  | { readonly kind: 'batch'; readonly batch: Batch }
+  /** `retryMs`: for how long a locked database is tried again; 0 is once. */
+  | { readonly kind: 'call'; readonly number: number; readonly call: Call; readonly retryMs: number }
+  | { readonly kind: 'close' }
+
+/** How the database was found when it was opened. */
+export interface Opening {
+  /** It did not exist, or was empty, or was set aside. */
+  readonly anew: boolean
+  /** Rows are missing: it is new, or states were dropped, or a reindex did not reach its end. */
+  readonly incomplete: boolean
+  /** The latest `updatedAt` in it; null when it has no rows. */
+  readonly newestAt: string | null
+  /** Where a damaged database was moved to, and why; null when none was. */
+  readonly setAside: { readonly path: string; readonly cause: string } | null
+}
+
+export interface RowFault {
+  readonly id: string
+  readonly cause: string
+}
+
+export type FromThread =
+  | ({ readonly kind: 'opened' } & Opening)
+  /** `faults`: states that SQLite will never take; they are left out, the rest is written. */
+  | { readonly kind: 'written'; readonly tookMs: number; readonly faults: readonly RowFault[] }
+  | { readonly kind: 'answer'; readonly number: number; readonly answer: Answer }
+  | {
+      readonly kind: 'failure'
+      readonly number: number
+      readonly problem: RecordsProblem
+      readonly cause: string
+    }
+  /** Sent once when writing begins to fail, and once when it works again. */
+  | { readonly kind: 'trouble'; readonly problem: RecordsProblem; readonly cause: string }
+  | { readonly kind: 'recovered'; readonly afterMs: number; readonly tries: number }
+  /** The database is of a newer schema: it is left untouched, and nothing more will come. */
+  | { readonly kind: 'halted'; readonly cause: string }

@@ -1,0 +1,227 @@
+import { RecordsError } from './error.js'
+import type { Answer, Call, Opening, RowFault } from './message.js'
+import type { UploadRecord } from './record.js'
+import type {
+  Records,
+  RecordsOptions,
+  RecordsReady,
+  RecordsStats,
+  ReindexCause,
+  ReindexResult,
+} from './records.js'
+import { Thread, type ThreadNews } from './thread.js'
+import { RecordWriter } from './writer.js'
+
+/** Rows that a sweep looks at, or a purge deletes, at once: no batch waits long behind them. */
+const PAGE_LIMIT = 256
+/** How long a task in the background tries a locked database again before it gives up. */
+const TASK_RETRY_MS = 30_000
+/** How long the end of the thread may take at a close, where its timeout leaves less. */
+const STOP_MS = 250
+
+/** The records behind a queue: states go through the writer to the thread, questions to the thread. */
+export class QueuedRecords implements Records {
+  readonly ready: Promise<RecordsReady>
+  readonly #options: RecordsOptions
+  readonly #writer: RecordWriter
+  readonly #thread: Thread
+  #settleReady: { resolve(ready: RecordsReady): void; reject(error: Error): void } | undefined
+  /** Why nothing more will be written: closed, or the database is a newer Lading's. */
+  #end: RecordsError | undefined
+  #closing: Promise<void> | undefined
+  /** How often the file was begun anew, to see whether it was during a reindex. */
+  #beginnings = 0
+
+  constructor(options: RecordsOptions) {
+    this.#options = options
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject }
+    })
+    // Whoever waits for it hears of a rejection; that nobody does must not end the process.
+    this.ready.catch(() => {})
+    this.#writer = new RecordWriter({
+      queueLimit: options.queueLimit,
+      send: (batch) => this.#thread.write(batch),
+      overflowed: () => this.#overflowed(),
+      caughtUp: () => this.#needsReindex('dropped'),
+    })
+    const script = options.threadScript ?? new URL('./thread-main.js', import.meta.url)
+    this.#thread = new Thread(
+      script,
+      { databasePath: options.databasePath },
+      {
+        started: () => this.#writer.schedule(),
+        died: (cause) => this.#died(cause),
+        told: (news) => this.#told(news),
+      },
+    )
+  }
+
+  get stats(): RecordsStats {
+    return this.#writer.stats
+  }
+
+  put(record: UploadRecord): void {
+    if (this.#end?.problem === 'closed') return
+    this.#writer.add(record, true)
+  }
+
+  async restore(record: UploadRecord): Promise<void> {
+    await this.#writer.hasRoom()
+    if (this.#end) throw this.#end
+    this.#writer.add(record, false)
+  }
+
+  async get(id: string): Promise<UploadRecord | undefined> {
+    const queued = this.#writer.find(id)
+    if (queued?.live) return queued.record
+    const { rows } = await this.#call({ name: 'get', id }, 0)
+    return rows[0] ?? queued?.record
+  }
+
+  async unfinished(afterId: string, limit: number): Promise<readonly UploadRecord[]> {
+    const { rows } = await this.#call({ name: 'unfinished', afterId, limit }, TASK_RETRY_MS)
+    return rows
+  }
+
+  async purge(before: Date): Promise<number> {
+    const call = { name: 'purge', before: before.toISOString(), limit: PAGE_LIMIT } as const
+    let purged = 0
+    for (;;) {
+      const { changes } = await this.#call(call, TASK_RETRY_MS)
+      purged += changes
+      if (changes < PAGE_LIMIT) return purged
+    }
+  }
+
+  async reindex(
+    sidecars: AsyncIterable<UploadRecord>,
+    isKept: (record: UploadRecord) => Promise<boolean>,
+  ): Promise<ReindexResult> {
+    await this.ready
+    const { dropped } = this.stats
+    const beginnings = this.#beginnings
+    let restored = 0
+    for await (const record of sidecars) {
+      await this.restore(record)
+      restored += 1
+    }
+    await this.#writer.flush()
+    const removed = await this.#sweep(isKept)
+    // What was lost meanwhile needs another reindex, which is asked for by its own event.
+    const isComplete = dropped === this.stats.dropped && beginnings === this.#beginnings
+    if (isComplete) await this.#call({ name: 'complete' }, TASK_RETRY_MS)
+    return { restored, removed }
+  }
+
+  flush(timeoutMs: number): Promise<boolean> {
+    return this.#writer.flush(timeoutMs)
+  }
+
+  close(timeoutMs: number): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs)
+    return this.#closing
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs
+    const isFlushed = await this.flush(timeoutMs)
+    if (!isFlushed) this.#options.log.warn(this.#fields(), 'Records were not written before the close')
+    this.#stop(new RecordsError('closed', 'The records are closed'))
+    await this.#thread.stop(Math.max(STOP_MS, deadlineMs - performance.now()))
+  }
+
+  /** Removes the rows whose files are gone, page by page. */
+  async #sweep(isKept: (record: UploadRecord) => Promise<boolean>): Promise<number> {
+    let afterId = ''
+    let removed = 0
+    for (;;) {
+      const { rows } = await this.#call({ name: 'withFiles', afterId, limit: PAGE_LIMIT }, TASK_RETRY_MS)
+      const last = rows.at(-1)
+      if (!last) return removed
+      const kept = await Promise.all(rows.map(isKept))
+      const ids = rows.filter((_, index) => !kept[index]).map((row) => row.id)
+      if (ids.length > 0) removed += (await this.#call({ name: 'remove', ids }, TASK_RETRY_MS)).changes
+      afterId = last.id
+    }
+  }
+
+  async #call(call: Call, retryMs: number): Promise<Answer> {
+    if (this.#end) throw this.#end
+    return this.#thread.call(call, retryMs)
+  }
+
+  #told(news: ThreadNews): void {
+    if (news.kind === 'opened') this.#opened(news)
+    else if (news.kind === 'written') this.#wrote(news.tookMs, news.faults)
+    else if (news.kind === 'trouble') this.#troubled(news.problem === 'locked', news.cause)
+    else if (news.kind === 'recovered') this.#recovered(news.afterMs, news.tries)
+    else this.#halted(news.cause)
+  }
+
+  #opened({ anew, incomplete: fresh, newestAt, setAside }: Opening): void {
+    const { log } = this.#options
+    if (setAside) log.error(this.#fields(setAside), 'A damaged database was set aside')
+    if (anew) log.info(this.#fields(), 'The database of records begins anew; a reindex fills it')
+    if (anew) this.#beginnings += 1
+    if (this.#settleReady) this.#settleReady.resolve({ fresh, newestAt })
+    else if (anew) this.#needsReindex('anew')
+    this.#settleReady = undefined
+  }
+
+  #wrote(tookMs: number, faults: readonly RowFault[]): void {
+    for (const fault of faults) {
+      this.#options.log.error(this.#fields(fault), 'A record cannot be stored and is left out')
+    }
+    this.#writer.wrote(tookMs, faults.length)
+  }
+
+  #troubled(isLocked: boolean, cause: string): void {
+    const { log } = this.#options
+    const fields = this.#fields({ cause })
+    if (isLocked) log.warn(fields, 'Another process has locked the database; records wait, uploads go on')
+    else log.error(fields, 'The database cannot be written and is tried again; uploads go on')
+  }
+
+  #recovered(afterMs: number, tries: number): void {
+    const fields = this.#fields({ afterMs: Math.round(afterMs), tries })
+    this.#options.log.info(fields, 'The database of records answers again')
+  }
+
+  #halted(cause: string): void {
+    this.#options.log.error(this.#fields(), cause)
+    this.#stop(new RecordsError('newer', cause))
+  }
+
+  #died(cause: unknown): void {
+    this.#options.log.error(this.#fields({ err: cause }), 'The SQLite thread died and is started again')
+    this.#writer.lost()
+  }
+
+  #overflowed(): void {
+    this.#options.log.warn(
+      this.#fields(),
+      'The queue of records is full; states are dropped until it shrinks',
+    )
+  }
+
+  #needsReindex(cause: ReindexCause): void {
+    const fields = this.#fields({ dropped: this.stats.dropped })
+    this.#options.log.warn(
+      fields,
+      `Rows are missing from the database of records (${cause}); a reindex is due`,
+    )
+    this.#options.onNeedsReindex?.(cause)
+  }
+
+  #stop(end: RecordsError): void {
+    this.#end = end
+    this.#settleReady?.reject(end)
+    this.#settleReady = undefined
+    this.#writer.stop()
+  }
+
+  #fields(fields: object = {}): object {
+    return { database: this.#options.databasePath, queued: this.stats.queued, ...fields }
+  }
+}

@@ -1,0 +1,67 @@
+import { readFile, stat } from 'node:fs/promises'
+import { isSameBoot } from './boot.js'
+import { isUploadId, pathsOf } from './paths.js'
+import { settleOffset } from './settle.js'
+import { parseSidecar } from './sidecar.js'
+import { StoredUpload, type UploadFacts } from './upload.js'
+
+/** What lies on the disk of an upload; `torn` where there are bytes but no sidecar that can be read. */
+export type OnDisk =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'torn'; readonly fileBytes: number; readonly touchedAtMs: number }
+  | { readonly kind: 'upload'; readonly upload: StoredUpload; readonly fileBytes: number }
+
+/** Reads an upload from its two files and changes nothing. Rejects with the disk's error. */
+export async function readUpload(dataDir: string, id: string, bootId: string): Promise<OnDisk> {
+  if (!isUploadId(id)) return { kind: 'missing' }
+  const paths = pathsOf(dataDir, id)
+  const [text, file] = await Promise.all([
+    unlessMissing(readFile(paths.sidecar, 'utf8')),
+    unlessMissing(stat(paths.file)),
+  ])
+  if (!file?.isFile()) return { kind: 'missing' }
+  const fileBytes = file.size
+  const facts = text === undefined ? undefined : factsOf(text, id, bootId, file)
+  if (!facts) return { kind: 'torn', fileBytes, touchedAtMs: file.mtimeMs }
+  return { kind: 'upload', upload: new StoredUpload(facts, paths), fileBytes }
+}
+
+/** A finished upload that may be downloaded. */
+export async function readFinished(dataDir: string, id: string, bootId: string) {
+  const found = await readUpload(dataDir, id, bootId)
+  if (found.kind !== 'upload') return undefined
+  return finishedFile(found.upload)
+}
+
+function finishedFile({ sha256, type, length, filename, paths }: StoredUpload) {
+  if (sha256 === null || length === null) return 'unfinished'
+  return { file: paths.file, length, type: type ?? 'application/octet-stream', filename, sha256 }
+}
+
+function factsOf(
+  text: string,
+  id: string,
+  bootId: string,
+  file: { size: number; mtimeMs: number },
+): UploadFacts | undefined {
+  const sidecar = parseSidecar(text, id)
+  if (!sidecar) return undefined
+  const sameBoot = isSameBoot(sidecar.bootId, bootId)
+  const offset = settleOffset({ ...sidecar, sameBoot, fileBytes: file.size })
+  const finished = sidecar.sha256 !== null && offset === sidecar.length && file.size === offset
+  const checkpoints = sidecar.checkpoints.filter((checkpoint) => checkpoint.offset <= offset)
+  const touchedAtMs = Math.max(file.mtimeMs, Date.parse(sidecar.createdAt))
+  return { ...sidecar, ...(finished ? {} : UNFINISHED), checkpoints, offset, touchedAtMs }
+}
+
+const UNFINISHED = { sha256: null, finishedAt: null }
+
+async function unlessMissing<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw error
+  }
+}

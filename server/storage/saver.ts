@@ -1,0 +1,44 @@
+import { formatSidecar } from './sidecar.js'
+import type { StorageTools } from './tools.js'
+import type { StoredUpload } from './upload.js'
+
+type SaverTools = Pick<StorageTools, 'thread' | 'durability' | 'now' | 'bootId' | 'log'>
+
+/** Writes sidecars: one at a time for each upload, each replaced at once or not at all. */
+export class Saver {
+  readonly #tools: SaverTools
+
+  constructor(tools: SaverTools) {
+    this.#tools = tools
+  }
+
+  /**
+   * Replaces the sidecar with the upload as it is now, after what was asked for before; with flushed bytes
+   * and a flushed sidecar unless durability is `off`. Rejects with the disk's error.
+   */
+  save(upload: StoredUpload): Promise<void> {
+    const saved = upload.saving.then(
+      () => this.#write(upload),
+      () => this.#write(upload),
+    )
+    upload.saving = saved
+    return saved
+  }
+
+  /** Saves in the background. The sidecar before it stays true, so a failure costs a checkpoint only. */
+  saveLater(upload: StoredUpload): void {
+    this.save(upload).catch((error: unknown) => {
+      this.#tools.log.warn({ err: error, id: upload.id }, 'a checkpoint could not be written')
+    })
+  }
+
+  async #write(upload: StoredUpload): Promise<void> {
+    const { thread, durability, now, bootId } = this.#tools
+    const durable = durability !== 'off'
+    // Taken before the flush: what it says of the bytes must not be ahead of them.
+    const text = formatSidecar(upload.toSidecar(now(), bootId))
+    if (durable) await thread.flush({ path: upload.paths.file })
+    await thread.replace({ path: upload.paths.sidecar, text, durable })
+    upload.savedInBoot = bootId
+  }
+}

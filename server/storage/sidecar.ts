@@ -1,0 +1,48 @@
+import * as v from 'valibot'
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
+const text = v.nullable(v.string())
+
+const SidecarSchema = v.object({
+  version: v.literal(1),
+  id: v.string(),
+  createdAt: v.pipe(v.string(), v.isoTimestamp()),
+  /** The last change of this file; the bytes' own age is the file's. */
+  updatedAt: v.pipe(v.string(), v.isoTimestamp()),
+  /** Bytes; null while it is deferred. */
+  length: v.nullable(count),
+  /** Upload-Metadata as the client sent it. */
+  metadata: text,
+  filename: text,
+  declaredType: text,
+  /** The type seen in the first bytes; null before it is decided. */
+  type: text,
+  /** The boot in which this was written; bytes behind the last checkpoint count only within it. */
+  bootId: v.string(),
+  checkpoints: v.array(v.object({ offset: count, sha256 })),
+  /** Set by finishing, which happens once. */
+  sha256: v.nullable(sha256),
+  finishedAt: v.nullable(v.pipe(v.string(), v.isoTimestamp())),
+})
+
+/** What is kept of an upload beside its bytes; see the fields' notes. */
+export type Sidecar = v.InferOutput<typeof SidecarSchema>
+
+/** A sidecar from its file's text; undefined where the text is torn or is not a sidecar of `id`. */
+export function parseSidecar(fileText: string, id: string): Sidecar | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(fileText)
+  } catch {
+    // Torn by a crash of the machine, or edited: the caller treats it like a missing one.
+    return undefined
+  }
+  const parsed = v.safeParse(SidecarSchema, value)
+  return parsed.success && parsed.output.id === id ? parsed.output : undefined
+}
+
+/** The text of a sidecar's file. */
+export function formatSidecar(sidecar: Sidecar): string {
+  return `${JSON.stringify(sidecar, null, 1)}\n`
+}

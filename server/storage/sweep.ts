@@ -1,0 +1,98 @@
+import { isUploadId, pathsOf } from './paths.js'
+import { readUpload } from './reader.js'
+import { sidecarFromRow } from './restore.js'
+import { formatSidecar } from './sidecar.js'
+import type { StorageLog, Thread } from './tools.js'
+import type { UploadRow } from './upload.js'
+import { walk } from './walk.js'
+
+/** Leftovers younger than this may belong to a request that runs. */
+const LEFTOVER_AFTER_MS = 60_000
+
+export interface SweepTools {
+  readonly dataDir: string
+  readonly bootId: string
+  readonly thread: Pick<Thread, 'remove' | 'replace'>
+  readonly log: StorageLog
+  readonly now: () => number
+  /** Before this nothing can belong to a request of this process; milliseconds since 1970. */
+  readonly startedAtMs: number
+  readonly inMemory: (id: string) => boolean
+  /** Runs `work` under an upload's lock; resolves without it where the upload is held. */
+  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
+  /** Does to an upload what is due; the caller holds its lock. */
+  readonly tend: (id: string) => Promise<string>
+  /** The record of an upload. Rejects where the database cannot be asked now. */
+  readonly row: (id: string) => Promise<UploadRow | undefined>
+}
+
+/**
+ * Walks the day folders, one entry after the other: finishes what is whole, expires what got no bytes for too
+ * long, and removes what crashes left behind. Never a finished upload, never one that is held.
+ */
+export class Sweep {
+  readonly #tools: SweepTools
+  #stopped = false
+
+  constructor(tools: SweepTools) {
+    this.#tools = tools
+  }
+
+  /** Ends a running sweep at its next entry. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** One walk over everything. What goes wrong with one entry is logged, and the walk goes on. */
+  async run(): Promise<void> {
+    for await (const name of walk(this.#tools.dataDir)) {
+      if (this.#stopped) return
+      try {
+        await this.#visit(name)
+      } catch (error) {
+        this.#tools.log.error({ err: error, name }, 'the sweep could not tend an entry')
+      }
+    }
+  }
+
+  async #visit(name: string): Promise<void> {
+    const id = name.replace(/\.json(?:\.tmp)?$/, '')
+    if (!isUploadId(id)) return
+    const { underLock, inMemory } = this.#tools
+    if (name !== id) {
+      if (!inMemory(id)) await underLock(id, () => this.#beside(id, name))
+      return
+    }
+    const found = await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
+    if (found.kind === 'upload' && found.upload.sha256 !== null) return
+    if (found.kind === 'torn') await underLock(id, () => this.#torn(id))
+    else if (found.kind === 'upload') await underLock(id, () => this.#tend(id))
+  }
+
+  async #tend(id: string): Promise<void> {
+    const done = await this.#tools.tend(id)
+    if (done !== 'waiting') this.#tools.log.info({ id, done }, 'the sweep tended an upload')
+  }
+
+  /** A sidecar without bytes, or a temporary file that no rename took away. */
+  async #beside(id: string, name: string): Promise<void> {
+    const { dataDir, bootId, thread, log } = this.#tools
+    const { sidecar } = pathsOf(dataDir, id)
+    const found = await readUpload(dataDir, id, bootId)
+    if (name.endsWith('.json') && found.kind !== 'missing') return
+    log.warn({ name }, 'a leftover of a crash is removed')
+    await thread.remove([name.endsWith('.tmp') ? `${sidecar}.tmp` : sidecar])
+  }
+
+  async #torn(id: string): Promise<void> {
+    const { dataDir, bootId, thread, log, now, startedAtMs } = this.#tools
+    const found = await readUpload(dataDir, id, bootId)
+    if (found.kind !== 'torn') return
+    if (found.touchedAtMs > startedAtMs && now() - found.touchedAtMs < LEFTOVER_AFTER_MS) return
+    const { file, sidecar } = pathsOf(dataDir, id)
+    const restored = sidecarFromRow(await this.#tools.row(id), found.fileBytes)
+    log.warn({ id, restored: restored !== undefined }, 'bytes without a sidecar, left by a crash')
+    if (restored) await thread.replace({ path: sidecar, text: formatSidecar(restored), durable: true })
+    else await thread.remove([file, sidecar])
+  }
+}

@@ -1,0 +1,65 @@
+import type { Checkpoint } from './settle.js'
+import type { UploadRow } from './upload.js'
+
+/** The thread that writes and digests, as storage uses it; see the intake's DigestThread. */
+export interface Thread {
+  append(task: {
+    id: string
+    path: string
+    position: number
+    blocks: readonly number[]
+    digest: boolean
+  }): Promise<{
+    live: boolean
+    sha256: string | null
+    error: { code: string; message: string } | null
+  }>
+  prove(task: {
+    id: string
+    path: string
+    to: number
+    checkpoints: readonly Checkpoint[]
+    budgetBytes: number
+  }): Promise<{ offset: number; damagedAfter: number | null }>
+  digest(task: { id: string; offset: number }): Promise<string | null>
+  create(task: { path: string; sidecarPath: string; sidecarText: string; durable: boolean }): Promise<void>
+  replace(task: { path: string; text: string; durable: boolean }): Promise<void>
+  flush(task: { path: string }): Promise<void>
+  truncate(task: { path: string; length: number }): Promise<void>
+  remove(paths: readonly string[]): Promise<void>
+  forget(id: string): Promise<unknown>
+}
+
+/** Decides by an upload's first bytes whether its type may come in; see hooks/sniff. */
+export type Sniff = (input: {
+  readonly head: Uint8Array
+  readonly whole: boolean
+  readonly declaredType: string | null
+  readonly filename: string | null
+}) => Promise<{ accepted: true; type: string } | { accepted: false; type: string; reason: string }>
+
+/** The log, as far as storage writes to it. */
+export interface StorageLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** What every part of storage is given. */
+export interface StorageTools {
+  readonly dataDir: string
+  readonly thread: Thread
+  readonly sniff: Sniff
+  readonly sniffBytes: number
+  /** A view of a block's first bytes. */
+  readonly view: (index: number, bytes: number) => Uint8Array
+  /** Queues an upload's record; never waits. */
+  readonly record: (row: UploadRow) => void
+  readonly log: StorageLog
+  readonly now: () => number
+  readonly bootId: string
+  readonly durability: 'off' | 'finish' | 'request'
+  readonly expireAfterMs: number
+  readonly maxSizeBytes: number
+  readonly disk: { isFull(): Promise<boolean> }
+}

@@ -1,0 +1,46 @@
+import type { StoredUpload } from './upload.js'
+
+/** Blocks of file bytes on their way to the disk. */
+export interface Batch {
+  readonly index: number
+  readonly bytes: number
+}
+
+/** What takes batches; see the intake. */
+export interface BatchSink {
+  readonly wantsFirstBytes: number
+  write(blocks: readonly Batch[], last: boolean): Promise<void>
+}
+
+/** Why a body was ended from outside. */
+export type BodyStop = 'taken_over' | 'shutting_down' | 'idle' | 'slow' | 'disk_full' | 'damaged'
+
+/** How a body ended. */
+export type BodyEnd = 'complete' | 'cut' | 'overrun' | BodyStop
+
+/** A request's body as the intake offers it. */
+export interface Body {
+  /** Hands the body's bytes on, at most `roomBytes` of them, and resolves with how it ended. */
+  drain(sink: BatchSink, roomBytes: number): Promise<BodyEnd>
+  stop(reason: BodyStop): void
+}
+
+/** What a creation says of its upload. */
+export interface Creation {
+  /** Upload-Metadata as it was sent. */
+  readonly metadata: string | null
+  readonly filename: string | null
+  readonly declaredType: string | null
+}
+
+/** The request that holds an upload's lock: what it brings, and what became of it. */
+export interface Turn {
+  readonly body: Body | null
+  readonly creation: Creation | null
+  /** Upload-Length that came with a PATCH; it counts once the body is taken up. */
+  declaredLength: number | null
+  /** Tells the request which upload it found or made. */
+  found(upload: StoredUpload): void
+  /** Tells the request how its body ended. */
+  ended(end: BodyEnd): void
+}

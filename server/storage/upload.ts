@@ -1,0 +1,127 @@
+import type { UploadPaths } from './paths.js'
+import { Rate } from './rate.js'
+import { addCheckpoint, type Checkpoint } from './settle.js'
+import type { Sidecar } from './sidecar.js'
+import type { Body } from './turn.js'
+
+/** The states of an upload's record. */
+export type UploadState = 'receiving' | 'paused' | 'finished' | 'refused' | 'expired' | 'terminated'
+
+/** The record of an upload; see the database's table. */
+export interface UploadRow {
+  readonly id: string
+  readonly state: UploadState
+  readonly filename: string | null
+  readonly type: string | null
+  readonly declaredType: string | null
+  readonly length: number | null
+  readonly offset: number
+  readonly sha256: string | null
+  readonly metadata: string | null
+  readonly path: string
+  readonly createdAt: string
+  readonly updatedAt: string
+  readonly finishedAt: string | null
+  readonly reason: string | null
+}
+
+/** What is known of an upload when it is created or found on the disk. */
+export type UploadFacts = Omit<Sidecar, 'version' | 'updatedAt'> & {
+  readonly offset: number
+  readonly touchedAtMs: number
+}
+
+/** One upload in memory: progress lives here, the sidecar and the record follow. */
+export class StoredUpload {
+  readonly id: string
+  readonly paths: UploadPaths
+  readonly createdAt: string
+  readonly metadata: string | null
+  readonly filename: string | null
+  readonly declaredType: string | null
+  length: number | null
+  type: string | null
+  /** Bytes that are in the file and count. */
+  offset: number
+  checkpoints: readonly Checkpoint[]
+  sha256: string | null
+  finishedAt: string | null
+  touchedAtMs: number
+
+  /** The boot in which the sidecar was last written. */
+  savedInBoot: string
+
+  /** The digest thread's rolling digest stands at `offset`. */
+  digestLive: boolean
+  /** The prefix did not match a checkpoint: only so many bytes of it are good. */
+  damagedAfter: number | null = null
+  /** It is being removed: nothing more is read or proven for it. */
+  gone = false
+  /** The body that is being received now. */
+  body: Body | null = null
+  /** The prefix being read again, where that is so. */
+  proof: Promise<void> | null = null
+  /** The last write of the sidecar; the next waits for it. */
+  saving: Promise<void> = Promise.resolve()
+  readonly rate = new Rate()
+
+  constructor(facts: UploadFacts, paths: UploadPaths) {
+    this.id = facts.id
+    this.paths = paths
+    this.createdAt = facts.createdAt
+    this.metadata = facts.metadata
+    this.filename = facts.filename
+    this.declaredType = facts.declaredType
+    this.length = facts.length
+    this.type = facts.type
+    this.offset = facts.offset
+    this.checkpoints = facts.checkpoints
+    this.sha256 = facts.sha256
+    this.finishedAt = facts.finishedAt
+    this.touchedAtMs = facts.touchedAtMs
+    this.savedInBoot = facts.bootId
+    this.digestLive = facts.offset === 0
+  }
+
+  /** The state of an upload that has not been removed. */
+  get state(): UploadState {
+    if (this.sha256 !== null) return 'finished'
+    return this.body ? 'receiving' : 'paused'
+  }
+
+  /** Notes that the digest of everything before `offset` is known. */
+  mark(offset: number, sha256: string): void {
+    if (offset > 0) this.checkpoints = addCheckpoint(this.checkpoints, { offset, sha256 })
+  }
+
+  /** The record as of now; `end` for an upload that is being removed. */
+  toRow(nowMs: number, end?: { state: UploadState; reason: string }): UploadRow {
+    const { id, filename, type, declaredType, length, offset, sha256, metadata, createdAt, finishedAt } = this
+    return {
+      id,
+      state: end?.state ?? this.state,
+      ...{ filename, type, declaredType, length, offset, sha256, metadata },
+      path: this.paths.relative,
+      ...{ createdAt, updatedAt: new Date(nowMs).toISOString(), finishedAt },
+      reason: end?.reason ?? null,
+    }
+  }
+
+  /** The sidecar as of now. */
+  toSidecar(nowMs: number, bootId: string): Sidecar {
+    const { id, createdAt, length, metadata, filename, declaredType, type, sha256, finishedAt } = this
+    return {
+      version: 1,
+      ...{
+        id,
+        createdAt,
+        updatedAt: new Date(nowMs).toISOString(),
+        length,
+        metadata,
+        filename,
+        declaredType,
+      },
+      ...{ type, bootId, checkpoints: [...this.checkpoints], sha256, finishedAt },
+    }
+  }
+}

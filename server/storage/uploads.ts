@@ -1,0 +1,82 @@
+import { isUploadId } from './paths.js'
+import { readUpload } from './reader.js'
+import type { StorageTools } from './tools.js'
+import type { StoredUpload } from './upload.js'
+
+const MOST_IN_MEMORY = 1000
+
+/**
+ * The uploads that are in memory, at most a thousand: beyond that the one unused for longest is let go,
+ * and read from its sidecar again when it is next asked for. One that is being received stays.
+ */
+export class Uploads {
+  readonly #tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log'>
+  readonly #inMemory = new Map<string, StoredUpload>()
+  readonly #loading = new Map<string, Promise<StoredUpload | undefined>>()
+
+  constructor(tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log'>) {
+    this.#tools = tools
+  }
+
+  /** The upload if it is in memory; asks no disk. */
+  peek(id: string): StoredUpload | undefined {
+    return this.#inMemory.get(id)
+  }
+
+  /** Keeps a new upload. */
+  add(upload: StoredUpload): void {
+    this.#inMemory.set(upload.id, upload)
+    for (const [id, old] of this.#inMemory) {
+      if (this.#inMemory.size <= MOST_IN_MEMORY) return
+      if (old.body || old.proof || old === upload) continue
+      this.drop(id)
+    }
+  }
+
+  /** Lets an upload go from memory, and its rolling digest with it. */
+  drop(id: string): void {
+    const upload = this.#inMemory.get(id)
+    this.#inMemory.delete(id)
+    if (!upload?.digestLive || upload.sha256 !== null) return
+    this.#tools.thread.forget(id).catch((error: unknown) => {
+      this.#tools.log.error({ err: error, id }, 'a rolling digest could not be let go')
+    })
+  }
+
+  /** Ends the reading of prefixes, and resolves when no sidecar is being written any more. */
+  async settled(): Promise<void> {
+    for (const upload of this.#inMemory.values()) upload.gone = true
+    const all = [...this.#inMemory.values()]
+    await Promise.allSettled(all.flatMap((upload) => [upload.saving, upload.proof]))
+  }
+
+  /** The upload from memory or else from the disk; undefined where there is none. Rejects with the disk's error. */
+  async load(id: string): Promise<StoredUpload | undefined> {
+    const known = this.#inMemory.get(id)
+    if (known) {
+      // To the end of the order, as the one used last.
+      this.#inMemory.delete(id)
+      this.#inMemory.set(id, known)
+      return known
+    }
+    if (!isUploadId(id)) return undefined
+    const loading = this.#loading.get(id) ?? this.#read(id).finally(() => this.#loading.delete(id))
+    this.#loading.set(id, loading)
+    return loading
+  }
+
+  async #read(id: string): Promise<StoredUpload | undefined> {
+    const { dataDir, bootId, thread, log } = this.#tools
+    const found = await readUpload(dataDir, id, bootId)
+    if (found.kind === 'torn')
+      log.warn({ id }, 'the sidecar of an upload is missing or torn; it cannot go on')
+    if (found.kind !== 'upload') return undefined
+    const { upload, fileBytes } = found
+    if (upload.offset < fileBytes) {
+      log.warn({ id, offset: upload.offset, fileBytes }, 'an upload is cut back to what is certain')
+      await thread.truncate({ path: upload.paths.file, length: upload.offset })
+    }
+    this.add(upload)
+    return upload
+  }
+}

@@ -1,0 +1,43 @@
+import { opendir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isUploadId } from './paths.js'
+import { readUpload } from './reader.js'
+import type { StoredUpload, UploadRow } from './upload.js'
+
+/** The names in all day folders, one at a time, oldest day first; a folder is never held in memory whole. */
+export async function* walk(dataDir: string): AsyncGenerator<string> {
+  const root = join(dataDir, 'uploads')
+  for (const year of await digits(root, 4)) {
+    for (const month of await digits(join(root, year), 2)) {
+      for (const day of await digits(join(root, year, month), 2)) {
+        for await (const entry of await opendir(join(root, year, month, day))) yield entry.name
+      }
+    }
+  }
+}
+
+/** The records of all uploads as their sidecars tell them, for a reindex. */
+export async function* rowsOnDisk(dataDir: string, bootId: string): AsyncGenerator<UploadRow> {
+  for await (const name of walk(dataDir)) {
+    if (!isUploadId(name)) continue
+    const found = await readUpload(dataDir, name, bootId)
+    if (found.kind === 'upload') yield found.upload.toRow(lastChange(found.upload))
+  }
+}
+
+/** Tells whether an upload still has its files; rows of others are removed by a reindex. */
+export async function isOnDisk(dataDir: string, id: string, bootId: string): Promise<boolean> {
+  return (await readUpload(dataDir, id, bootId)).kind !== 'missing'
+}
+
+function lastChange(upload: StoredUpload): number {
+  return Math.max(upload.touchedAtMs, upload.finishedAt === null ? 0 : Date.parse(upload.finishedAt))
+}
+
+async function digits(folder: string, length: number): Promise<string[]> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  })
+  return names.filter((name) => name.length === length && /^\d+$/.test(name)).sort()
+}

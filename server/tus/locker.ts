@@ -1,0 +1,135 @@
+import type { Lock, Locker as TusLocker } from '@tus/server'
+import { UploadError } from '../errors.js'
+
+/** A request as the locker knows it. */
+export interface LockOwner {
+  /** Ends what the request is doing, because a newer one wants the upload. */
+  interrupt(): void
+}
+
+interface Waiter<O> {
+  readonly owner: O
+  readonly grant: () => void
+  readonly refuse: (error: UploadError) => void
+}
+
+interface Held<O> {
+  /** Undefined while it is the server itself. */
+  owner: O | undefined
+  readonly waiting: Waiter<O>[]
+}
+
+export interface LockLimits {
+  /** How long a request waits before it is refused, in milliseconds. */
+  readonly waitMs: number
+  /** How many may wait for one upload; the next is refused at once. */
+  readonly mostWaiting: number
+}
+
+/**
+ * One writer for each upload. Who comes while an upload is held interrupts the holder and waits in order,
+ * for a bounded time. A holder that already has somebody behind it is interrupted as it begins: the
+ * newest request wins.
+ */
+export class UploadLocks<O extends LockOwner> {
+  readonly #limits: LockLimits
+  readonly #held = new Map<string, Held<O>>()
+
+  constructor(limits: LockLimits) {
+    this.#limits = limits
+  }
+
+  /** The request that holds the lock of an upload; throws where none does. */
+  holder(id: string): O {
+    const held = this.#held.get(id)
+    if (!held?.owner) throw new UploadError('internal', { detail: 'the upload is not locked' })
+    return held.owner
+  }
+
+  /** Tells whether a request holds or awaits this upload. */
+  isHeld(id: string): boolean {
+    return this.#held.has(id)
+  }
+
+  /** Ends what runs on an upload, if anything does. */
+  interrupt(id: string): void {
+    this.#held.get(id)?.owner?.interrupt()
+  }
+
+  /** Runs `work` while nobody else can have the upload; does nothing where it is held already. */
+  async tryWith(id: string, work: () => Promise<void>): Promise<void> {
+    if (this.#held.has(id)) return
+    const held: Held<O> = { owner: undefined, waiting: [] }
+    this.#held.set(id, held)
+    try {
+      await work()
+    } finally {
+      this.#pass(id, held)
+    }
+  }
+
+  /** Resolves when `owner` holds the upload. Rejects with upload_locked, also when `signal` aborts. */
+  async acquire(id: string, owner: O, signal?: AbortSignal): Promise<void> {
+    const held = this.#held.get(id)
+    if (!held) {
+      this.#held.set(id, { owner, waiting: [] })
+      return
+    }
+    if (held.waiting.length >= this.#limits.mostWaiting) throw new UploadError('upload_locked')
+    held.owner?.interrupt()
+    await this.#wait(held, owner, signal)
+    if (held.waiting.length > 0) owner.interrupt()
+  }
+
+  /** Gives the upload to whoever has waited longest. Throws for anyone but the holder. */
+  release(id: string, owner: O): void {
+    const held = this.#held.get(id)
+    if (!held || held.owner !== owner)
+      throw new UploadError('internal', { detail: 'released by another than the holder' })
+    this.#pass(id, held)
+  }
+
+  #pass(id: string, held: Held<O>): void {
+    const next = held.waiting.shift()
+    if (next) {
+      held.owner = next.owner
+      next.grant()
+    } else this.#held.delete(id)
+  }
+
+  /** The locker that @tus/server uses for one request. */
+  lockerFor(owner: O): TusLocker {
+    return {
+      newLock: (id: string): Lock => ({
+        lock: (signal) => this.acquire(id, owner, signal),
+        unlock: async () => this.release(id, owner),
+      }),
+    }
+  }
+
+  #wait(held: Held<O>, owner: O, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => waiter.refuse(new UploadError('upload_locked'))
+      const stop = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', leave)
+        const at = held.waiting.indexOf(waiter)
+        if (at >= 0) held.waiting.splice(at, 1)
+      }
+      const waiter: Waiter<O> = {
+        owner,
+        grant: () => {
+          stop()
+          resolve()
+        },
+        refuse: (error) => {
+          stop()
+          reject(error)
+        },
+      }
+      const timer = setTimeout(leave, this.#limits.waitMs)
+      signal?.addEventListener('abort', leave)
+      held.waiting.push(waiter)
+    })
+  }
+}

@@ -1,0 +1,79 @@
+import { Server } from '@tus/server'
+import { UploadError } from '../errors.js'
+import type { LockOwner, UploadLocks } from './locker.js'
+
+type Options = ConstructorParameters<typeof Server>[0]
+
+/** A checked request on its way to @tus/server. */
+export interface TusRequest extends LockOwner {
+  readonly id: string
+  readonly method: 'POST' | 'HEAD' | 'PATCH' | 'DELETE'
+  /** Headers that have been checked, in the one form @tus/server takes. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface TusAnswer {
+  readonly status: number
+  readonly headers: Headers
+}
+
+export interface ProtocolOptions<R extends TusRequest> {
+  readonly datastore: Options['datastore']
+  readonly locks: UploadLocks<R>
+  readonly maxSizeBytes: number
+}
+
+/**
+ * tus 1.0.0 as @tus/server decides it: lock, offset, length. What it gets is checked before, what it
+ * throws comes out as an UploadError, and bodies do not pass through it: the store takes them from the
+ * request that holds the lock.
+ */
+export class Protocol<R extends TusRequest> {
+  readonly #server: Server
+  readonly #requests = new WeakMap<object, { request: R; error?: unknown }>()
+
+  constructor(options: ProtocolOptions<R>) {
+    this.#server = new Server({
+      path: '/files',
+      datastore: options.datastore,
+      maxSize: options.maxSizeBytes,
+      locker: (web) => options.locks.lockerFor(this.#entry(web).request),
+      namingFunction: (web) => this.#entry(web).request.id,
+      getFileIdFromRequest: (web) => this.#entry(web).request.id,
+      generateUrl: (_web, { path, id }) => `${path}/${id}`,
+      onResponseError: (web, error) => {
+        this.#entry(web).error = error
+        return undefined
+      },
+    } satisfies Options)
+  }
+
+  /** Answers a request. Rejects with an UploadError for every answer that is not a success. */
+  async handle(request: R): Promise<TusAnswer> {
+    const { method, headers, id } = request
+    const web = new Request(`http://lading.invalid/files/${id}`, { method, headers })
+    const entry: { request: R; error?: unknown } = { request }
+    this.#requests.set(web, entry)
+    const { status, headers: answered } = await this.#server.handleWeb(web)
+    if (entry.error !== undefined) throw toUploadError(entry.error)
+    if (status >= 400) throw new UploadError('internal', { detail: `@tus/server answered ${status}` })
+    return { status, headers: answered }
+  }
+
+  #entry(web: object): { request: R; error?: unknown } {
+    const entry = this.#requests.get(web)
+    if (!entry) throw new UploadError('internal', { detail: 'a request that did not come by the front door' })
+    return entry
+  }
+}
+
+/** @tus/server throws plain objects with a status; each status it can reach here has one meaning. */
+function toUploadError(error: unknown): UploadError {
+  if (error instanceof UploadError) return error
+  const status = typeof error === 'object' && error !== null && 'status_code' in error ? error.status_code : 0
+  if (status === 404) return new UploadError('upload_unknown', { cause: error })
+  if (status === 409) return new UploadError('offset_conflict', { cause: error })
+  if (status === 413) return new UploadError('length_exceeded', { cause: error })
+  if (status === 400) return new UploadError('length_conflict', { cause: error })
+  return new UploadError('internal', { cause: error })
+}

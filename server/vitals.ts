@@ -1,0 +1,47 @@
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import { memoryUsage, resourceUsage } from 'node:process'
+
+const RESOLUTION_MS = 10
+const WINDOW_MS = 60_000
+
+/** How the process is: its memory, and how late its event loop was within the last one to two minutes. */
+export class Vitals {
+  #current = startedHistogram()
+  #earlier: IntervalHistogram | undefined
+  readonly #timer = setInterval(() => this.#turn(), WINDOW_MS).unref()
+
+  /** Delay of the event loop in milliseconds, beyond the timer's own interval. */
+  eventLoop(): { p50Ms: number; p99Ms: number } {
+    return { p50Ms: this.#delay(50), p99Ms: this.#delay(99) }
+  }
+
+  /** Resident memory in bytes, now and at most. */
+  memory(): { rssBytes: number; rssPeakBytes: number } {
+    return { rssBytes: memoryUsage.rss(), rssPeakBytes: resourceUsage().maxRSS * 1024 }
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#current.disable()
+  }
+
+  #turn(): void {
+    this.#current.disable()
+    this.#earlier = this.#current
+    this.#current = startedHistogram()
+  }
+
+  #delay(percentile: number): number {
+    const windows = [this.#current, ...(this.#earlier ? [this.#earlier] : [])]
+    const worstNs = Math.max(
+      ...windows.map((window) => (window.count > 0 ? window.percentile(percentile) : 0)),
+    )
+    return Math.max(0, Math.round((worstNs / 1e6 - RESOLUTION_MS) * 10) / 10)
+  }
+}
+
+function startedHistogram(): IntervalHistogram {
+  const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
+  histogram.enable()
+  return histogram
+}

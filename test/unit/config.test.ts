@@ -1,0 +1,198 @@
+import * as fc from 'fast-check'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Config, ConfigError, defaultConfig, parseConfig } from '../../server/config.js'
+import { SETTING_VALUES } from '../fixtures/setting-values.js'
+
+const test = suite('config')
+
+type Environment = Record<string, string>
+
+function runConfig(argv: readonly string[], env: Environment = {}, isTerminal = false): Config {
+  const command = parseConfig(argv, env, isTerminal)
+  if (!('run' in command)) throw new Error(`not a run: ${Object.keys(command)}`)
+  return command.run
+}
+
+function refusal(read: () => unknown): string {
+  try {
+    read()
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message
+    throw error
+  }
+  throw new Error('was not refused')
+}
+
+const variableOf = (flag: string) => `LADING_${flag.toUpperCase().replaceAll('-', '_')}`
+
+for (const [flag, { field, right, wrong }] of Object.entries(SETTING_VALUES)) {
+  test(`takes ${Object.keys(right).length} right values of --${flag}, as a flag and as a variable`, () => {
+    for (const [text, value] of Object.entries(right)) {
+      assert.equal(runConfig([`--${flag}`, text])[field], value, text)
+      assert.equal(runConfig([], { [variableOf(flag)]: text })[field], value, text)
+    }
+  })
+
+  test(`refuses ${wrong.length} wrong values of --${flag} in one line that names where it came from`, () => {
+    for (const text of wrong) {
+      const ways = [
+        [`--${flag} is '`, refusal(() => runConfig([`--${flag}=${text}`]))],
+        [`${variableOf(flag)} is '`, refusal(() => runConfig([], { [variableOf(flag)]: text }))],
+      ] as const
+      for (const [start, message] of ways) {
+        assert.ok(message.startsWith(start), message)
+        assert.match(message, / but must be \S/)
+        assert.not.match(message, '\n')
+      }
+    }
+  })
+}
+
+test('has the documented defaults', () => {
+  assert.equal(runConfig([]), {
+    host: '127.0.0.1',
+    port: 1_080,
+    basePath: '/files',
+    dataDir: './data',
+    slots: 10,
+    slotWaitMs: 0,
+    maxSizeBytes: 64 * 2 ** 30,
+    accept: [],
+    expireAfterMs: 86_400_000,
+    idleTimeoutMs: 30_000,
+    minRateBytesPerMinute: 65_536,
+    durability: 'finish',
+    minFreeBytes: 2 ** 30,
+    behindProxy: false,
+    corsOrigins: ['*'],
+    logLevel: 'info',
+    logFormat: 'json',
+  })
+})
+
+test('logs pretty on a terminal and json elsewhere, unless it is told', () => {
+  assert.is(runConfig([], {}, true).logFormat, 'pretty')
+  assert.is(runConfig([], {}, false).logFormat, 'json')
+  assert.is(runConfig(['--log-format', 'json'], {}, true).logFormat, 'json')
+})
+
+test('prefers the flag to the variable', () => {
+  assert.is(runConfig(['--slot-wait', '5s'], { LADING_SLOT_WAIT: '7s' }).slotWaitMs, 5_000)
+})
+
+test('takes --behind-proxy without a value, its variable with one of six words, and --no-behind-proxy', () => {
+  assert.is(runConfig(['--behind-proxy']).behindProxy, true)
+  for (const text of ['on', 'true', '1']) assert.ok(runConfig([], { LADING_BEHIND_PROXY: text }).behindProxy)
+  for (const text of ['off', 'false', '0'])
+    assert.not(runConfig([], { LADING_BEHIND_PROXY: text }).behindProxy)
+  assert.is(runConfig(['--no-behind-proxy'], { LADING_BEHIND_PROXY: 'on' }).behindProxy, false)
+  assert.match(
+    refusal(() => runConfig([], { LADING_BEHIND_PROXY: 'yes' })),
+    "LADING_BEHIND_PROXY is 'yes' but",
+  )
+})
+
+test('refuses what it does not know in one line that names it', () => {
+  const cases: ReadonlyArray<[argv: readonly string[], env: Environment, names: string]> = [
+    [['--slots-wait', '5s'], {}, '--slots-wait'],
+    [['-x'], {}, '-x'],
+    [['--no-port'], {}, '--no-port'],
+    [['--port'], {}, '--port must be a whole number'],
+    [['--port', '--slots', '3'], {}, '--port must be a whole number'],
+    [['--behind-proxy=on'], {}, '--behind-proxy'],
+    [['serve'], {}, "'serve' is not a command"],
+    [['reindex', 'again'], {}, "'again' is one argument too many"],
+    [[], { LADING_SLOTWAIT: '5s' }, 'LADING_SLOTWAIT'],
+    [['--a\nb'], {}, '--a'],
+  ]
+  for (const [argv, env, names] of cases) {
+    const message = refusal(() => parseConfig(argv, env, false))
+    assert.ok(message.includes(names), message)
+    assert.not.match(message, '\n')
+  }
+})
+
+test('leaves the variables of other programs alone', () => {
+  assert.equal(runConfig([], { PORT: '1', LADINGS: '1', PATH: '' }), runConfig([]))
+})
+
+test('takes reindex with flags around it', () => {
+  const command = parseConfig(['--port', '0', 'reindex', '--data-dir', 'elsewhere'], {}, false)
+  assert.ok('reindex' in command && command.reindex.port === 0 && command.reindex.dataDir === 'elsewhere')
+})
+
+test('answers --version, and --help with every flag, variable and command, whatever else is wrong', () => {
+  assert.equal(parseConfig(['--version', '--port', 'x'], {}, false), { version: true })
+  const command = parseConfig(['-h'], { LADING_PORT: 'x' }, false)
+  if (!('help' in command)) throw new Error('is not help')
+  for (const flag of [...Object.keys(SETTING_VALUES), 'behind-proxy']) {
+    assert.match(command.help, `--${flag}, ${variableOf(flag)} (default: `)
+  }
+  assert.match(command.help, 'lading reindex')
+})
+
+test('gives a frozen Config, down to its lists', () => {
+  const config = runConfig(['--accept', 'image/*'])
+  for (const part of [config, config.accept, config.corsOrigins]) assert.ok(Object.isFrozen(part))
+})
+
+test('holds the overrides of a program to the same rules', () => {
+  const config = defaultConfig({
+    port: 0,
+    slotWaitMs: 20,
+    accept: ['image/*'],
+    behindProxy: true,
+    basePath: 'up/',
+  })
+  assert.equal(
+    { ...config },
+    { ...runConfig([]), port: 0, slotWaitMs: 20, accept: ['image/*'], behindProxy: true, basePath: '/up' },
+  )
+  const cases: ReadonlyArray<[overrides: Partial<Record<string, unknown>>, names: string]> = [
+    [{ slotWaitMs: -1 }, 'slotWaitMs is -1 but must be a duration'],
+    [{ slots: 1.5 }, 'slots is 1.5 but'],
+    [{ maxSizeBytes: Number.POSITIVE_INFINITY }, 'maxSizeBytes is Infinity but'],
+    [{ accept: ['image/*', 'pdf'] }, 'accept is '],
+    [{ port: null }, 'port is null but'],
+    [{ port: undefined }, 'port is undefined but'],
+    [{ slotWait: 5 }, "'slotWait' is not a setting"],
+  ]
+  for (const [overrides, names] of cases) {
+    const message = refusal(() => defaultConfig(overrides))
+    assert.ok(message.startsWith(names), message)
+  }
+})
+
+test('reads back every duration and size that is written in any of its units', () => {
+  const durations = fc.constantFrom(
+    ['ms', 1],
+    ['s', 1_000],
+    ['m', 60_000],
+    ['h', 3_600_000],
+    ['d', 86_400_000],
+  )
+  const sizes = fc.constantFrom(['', 1], ['B', 1], ['KiB', 2 ** 10], ['MiB', 2 ** 20], ['GiB', 2 ** 30])
+  fc.assert(
+    fc.property(fc.integer({ min: 10, max: 3_650 }), durations, sizes, (count, [time, ms], [unit, bytes]) => {
+      const config = runConfig(['--expire-after', `${count}${time}`, '--min-free', `${count}${unit}`])
+      assert.is(config.expireAfterMs, count * Number(ms))
+      assert.is(config.minFreeBytes, count * Number(bytes))
+    }),
+  )
+})
+
+test('answers any argument with a command or with one line', () => {
+  fc.assert(
+    fc.property(fc.array(fc.string(), { maxLength: 3 }), fc.string(), (argv, value) => {
+      try {
+        parseConfig(argv, { LADING_HOST: value }, false)
+      } catch (error) {
+        assert.instance(error, ConfigError)
+        assert.not.match(error instanceof Error ? error.message : '', /[\r\n]/)
+      }
+    }),
+  )
+})
+
+test.run()

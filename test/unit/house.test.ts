@@ -1,0 +1,218 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path/posix'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+
+const test = suite('house')
+
+/** The one folder that may import each of these; what else lives there knows the library, nobody else does. */
+const HOMES: Readonly<Record<string, string>> = {
+  'better-sqlite3': 'server/records',
+  piscina: 'server/intake',
+  'file-type': 'hooks',
+  '@tus/server': 'server/tus',
+  '@tus/file-store': 'server/storage',
+}
+
+/** Parts that know another part all the same, as `file > imported file`. Types only. */
+const KNOWN_CROSSINGS: readonly string[] = []
+
+/** The edge, and files that are the start of a thread of their own. */
+const MAY_USE_PROCESS: readonly string[] = ['server/main.ts']
+
+const TOP_LEVEL = ['server', 'hooks', 'test', 'data', 'README.md', 'LICENSE', 'tsconfig.json', 'package.json']
+const TEST_FOLDERS = ['unit', 'protocol', 'clients', 'faults']
+const LINE_LIMIT = 250
+
+interface Source {
+  readonly path: string
+  readonly text: string
+  /** The text without its comments. */
+  readonly told: string
+  /** The text without its comments, strings and regular expressions. */
+  readonly code: string
+}
+
+interface Import {
+  readonly from: string
+  readonly typesOnly: boolean
+}
+
+const COMMENT = String.raw`\/\*[^]*?\*\/|\/\/[^\n]*`
+const STRING = String.raw`'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|${'`'}(?:\\[^]|[^${'`'}\\])*${'`'}`
+const PATTERN = String.raw`(?<=[(,=:[!&|?{};]\s*|return\s+)\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/`
+const TOKENS = new RegExp(`(?<comment>${COMMENT})|(?<text>${STRING}|${PATTERN})`, 'g')
+
+function source(path: string): Source {
+  const text = readFileSync(path, 'utf8')
+  const told = text.replace(TOKENS, (token) => (/^\/[/*]/.test(token) ? '' : token))
+  return { path, text, told, code: text.replace(TOKENS, (token) => (/^['"`]/.test(token) ? "''" : '')) }
+}
+
+// npm starts the tests in the repository. Without git, as in an archive, the folders are read instead.
+function repositoryFiles(): string[] {
+  const git = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+    encoding: 'utf8',
+  })
+  if (git.status === 0) return git.stdout.split('\n').filter((path) => path !== '' && existsSync(path))
+  const folders = ['server', 'hooks', 'test'].flatMap((folder) => {
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    return names.filter((name) => /\.\w+$/.test(name)).map((name) => join(folder, name))
+  })
+  return [
+    ...folders,
+    ...['README.md', 'package.json', 'package-lock.json'].filter((path) => existsSync(path)),
+  ]
+}
+
+const FILES = repositoryFiles()
+const SOURCES = FILES.filter((path) => /^(server|hooks|test)\/.*\.ts$/.test(path)).map(source)
+const SHIPPED = SOURCES.filter(({ path }) => !path.startsWith('test/'))
+
+function imports({ told }: Source): Import[] {
+  const still = [...told.matchAll(/^(?:import|export)\s+(type\s)?[^'"();]*?\bfrom\s*['"]([^'"]+)['"]/gm)]
+  const other = [...told.matchAll(/(?:^import\s+|\b(?:import|require|resolve)\(\s*)()['"]([^'"]+)['"]/gm)]
+  return [...still, ...other].map(([, type, from = '']) => ({
+    from,
+    typesOnly: type !== undefined && type !== '',
+  }))
+}
+
+function packageOf(from: string): string {
+  return from.split('/', from.startsWith('@') ? 2 : 1).join('/')
+}
+
+/** The file that a relative import means, as a path in the repository. */
+function targetOf({ path }: Source, { from }: Import): string {
+  return join(dirname(path), from).replace(/\.js$/, '.ts')
+}
+
+function mayImport(file: Source, imported: Import): boolean {
+  const [own, target] = [dirname(file.path), targetOf(file, imported)]
+  if (target === 'server/errors.ts' || file.path === 'server/app.ts') return true
+  if (target === 'server/config.ts' && imported.typesOnly) return true
+  if (KNOWN_CROSSINGS.includes(`${file.path} > ${target}`)) return imported.typesOnly
+  return own === 'server' ? dirname(target) === 'server' : `${dirname(target)}/`.startsWith(`${partOf(own)}/`)
+}
+
+/** `hooks`, or a folder of `server`. */
+function partOf(folder: string): string {
+  return folder
+    .split('/')
+    .slice(0, folder.startsWith('hooks') ? 1 : 2)
+    .join('/')
+}
+
+/** Where `pattern` stands in `text`, as `path:line found`. */
+function places({ path }: Source, text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map(({ 0: found, index }) => {
+    return `${path}:${text.slice(0, index).split('\n').length} ${found.trim()}`
+  })
+}
+
+function none(found: readonly string[]): void {
+  assert.is(found.join('\n'), '')
+}
+
+test('the source is there to be read', () => {
+  for (const path of ['server/errors.ts', 'server/config.ts', 'test/run.ts'])
+    assert.ok(FILES.includes(path), path)
+})
+
+test('each library with a home is imported from there alone', () => {
+  none(
+    SHIPPED.flatMap((file) => {
+      return imports(file)
+        .filter(
+          ({ from }) => partOf(dirname(file.path)) !== (HOMES[packageOf(from)] ?? partOf(dirname(file.path))),
+        )
+        .map(({ from }) => `${file.path} imports ${from}`)
+    }),
+  )
+})
+
+test('what is shipped imports only dependencies of package.json, node: modules, and types of @tus/utils', () => {
+  const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(
+    readFileSync('package.json', 'utf8'),
+  )
+  none(
+    SHIPPED.flatMap((file) => {
+      return imports(file)
+        .filter(({ from }) => !/^(\.|node:)/.test(from) && !Object.hasOwn(dependencies, packageOf(from)))
+        .filter(({ from, typesOnly }) => !(from === '@tus/utils' && typesOnly))
+        .map(({ from }) => `${file.path} imports ${from}`)
+    }),
+  )
+})
+
+test('parts know errors, the type of the settings and themselves; they meet only in app.ts', () => {
+  none(
+    SHIPPED.flatMap((file) => {
+      return imports(file)
+        .filter((imported) => imported.from.startsWith('.') && !mayImport(file, imported))
+        .map((imported) => `${file.path} > ${targetOf(file, imported)}`)
+    }),
+  )
+})
+
+test('only the edge knows its process', () => {
+  const files = SHIPPED.filter(({ path }) => !MAY_USE_PROCESS.includes(path))
+  const pattern =
+    /\bprocess\??\.[a-zA-Z]\w*|\bprocess\[|\}\s*=\s*process\b|\b(?:from|import\()\s*['"](node:)?process['"]/g
+  none(files.flatMap((file) => places(file, file.told, pattern)))
+})
+
+test('nothing is any, asserted not to be null, or cast through unknown, and no check is silenced', () => {
+  const pattern =
+    /(?<=[:<,|&(]\s*|\bas\s+|=>\s*)any\b(?!\w*\s*[:(])|[\w)\]]!(?=[.,;:)\]}[(\s]|$)(?!\s*=)|\bas unknown as\b/g
+  const silencer = /@ts-(ignore|nocheck|expect-error)|biome-i[g]nore\b(?=.*(noExplicitAny|noNonNull))/g
+  none(SOURCES.flatMap((file) => [...places(file, file.code, pattern), ...places(file, file.text, silencer)]))
+})
+
+test('every exported function says what it does', () => {
+  const bare =
+    /(?<!\*\/\n)^export (default )?(async )?function\*? \w+.*|(?<!\*\/\n)^export const \w+ = (async )?[(<].*=>.*/gm
+  // The signatures of one overloaded function stand together; the first one has the docstring.
+  const overload = /^(export (?:async )?function (\w+)\b[^{]*?\n)(?=export (?:async )?function \2\b)/gm
+  none(SHIPPED.flatMap((file) => places(file, file.text.replace(overload, ''), bare)))
+})
+
+test(`no file of source is longer than ${LINE_LIMIT} lines`, () => {
+  const lengths = SOURCES.map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
+  none(lengths.filter(({ lines }) => lines > LINE_LIMIT).map(({ path, lines }) => `${path} has ${lines}`))
+})
+
+test('every test is where the runner finds it, is started, and none is alone', () => {
+  const files = SOURCES.filter(({ path, code }) => path.endsWith('.test.ts') || /= suite\b/.test(code))
+  none(
+    files.flatMap((file) => {
+      const suites = [...file.told.matchAll(/\b(\w+) = suite\b/g)].map(([, name = '']) => name)
+      if (/import \{[^}]*\btest\b[^}]*\} from 'uvu'/.test(file.told)) suites.push('test')
+      const idle = suites.filter((name) => !new RegExp(`^${name}\\.run\\(\\)`, 'm').test(file.code))
+      const found = new RegExp(`^test/(${TEST_FOLDERS.join('|')})/.*\\.test\\.ts$`).test(file.path)
+      return [
+        ...(found ? [] : [`${file.path} is not found by the runner`]),
+        ...(suites.length > 0 ? [] : [`${file.path} has no suite`]),
+        ...idle.map((name) => `${file.path} never calls ${name}.run()`),
+        ...places(file, file.code, /\.only\(/g),
+      ]
+    }),
+  )
+})
+
+test('nothing is left for later, and nothing names the machine or the registry it was made with', () => {
+  const later = /\b(?:TO[D]O|FIX[M]E)\b/g
+  const machine = /(?<![\w.~+=-])\/(?:work|root)\b(?!-)|(?<![\w.~+=-])\/home\/\w+/g
+  const registry = /\bregistry\.[a-z]\S*|\bnpmjs\.\w+|\/-\/[\w.-]+\.tgz|^\s*"resolved":.*|_auth[T]oken/gim
+  const files = FILES.filter((path) => !path.startsWith('test/fixtures/')).map(source)
+  none(files.flatMap((file) => [later, machine, registry].flatMap((each) => places(file, file.text, each))))
+})
+
+test('the top level holds what the layout names and nothing else', () => {
+  const names = new Set(FILES.map((path) => path.split('/')[0] ?? ''))
+  const allowed = [...TOP_LEVEL, 'package-lock.json']
+  none([...names].filter((name) => !name.startsWith('.') && !allowed.includes(name)))
+})
+
+test.run()

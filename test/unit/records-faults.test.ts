@@ -1,0 +1,150 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import Sqlite from 'better-sqlite3'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/schema.js'
+import { AT, arrive, leave, type Place, range, record, rejection, rows, until } from './records-place.js'
+
+const test = suite<Place>('records, faults')
+test.before.each(arrive)
+test.after.each(leave)
+
+for (const version of range(SCHEMA_VERSION + 1)) {
+  test(`migrates a database of version ${version} and keeps its rows`, async ({ open, path }) => {
+    const db = new Sqlite(path)
+    for (const migration of MIGRATIONS.slice(0, version)) db.exec(migration)
+    db.pragma(`user_version = ${version}`)
+    const insert = `INSERT INTO uploads (id, state, offset, path, created_at, updated_at)
+      VALUES ('old', 'finished', 3, 'uploads/old', '${AT}', '${AT}')`
+    if (version > 0) db.exec(insert)
+    db.close()
+    const records = open()
+    const ready = await records.ready
+    assert.equal(ready, { fresh: true, newestAt: version > 0 ? AT : null })
+    records.put(record(1, { state: 'refused', reason: 'type_refused' }))
+    assert.ok(await records.flush(10_000))
+    assert.is((await records.get(record(1).id))?.reason, 'type_refused')
+    assert.is((await records.get('old'))?.offset, version > 0 ? 3 : undefined)
+    await records.close(5000)
+    assert.is(new Sqlite(path).pragma('user_version', { simple: true }), SCHEMA_VERSION)
+  })
+}
+
+test('leaves the database of a newer version untouched and says what to do', async ({
+  open,
+  path,
+  lines,
+}) => {
+  const db = new Sqlite(path)
+  db.exec('CREATE TABLE uploads (future TEXT)')
+  db.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
+  db.close()
+  const before = readFileSync(path)
+  const records = open()
+  const error = await rejection(records.ready)
+  assert.is(error.problem, 'newer')
+  assert.match(error.message, /knows versions up to \d+\. Start the newer Lading again; or stop, move/)
+  assert.ok(lines.includes(`error: ${error.message}`))
+  records.put(record(1))
+  assert.is((await records.get(record(1).id))?.id, record(1).id)
+  assert.is((await rejection(records.get('other'))).problem, 'newer')
+  assert.is(await records.flush(10_000), false)
+  await records.close(5000)
+  assert.ok(readFileSync(path).equals(before))
+})
+
+test('sets a corrupt database aside and begins anew', async ({ open, path, folder, lines }) => {
+  writeFileSync(path, 'this is no database. '.repeat(1000))
+  const records = open()
+  assert.equal(await records.ready, { fresh: true, newestAt: null })
+  records.put(record(1))
+  assert.ok(await records.flush(10_000))
+  assert.is(rows(path).length, 1)
+  const aside = readdirSync(folder).filter((name) => name.startsWith('lading.db.corrupt-'))
+  assert.is(aside.length, 1)
+  assert.match(readFileSync(join(folder, aside[0] ?? ''), 'utf8'), /^this is no database/)
+  assert.ok(lines.includes('error: A damaged database was set aside'))
+})
+
+test('sets a database aside whose tables vanish while in use, and asks for a reindex', async (place) => {
+  const causes: string[] = []
+  const records = place.open({ onNeedsReindex: (cause) => causes.push(cause) })
+  await records.ready
+  const other = await place.lock('DROP TABLE uploads')
+  records.put(record(1))
+  assert.ok(await records.flush(10_000))
+  assert.equal(causes, ['anew'])
+  assert.is(rows(place.path).length, 1)
+  await other.release()
+})
+
+test('begins anew when the file is deleted while in use, and asks for a reindex', async (place) => {
+  const causes: string[] = []
+  const records = place.open({ onNeedsReindex: (cause) => causes.push(cause) })
+  records.put(record(1))
+  assert.ok(await records.flush(10_000))
+  for (const end of ['', '-wal', '-shm']) rmSync(`${place.path}${end}`)
+  records.put(record(2))
+  assert.ok(await records.flush(10_000))
+  assert.equal(
+    rows(place.path).map((row) => row.id),
+    [record(2).id],
+  )
+  assert.equal(causes, ['anew'])
+})
+
+test('tries again while the folder is missing, and logs that once', async ({ open, folder, lines }) => {
+  const inner = join(folder, 'later')
+  const records = open({ databasePath: join(inner, 'lading.db') })
+  records.put(record(1))
+  await until(() => records.stats.lagMs > 500)
+  assert.is(lines.filter((line) => line.startsWith('error: The database cannot be written')).length, 1)
+  mkdirSync(inner)
+  assert.ok(await records.flush(5000))
+  assert.is(rows(join(inner, 'lading.db')).length, 1)
+})
+
+test('a thread that dies is started again and gets its batch back', async ({ open, folder, path, lines }) => {
+  const script = join(folder, 'dies-once.mjs')
+  const real = new URL('../../server/records/thread-main.js', import.meta.url)
+  writeFileSync(
+    script,
+    `import { existsSync, writeFileSync } from 'node:fs'
+     import { parentPort } from 'node:worker_threads'
+     const mark = ${JSON.stringify(join(folder, 'died'))}
+     if (existsSync(mark)) await import(${JSON.stringify(real.href)})
+     else parentPort.on('message', ({ kind }) => {
+       if (kind !== 'batch') return
+       writeFileSync(mark, '')
+       throw new Error('it dies')
+     })`,
+  )
+  const records = open({ threadScript: pathToFileURL(script) })
+  records.put(record(1))
+  records.put(record(2))
+  await until(() => lines.some((line) => line.includes('thread died')))
+  records.put(record(2, { offset: 8 }))
+  assert.ok(await records.flush(10_000))
+  assert.equal(
+    rows(path).map((row) => row.offset),
+    [0, 8],
+  )
+})
+
+test('a call that the dead thread had is rejected, and none hangs', async ({ open, folder }) => {
+  const script = join(folder, 'dies.mjs')
+  const deadly = `import { parentPort } from 'node:worker_threads'
+    parentPort.on('message', () => process.exit(3))`
+  writeFileSync(script, deadly)
+  const records = open({ threadScript: pathToFileURL(script) })
+  assert.is((await rejection(records.get('any'))).problem, 'failing')
+  const mute = join(folder, 'mute.mjs')
+  writeFileSync(mute, deadly.replace('process.exit(3)', '{}'))
+  const slow = open({ threadScript: pathToFileURL(mute), databasePath: join(folder, 'other.db') })
+  assert.is((await rejection(slow.get('any'))).problem, 'slow')
+  await Promise.all([records.close(10), slow.close(10)])
+})
+
+test.run()

@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import * as assert from 'uvu/assert'
+import { RecordsError } from '../../server/records/error.js'
+import type { UploadRecord } from '../../server/records/record.js'
+import { openRecords, type Records, type RecordsOptions } from '../../server/records/records.js'
+
+/** Where a test keeps its database, and what it does there. */
+export interface Place {
+  folder: string
+  path: string
+  /** What the index logged, as `level: message`. */
+  lines: string[]
+  open(options?: Partial<RecordsOptions>): Records
+  lock(...statements: string[]): Promise<Lock>
+}
+
+export interface Lock {
+  release(): Promise<void>
+}
+
+const opened: Records[] = []
+const locks: Lock[] = []
+
+/** Gives a test a folder of its own. */
+export function arrive(place: Place): void {
+  const folder = mkdtempSync(join(tmpdir(), 'lading-records-'))
+  const lines: string[] = []
+  const log = {
+    info: (_: object, message: string) => lines.push(`info: ${message}`),
+    warn: (_: object, message: string) => lines.push(`warn: ${message}`),
+    error: (_: object, message: string) => lines.push(`error: ${message}`),
+  }
+  const path = join(folder, 'lading.db')
+  const open = (options: Partial<RecordsOptions> = {}) => {
+    const records = openRecords({ databasePath: path, queueLimit: 10_000, log, ...options })
+    opened.push(records)
+    return records
+  }
+  Object.assign(place, { folder, path, lines, open, lock: (...sql: string[]) => lock(path, sql) })
+}
+
+/** Ends what the test left open, and removes its folder. */
+export async function leave({ folder }: Place): Promise<void> {
+  await Promise.all(locks.splice(0).map((each) => each.release()))
+  await Promise.all(opened.splice(0).map((records) => records.close(1000)))
+  rmSync(folder, { recursive: true })
+}
+
+/** Another process that has run these statements, and ends when it is told to. */
+async function lock(path: string, statements: string[]): Promise<Lock> {
+  const script = `
+    const [library, path, ...statements] = process.argv.slice(1)
+    const db = new (require(library))(path, { timeout: 5000 })
+    for (const statement of statements) db.exec(statement)
+    console.log('locked')
+    process.stdin.resume().on('end', () => process.exit())`
+  const library = createRequire(import.meta.url).resolve('better-sqlite3')
+  const child = spawn(process.execPath, ['-e', script, library, path, ...statements], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  await Promise.race([once(child.stdout, 'data'), ended])
+  assert.is(child.exitCode, null, 'the other process holds its lock')
+  const release = async () => {
+    child.stdin.end()
+    await ended
+  }
+  locks.push({ release })
+  return { release }
+}
+
+/** Waits for what another thread or process brings about. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + 15_000
+  while (!condition()) {
+    assert.ok(performance.now() < deadlineMs, `in time: ${condition}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+export const AT = '2026-11-23T10:00:00.000Z'
+
+export function record(number: number, changes: Partial<UploadRecord> = {}): UploadRecord {
+  const id = `20261123-${String(number).padStart(32, '0')}`
+  return {
+    id,
+    state: 'receiving',
+    filename: 'photo.jpg',
+    type: 'image/jpeg',
+    declaredType: 'image/jpeg',
+    length: 5_000_000_000,
+    offset: 0,
+    sha256: null,
+    metadata: 'filename cGhvdG8uanBn',
+    path: `uploads/2026/11/23/${id}`,
+    createdAt: AT,
+    updatedAt: AT,
+    finishedAt: null,
+    reason: null,
+    ...changes,
+  }
+}
+
+export function range(count: number): number[] {
+  return [...Array(count).keys()]
+}
+
+export async function* sidecars(...records: UploadRecord[]): AsyncGenerator<UploadRecord> {
+  yield* records
+}
+
+/** All rows, as columns, through a connection of the test's own. */
+export function rows(path: string): Record<string, unknown>[] {
+  const db = new Sqlite(path, { readonly: true })
+  try {
+    return db.prepare<[], Record<string, unknown>>('SELECT * FROM uploads ORDER BY id').all()
+  } finally {
+    db.close()
+  }
+}
+
+/** Transactions in the -wal file: frames that carry the database's size after a commit. */
+export function commits(path: string): number {
+  const wal = readFileSync(`${path}-wal`)
+  const frameBytes = 24 + wal.readUInt32BE(8)
+  const salts = wal.subarray(16, 24)
+  let count = 0
+  for (let at = 32; at + frameBytes <= wal.length; at += frameBytes) {
+    const isCurrent = wal.subarray(at + 8, at + 16).equals(salts)
+    if (isCurrent && wal.readUInt32BE(at + 4) !== 0) count += 1
+  }
+  return count
+}
+
+export async function rejection(promise: Promise<unknown>): Promise<RecordsError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (cause) => cause,
+  )
+  if (!(error instanceof RecordsError)) throw new Error(`No RecordsError but ${error}`)
+  return error
+}

@@ -1,0 +1,98 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { RecordQueue } from '../../server/records/queue.js'
+import type { RecordState, UploadRecord } from '../../server/records/record.js'
+
+function record(id: string, state: RecordState, offset = 0): UploadRecord {
+  const at = '2026-11-23T10:00:00.000Z'
+  const names = { filename: null, type: null, declaredType: null, metadata: null, reason: null }
+  const times = { createdAt: at, updatedAt: at, finishedAt: null }
+  return { id, state, offset, length: null, sha256: null, path: `uploads/${id}`, ...names, ...times }
+}
+
+/** The states that would be written next, as `id:offset`. */
+function drain(queue: RecordQueue): string[] {
+  const states = queue.take(100).map(({ record }) => `${record.id}:${record.offset}`)
+  queue.done()
+  return states
+}
+
+test('an upload takes one place, with its newest state and its first place in line', () => {
+  const queue = new RecordQueue(10)
+  queue.add(record('a', 'receiving', 1), true, 100)
+  queue.add(record('b', 'receiving', 1), true, 200)
+  queue.add(record('a', 'paused', 2), true, 300)
+  assert.is(queue.size, 2)
+  assert.is(queue.oldest?.sinceMs, 100)
+  assert.equal(drain(queue), ['a:2', 'b:1'])
+})
+
+test('at the limit an intermediate newcomer is dropped and counted', () => {
+  const queue = new RecordQueue(2)
+  for (const id of ['a', 'b', 'c']) queue.add(record(id, 'receiving'), true, 0)
+  assert.is(queue.dropped, 1)
+  assert.equal(drain(queue), ['a:0', 'b:0'])
+})
+
+test('at the limit the oldest intermediate state gives way to a final one', () => {
+  const queue = new RecordQueue(2)
+  queue.add(record('a', 'finished'), true, 0)
+  queue.add(record('b', 'paused'), true, 0)
+  queue.add(record('c', 'finished'), true, 0)
+  assert.is(queue.dropped, 1)
+  assert.equal(drain(queue), ['a:0', 'c:0'])
+})
+
+test('at the limit with final states only, the newcomer is dropped', () => {
+  const queue = new RecordQueue(2)
+  for (const id of ['a', 'b', 'c']) queue.add(record(id, 'finished'), true, 0)
+  assert.is(queue.dropped, 1)
+  assert.equal(drain(queue), ['a:0', 'b:0'])
+})
+
+test('at the limit a newer state of a waiting upload is taken', () => {
+  const queue = new RecordQueue(1)
+  queue.add(record('a', 'receiving', 1), true, 0)
+  queue.add(record('a', 'finished', 2), true, 0)
+  assert.is(queue.dropped, 0)
+  assert.equal(drain(queue), ['a:2'])
+})
+
+test('states in flight count towards the limit and are found', () => {
+  const queue = new RecordQueue(1)
+  queue.add(record('a', 'receiving'), true, 0)
+  queue.take(100)
+  queue.add(record('b', 'receiving'), true, 0)
+  assert.is(queue.dropped, 1)
+  assert.is(queue.find('a')?.record.id, 'a')
+})
+
+test('states that were lost in flight are first in line again, unless newer ones came', () => {
+  const queue = new RecordQueue(10)
+  queue.add(record('a', 'receiving', 1), true, 0)
+  queue.add(record('b', 'receiving', 1), true, 0)
+  queue.take(100)
+  queue.add(record('c', 'receiving', 1), true, 0)
+  queue.add(record('a', 'receiving', 2), true, 0)
+  queue.putBack()
+  assert.equal(drain(queue), ['a:2', 'b:1', 'c:1'])
+})
+
+test('a restored state gives way to a live one, waiting or in flight', () => {
+  const queue = new RecordQueue(10)
+  queue.add(record('a', 'receiving', 5), true, 0)
+  queue.add(record('a', 'receiving', 3), false, 0)
+  assert.is(queue.find('a')?.record.offset, 5)
+  queue.take(100)
+  queue.add(record('a', 'receiving', 3), false, 0)
+  assert.is(queue.waiting, 0)
+})
+
+test('a live state replaces a restored one', () => {
+  const queue = new RecordQueue(10)
+  queue.add(record('a', 'receiving', 5), false, 0)
+  queue.add(record('a', 'receiving', 3), true, 0)
+  assert.equal(drain(queue), ['a:3'])
+})
+
+test.run()
