@@ -62,10 +62,9 @@ const ALIASES: ReadonlyMap<string, string> = new Map(
 
 /**
  * The one name of a media type: lower case, no parameters, aliases resolved.
- * Nothing declared is the empty string; so is the word null, which Uppy sends for a file without a type.
+ * What is no type, such as the word null that Uppy sends for a file without one, is a name nobody knows.
  */
 export function canonicalType(type: string): string {
   const bare = (type.split(';', 1)[0] ?? '').trim().toLowerCase()
-  if (bare === 'null' || bare === 'undefined') return ''
   return ALIASES.get(bare) ?? bare
 }
