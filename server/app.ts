@@ -38,9 +38,10 @@ export { type Config, ConfigError, defaultConfig } from './config.js'
 const ARENA = { blocks: 32, blockBytes: 256 * 1024 }
 const BLOCKS_A_BODY = 8
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
-const QUEUED_RECORDS = 10_000
+const QUEUED_RECORDS = 4096
 const REQUESTS_END_WITHIN_MS = 6_000
 const RECORDS_END_WITHIN_MS = 2_000
+const REINDEX_ENDS_WITHIN_MS = 60_000
 
 /** A running server. */
 export interface App {
@@ -154,7 +155,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     frontDoor.close()
     await listener.close(REQUESTS_END_WITHIN_MS)
     await housekeeping.close()
-    await store.settled()
+    await store.uploads.settled()
     await records.close(RECORDS_END_WITHIN_MS)
     await thread.close()
     vitals.close()
@@ -198,4 +199,21 @@ async function findUpload(id: string, tools: FindTools): Promise<object | undefi
   const found = await readUpload(tools.dataDir, id, tools.bootId)
   if (found.kind !== 'upload') return undefined
   return { ...found.upload.toRow(found.upload.touchedAtMs), bytesPerSecond: 0 }
+}
+
+/**
+ * Builds the index anew from the sidecars; `lading reindex` calls it, also beside a running server.
+ * Rejects with RecordsError where the database cannot be written.
+ */
+export async function reindex(config: Config): Promise<{ restored: number; removed: number }> {
+  const { dataDir } = config
+  const log = await createLog(config)
+  const bootId = currentBoot(Date.now())
+  const records = openRecords({ databasePath: join(dataDir, 'lading.db'), queueLimit: QUEUED_RECORDS, log })
+  try {
+    await records.ready
+    return await records.reindex(rowsOnDisk(dataDir, bootId), (row) => isOnDisk(dataDir, row.id, bootId))
+  } finally {
+    await records.close(REINDEX_ENDS_WITHIN_MS)
+  }
 }

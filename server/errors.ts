@@ -55,6 +55,7 @@ export type ErrorCode = keyof typeof ERRORS
 /** An error whose code word decides what a client is told; `cause` and `detail` are for the log alone. */
 export class UploadError extends Error {
   readonly code: ErrorCode
+  readonly detail: string | undefined
 
   constructor(code: ErrorCode, options: { cause?: unknown; detail?: string } = {}) {
     super(options.detail ? `${ERRORS[code].text} (${options.detail})` : ERRORS[code].text, {
@@ -62,6 +63,7 @@ export class UploadError extends Error {
     })
     this.name = 'UploadError'
     this.code = code
+    this.detail = options.detail
   }
 
   /** The HTTP status of the answer. */

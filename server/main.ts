@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-import { createApp } from './app.js'
+import { createApp, reindex } from './app.js'
 import { type Config, ConfigError, parseConfig } from './config.js'
-import { reindex } from './reindex.js'
 import { readVersion } from './version.js'
 
 /** The edge: arguments, signals, exit codes. */

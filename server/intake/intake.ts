@@ -1,36 +1,21 @@
 import type { Readable } from 'node:stream'
 import type { Arena } from './arena.js'
+import { Pace, type PaceLimits } from './pace.js'
+import type { FilledBlock, IntakeEnd, Sink, StopReason } from './sink.js'
 
 const SHIP_AFTER_MS = 500
 const TICK_MS = 250
-const RATE_WINDOW_MS = 60_000
 
-/** Why an intake was ended from outside before its body was over. */
-export type StopReason = 'taken_over' | 'shutting_down' | 'idle' | 'slow' | 'disk_full' | 'damaged'
-
-/** How a body ended: whole, with its connection, by running over its room, or by one of the reasons. */
-export type IntakeEnd = 'complete' | 'cut' | 'overrun' | StopReason
-
-/** A block of the arena and how many bytes of it are filled. */
-export interface FilledBlock {
-  readonly index: number
-  readonly bytes: number
-}
-
-/** Where blocks go. Called with one batch at a time; `last` comes exactly once, with the final batch. */
-export interface Sink {
-  /** Bytes it wants to see, in a batch of their own, before any more of the body is read; 0 for none. */
-  readonly wantsFirstBytes: number
-  write(blocks: readonly FilledBlock[], last: boolean): Promise<void>
-}
-
-export interface IntakeLimits {
+export interface IntakeLimits extends PaceLimits {
   /** Blocks one body may hold at once. */
   readonly blocks: number
-  /** No bytes for so long ends the intake. */
-  readonly idleTimeoutMs: number
-  /** Fewer bytes than this in a minute end the intake; 0 for no such limit. */
-  readonly minRateBytesPerMinute: number
+}
+
+/** A block that is being filled, and since when. */
+interface Filling {
+  readonly index: number
+  bytes: number
+  readonly sinceMs: number
 }
 
 export interface IntakeTools {
@@ -52,34 +37,27 @@ export interface IntakeTools {
 export class Intake {
   readonly #source: Readable
   readonly #tools: IntakeTools
+  readonly #pace: Pace
   #sink: Sink | undefined
   #roomBytes = 0
   #receivedBytes = 0
-  #onEnd: ((end: IntakeEnd) => void) | undefined
-  #onError: ((error: unknown) => void) | undefined
+  #settle: { resolve(end: IntakeEnd): void; reject(error: unknown): void } | undefined
 
-  #current: { index: number; bytes: number; since: number } | undefined
+  #current: Filling | undefined
   #queue: FilledBlock[] = []
   #held = 0
   #rest: Uint8Array | undefined
+  #taking = false
   #writing = false
   #end: IntakeEnd | undefined
   #settled = false
   #cancelWait: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
-  #lastByteAt = 0
-  #windowStart = 0
-  #windowBytes = 0
-
   constructor(source: Readable, tools: IntakeTools) {
     this.#source = source
     this.#tools = tools
-  }
-
-  /** Bytes taken from the socket so far. */
-  get receivedBytes(): number {
-    return this.#receivedBytes
+    this.#pace = new Pace(tools.limits, tools.now())
   }
 
   /**
@@ -90,10 +68,9 @@ export class Intake {
   drain(sink: Sink, roomBytes: number): Promise<IntakeEnd> {
     this.#sink = sink
     this.#roomBytes = roomBytes
-    this.#lastByteAt = this.#windowStart = this.#tools.now()
+    this.#pace.forgive(this.#tools.now())
     return new Promise((resolve, reject) => {
-      this.#onEnd = resolve
-      this.#onError = reject
+      this.#settle = { resolve, reject }
       if (this.#end === undefined) this.#attach()
       this.#pump()
     })
@@ -106,8 +83,10 @@ export class Intake {
 
   #attach(): void {
     const source = this.#source
-    if (source.readableEnded) return this.#finish('complete')
-    if (source.destroyed) return this.#finish('cut')
+    if (source.readableEnded || source.destroyed) {
+      this.#finish(source.readableEnded ? 'complete' : 'cut')
+      return
+    }
     source.on('data', this.#onData).on('end', this.#onComplete)
     source.on('close', this.#onCut).on('error', this.#onCut)
     this.#timer = setInterval(this.#onTick, TICK_MS)
@@ -127,11 +106,10 @@ export class Intake {
 
   readonly #onData = (chunk: Uint8Array): void => {
     this.#receivedBytes += chunk.length
-    this.#windowBytes += chunk.length
-    this.#lastByteAt = this.#tools.now()
+    this.#pace.add(chunk.length, this.#tools.now())
     this.#tools.collected(chunk.length)
-    if (this.#receivedBytes > this.#roomBytes) return this.#overrun()
-    this.#take(chunk)
+    if (this.#receivedBytes > this.#roomBytes) this.#overrun()
+    else this.#take(chunk)
   }
 
   #overrun(): void {
@@ -142,10 +120,22 @@ export class Intake {
   }
 
   #take(chunk: Uint8Array): void {
+    this.#taking = true
+    this.#place(chunk)
+    this.#taking = false
+    const wanted = this.#sink?.wantsFirstBytes ?? 0
+    if (wanted > 0 && (this.#current?.bytes ?? 0) >= wanted && !this.#mayRunOver()) this.#ship()
+    if (this.#mustPause()) this.#source.pause()
+  }
+
+  #place(chunk: Uint8Array): void {
     let at = 0
     while (at < chunk.length) {
       const block = this.#block()
-      if (block === undefined) return this.#wait(chunk.subarray(at))
+      if (block === undefined) {
+        this.#wait(chunk.subarray(at))
+        return
+      }
       const bytes = Math.min(this.#tools.arena.blockBytes - block.bytes, chunk.length - at)
       const part = bytes === chunk.length ? chunk : chunk.subarray(at, at + bytes)
       this.#tools.arena.fill(block.index, block.bytes, part)
@@ -153,9 +143,6 @@ export class Intake {
       at += bytes
       if (block.bytes === this.#tools.arena.blockBytes && !this.#mayRunOver()) this.#ship()
     }
-    const wanted = this.#sink?.wantsFirstBytes ?? 0
-    if (wanted > 0 && (this.#current?.bytes ?? 0) >= wanted && !this.#mayRunOver()) this.#ship()
-    if (this.#mustPause()) this.#source.pause()
   }
 
   /** With the last byte there is room for, only the end of the body tells whether it runs over. */
@@ -167,7 +154,7 @@ export class Intake {
     return this.#writing && (this.#sink?.wantsFirstBytes ?? 0) > 0
   }
 
-  #block(): { index: number; bytes: number; since: number } | undefined {
+  #block(): Filling | undefined {
     const { arena, limits } = this.#tools
     if (this.#current && this.#current.bytes === arena.blockBytes) this.#ship()
     if (this.#current) return this.#current
@@ -175,7 +162,7 @@ export class Intake {
     const index = arena.take()
     if (index === undefined) return undefined
     this.#held += 1
-    this.#current = { index, bytes: 0, since: this.#tools.now() }
+    this.#current = { index, bytes: 0, sinceMs: this.#tools.now() }
     return this.#current
   }
 
@@ -193,16 +180,16 @@ export class Intake {
     const rest = this.#rest
     this.#rest = undefined
     if (rest) this.#take(rest)
-    if (this.#rest || this.#settled) return
-    if (this.#end !== undefined) return this.#shipAll()
-    if (this.#mustPause() || !this.#source.isPaused()) return
-    this.#lastByteAt = this.#tools.now()
-    this.#source.resume()
-  }
-
-  #shipAll(): void {
-    this.#ship()
+    if (this.#rest) {
+      // Still no block for it; what is queued may go on.
+      this.#pump()
+      return
+    }
+    if (this.#end !== undefined) this.#ship()
     this.#pump()
+    if (this.#end !== undefined || this.#mustPause() || !this.#source.isPaused()) return
+    this.#pace.forgive(this.#tools.now())
+    this.#source.resume()
   }
 
   #ship(): void {
@@ -216,12 +203,13 @@ export class Intake {
     if (this.#end !== undefined) return
     this.#end = end
     this.#detach()
-    if (this.#sink) this.#shipAll()
+    this.#ship()
+    this.#pump()
   }
 
   #pump(): void {
     if (this.#writing || this.#settled || !this.#sink) return
-    const last = this.#end !== undefined && this.#rest === undefined
+    const last = this.#end !== undefined && this.#rest === undefined && !this.#taking
     if (this.#queue.length === 0 && !last) return
     const batch = this.#queue
     this.#queue = []
@@ -237,11 +225,10 @@ export class Intake {
     for (const block of batch) this.#giveBack(block.index)
     if (last) {
       this.#settled = true
-      this.#onEnd?.(this.#end ?? 'complete')
+      this.#settle?.resolve(this.#end ?? 'complete')
       return
     }
     this.#goOn()
-    this.#pump()
   }
 
   #fail(batch: readonly FilledBlock[], error: unknown): void {
@@ -254,7 +241,7 @@ export class Intake {
     if (this.#current) this.#giveBack(this.#current.index)
     this.#queue = []
     this.#current = undefined
-    this.#onError?.(error)
+    this.#settle?.reject(error)
   }
 
   #giveBack(index: number): void {
@@ -264,17 +251,9 @@ export class Intake {
 
   readonly #onTick = (): void => {
     const now = this.#tools.now()
-    if (this.#current && now - this.#current.since >= SHIP_AFTER_MS && !this.#mayRunOver()) this.#ship()
-    if (this.#rest || this.#mustPause()) {
-      // It is we who do not read: neither silence nor slowness is the sender's.
-      this.#lastByteAt = this.#windowStart = now
-      this.#windowBytes = 0
-    } else if (now - this.#lastByteAt >= this.#tools.limits.idleTimeoutMs) {
-      this.stop('idle')
-    } else if (now - this.#windowStart >= RATE_WINDOW_MS) {
-      if (this.#windowBytes < this.#tools.limits.minRateBytesPerMinute) return this.stop('slow')
-      this.#windowStart = now
-      this.#windowBytes = 0
-    }
+    if (this.#current && now - this.#current.sinceMs >= SHIP_AFTER_MS && !this.#mayRunOver()) this.#ship()
+    if (this.#rest || this.#mustPause()) this.#pace.forgive(now)
+    const fault = this.#pace.fault(now)
+    if (fault) this.stop(fault)
   }
 }

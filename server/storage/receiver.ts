@@ -1,4 +1,4 @@
-import { UploadError } from '../errors.js'
+import { diskError } from './disk-error.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
@@ -65,7 +65,7 @@ export class Receiver implements BatchSink {
       blocks: blocks.flatMap((block) => [block.index, block.bytes]),
       digest: due,
     })
-    if (done.error) throw refusal(done.error)
+    if (done.error) throw diskError(new Error(done.error.message))
     upload.offset += bytes
     upload.digestLive = done.live
     if (bytes > 0) upload.touchedAtMs = this.#tools.now()
@@ -92,9 +92,4 @@ function joined(head: Uint8Array, more: Uint8Array): Uint8Array {
   both.set(head)
   both.set(more, head.length)
   return both
-}
-
-function refusal(error: { code: string; message: string }): UploadError {
-  const full = error.code === 'ENOSPC' || error.code === 'EDQUOT'
-  return new UploadError(full ? 'disk_full' : 'internal', { cause: new Error(error.message) })
 }

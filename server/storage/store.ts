@@ -1,6 +1,7 @@
 import { FileStore } from '@tus/file-store'
 import { type ErrorCode, UploadError } from '../errors.js'
-import { Finisher } from './finisher.js'
+import { diskError } from './disk-error.js'
+import { Lifecycle, type Tended } from './lifecycle.js'
 import { pathsOf } from './paths.js'
 import { Prover } from './prover.js'
 import { Receiver } from './receiver.js'
@@ -8,12 +9,14 @@ import { Saver } from './saver.js'
 import { nextStep } from './settle.js'
 import { formatSidecar } from './sidecar.js'
 import type { StorageTools } from './tools.js'
-import type { BodyEnd, Turn } from './turn.js'
+import type { BodyEnd, Creation, Turn } from './turn.js'
 import { storedHead } from './type.js'
 import { StoredUpload } from './upload.js'
 import { Uploads } from './uploads.js'
 
-type Upload = Parameters<FileStore['create']>[0]
+type TusUpload = Parameters<FileStore['create']>[0]
+
+const EXTENSIONS = ['creation', 'creation-with-upload', 'creation-defer-length', 'termination', 'expiration']
 
 /**
  * The FileStore that keeps an upload as two files in a folder of its day. @tus/server calls it under the
@@ -26,28 +29,26 @@ export class LadingStore extends FileStore {
   readonly #turnOf: (id: string) => Turn
   readonly #saver: Saver
   readonly #prover: Prover
-  readonly #finisher: Finisher
+  readonly #lifecycle: Lifecycle
 
   /** `turnOf` gives the request that holds the lock of an upload. The data folder must exist. */
   constructor(tools: StorageTools, turnOf: (id: string) => Turn) {
     super({ directory: tools.dataDir })
-    this.extensions = [
-      'creation',
-      'creation-with-upload',
-      'creation-defer-length',
-      'termination',
-      'expiration',
-    ]
+    this.extensions = EXTENSIONS
     this.#tools = tools
     this.#turnOf = turnOf
     this.uploads = new Uploads(tools)
     this.#saver = new Saver(tools)
     this.#prover = new Prover(tools)
-    this.#finisher = new Finisher(tools, this.#saver, this.#prover)
+    this.#lifecycle = new Lifecycle(tools, {
+      uploads: this.uploads,
+      saver: this.#saver,
+      prover: this.#prover,
+    })
   }
 
-  /** Creates an upload's two files; an id that exists is never emptied. Rejects with disk_full. */
-  override async create(file: Upload): Promise<Upload> {
+  /** Creates an upload's two files; an id that exists is never emptied. Rejects with disk_full or internal. */
+  override async create(file: TusUpload): Promise<TusUpload> {
     const turn = this.#turnOf(file.id)
     if (!turn.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     if (await this.#tools.disk.isFull()) throw new UploadError('disk_full')
@@ -64,19 +65,18 @@ export class LadingStore extends FileStore {
     }
     this.uploads.add(upload)
     turn.found(upload)
-    if (upload.length === 0) await this.#settleOrRemove(upload)
+    if (upload.length === 0) await this.#orUndo(upload, () => this.#lifecycle.finish(upload))
     else this.#tools.record(upload.toRow(this.#tools.now()))
     return file
   }
 
-  /** What is stored of an upload. Rejects with upload_unknown and upload_expired. */
-  override async getUpload(id: string): Promise<Upload> {
+  /** What is stored of an upload. Rejects with upload_unknown, upload_expired, and what finishing rejects with. */
+  override async getUpload(id: string): Promise<TusUpload> {
     const upload = await this.#found(id)
-    this.#turnOf(id).found(upload)
-    await this.#mend(upload)
+    await this.#lifecycle.mend(upload)
     const next = nextStep(upload, this.#tools.now(), this.#tools.expireAfterMs)
     if (next === 'expire') throw new UploadError('upload_expired')
-    if (next === 'finish') await this.#settleOrRemove(upload)
+    if (next === 'finish') await this.#lifecycle.finish(upload)
     return tusUpload(upload)
   }
 
@@ -92,58 +92,37 @@ export class LadingStore extends FileStore {
   override async write(passed: AsyncIterable<unknown>, id: string): Promise<number> {
     // Nothing comes this way: the body is in the turn. Reading to its end lets the pipeline end.
     for await (const _ of passed) throw new UploadError('internal', { detail: 'bytes beside the turn' })
-    const turn = this.#turnOf(id)
     const upload = await this.#found(id)
-    turn.found(upload)
+    const turn = this.#turnOf(id)
     if (upload.sha256 !== null) return upload.offset
+    const receive = () => this.#receive(upload, turn)
     try {
-      await this.#prepare(upload, turn)
-      await this.#receive(upload, turn)
-      return upload.offset
+      await (turn.creation ? this.#orUndo(upload, receive) : receive())
     } catch (error) {
-      // The client of a failed creation never learns the address: nothing of it may stay.
-      if (turn.creation && this.uploads.peek(id)) await this.#remove(upload, 'terminated', 'creation failed')
-      throw error instanceof UploadError ? error : diskError(error)
+      throw diskError(error)
     }
+    return upload.offset
   }
 
   /** Removes an upload at a client's wish. Rejects with upload_unknown. */
   override async remove(id: string): Promise<void> {
     const upload = await this.#found(id)
-    this.#turnOf(id).found(upload)
-    await this.#remove(upload, 'terminated', 'terminated by the client')
+    await this.#lifecycle.remove(upload, 'terminated', 'terminated by the client')
   }
 
-  /** What the sweep and the start do with one upload, under its lock; resolves with what was done. */
-  async tend(id: string): Promise<'kept' | 'waiting' | 'finished' | 'expired' | 'refused' | 'lost'> {
-    const upload = await this.uploads.load(id)
-    if (!upload) return 'lost'
-    const now = this.#tools.now()
-    const next = nextStep(upload, now, this.#tools.expireAfterMs)
-    if (next === 'finish') {
-      const finished = await this.#settleOrRemove(upload).then(() => true, whenRefused)
-      return finished ? 'finished' : 'refused'
-    }
-    if (next === 'expire') {
-      await this.#remove(upload, 'expired', 'no bytes for longer than --expire-after')
-      return 'expired'
-    }
-    this.#tools.record(upload.toRow(upload.touchedAtMs))
-    return next === 'keep' ? 'kept' : 'waiting'
-  }
-
-  /** Resolves when no sidecar is being written and no prefix read any more. */
-  settled(): Promise<void> {
-    return this.uploads.settled()
+  /** Does what is due with one upload, for the start and the sweep; the caller holds its lock. */
+  tend(id: string): Promise<Tended> {
+    return this.#lifecycle.tend(id)
   }
 
   async #found(id: string): Promise<StoredUpload> {
     const upload = await this.uploads.load(id)
     if (!upload) throw new UploadError('upload_unknown')
+    this.#turnOf(id).found(upload)
     return upload
   }
 
-  #newUpload(file: Upload, creation: NonNullable<Turn['creation']>): StoredUpload {
+  #newUpload(file: TusUpload, creation: Creation): StoredUpload {
     const now = this.#tools.now()
     const { id, size } = file
     const fresh = { type: null, offset: 0, checkpoints: [], sha256: null, finishedAt: null }
@@ -152,43 +131,35 @@ export class LadingStore extends FileStore {
     return new StoredUpload({ ...facts, ...creation, ...fresh, bootId }, pathsOf(dataDir, id))
   }
 
-  /** Falls back to the last good checkpoint where the prefix was found damaged. */
-  async #mend(upload: StoredUpload): Promise<void> {
-    const good = upload.damagedAfter
-    if (good === null) return
-    await this.#tools.thread.truncate({ path: upload.paths.file, length: good })
-    await this.#tools.thread.forget(upload.id)
-    upload.checkpoints = upload.checkpoints.filter(({ offset }) => offset <= good)
-    upload.offset = good
-    upload.digestLive = good === 0
-    upload.damagedAfter = null
-    if (good < this.#tools.sniffBytes) upload.type = null
-    await this.#saver.save(upload)
-    this.#tools.record(upload.toRow(this.#tools.now()))
-  }
-
-  async #prepare(upload: StoredUpload, turn: Turn): Promise<void> {
-    if (await this.#tools.disk.isFull()) throw new UploadError('disk_full')
-    const newLength = turn.declaredLength !== null && upload.length === null
-    if (newLength) upload.length = turn.declaredLength
-    if (newLength || upload.savedInBoot !== this.#tools.bootId) await this.#saver.save(upload)
+  /** The client of a creation that fails never learns the address: nothing of it may stay. */
+  async #orUndo(upload: StoredUpload, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!upload.gone) await this.#lifecycle.remove(upload, 'terminated', 'the creation failed')
+      throw error
+    }
   }
 
   async #receive(upload: StoredUpload, turn: Turn): Promise<void> {
+    if (await this.#tools.disk.isFull()) throw new UploadError('disk_full')
+    await this.#declare(upload, turn)
     const before = upload.offset
-    let end: BodyEnd
-    try {
-      end = await this.#drain(upload, turn)
-    } catch (error) {
-      if (!(error instanceof UploadError) || error.code !== 'type_refused') throw error
-      await this.#remove(upload, 'refused', reasonOf(error))
-      throw error
-    }
+    const end = await this.#drain(upload, turn)
     if (upload.damagedAfter !== null) {
-      await this.#mend(upload)
+      await this.#lifecycle.mend(upload)
       throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
     }
-    await this.#afterBody(upload, end, upload.offset > before)
+    const next = nextStep(upload, this.#tools.now(), this.#tools.expireAfterMs)
+    if (next === 'finish' && end !== 'overrun') await this.#lifecycle.finish(upload)
+    else await this.#rest(upload, end, upload.offset > before)
+  }
+
+  async #declare(upload: StoredUpload, turn: Turn): Promise<void> {
+    const declared = turn.declaredLength !== null && upload.length === null
+    if (declared) upload.length = turn.declaredLength
+    // Bytes of this boot count only under a sidecar of this boot.
+    if (declared || upload.savedInBoot !== this.#tools.bootId) await this.#saver.save(upload)
   }
 
   async #drain(upload: StoredUpload, turn: Turn): Promise<BodyEnd> {
@@ -196,49 +167,30 @@ export class LadingStore extends FileStore {
     const head = undecided ? await storedHead(upload, this.#tools.sniffBytes) : new Uint8Array(0)
     const parts = { tools: this.#tools, saver: this.#saver, prover: this.#prover }
     const receiver = new Receiver(upload, head, parts)
-    if (!turn.body) {
-      await receiver.write([], true)
-      return 'complete'
-    }
-    const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
     upload.body = turn.body
     try {
-      const end = await turn.body.drain(receiver, room)
+      if (!turn.body) await receiver.write([], true)
+      const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
+      const end = turn.body ? await turn.body.drain(receiver, room) : 'complete'
       turn.ended(end)
       return end
+    } catch (error) {
+      if (error instanceof UploadError && error.code === 'type_refused')
+        await this.#lifecycle.refuse(upload, error)
+      throw error
     } finally {
       upload.body = null
     }
   }
 
-  async #afterBody(upload: StoredUpload, end: BodyEnd, grew: boolean): Promise<void> {
-    const next = nextStep(upload, this.#tools.now(), this.#tools.expireAfterMs)
-    if (next === 'finish' && end !== 'overrun') return this.#settleOrRemove(upload)
+  /** The end of a request that did not finish its upload. */
+  async #rest(upload: StoredUpload, end: BodyEnd, grew: boolean): Promise<void> {
+    upload.body = null
     if (grew && this.#tools.durability === 'request') await this.#saver.save(upload)
     else if (grew) this.#saver.saveLater(upload)
     this.#tools.record(upload.toRow(this.#tools.now()))
     const code = ENDS[end]
     if (code) throw new UploadError(code)
-  }
-
-  async #settleOrRemove(upload: StoredUpload): Promise<void> {
-    try {
-      await this.#finisher.finish(upload)
-    } catch (error) {
-      if (!(error instanceof UploadError)) throw diskError(error)
-      if (error.code === 'type_refused') await this.#remove(upload, 'refused', reasonOf(error))
-      if (error.code === 'offset_conflict') await this.#mend(upload)
-      throw error
-    }
-  }
-
-  async #remove(upload: StoredUpload, state: 'refused' | 'expired' | 'terminated', reason: string) {
-    upload.gone = true
-    await Promise.allSettled([upload.saving, upload.proof])
-    await this.#tools.thread.forget(upload.id)
-    await this.#tools.thread.remove([upload.paths.file, upload.paths.sidecar])
-    this.uploads.drop(upload.id)
-    this.#tools.record(upload.toRow(this.#tools.now(), { state, reason }))
   }
 }
 
@@ -257,24 +209,9 @@ const ENDS = {
 } as const satisfies Record<BodyEnd, ErrorCode | undefined>
 
 /** An upload in the form @tus/server asks for; a deferred length is no size. */
-function tusUpload({ id, offset, length }: StoredUpload): Upload {
+function tusUpload({ id, offset, length }: StoredUpload): TusUpload {
   return {
     ...{ id, offset, size: length ?? undefined, sizeIsDeferred: length === null },
     ...{ metadata: undefined, storage: undefined, creation_date: undefined },
   }
-}
-
-function reasonOf(error: UploadError): string {
-  return /\((.*)\)$/.exec(error.message)?.[1] ?? error.message
-}
-
-function whenRefused(error: unknown): false {
-  if (error instanceof UploadError && error.code === 'type_refused') return false
-  throw error
-}
-
-/** The system's error as the client is told it, with the system's as its cause. */
-function diskError(error: unknown): UploadError {
-  const text = error instanceof Error ? error.message : String(error)
-  return new UploadError(/\b(ENOSPC|EDQUOT)\b/.test(text) ? 'disk_full' : 'internal', { cause: error })
 }

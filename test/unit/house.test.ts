@@ -19,7 +19,7 @@ const HOMES: Readonly<Record<string, string>> = {
 const KNOWN_CROSSINGS: readonly string[] = []
 
 /** The edge, and files that are the start of a thread of their own. */
-const MAY_USE_PROCESS: readonly string[] = ['server/main.ts']
+const MAY_USE_PROCESS: readonly string[] = ['server/main.ts', 'server/vitals.ts']
 
 const TOP_LEVEL = ['server', 'hooks', 'test', 'data', 'README.md', 'LICENSE', 'tsconfig.json', 'package.json']
 const TEST_FOLDERS = ['unit', 'protocol', 'clients', 'faults']
