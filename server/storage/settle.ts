@@ -54,6 +54,6 @@ const MOST_CHECKPOINTS = 64
  */
 export function addCheckpoint(list: readonly Checkpoint[], added: Checkpoint): Checkpoint[] {
   const before = list.filter(({ offset }) => offset < added.offset)
-  const thinned = before.length >= MOST_CHECKPOINTS ? before.filter((_, i) => i % 2 === 1) : before
+  const thinned = before.length >= MOST_CHECKPOINTS ? before.filter((_, i) => i % 2 === 0) : before
   return [...thinned, added]
 }

@@ -1,0 +1,220 @@
+import { PassThrough } from 'node:stream'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Arena } from '../../server/intake/arena.js'
+import { Intake, type IntakeLimits } from '../../server/intake/intake.js'
+import type { FilledBlock, Sink } from '../../server/intake/sink.js'
+import { bounded } from '../helpers/test.js'
+
+const BLOCK_BYTES = 16
+
+/** A sink that keeps what it gets; `gate` holds a write until it is opened. */
+class Keeper implements Sink {
+  wantsFirstBytes = 0
+  readonly batches: string[] = []
+  lasts = 0
+  gate: Promise<void> = Promise.resolve()
+  failWith: Error | undefined
+  readonly #arena: Arena
+
+  constructor(arena: Arena) {
+    this.#arena = arena
+  }
+
+  get all(): string {
+    return this.batches.join('')
+  }
+
+  async write(blocks: readonly FilledBlock[], last: boolean): Promise<void> {
+    const text = blocks
+      .map(({ index, bytes }) => Buffer.from(this.#arena.view(index, bytes)).toString())
+      .join('')
+    await this.gate
+    if (this.failWith) throw this.failWith
+    this.wantsFirstBytes = Math.max(0, this.wantsFirstBytes - text.length)
+    this.batches.push(text)
+    if (last) this.lasts += 1
+  }
+}
+
+function setUp(limits: Partial<IntakeLimits> = {}, blocks = 4) {
+  const arena = new Arena({ blocks, blockBytes: BLOCK_BYTES })
+  const source = new PassThrough()
+  const clock = { ms: 0 }
+  const intake = new Intake(source, {
+    arena,
+    limits: { blocks: 4, idleTimeoutMs: 1e9, minRateBytesPerMinute: 0, ...limits },
+    now: () => clock.ms,
+    collected: () => {},
+    begins: () => {},
+  })
+  return { arena, source, clock, intake, sink: new Keeper(arena) }
+}
+
+function opening(): { gate: Promise<void>; open: () => void } {
+  let open = (): void => {}
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { gate, open }
+}
+
+const SOON_MS = 10_000
+
+/** Waits, turn by turn of the event loop, for what the streams do by themselves. */
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  const late = Date.now() + SOON_MS
+  while (!isSo()) {
+    if (Date.now() > late) throw new Error(`${what} did not come`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+test('hands on every byte in order, whatever the chunks, with the last batch told once', async () => {
+  const { arena, source, intake, sink } = setUp()
+  const text = 'The quick brown fox jumps over the lazy dog, again and again and again.'
+  const end = intake.drain(sink, text.length)
+  for (let at = 0; at < text.length; at += 7) source.write(text.slice(at, at + 7))
+  source.end()
+  assert.is(await bounded(SOON_MS, end, 'the end'), 'complete')
+  assert.is(sink.all, text)
+  assert.is(sink.lasts, 1)
+  assert.is(arena.free, 4)
+})
+
+test('takes a chunk that spans many blocks although none is free, and does not end before its last byte', async () => {
+  const { arena, source, intake, sink } = setUp({}, 2)
+  const text = 'x'.repeat(10 * BLOCK_BYTES + 3)
+  const end = intake.drain(sink, text.length + 1)
+  source.write(text)
+  await until('the pause', () => source.isPaused())
+  intake.stop('taken_over')
+  assert.is(await bounded(SOON_MS, end, 'the end'), 'taken_over')
+  assert.is(sink.all.length, text.length)
+  assert.is(sink.lasts, 1)
+  assert.is(arena.free, 2)
+})
+
+test('does not read the socket while every block is taken, and reads on when one comes back', async () => {
+  const { arena, source, intake, sink } = setUp({}, 1)
+  const other = arena.take()
+  const end = intake.drain(sink, 100)
+  source.write('held')
+  await until('the pause', () => source.isPaused())
+  assert.is(sink.batches.length, 0)
+  arena.give(other ?? 0)
+  source.end()
+  assert.is(await bounded(SOON_MS, end, 'the end'), 'complete')
+  assert.is(sink.all, 'held')
+})
+
+test('gathers what comes while the sink is busy into one batch', async () => {
+  const { source, intake, sink } = setUp()
+  const { gate, open } = opening()
+  sink.gate = gate
+  const end = intake.drain(sink, 1000)
+  source.write('a'.repeat(BLOCK_BYTES))
+  source.write('b'.repeat(BLOCK_BYTES))
+  source.write('c'.repeat(BLOCK_BYTES))
+  source.end('d')
+  await bounded(SOON_MS, new Promise((resolve) => source.once('end', resolve)), 'the end of the source')
+  open()
+  await bounded(SOON_MS, end, 'the end')
+  assert.is(sink.batches[0], 'a'.repeat(BLOCK_BYTES))
+  assert.is(sink.batches[1], `${'b'.repeat(BLOCK_BYTES)}${'c'.repeat(BLOCK_BYTES)}d`)
+})
+
+test('hands nothing of the overrunning block on when a body runs over its room', async () => {
+  const { arena, source, intake, sink } = setUp()
+  const end = intake.drain(sink, 20)
+  source.write('a'.repeat(BLOCK_BYTES))
+  source.write('bbbb')
+  source.write('c')
+  assert.is(await bounded(SOON_MS, end, 'the end'), 'overrun')
+  assert.is(sink.all, 'a'.repeat(BLOCK_BYTES))
+  assert.is(arena.free, 4)
+})
+
+test('keeps the last block there is room for until the body has ended', async () => {
+  const { source, intake, sink } = setUp()
+  const end = intake.drain(sink, BLOCK_BYTES)
+  source.write('a'.repeat(BLOCK_BYTES))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.is(sink.batches.length, 0)
+  source.end()
+  assert.is(await bounded(SOON_MS, end, 'the end'), 'complete')
+  assert.is(sink.all.length, BLOCK_BYTES)
+})
+
+test('shows the first bytes the sink wants, and reads no more until it has decided', async () => {
+  const { source, intake, sink } = setUp()
+  const { gate, open } = opening()
+  sink.gate = gate
+  sink.wantsFirstBytes = 4
+  const end = intake.drain(sink, 1000)
+  source.write('head!')
+  await until('the pause', () => source.isPaused())
+  source.write('more')
+  open()
+  source.end()
+  await bounded(SOON_MS, end, 'the end')
+  assert.is(sink.batches[0], 'head!')
+  assert.is(sink.all, 'head!more')
+})
+
+test("gives every block back and rejects with the sink's error", async () => {
+  const { arena, source, intake, sink } = setUp()
+  sink.failWith = new Error('the disk is full')
+  const end = intake.drain(sink, 1000)
+  source.write('a'.repeat(3 * BLOCK_BYTES + 1))
+  const error = await bounded(
+    SOON_MS,
+    end.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    ),
+    'the error',
+  )
+  assert.is(error, sink.failWith)
+  assert.is(arena.free, 4)
+})
+
+test('keeps what arrived when the connection dies', async () => {
+  const { source, intake, sink } = setUp()
+  const end = intake.drain(sink, 1000)
+  source.write('all there is')
+  await until('the bytes', () => source.readableLength === 0)
+  source.destroy()
+  assert.is(await bounded(SOON_MS, end, 'the end'), 'cut')
+  assert.is(sink.all, 'all there is')
+})
+
+test('an intake that was stopped before it began reads nothing', async () => {
+  const { source, intake, sink } = setUp()
+  source.write('unread')
+  intake.stop('shutting_down')
+  assert.is(await bounded(SOON_MS, intake.drain(sink, 1000), 'the end'), 'shutting_down')
+  assert.is(sink.all, '')
+  assert.is(sink.lasts, 1)
+})
+
+test('a block goes on after half a second although it is not full', async () => {
+  const { source, clock, intake, sink } = setUp()
+  const end = intake.drain(sink, 1000)
+  source.write('slow')
+  await until('the bytes', () => source.readableLength === 0)
+  clock.ms = 500
+  await until('the batch', () => sink.batches.length > 0)
+  assert.is(sink.all, 'slow')
+  source.end()
+  await end
+})
+
+test('ends with `idle` when nothing comes for the idle time-out', async () => {
+  const { clock, intake, sink } = setUp({ idleTimeoutMs: 5000 })
+  const end = intake.drain(sink, 1000)
+  clock.ms = 5000
+  assert.is(await bounded(SOON_MS, end, 'the end'), 'idle')
+})
+
+test.run()

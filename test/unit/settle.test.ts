@@ -1,0 +1,99 @@
+import * as fc from 'fast-check'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { isSameBoot } from '../../server/storage/boot.js'
+import { sidecarFromRow } from '../../server/storage/restore.js'
+import { addCheckpoint, nextStep, settleOffset } from '../../server/storage/settle.js'
+import type { UploadRow } from '../../server/storage/upload.js'
+
+const at = (offset: number) => ({ offset, sha256: 'a'.repeat(64) })
+const BASE = { length: 100, sha256: null, checkpoints: [at(20), at(60)], sameBoot: true, fileBytes: 80 }
+
+const OFFSETS = [
+  ['after a crash of the process the size of the file counts', {}, 80],
+  ['bytes beyond the length never count', { fileBytes: 130 }, 100],
+  ['after a crash of the machine the last checkpoint counts', { sameBoot: false }, 60],
+  ['a checkpoint beyond the file does not count', { sameBoot: false, fileBytes: 59 }, 20],
+  ['without a checkpoint a crash of the machine leaves nothing', { sameBoot: false, checkpoints: [] }, 0],
+  ['a finished file is whole in every boot', { sameBoot: false, sha256: 'b', fileBytes: 100 }, 100],
+  ['a finished file that was cut falls back to a checkpoint', { sha256: 'b', fileBytes: 70 }, 60],
+  ['a deferred length bounds nothing', { length: null, fileBytes: 500 }, 500],
+] as const
+
+for (const [promise, change, offset] of OFFSETS) {
+  test(promise, () => assert.is(settleOffset({ ...BASE, ...change }), offset))
+}
+
+const STEPS = [
+  ['waits for bytes', { offset: 50 }, 'wait'],
+  ['finishes what is whole and has no digest', { offset: 100 }, 'finish'],
+  ['keeps what is finished, however old', { offset: 100, sha256: 'b', touchedAtMs: -1e12 }, 'keep'],
+  ['expires what got no bytes for the whole term', { offset: 50, touchedAtMs: 0 }, 'expire'],
+  ['does not expire a moment earlier', { offset: 50, touchedAtMs: 1 }, 'wait'],
+  ['finishes what is whole rather than expire it', { offset: 100, touchedAtMs: -1e12 }, 'finish'],
+  ['never finishes a deferred length', { offset: 100, length: null }, 'wait'],
+] as const
+
+for (const [promise, change, step] of STEPS) {
+  test(promise, () => {
+    const upload = { length: 100, sha256: null, touchedAtMs: 1000, ...change }
+    assert.is(nextStep(upload, 5000, 5000), step)
+  })
+}
+
+test('checkpoints stay in order and few, and the newest is always there', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(1e6), { minLength: 1, maxLength: 500 }), (offsets) => {
+      let list: readonly { offset: number; sha256: string }[] = []
+      for (const offset of offsets) list = addCheckpoint(list, at(offset))
+      const kept = list.map((checkpoint) => checkpoint.offset)
+      assert.ok(kept.length <= 64)
+      assert.is(kept.at(-1), offsets.at(-1))
+      assert.equal(
+        kept,
+        kept.toSorted((a, b) => a - b),
+      )
+      assert.is(new Set(kept).size, kept.length)
+    }),
+  )
+})
+
+test('thinning spreads the checkpoints instead of cutting them off', () => {
+  let list: readonly { offset: number; sha256: string }[] = []
+  for (let i = 1; i <= 1000; i++) list = addCheckpoint(list, at(i))
+  assert.is(list[0]?.offset, 1)
+})
+
+test('boots are the same by name, and by time within what a clock is set by', () => {
+  assert.ok(isSameBoot('3f2a', '3f2a'))
+  assert.not(isSameBoot('3f2a', '3f2b'))
+  assert.ok(isSameBoot('at-1000', 'at-1020'))
+  assert.not(isSameBoot('at-1000', 'at-1040'))
+  assert.not(isSameBoot('at-1000', 'unknown'))
+})
+
+const ROW: UploadRow = {
+  ...{ id: '20260101-00', state: 'finished', filename: 'a', type: 'image/png', declaredType: null },
+  ...{ length: 10, offset: 10, sha256: 'c'.repeat(64), metadata: 'filename YQ==', path: 'x' },
+  ...{ createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' },
+  ...{ finishedAt: '2026-01-01T00:00:00.000Z', reason: null },
+}
+
+test('bytes without a sidecar keep their digest where the record vouches for every byte', () => {
+  assert.is(sidecarFromRow(ROW, 10)?.sha256, ROW.sha256)
+  assert.is(sidecarFromRow(ROW, 10)?.metadata, ROW.metadata)
+})
+
+test('bytes whose record is unfinished begin again, because nothing proves them', () => {
+  const restored = sidecarFromRow({ ...ROW, state: 'paused', sha256: null }, 10)
+  assert.is(restored?.sha256, null)
+  assert.is(settleOffset({ ...BASE, ...restored, sameBoot: false, fileBytes: 10 }), 0)
+})
+
+test('bytes without a record, or of another length than it says, are leftovers', () => {
+  assert.is(sidecarFromRow(undefined, 10), undefined)
+  assert.is(sidecarFromRow(ROW, 9), undefined)
+  assert.is(sidecarFromRow({ ...ROW, state: 'terminated' }, 10), undefined)
+})
+
+test.run()
