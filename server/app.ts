@@ -41,6 +41,8 @@ const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 const QUEUED_RECORDS = 4096
 const REQUESTS_END_WITHIN_MS = 6_000
 const RECORDS_END_WITHIN_MS = 2_000
+// A disk that hangs must not keep the process: what it has not taken counts as not stored.
+const THREAD_ENDS_WITHIN_MS = 1_000
 const REINDEX_ENDS_WITHIN_MS = 60_000
 
 /** A running server. */
@@ -92,6 +94,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const sweep = new Sweep({
     ...{ dataDir, bootId, thread, log, now },
     startedAtMs: now(),
+    expireAfterMs: config.expireAfterMs,
     inMemory: (id) => store.uploads.peek(id) !== undefined,
     underLock: (id, work) => locks.tryWith(id, work),
     tend: (id) => store.tend(id),
@@ -157,7 +160,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     await housekeeping.close()
     await store.uploads.settled()
     await records.close(RECORDS_END_WITHIN_MS)
-    await thread.close()
+    await within(THREAD_ENDS_WITHIN_MS, thread.close())
     vitals.close()
     await new Promise((resolve) => log.flush(resolve))
   }
@@ -176,6 +179,15 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   }
 }
 
+/** Waits for `work`, but no longer than `ms`. Rejects as it does. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
+}
+
 interface FindTools {
   readonly store: LadingStore
   readonly records: Records
@@ -190,7 +202,8 @@ async function findUpload(id: string, tools: FindTools): Promise<object | undefi
   if (!isUploadId(id)) return undefined
   const live = tools.store.uploads.peek(id)
   const now = tools.now()
-  if (live) return { ...live.toRow(live.touchedAtMs), bytesPerSecond: live.rate.perSecond(now) }
+  if (live)
+    return { ...live.toRow(live.touchedAtMs), bytesPerSecond: live.body ? live.rate.perSecond(now) : 0 }
   const row = await tools.records.get(id).catch((error: unknown) => {
     tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
     return undefined

@@ -49,7 +49,9 @@ export class Finisher {
     if (!upload.digestLive) await this.#prover.prove(upload)
     if (upload.damagedAfter !== null) throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
     const sha256 = await this.#tools.thread.digest({ id: upload.id, offset: upload.offset })
-    if (sha256 === null) throw new UploadError('internal', { detail: 'the rolling digest was lost' })
-    return sha256
+    if (sha256 !== null) return sha256
+    // The thread died and its digests with it: the next try reads the bytes again.
+    upload.digestLive = false
+    throw new UploadError('internal', { detail: 'the rolling digest was lost' })
   }
 }

@@ -1,9 +1,10 @@
 import { isUploadId, pathsOf } from './paths.js'
 import { readUpload } from './reader.js'
 import { sidecarFromRow } from './restore.js'
+import { nextStep } from './settle.js'
 import { formatSidecar } from './sidecar.js'
 import type { StorageLog, Thread } from './tools.js'
-import type { UploadRow } from './upload.js'
+import type { StoredUpload, UploadRow } from './upload.js'
 import { walk } from './walk.js'
 
 /** Leftovers younger than this may belong to a request that runs. */
@@ -15,6 +16,7 @@ export interface SweepTools {
   readonly thread: Pick<Thread, 'remove' | 'replace'>
   readonly log: StorageLog
   readonly now: () => number
+  readonly expireAfterMs: number
   /** Before this nothing can belong to a request of this process; milliseconds since 1970. */
   readonly startedAtMs: number
   readonly inMemory: (id: string) => boolean
@@ -66,12 +68,17 @@ export class Sweep {
     const found = await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
     if (found.kind === 'upload' && found.upload.sha256 !== null) return
     if (found.kind === 'torn') await underLock(id, () => this.#torn(id))
-    else if (found.kind === 'upload') await underLock(id, () => this.#tend(id))
+    else if (found.kind === 'upload' && this.#isDue(found.upload)) await underLock(id, () => this.#tend(id))
+  }
+
+  /** What only waits for bytes is left alone: it is not taken into memory by a sweep. */
+  #isDue(upload: StoredUpload): boolean {
+    return nextStep(upload, this.#tools.now(), this.#tools.expireAfterMs) !== 'wait'
   }
 
   async #tend(id: string): Promise<void> {
     const done = await this.#tools.tend(id)
-    if (done !== 'waiting') this.#tools.log.info({ id, done }, 'the sweep tended an upload')
+    this.#tools.log.info({ id, done }, 'the sweep tended an upload')
   }
 
   /** A sidecar without bytes, or a temporary file that no rename took away. */
