@@ -32,6 +32,8 @@ export class Lifecycle {
   async finish(upload: StoredUpload): Promise<void> {
     try {
       await this.#finisher.finish(upload)
+      // What is finished is told by its record and its sidecar; memory is for progress.
+      this.#uploads.drop(upload.id)
     } catch (thrown) {
       const error = diskError(thrown)
       if (error.code === 'type_refused') await this.refuse(upload, error)

@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+const running = new Set<ChildProcess>()
+
+// Each is the leader of a group of its own, and the group ends with the benchmark, however that ends.
+process.on('exit', () => {
+  for (const child of running) end(child)
+})
+
+/** A process that the benchmark started. */
+export interface Child {
+  readonly pid: number
+  /** Resolves with the first match in its standard output. Rejects when it ends before. */
+  says(pattern: RegExp, withinMs: number): Promise<string>
+  /** Resolves with its whole standard output. Rejects when it fails, or is not over in time. */
+  output(withinMs: number): Promise<string>
+  /** Ends it with SIGKILL, and its children. */
+  kill(): Promise<void>
+}
+
+/** Starts a process; settings in the environment stay outside. */
+export function start(command: string, args: readonly string[]): Child {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('LADING_')))
+  const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  running.add(child)
+  let out = ''
+  let log = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log = (log + text).slice(-4_000)
+  })
+  const closed = once(child, 'close')
+  const failed = (): Error => new Error(`${command} ${args[0]} ended with ${child.exitCode}: ${log}`)
+  return {
+    pid: child.pid ?? 0,
+    says: async (pattern, withinMs) => {
+      const until = Date.now() + withinMs
+      for (;;) {
+        const [found] = pattern.exec(out) ?? []
+        if (found !== undefined) return found
+        if (child.exitCode !== null || Date.now() > until) throw failed()
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+    },
+    output: async (withinMs) => {
+      const timer = setTimeout(() => end(child), withinMs)
+      await closed.finally(() => clearTimeout(timer))
+      running.delete(child)
+      if (child.exitCode !== 0) throw failed()
+      return out
+    },
+    kill: async () => {
+      end(child)
+      await closed
+      running.delete(child)
+    },
+  }
+}
+
+function end(child: ChildProcess): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}

@@ -1,0 +1,41 @@
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+
+/** Writes a configuration into `folder`, with everything that nginx writes in there too; on a free port. */
+export async function nginxConfig(folder: string): Promise<{ path: string; url: string }> {
+  const port = await freePort()
+  const path = join(folder, 'nginx.conf')
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  // It starts as root here and there, and its workers would not be allowed to write then.
+  const user = process.getuid?.() === 0 ? 'user root;' : ''
+  const text = `${user}
+daemon off;
+worker_processes auto;
+pid ${folder}/nginx.pid;
+events { worker_connections 256; }
+http {
+  access_log off;
+  ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
+  client_max_body_size 0;
+  keepalive_requests 100000;
+  server {
+    listen 127.0.0.1:${port};
+    location / { root ${folder}; dav_methods PUT DELETE; }
+  }
+}
+`
+  await writeFile(path, text)
+  return { path, url: `http://127.0.0.1:${port}/files` }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (typeof address !== 'object' || address === null) throw new Error('there is no free port')
+  return address.port
+}

@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { mkdir, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const MEMORY_FOLDER = '/dev/shm'
+const CHUNK = Buffer.alloc(2 ** 20, 'warm')
+
+/** A folder for one benchmark, removed at its end, whichever that is. */
+export class Workspace {
+  readonly folder: string
+  #count = 0
+
+  constructor(parent: string) {
+    this.folder = mkdtempSync(join(parent, 'lading-bench-'))
+    process.on('exit', () => rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 }))
+  }
+
+  /** A new empty folder. */
+  async fresh(): Promise<string> {
+    this.#count += 1
+    const folder = join(this.folder, String(this.#count))
+    await mkdir(folder)
+    return folder
+  }
+
+  async remove(folder: string): Promise<void> {
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  /**
+   * Has the system touch as much memory as the next case needs: in a virtual machine the first touch of a
+   * page is served by the host, costs more than all the rest, and would go to whoever comes first.
+   */
+  async warm(bytes: number): Promise<void> {
+    const path = join(this.folder, 'warm')
+    const file = await open(path, 'w')
+    try {
+      for (let written = 0; written < bytes; written += CHUNK.length) await file.write(CHUNK)
+    } finally {
+      await file.close()
+      await rm(path)
+    }
+  }
+}
+
+/** Bytes free for files in a folder. */
+export function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize
+}
+
+/** The tmpfs where it has room for `bytes`, else the folder for temporary files. */
+export function defaultFolder(bytes: number): string {
+  try {
+    return freeBytes(MEMORY_FOLDER) > bytes ? MEMORY_FOLDER : tmpdir()
+  } catch {
+    // Not every system has one.
+    return tmpdir()
+  }
+}

@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { filesIn } from '../helpers/health.js'
+import { RawConnection } from '../helpers/raw.js'
+import {
+  eventually,
+  fileOf,
+  idOf,
+  locationOf,
+  send,
+  startServer,
+  statusOf,
+  type TestServer,
+  tus,
+} from '../helpers/server.js'
+import { chunk, exchange, LAST_CHUNK, OFFSET_TYPE, offsetOf, patchHeaders } from '../helpers/wire.js'
+
+let server: TestServer
+
+test.before(async () => {
+  server = await startServer(['--idle-timeout', '2s'])
+})
+test.after(async () => void (await server.stop()))
+
+const pathOf = (location: string): string => new URL(location).pathname
+const OVERRIDE = { 'Tus-Resumable': '1.0.0' }
+
+test('line 5: X-HTTP-Method-Override names the method that counts, for PATCH, HEAD and DELETE', async () => {
+  const location = locationOf(await tus.create(server, 4))
+  const as = (method: string, headers: Record<string, string | number> = {}, body = '') =>
+    send(server.origin, {
+      method: 'POST',
+      path: location,
+      headers: { ...OVERRIDE, 'X-HTTP-Method-Override': method, ...headers },
+      body,
+    })
+  const patched = await as('PATCH', { 'Upload-Offset': 0, 'Content-Type': OFFSET_TYPE }, 'ab')
+  assert.is(patched.status, 204)
+  assert.is(patched.headers['upload-offset'], '2')
+  const seen = await as('HEAD')
+  assert.is(seen.status, 200)
+  assert.is(seen.headers['upload-offset'], '2')
+  assert.is((await as('delete')).status, 204)
+  assert.is((await tus.head(server, location)).status, 404)
+})
+
+test('line 5: POST with X-HTTP-Method-Override at the creation URL never creates an upload', async () => {
+  const before = filesIn(server)
+  for (const method of ['PATCH', 'HEAD', 'DELETE', 'GET', 'PUT', 'patch', '', 'POST, PATCH', 'PATCH, POST']) {
+    const answer = await tus.create(server, 3, { 'X-HTTP-Method-Override': method })
+    assert.is(answer.status, 405, method)
+    assert.is(answer.headers.location, undefined)
+  }
+  assert.equal(filesIn(server), before)
+})
+
+test('line 8: PATCH with another Content-Type, or none, gets 415 and changes nothing', async () => {
+  const location = locationOf(await tus.create(server, 4))
+  const types = ['application/octet-stream', 'text/plain', `${OFFSET_TYPE}s`, `x; ${OFFSET_TYPE}`, '']
+  for (const type of types) {
+    const answer = await tus.patch(server, location, 0, 'ab', { 'Content-Type': type })
+    assert.is(answer.status, 415, type)
+    assert.match(answer.text, /^content_type_wrong: /)
+  }
+  const none = await exchange(
+    server,
+    `PATCH ${pathOf(location)}`,
+    ['Tus-Resumable: 1.0.0', 'Upload-Offset: 0', 'Content-Length: 2'],
+    'ab',
+  )
+  assert.is(none.status, 415)
+  assert.is(await offsetOf(server, location), 0)
+})
+
+test('line 8: a parameter or another letter case in the Content-Type is not an error', async () => {
+  const location = locationOf(await tus.create(server, 8))
+  const types = [
+    `${OFFSET_TYPE}; charset=utf-8`,
+    `${OFFSET_TYPE};charset=UTF-8`,
+    'Application/Offset+Octet-Stream',
+    `${OFFSET_TYPE.toUpperCase()} ; x=y`,
+  ]
+  for (const [at, type] of types.entries()) {
+    const answer = await tus.patch(server, location, at * 2, 'ab', { 'Content-Type': type })
+    assert.is(answer.status, 204, type)
+  }
+})
+
+test('line 9: PATCH without Upload-Offset gets 400', async () => {
+  const location = locationOf(await tus.create(server, 4))
+  const headers = { 'Tus-Resumable': '1.0.0', 'Content-Type': OFFSET_TYPE }
+  const answer = await send(server.origin, { method: 'PATCH', path: location, headers, body: 'ab' })
+  assert.is(answer.status, 400)
+  assert.match(answer.text, /^offset_missing: /)
+  assert.is(await offsetOf(server, location), 0)
+})
+
+test('line 9: PATCH answers 409 and changes nothing when Upload-Offset is not the current offset', async () => {
+  const location = locationOf(await tus.create(server, 6))
+  await tus.patch(server, location, 0, 'abc')
+  for (const offset of [0, 2, 4, 6, 7]) {
+    const answer = await tus.patch(server, location, offset, 'XY')
+    assert.is(answer.status, 409, String(offset))
+    assert.match(answer.text, /^offset_conflict: /)
+  }
+  assert.is(await offsetOf(server, location), 3)
+  assert.is(readFileSync(fileOf(server, idOf(location)), 'utf8'), 'abc')
+})
+
+test('line 10: a PATCH that succeeds gets 204 with the old offset plus the bytes stored', async () => {
+  const location = locationOf(await tus.create(server, 9))
+  for (const [offset, text] of [
+    [0, 'abc'],
+    [3, 'd'],
+    [4, ''],
+    [4, 'efghi'],
+  ] as const) {
+    const answer = await tus.patch(server, location, offset, text)
+    assert.is(answer.status, 204)
+    assert.is(answer.headers['upload-offset'], String(offset + text.length))
+  }
+  assert.is(readFileSync(fileOf(server, idOf(location)), 'utf8'), 'abcdefghi')
+})
+
+test('line 11: a Content-Length past the Upload-Length gets 413, and no byte counts', async () => {
+  const location = locationOf(await tus.create(server, 4))
+  const answer = await tus.patch(server, location, 0, 'abcde')
+  assert.is(answer.status, 413)
+  assert.match(answer.text, /^length_exceeded: /)
+  assert.is(await offsetOf(server, location), 0)
+})
+
+test('line 11: a chunked body that runs over the Upload-Length gets 413; offset and file never pass it', async () => {
+  for (const parts of [['abcde'], ['abcd', 'e'], ['ab', 'cd', 'ef'], ['a'.repeat(600_000)]]) {
+    const location = locationOf(await tus.create(server, 4))
+    const body = `${parts.map(chunk).join('')}${LAST_CHUNK}`
+    const answer = await exchange(server, `PATCH ${pathOf(location)}`, patchHeaders(0, null), body)
+    assert.is(answer.status, 413, parts.join('|').slice(0, 20))
+    const head = await tus.head(server, location)
+    assert.ok(Number(head.headers['upload-offset']) <= 4)
+    assert.ok(statSync(fileOf(server, idOf(location))).size <= 4)
+    assert.is(head.headers['repr-digest'], undefined)
+    const download = await send(server.origin, { method: 'GET', path: location })
+    assert.is(download.status, 404)
+  }
+})
+
+test('line 11: a chunked body with bytes for a finished upload gets 413', async () => {
+  const location = locationOf(await tus.create(server, 4))
+  await tus.patch(server, location, 0, 'abcd')
+  const body = `${chunk('e')}${LAST_CHUNK}`
+  const answer = await exchange(server, `PATCH ${pathOf(location)}`, patchHeaders(4, null), body)
+  assert.is(answer.status, 413)
+  assert.is(readFileSync(fileOf(server, idOf(location)), 'utf8'), 'abcd')
+})
+
+test('line 12: PATCH with no bytes at offset = length gets 204, and finishing is done once', async () => {
+  const location = locationOf(await tus.create(server, 4))
+  const last = await tus.patch(server, location, 0, 'abcd')
+  const id = idOf(location)
+  const sidecar = `${fileOf(server, id)}.json`
+  const record = async (): Promise<object> => {
+    const { text } = await send(server.origin, { method: 'GET', path: `/api/uploads/${id}` })
+    return { ...JSON.parse(text), bytesPerSecond: 0 }
+  }
+  const before = { sidecar: readFileSync(sidecar, 'utf8'), record: await record() }
+  const again = await tus.patch(server, location, 4, '')
+  assert.is(again.status, 204)
+  assert.is(again.headers['upload-offset'], '4')
+  assert.is(again.headers['repr-digest'], last.headers['repr-digest'])
+  assert.equal({ sidecar: readFileSync(sidecar, 'utf8'), record: await record() }, before)
+})
+
+test('line 13: a connection that dies keeps every byte that arrived', async () => {
+  const location = locationOf(await tus.create(server, 1000))
+  const raw = await RawConnection.open(server.port)
+  await raw.head(`PATCH ${pathOf(location)}`, patchHeaders(0, 1000))
+  await raw.write('a'.repeat(700))
+  await eventually(10_000, 'the 700 bytes', async () => {
+    return statSync(fileOf(server, idOf(location))).size === 700 ? true : undefined
+  })
+  await raw.write('b'.repeat(50))
+  raw.socket.end()
+  await eventually(10_000, 'the last 50', async () => {
+    return (await offsetOf(server, location)) === 750 ? true : undefined
+  })
+  const answer = await tus.patch(server, location, 750, 'c'.repeat(250))
+  const whole = `${'a'.repeat(700)}${'b'.repeat(50)}${'c'.repeat(250)}`
+  const digest = createHash('sha256').update(whole).digest('base64')
+  assert.is(answer.headers['repr-digest'], `sha-256=:${digest}:`)
+})
+
+test('line 13: a sender that stalls is cut after the idle time-out, and what arrived is kept', async () => {
+  const location = locationOf(await tus.create(server, 1000))
+  const raw = await RawConnection.open(server.port)
+  const began = Date.now()
+  await raw.head(`PATCH ${pathOf(location)}`, patchHeaders(0, 1000))
+  await raw.write('a'.repeat(700))
+  await raw.closed()
+  assert.ok(Date.now() - began >= 2000)
+  assert.is(await offsetOf(server, location), 700)
+  assert.is((await statusOf(server)).slots.taken, 0)
+})
+
+test('line 14: OPTIONS gets 204 with Tus-Version, and its Tus-Resumable is ignored', async () => {
+  const location = locationOf(await tus.create(server, 4))
+  for (const path of ['/files', '/files/', location]) {
+    for (const headers of [{}, { 'Tus-Resumable': '0.2.2' }, { 'Tus-Resumable': '1.0.0' }]) {
+      const answer = await send(server.origin, { method: 'OPTIONS', path, headers })
+      assert.is(answer.status, 204, path)
+      assert.is(answer.headers['tus-version'], '1.0.0')
+      assert.is(answer.text, '')
+    }
+  }
+})
+
+test('line 15: an unknown method on an upload gets 405 with Allow', async () => {
+  const location = locationOf(await tus.create(server, 4))
+  for (const method of ['PUT', 'POST', 'SEARCH', 'PROPFIND']) {
+    const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': 3 }
+    const answer = await send(server.origin, { method, path: location, headers })
+    assert.is(answer.status, 405, method)
+    assert.is(answer.headers.allow, 'GET, HEAD, PATCH, DELETE, OPTIONS')
+  }
+})
+
+test.run()

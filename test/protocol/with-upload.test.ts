@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { filesIn, idle, unharmed } from '../helpers/health.js'
+import { RawConnection } from '../helpers/raw.js'
+import {
+  eventually,
+  fileOf,
+  idOf,
+  locationOf,
+  send,
+  startServer,
+  type TestServer,
+  tus,
+} from '../helpers/server.js'
+import { bodyHeaders, chunk, exchange, LAST_CHUNK, OFFSET_TYPE, offsetOf, VERSION } from '../helpers/wire.js'
+
+let server: TestServer
+
+test.before(async () => {
+  server = await startServer(['--max-size', '1MiB'])
+})
+test.after(async () => void (await server.stop()))
+
+const createWith = (length: number | null, body: string, headers: Record<string, string | number> = {}) =>
+  send(server.origin, {
+    method: 'POST',
+    path: '/files',
+    headers: {
+      'Tus-Resumable': '1.0.0',
+      'Content-Type': OFFSET_TYPE,
+      'Content-Length': Buffer.byteLength(body),
+      ...(length === null ? { 'Upload-Defer-Length': 1 } : { 'Upload-Length': length }),
+      ...headers,
+    },
+    body,
+  })
+
+test('line 22: a body in the POST is stored as far as it goes, and the answer has Upload-Offset', async () => {
+  const answer = await createWith(10, 'abc')
+  assert.is(answer.status, 201)
+  assert.is(answer.headers['upload-offset'], '3')
+  assert.is(answer.headers['repr-digest'], undefined)
+  const location = locationOf(answer)
+  assert.is(await offsetOf(server, location), 3)
+  const last = await tus.patch(server, location, 3, 'defghij')
+  const digest = createHash('sha256').update('abcdefghij').digest('base64')
+  assert.is(last.headers['repr-digest'], `sha-256=:${digest}:`)
+})
+
+test('line 22: a POST that brings the whole upload finishes it, with its digest in the answer', async () => {
+  const answer = await createWith(3, 'abc', { 'Content-Type': `${OFFSET_TYPE.toUpperCase()}; a=b` })
+  assert.is(answer.status, 201)
+  assert.is(answer.headers['upload-offset'], '3')
+  assert.is(answer.headers['upload-expires'], undefined)
+  const digest = createHash('sha256').update('abc').digest('base64')
+  assert.is(answer.headers['repr-digest'], `sha-256=:${digest}:`)
+  const download = await send(server.origin, { method: 'GET', path: locationOf(answer) })
+  assert.is(download.text, 'abc')
+})
+
+test('line 22: a chunked body in the POST is stored, with a deferred length too', async () => {
+  const body = `${chunk('ab')}${chunk('cde')}${LAST_CHUNK}`
+  for (const declared of ['Upload-Length: 9', 'Upload-Defer-Length: 1']) {
+    const answer = await exchange(server, 'POST /files', [VERSION, declared, ...bodyHeaders(null)], body)
+    assert.is(answer.status, 201)
+    assert.is(answer.headers.get('upload-offset'), '5')
+    const id = idOf(answer.headers.get('location') ?? '')
+    assert.is(readFileSync(fileOf(server, id), 'utf8'), 'abcde')
+  }
+})
+
+test('line 22: a POST whose connection dies keeps what arrived', async () => {
+  const before = filesIn(server)
+  const raw = await RawConnection.open(server.port)
+  await raw.head('POST /files', [VERSION, 'Upload-Length: 5000', ...bodyHeaders(5000)])
+  await raw.write('a'.repeat(3000))
+  // Nobody is told the id of a creation that is not answered; the disk knows it.
+  const id = await eventually(10_000, 'the new upload', async () => {
+    const name = filesIn(server).find((each) => !before.includes(each) && !each.endsWith('.json'))
+    return name === undefined ? undefined : idOf(name)
+  })
+  raw.socket.end()
+  await idle(server)
+  assert.is(await offsetOf(server, `/files/${id}`), 3000)
+  await unharmed(server, filesIn(server))
+})
+
+test('line 22: a POST with a body of another type gets 415, and nothing is created', async () => {
+  const before = filesIn(server)
+  for (const type of ['application/json', 'text/plain', 'multipart/form-data; boundary=x', '']) {
+    const answer = await createWith(10, 'abc', { 'Content-Type': type })
+    assert.is(answer.status, 415, type)
+    assert.match(answer.text, /^content_type_wrong: /)
+  }
+  const none = await exchange(server, 'POST /files', [VERSION, 'Upload-Length: 9', 'Content-Length: 2'], 'ab')
+  assert.is(none.status, 415)
+  assert.equal(filesIn(server), before)
+})
+
+test('line 22: an empty POST may have any content type', async () => {
+  const answer = await createWith(10, '', { 'Content-Type': 'application/json' })
+  assert.is(answer.status, 201)
+  assert.is(await offsetOf(server, locationOf(answer)), 0)
+})
+
+test('line 11: a POST whose body is longer than its Upload-Length gets 413, and nothing is left', async () => {
+  const before = filesIn(server)
+  const known = await createWith(3, 'abcd')
+  assert.is(known.status, 413)
+  for (const length of [4, 1]) {
+    const body = `${chunk('ab')}${chunk('cde')}${LAST_CHUNK}`
+    const head = [VERSION, `Upload-Length: ${length}`, ...bodyHeaders(null)]
+    const answer = await exchange(server, 'POST /files', head, body)
+    assert.is(answer.status, 413)
+    assert.match(answer.text, /^length_exceeded: /)
+  }
+  await unharmed(server, before)
+})
+
+test('line 11: a POST with Upload-Length 0 and a chunked body with bytes gets 413, and nothing is left', async () => {
+  const before = filesIn(server)
+  const head = [VERSION, 'Upload-Length: 0', ...bodyHeaders(null)]
+  const answer = await exchange(server, 'POST /files', head, `${chunk('abc')}${LAST_CHUNK}`)
+  assert.is(answer.status, 413)
+  await unharmed(server, before)
+})
+
+test('line 18: a POST whose body is over the maximum size gets 413, and nothing is left', async () => {
+  const before = filesIn(server)
+  const known = await createWith(null, 'a'.repeat(1_048_577))
+  assert.is(known.status, 413)
+  const body = `${chunk('a'.repeat(600_000))}${chunk('b'.repeat(600_000))}${LAST_CHUNK}`
+  const head = [VERSION, 'Upload-Defer-Length: 1', ...bodyHeaders(null)]
+  const chunked = await exchange(server, 'POST /files', head, body)
+  assert.is(chunked.status, 413)
+  await unharmed(server, before)
+})
+
+test('a POST whose bytes are of a refused type gets 415, and nothing is left', async () => {
+  const before = filesIn(server)
+  for (const [length, body] of [
+    [20, '#!/bin/sh\necho hello\n'.slice(0, 20)],
+    [5000, `#!/bin/sh\n${'#'.repeat(600)}`],
+  ] as const) {
+    const answer = await createWith(length, body)
+    assert.is(answer.status, 415)
+    assert.match(answer.text, /^type_refused: /)
+    assert.is(answer.headers.location, undefined)
+  }
+  await unharmed(server, before)
+})
+
+test.run()
