@@ -36,7 +36,7 @@ export { type Config, ConfigError, defaultConfig } from './config.js'
 // 32 blocks of 256 KiB: 8 MiB for all uploads together. A block fits into a core's cache; more or larger
 // ones were not faster (README, Decisions).
 const ARENA = { blocks: 32, blockBytes: 256 * 1024 }
-const BLOCKS_A_BODY = 8
+const BLOCKS_A_BODY = 16
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 const QUEUED_RECORDS = 4096
 const REQUESTS_END_WITHIN_MS = 6_000
@@ -148,7 +148,11 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   })
   const { basePath, corsOrigins } = config
   const router = new Router({ basePath, corsOrigins, isUploadId, frontDoor, downloads, api })
-  const listener = new Listener((request, response, expects) => router.serve(request, response, expects))
+  const anyOrigin = corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
+  const listener = new Listener(router, {
+    'Tus-Resumable': '1.0.0',
+    ...anyOrigin,
+  })
 
   let closed: Promise<void> | undefined
 
@@ -203,7 +207,7 @@ async function findUpload(id: string, tools: FindTools): Promise<object | undefi
   const live = tools.store.uploads.peek(id)
   const now = tools.now()
   if (live)
-    return { ...live.toRow(live.touchedAtMs), bytesPerSecond: live.body ? live.rate.perSecond(now) : 0 }
+    return { ...live.toRow(live.changedAtMs), bytesPerSecond: live.body ? live.rate.perSecond(now) : 0 }
   const row = await tools.records.get(id).catch((error: unknown) => {
     tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
     return undefined
@@ -211,7 +215,7 @@ async function findUpload(id: string, tools: FindTools): Promise<object | undefi
   if (row) return { ...row, bytesPerSecond: 0 }
   const found = await readUpload(tools.dataDir, id, tools.bootId)
   if (found.kind !== 'upload') return undefined
-  return { ...found.upload.toRow(found.upload.touchedAtMs), bytesPerSecond: 0 }
+  return { ...found.upload.toRow(found.upload.changedAtMs), bytesPerSecond: 0 }
 }
 
 /**

@@ -24,6 +24,7 @@ export const ERRORS = {
   },
   metadata_invalid: { status: 400, text: 'Upload-Metadata is not a list of unique keys and Base64 values' },
   request_malformed: { status: 400, text: 'The request is not valid HTTP' },
+  expectation_unknown: { status: 417, text: 'The only expectation this server meets is 100-continue' },
   headers_too_large: { status: 431, text: 'The headers of the request are too large' },
 
   // The upload

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=2 --heap-growing-percent=50
 import { createApp, reindex } from './app.js'
 import { type Config, ConfigError, parseConfig } from './config.js'
 import { readVersion } from './version.js'

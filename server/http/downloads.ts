@@ -32,7 +32,7 @@ export class Downloads {
 
   /** Answers one download; never rejects. */
   async serve(request: IncomingMessage, response: ServerResponse, id: string): Promise<void> {
-    const cors = corsHeaders(request, this.#options.corsOrigins)
+    const cors = { 'Tus-Resumable': '1.0.0', ...corsHeaders(request, this.#options.corsOrigins) }
     try {
       const found = await this.#options.find(id)
       if (found === undefined) throw new UploadError('upload_unknown')

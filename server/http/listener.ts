@@ -5,21 +5,29 @@ import { UploadError } from '../errors.js'
 
 const MAX_HEADER_BYTES = 64 * 1024
 const HEADERS_TIMEOUT_MS = 30_000
+const LINGER_MS = 100
 const KEEP_ALIVE_MS = 15_000
 
-type Serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => Promise<void>
+/** What requests are shown to. */
+export interface Reception {
+  serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void>
+  refuseExpectation(request: IncomingMessage, response: ServerResponse): void
+}
 
 /** The HTTP server: its limits, its sockets, and the requests that are being served. */
 export class Listener {
   readonly #server: Server
   readonly #serving = new Set<Promise<void>>()
 
-  constructor(serve: Serve) {
+  /** `malformedHeaders` go with the answer to what is not HTTP. */
+  constructor(reception: Reception, malformedHeaders: Readonly<Record<string, string>>) {
     const begin = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
       // A connection that dies is an end like any other; whoever reads the body hears of it by 'close'.
       request.on('error', () => {})
       response.on('error', () => {})
-      const served = serve(request, response, expectsContinue).finally(() => this.#serving.delete(served))
+      const served = reception
+        .serve(request, response, expectsContinue)
+        .finally(() => this.#serving.delete(served))
       this.#serving.add(served)
     }
     this.#server = createServer({
@@ -29,10 +37,13 @@ export class Listener {
       // It would include the body, and end every upload of more than five minutes; the intake has its own.
       requestTimeout: 0,
       noDelay: true,
+      // We answer that ourselves, with a code word.
+      requireHostHeader: false,
     })
     this.#server.on('request', (request, response) => begin(request, response, false))
     this.#server.on('checkContinue', (request, response) => begin(request, response, true))
-    this.#server.on('clientError', refuseMalformed)
+    this.#server.on('checkExpectation', (request, response) => reception.refuseExpectation(request, response))
+    this.#server.on('clientError', (error, socket) => refuseMalformed(error, socket, malformedHeaders))
   }
 
   /** Listens and resolves with the port. Rejects with the system's error. */
@@ -67,7 +78,11 @@ export class Listener {
 }
 
 /** What Node's parser cannot read gets an answer where it still can. */
-function refuseMalformed(error: Error & { code?: string }, socket: Duplex): void {
+function refuseMalformed(
+  error: Error & { code?: string },
+  socket: Duplex,
+  headers: Readonly<Record<string, string>>,
+): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
   const { status, text } = new UploadError(
     error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'request_malformed',
@@ -75,9 +90,12 @@ function refuseMalformed(error: Error & { code?: string }, socket: Duplex): void
   const fields = [
     `HTTP/1.1 ${status} ${status === 431 ? 'Request Header Fields Too Large' : 'Bad Request'}`,
     'Content-Type: text/plain; charset=utf-8',
-    'Access-Control-Allow-Origin: *',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     `Content-Length: ${Buffer.byteLength(text)}`,
     'Connection: close',
   ]
   socket.end(`${fields.join('\r\n')}\r\n\r\n${text}`)
+  // Read on for a moment, so that the answer is not lost to a reset; a sender that never closes is not waited for.
+  socket.resume()
+  setTimeout(() => socket.destroy(), LINGER_MS)
 }

@@ -33,13 +33,24 @@ export class Router<B extends Stoppable> {
   /** Serves one request to its end; never rejects. */
   async serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
     const path = pathOf(request.url)
-    const { basePath, isUploadId } = this.#doors
+    const { basePath, isUploadId, frontDoor } = this.#doors
+    if (request.httpVersion === '1.1' && request.headers.host === undefined) {
+      this.#refuse(request, response, new UploadError('request_malformed'), TUS_HEADERS)
+      return
+    }
     if (path === basePath || path === `${basePath}/`)
       return this.#creation(request, response, expectsContinue)
     if (!path.startsWith(`${basePath}/`)) return this.#beside(request, response, path)
+    if (request.method === 'OPTIONS') return frontDoor.answerOptions(request, response)
     const id = path.slice(basePath.length + 1)
     if (isUploadId(id)) return this.#upload(request, response, expectsContinue, id)
     this.#refuse(request, response, new UploadError('upload_unknown'), TUS_HEADERS)
+  }
+
+  /** Answers a request that expects what no server here does (RFC 9110, section 10.1.1). */
+  refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+    const headers = { ...TUS_HEADERS, Connection: 'close' }
+    this.#refuse(request, response, new UploadError('expectation_unknown'), headers)
   }
 
   async #creation(
@@ -63,8 +74,6 @@ export class Router<B extends Stoppable> {
     const { frontDoor, downloads } = this.#doors
     const method = methodOf(request)
     switch (method) {
-      case 'OPTIONS':
-        return frontDoor.answerOptions(request, response)
       case 'GET':
         return downloads.serve(request, response, id)
       case 'HEAD':

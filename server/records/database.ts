@@ -35,7 +35,9 @@ const UPSERT = `INSERT INTO uploads (${Object.values(COLUMNS).join(', ')})
     .join(', ')}`
 
 /** A sidecar may have been read before the upload went on: the row of the later state stays. */
-const UPSERT_UNLESS_NEWER = `${UPSERT} WHERE excluded.updated_at >= uploads.updated_at`
+// The files are the truth, but for what this process has put meanwhile: what was written before it yields.
+const UPSERT_UNLESS_NEWER = `${UPSERT}
+  WHERE excluded.updated_at >= uploads.updated_at OR uploads.updated_at < @openedAt`
 
 /** Word for word the condition of the index `uploads_unfinished`, or SQLite would not use it. */
 const UNFINISHED = `state IN ('receiving', 'paused')`
@@ -58,6 +60,7 @@ export class Database {
   /** How it was found. */
   readonly opening: Omit<Opening, 'setAside'>
   readonly #path: string
+  readonly #startedAt: string
   readonly #file: string | undefined
   readonly #writer: Sqlite.Database
   readonly #reader: Sqlite.Database
@@ -66,12 +69,14 @@ export class Database {
 
   /**
    * Opens or creates the file and brings its schema up to date. It never waits for a lock.
+   * `startedAt` is the start of this process, in ISO 8601: rows from before it may be ahead of their files.
    *
    * @throws NewerSchemaError, and SQLite's errors: SQLITE_BUSY while another process has a lock in the way
    */
-  constructor(path: string) {
+  constructor(path: string, startedAt: string) {
     createPrivately(path)
     this.#path = path
+    this.#startedAt = startedAt
     this.#writer = new Sqlite(path, { timeout: 0 })
     let reader: Sqlite.Database | undefined
     try {
@@ -104,10 +109,12 @@ export class Database {
   write(batch: Batch): RowFault[] {
     const { mark, upsert, upsertUnlessNewer } = this.#statements
     const faults: RowFault[] = []
+    const openedAt = this.#startedAt
     const writeAll = this.#writer.transaction(() => {
       if (batch.incomplete) mark.run()
       for (const record of batch.live) writeRow(upsert, record, faults)
-      for (const record of batch.restored) writeRow(upsertUnlessNewer, record, faults)
+      const yielding = { run: (record: UploadRecord) => upsertUnlessNewer.run({ ...record, openedAt }) }
+      for (const record of batch.restored) writeRow(yielding, record, faults)
     })
     writeAll.immediate()
     return faults
@@ -187,7 +194,7 @@ function versionOf(db: Sqlite.Database): number {
 function prepareWrites(db: Sqlite.Database) {
   return {
     upsert: db.prepare<UploadRecord>(UPSERT),
-    upsertUnlessNewer: db.prepare<UploadRecord>(UPSERT_UNLESS_NEWER),
+    upsertUnlessNewer: db.prepare<UploadRecord & { openedAt: string }>(UPSERT_UNLESS_NEWER),
     remove: db.prepare<string>(
       `DELETE FROM uploads WHERE id IN (SELECT value FROM json_each(?)) AND ${WITH_FILES}`,
     ),
@@ -221,7 +228,11 @@ function prepareReads(db: Sqlite.Database) {
   }
 }
 
-function writeRow(upsert: Sqlite.Statement<UploadRecord>, record: UploadRecord, faults: RowFault[]): void {
+function writeRow(
+  upsert: { run(record: UploadRecord): unknown },
+  record: UploadRecord,
+  faults: RowFault[],
+): void {
   try {
     upsert.run(record)
   } catch (error) {

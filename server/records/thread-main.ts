@@ -10,6 +10,8 @@ const LAST_RETRY_MS = 500
 /** A disk that damages every database must not fill up with copies of them. */
 const SET_ASIDE_EVERY_MS = 60_000
 
+const STARTED_AT = new Date().toISOString()
+
 /** A time of trouble with the database, from the first failed try to the first good one. */
 interface Episode {
   readonly sinceMs: number
@@ -66,7 +68,7 @@ class RecordsThread {
   #open(): Database {
     if (this.#database?.gone) this.#shut()
     if (this.#database) return this.#database
-    const database = new Database(this.#path)
+    const database = new Database(this.#path, STARTED_AT)
     this.#database = database
     this.#post({ kind: 'opened', ...database.opening, setAside: this.#setAside })
     this.#setAside = null

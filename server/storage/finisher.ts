@@ -33,7 +33,7 @@ export class Finisher {
       upload.sha256 = upload.finishedAt = null
       throw error
     }
-    this.#tools.record(upload.toRow(this.#tools.now()))
+    this.#tools.record(upload.toRow(upload.changedAtMs))
     await this.#tools.thread.forget(upload.id)
   }
 

@@ -38,7 +38,11 @@ export class Housekeeping {
     const everyMs = Math.min(MOST_BETWEEN_MS, Math.max(LEAST_BETWEEN_MS, expireAfterMs / 4))
     this.#do('the sweep', () => this.#tools.sweep.run())
     this.#tools.records.ready.then(
-      () => this.reindex(),
+      () => {
+        // Once more: what the first walk found torn may need its record.
+        this.#do('the sweep', () => this.#tools.sweep.run())
+        this.reindex()
+      },
       (error: unknown) => this.#tools.log.error({ err: error }, 'the index could not be opened'),
     )
     const again = (): void => {

@@ -86,7 +86,7 @@ export class Lifecycle {
       await this.remove(upload, 'expired', 'no bytes for longer than --expire-after')
       return 'expired'
     }
-    this.#tools.record(upload.toRow(upload.touchedAtMs))
+    this.#tools.record(upload.toRow(upload.changedAtMs))
     return next === 'keep' ? 'kept' : 'waiting'
   }
 

@@ -94,8 +94,7 @@ export class LadingStore extends FileStore {
     for await (const _ of passed) throw new UploadError('internal', { detail: 'bytes beside the turn' })
     const upload = await this.#found(id)
     const turn = this.#turnOf(id)
-    if (upload.sha256 !== null) return upload.offset
-    const receive = () => this.#receive(upload, turn)
+    const receive = () => (upload.sha256 === null ? this.#receive(upload, turn) : takeNothing(turn))
     try {
       await (turn.creation ? this.#orUndo(upload, receive) : receive())
     } catch (error) {
@@ -143,9 +142,11 @@ export class LadingStore extends FileStore {
 
   async #receive(upload: StoredUpload, turn: Turn): Promise<void> {
     if (await this.#tools.disk.isFull()) throw new UploadError('disk_full')
-    await this.#declare(upload, turn)
+    const declared = await this.#declare(upload, turn)
     const before = upload.offset
     const end = await this.#drain(upload, turn)
+    // A body that runs over the length it came with takes that length back.
+    if (declared && end === 'overrun') upload.length = null
     if (upload.damagedAfter !== null) {
       await this.#lifecycle.mend(upload)
       throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
@@ -155,11 +156,12 @@ export class LadingStore extends FileStore {
     else await this.#rest(upload, end, upload.offset > before)
   }
 
-  async #declare(upload: StoredUpload, turn: Turn): Promise<void> {
+  async #declare(upload: StoredUpload, turn: Turn): Promise<boolean> {
     const declared = turn.declaredLength !== null && upload.length === null
     if (declared) upload.length = turn.declaredLength
     // Bytes of this boot count only under a sidecar of this boot.
     if (declared || upload.savedInBoot !== this.#tools.bootId) await this.#saver.save(upload)
+    return declared
   }
 
   async #drain(upload: StoredUpload, turn: Turn): Promise<BodyEnd> {
@@ -186,12 +188,19 @@ export class LadingStore extends FileStore {
   /** The end of a request that did not finish its upload. */
   async #rest(upload: StoredUpload, end: BodyEnd, grew: boolean): Promise<void> {
     upload.body = null
-    if (grew && this.#tools.durability === 'request') await this.#saver.save(upload)
-    else if (grew) this.#saver.saveLater(upload)
+    const changed = grew || end === 'overrun'
+    if (changed && this.#tools.durability === 'request') await this.#saver.save(upload)
+    else if (changed) this.#saver.saveLater(upload)
     this.#tools.record(upload.toRow(this.#tools.now()))
     const code = ENDS[end]
     if (code) throw new UploadError(code)
   }
+}
+
+/** A finished upload takes no byte: a body that has one runs over. */
+async function takeNothing(turn: Turn): Promise<void> {
+  const end = await turn.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
+  if (end === 'overrun') throw new UploadError('length_exceeded')
 }
 
 /** What the sender of a body that did not simply end is told. */

@@ -89,6 +89,11 @@ export class StoredUpload {
     return this.body ? 'receiving' : 'paused'
   }
 
+  /** When it was last changed: by bytes, or by finishing; milliseconds since 1970. */
+  get changedAtMs(): number {
+    return Math.max(this.touchedAtMs, this.finishedAt === null ? 0 : Date.parse(this.finishedAt))
+  }
+
   /** Notes that the digest of everything before `offset` is known. */
   mark(offset: number, sha256: string): void {
     if (offset > 0) this.checkpoints = addCheckpoint(this.checkpoints, { offset, sha256 })

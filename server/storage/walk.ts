@@ -2,7 +2,7 @@ import { opendir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isUploadId } from './paths.js'
 import { readUpload } from './reader.js'
-import type { StoredUpload, UploadRow } from './upload.js'
+import type { UploadRow } from './upload.js'
 
 /** The names in all day folders, one at a time, oldest day first; a folder is never held in memory whole. */
 export async function* walk(dataDir: string): AsyncGenerator<string> {
@@ -21,17 +21,13 @@ export async function* rowsOnDisk(dataDir: string, bootId: string): AsyncGenerat
   for await (const name of walk(dataDir)) {
     if (!isUploadId(name)) continue
     const found = await readUpload(dataDir, name, bootId)
-    if (found.kind === 'upload') yield found.upload.toRow(lastChange(found.upload))
+    if (found.kind === 'upload') yield found.upload.toRow(found.upload.changedAtMs)
   }
 }
 
 /** Tells whether an upload still has its files; rows of others are removed by a reindex. */
 export async function isOnDisk(dataDir: string, id: string, bootId: string): Promise<boolean> {
   return (await readUpload(dataDir, id, bootId)).kind !== 'missing'
-}
-
-function lastChange(upload: StoredUpload): number {
-  return Math.max(upload.touchedAtMs, upload.finishedAt === null ? 0 : Date.parse(upload.finishedAt))
 }
 
 async function digits(folder: string, length: number): Promise<string[]> {

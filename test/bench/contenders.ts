@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { shippedNodeFlags } from '../helpers/shipped.js'
 import { type Child, start } from './children.js'
 import type { Method } from './job.js'
 import { nginxConfig } from './nginx.js'
@@ -35,7 +36,8 @@ export function lading(name: string, durability: string, cases: readonly CaseNam
   const main = fileURLToPath(new URL('../../server/main.js', import.meta.url))
   const about = `${versionIn('../../../package.json')}, SHA-256, type check and records on, --durability ${durability}`
   const flags = ['--port', '0', '--min-free', '0', '--durability', durability]
-  const launch = (folder: string): Child => start(process.execPath, [main, ...flags, '--data-dir', folder])
+  const launch = (folder: string): Child =>
+    start(process.execPath, [...shippedNodeFlags(), main, ...flags, '--data-dir', folder])
   return { name, about, method: 'tus', cases, start: async (folder) => announced(launch(folder)) }
 }
 

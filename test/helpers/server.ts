@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { shippedNodeFlags } from './shipped.js'
 import { bounded } from './test.js'
 
 const MAIN = new URL('../../server/main.js', import.meta.url).pathname
@@ -40,7 +41,9 @@ export async function startServer(
 ): Promise<TestServer> {
   const minFree = flags.includes('--min-free') ? [] : ['--min-free', '0']
   const args = ['--port', '0', '--data-dir', dataDir, '--log-format', 'json', ...minFree, ...flags]
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...shippedNodeFlags(), MAIN, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const kill = (): void => void child.kill('SIGKILL')
   process.on('exit', kill)
   let log = ''

@@ -95,10 +95,8 @@ const STEPS: { [Kind in Step['kind']]: (upload: ModelUpload, step: Step & { kind
       const declares = offset + room
       const answer = await upload.patch(server, { offset, bytes: room + over, chunked, declares })
       answered(answer, 413)
-      // With its body refused unread the request did nothing; with chunks it had begun.
-      if (!chunked) return
-      upload.length = declares
-      if (room > 0) await upload.settle(server, offset, declares - 1)
+      // With its body refused unread the request did nothing; with chunks it had begun. The length is not kept.
+      if (chunked && room > 0) await upload.settle(server, offset, declares - 1)
     },
 
     head: async () => {},

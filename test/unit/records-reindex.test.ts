@@ -70,9 +70,25 @@ test('a reindex that does not reach its end is due again at the next start', asy
   assert.ok((await open().ready).fresh)
 })
 
+test('what a sidecar says replaces what another process put before this one began', async ({
+  open,
+  path,
+}) => {
+  const before = open()
+  before.put(record(1, { state: 'finished', offset: 9, updatedAt: '2026-11-23T11:00:00.000Z' }))
+  await before.close(10_000)
+  const records = open()
+  await records.restore(record(1, { offset: 3 }))
+  assert.ok(await records.flush(10_000))
+  assert.equal(
+    rows(path).map((row) => row.offset),
+    [3],
+  )
+})
+
 test('what a sidecar says never replaces a later state', async ({ open, path }) => {
   const records = open()
-  const later = { state: 'finished', offset: 9, updatedAt: '2026-11-23T11:00:00.000Z' } as const
+  const later = { state: 'finished', offset: 9, updatedAt: '2100-01-01T00:00:00.000Z' } as const
   records.put(record(1, later))
   assert.ok(await records.flush(10_000))
   await records.restore(record(1, { offset: 3 }))
