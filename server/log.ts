@@ -3,6 +3,9 @@ import type { Config } from './config.js'
 
 /** Lines that may wait for a reader that does not read, in bytes; beyond that the newest are dropped. */
 const MOST_WAITING_BYTES = 1024 * 1024
+// A line for each of a thousand uploads a second is not worth a write of its own.
+const GATHERED_BYTES = 4096
+const FLUSH_EVERY_MS = 100
 const STANDARD_ERROR = 2
 
 /**
@@ -14,7 +17,13 @@ export async function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>):
 }
 
 async function stream(format: Config['logFormat']): Promise<DestinationStream> {
-  const out = destination({ dest: STANDARD_ERROR, sync: false, maxLength: MOST_WAITING_BYTES })
+  const out = destination({
+    dest: STANDARD_ERROR,
+    sync: false,
+    maxLength: MOST_WAITING_BYTES,
+    minLength: GATHERED_BYTES,
+    periodicFlush: FLUSH_EVERY_MS,
+  })
   if (format === 'json') return out
   // Loaded only where it is used: it is as large as the rest of the log.
   const { prettyFactory } = await import('pino-pretty')

@@ -8,7 +8,6 @@ import type {
   AppendTask,
   CreateTask,
   DigestTask,
-  FlushTask,
   ProveResult,
   ProveTask,
   ReplaceTask,
@@ -62,8 +61,6 @@ export default function run(task: ThreadTask): unknown {
       return create(task)
     case 'replace':
       return replace(task)
-    case 'flush':
-      return flush(task)
     case 'truncate':
       return truncate(task)
     case 'remove':
@@ -92,8 +89,14 @@ function append(task: AppendTask): AppendResult {
     for (const block of blocksOf(task)) state.hash.update(block)
     state.offset = end
   }
-  const sha256 = state && task.digest ? state.hash.copy().digest('hex') : null
+  const sha256 = state && task.digest !== 'none' ? digestOf(task.id, state, task.digest === 'final') : null
   return { live: state !== undefined, sha256, error: null }
+}
+
+function digestOf(id: string, state: Rolling, final: boolean): string {
+  if (!final) return state.hash.copy().digest('hex')
+  rolling.delete(id)
+  return state.hash.digest('hex')
 }
 
 /** The rolling digest of an upload if it stands at `offset`; a new one at the start of an upload. */
@@ -170,7 +173,7 @@ function readOn(fd: number, state: Rolling, to: number): void {
 
 function digest(task: DigestTask): string | null {
   const state = rollingAt(task.id, task.offset)
-  return state ? state.hash.copy().digest('hex') : null
+  return state ? digestOf(task.id, state, true) : null
 }
 
 async function create(task: CreateTask): Promise<void> {
@@ -182,6 +185,7 @@ async function create(task: CreateTask): Promise<void> {
       path: task.sidecarPath,
       text: task.sidecarText,
       durable: task.durable,
+      bytesPath: null,
     })
   } catch (error) {
     remove([task.path, task.sidecarPath])
@@ -200,6 +204,7 @@ function openNew(path: string, folder: string): number {
 }
 
 async function replace(task: ReplaceTask): Promise<void> {
+  if (task.durable && task.bytesPath !== null) await flush(task.bytesPath)
   const temporary = `${task.path}.tmp`
   try {
     const fd = fs.openSync(temporary, 'w', FILE_MODE)
@@ -226,8 +231,8 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-async function flush(task: FlushTask): Promise<void> {
-  const fd = fs.openSync(task.path, 'r+')
+async function flush(path: string): Promise<void> {
+  const fd = fs.openSync(path, 'r+')
   try {
     await fdatasync(fd)
   } finally {

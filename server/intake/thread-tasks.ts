@@ -3,7 +3,6 @@ export type ThreadTask =
   | CreateTask
   | AppendTask
   | ProveTask
-  | FlushTask
   | ReplaceTask
   | DigestTask
   | TruncateTask
@@ -27,8 +26,8 @@ export interface AppendTask {
   readonly position: number
   /** Index and filled bytes of each block, in turn. */
   readonly blocks: readonly number[]
-  /** Asks for the digest of everything up to the end of these blocks. */
-  readonly digest: boolean
+  /** Asks for the digest of everything up to the end of these blocks; `final`: the rolling one is let go. */
+  readonly digest: 'none' | 'prefix' | 'final'
 }
 
 export interface AppendResult {
@@ -65,21 +64,17 @@ export interface ProveResult {
   readonly damagedAfter: number | null
 }
 
-/** fdatasync of a file. */
-export interface FlushTask {
-  readonly kind: 'flush'
-  readonly path: string
-}
-
 /** Replaces a small file at once or not at all: a temporary file, then rename. */
 export interface ReplaceTask {
   readonly kind: 'replace'
   readonly path: string
   readonly text: string
+  /** Flushes the new file and its folder, and before them the bytes it speaks of (fdatasync). */
   readonly durable: boolean
+  readonly bytesPath: string | null
 }
 
-/** The digest of the first `offset` bytes, where the rolling digest stands there. */
+/** The digest of the first `offset` bytes, where the rolling digest stands there; it is let go with that. */
 export interface DigestTask {
   readonly kind: 'digest'
   readonly id: string

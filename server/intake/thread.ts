@@ -5,7 +5,6 @@ import type {
   AppendTask,
   CreateTask,
   DigestTask,
-  FlushTask,
   ProveResult,
   ProveTask,
   ReplaceTask,
@@ -59,10 +58,6 @@ export class DigestThread {
 
   replace(task: Of<ReplaceTask>): Promise<void> {
     return this.#pool.run({ kind: 'replace', ...task } satisfies ReplaceTask)
-  }
-
-  flush(task: Of<FlushTask>): Promise<void> {
-    return this.#pool.run({ kind: 'flush', ...task } satisfies FlushTask)
   }
 
   truncate(task: Of<TruncateTask>): Promise<void> {

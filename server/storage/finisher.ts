@@ -34,7 +34,6 @@ export class Finisher {
       throw error
     }
     this.#tools.record(upload.toRow(upload.changedAtMs))
-    await this.#tools.thread.forget(upload.id)
   }
 
   async #type(upload: StoredUpload): Promise<string | null> {

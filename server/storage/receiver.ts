@@ -57,13 +57,12 @@ export class Receiver implements BatchSink {
   async #append(blocks: readonly Batch[], last: boolean): Promise<void> {
     const upload = this.#upload
     const bytes = sum(blocks)
-    const due = last || upload.offset + bytes - this.#markedAt >= CHECKPOINT_EVERY_BYTES
     const done = await this.#tools.thread.append({
       id: upload.id,
       path: upload.paths.file,
       position: upload.offset,
       blocks: blocks.flatMap((block) => [block.index, block.bytes]),
-      digest: due,
+      digest: this.#digestDue(upload.offset + bytes, last),
     })
     if (done.error) throw diskError(new Error(done.error.message))
     upload.offset += bytes
@@ -71,6 +70,11 @@ export class Receiver implements BatchSink {
     if (bytes > 0) upload.touchedAtMs = this.#tools.now()
     upload.rate.add(bytes, upload.touchedAtMs)
     if (done.sha256 !== null) this.#mark(done.sha256, last)
+  }
+
+  #digestDue(offset: number, last: boolean): 'none' | 'prefix' | 'final' {
+    if (last) return offset === this.#upload.length ? 'final' : 'prefix'
+    return offset - this.#markedAt >= CHECKPOINT_EVERY_BYTES ? 'prefix' : 'none'
   }
 
   #mark(sha256: string, last: boolean): void {

@@ -35,10 +35,10 @@ export class Saver {
   async #write(upload: StoredUpload): Promise<void> {
     const { thread, durability, now, bootId } = this.#tools
     const durable = durability !== 'off'
-    // Taken before the flush: what it says of the bytes must not be ahead of them.
+    const { file, sidecar } = upload.paths
+    // Taken before the bytes are flushed: what it says of them must not be ahead of them.
     const text = formatSidecar(upload.toSidecar(now(), bootId))
-    if (durable) await thread.flush({ path: upload.paths.file })
-    await thread.replace({ path: upload.paths.sidecar, text, durable })
+    await thread.replace({ path: sidecar, text, durable, bytesPath: file })
     upload.savedInBoot = bootId
   }
 }

@@ -58,7 +58,8 @@ export class LadingStore extends FileStore {
         path: upload.paths.file,
         sidecarPath: upload.paths.sidecar,
         sidecarText: formatSidecar(upload.toSidecar(this.#tools.now(), this.#tools.bootId)),
-        durable: this.#tools.durability !== 'off',
+        // A creation that a crash of the machine takes back has no bytes to lose: only `request` waits for it.
+        durable: this.#tools.durability === 'request',
       })
     } catch (error) {
       throw diskError(error)

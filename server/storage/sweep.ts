@@ -99,7 +99,8 @@ export class Sweep {
     const { file, sidecar } = pathsOf(dataDir, id)
     const restored = sidecarFromRow(await this.#tools.row(id), found.fileBytes)
     log.warn({ id, restored: restored !== undefined }, 'bytes without a sidecar, left by a crash')
-    if (restored) await thread.replace({ path: sidecar, text: formatSidecar(restored), durable: true })
+    if (restored)
+      await thread.replace({ path: sidecar, text: formatSidecar(restored), durable: true, bytesPath: null })
     else await thread.remove([file, sidecar])
   }
 }

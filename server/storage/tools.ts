@@ -8,7 +8,7 @@ export interface Thread {
     path: string
     position: number
     blocks: readonly number[]
-    digest: boolean
+    digest: 'none' | 'prefix' | 'final'
   }): Promise<{
     live: boolean
     sha256: string | null
@@ -23,8 +23,7 @@ export interface Thread {
   }): Promise<{ offset: number; damagedAfter: number | null }>
   digest(task: { id: string; offset: number }): Promise<string | null>
   create(task: { path: string; sidecarPath: string; sidecarText: string; durable: boolean }): Promise<void>
-  replace(task: { path: string; text: string; durable: boolean }): Promise<void>
-  flush(task: { path: string }): Promise<void>
+  replace(task: { path: string; text: string; durable: boolean; bytesPath: string | null }): Promise<void>
   truncate(task: { path: string; length: number }): Promise<void>
   remove(paths: readonly string[]): Promise<void>
   forget(id: string): Promise<unknown>
