@@ -5,6 +5,8 @@ export interface SlotOptions {
   readonly limit: number
   /** How long a request may wait for a slot, in milliseconds; 0 refuses at once. */
   readonly waitMs: number
+  /** How many requests may wait; each keeps up to 64 KiB in its socket. The next is refused at once. */
+  readonly mostWaiting: number
 }
 
 interface Waiter {
@@ -22,6 +24,7 @@ export type GiveBack = () => void
 export class Slots {
   readonly limit: number
   readonly #waitMs: number
+  readonly #mostWaiting: number
   /** Requests that share each upload's slot. */
   readonly #taken = new Map<string, number>()
   readonly #waiting: Waiter[] = []
@@ -29,6 +32,7 @@ export class Slots {
   constructor(options: SlotOptions) {
     this.limit = options.limit
     this.#waitMs = options.waitMs
+    this.#mostWaiting = options.mostWaiting
   }
 
   /** Slots that are taken now. */
@@ -47,7 +51,8 @@ export class Slots {
    */
   async take(id: string, signal: AbortSignal): Promise<GiveBack> {
     if (!this.#hasRoomFor(id)) {
-      if (this.#waitMs === 0 || signal.aborted) throw new UploadError('slots_full')
+      const mayWait = this.#waitMs > 0 && this.#waiting.length < this.#mostWaiting
+      if (!mayWait || signal.aborted) throw new UploadError('slots_full')
       await this.#wait(id, signal)
     } else this.#add(id)
     let given = false

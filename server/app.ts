@@ -38,9 +38,13 @@ export { type Config, ConfigError, defaultConfig } from './config.js'
 const ARENA = { blocks: 32, blockBytes: 256 * 1024 }
 const BLOCKS_A_BODY = 16
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
+// For a slot, beside those that have one.
+const MOST_WAITING = 64
 const QUEUED_RECORDS = 4096
-const REQUESTS_END_WITHIN_MS = 6_000
-const RECORDS_END_WITHIN_MS = 2_000
+// Together less than ten seconds.
+const REQUESTS_END_WITHIN_MS = 4_000
+const BACKGROUND_ENDS_WITHIN_MS = 1_000
+const RECORDS_END_WITHIN_MS = 1_500
 // A disk that hangs must not keep the process: what it has not taken counts as not stored.
 const THREAD_ENDS_WITHIN_MS = 1_000
 const REINDEX_ENDS_WITHIN_MS = 60_000
@@ -66,16 +70,25 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const { dataDir } = config
   await mkdir(join(dataDir, 'uploads'), { recursive: true, mode: 0o750 })
   const bootId = currentBoot(now())
-  const arena = new Arena(ARENA)
-  const thread = new DigestThread(arena)
   const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, now })
   await disk.refresh()
+  const arena = new Arena(ARENA)
+  const thread = new DigestThread(arena)
   const records = openRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueLimit: QUEUED_RECORDS,
     log,
     onNeedsReindex: () => housekeeping.reindex(),
   })
+
+  // An index that begins anew vouches for nothing: what it does not know is kept.
+  let indexIsWhole = false
+  records.ready.then(
+    ({ fresh }) => {
+      indexIsWhole = !fresh
+    },
+    () => {},
+  )
 
   const locks = new UploadLocks<Lading>(LOCK_LIMITS)
   const tools: StorageTools = {
@@ -84,13 +97,14 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
     record: (row) => records.put(row),
+    isHeld: (id) => locks.isHeld(id),
     durability: config.durability,
     expireAfterMs: config.expireAfterMs,
     maxSizeBytes: config.maxSizeBytes,
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
   const protocol = new Protocol<Lading>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
-  const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs })
+  const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const sweep = new Sweep({
     ...{ dataDir, bootId, thread, log, now },
     startedAtMs: now(),
@@ -99,11 +113,12 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     underLock: (id, work) => locks.tryWith(id, work),
     tend: (id) => store.tend(id),
     row: (id) => records.get(id),
+    indexIsWhole: () => indexIsWhole,
   })
   const housekeeping = new Housekeeping({
     ...{ sweep, records, log, now },
     expireAfterMs: config.expireAfterMs,
-    rows: () => rowsOnDisk(dataDir, bootId),
+    rows: () => rowsOnDisk(dataDir, bootId, (id) => store.uploads.peek(id) !== undefined),
     isKept: (id) => isOnDisk(dataDir, id, bootId),
   })
 
@@ -118,7 +133,10 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     ...{ slots, protocol, log, now, extensions: store.extensions },
     interrupt: (id) => locks.interrupt(id),
     makeBody: (request: IncomingMessage, begins) =>
-      new Intake(request, { arena, limits, now, collected, begins }),
+      new Intake(request, {
+        ...{ arena, limits, now, collected, begins },
+        isBounded: request.headers['content-length'] !== undefined,
+      }),
     createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
   })
   const downloads = new Downloads({
@@ -150,8 +168,8 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const router = new Router({ basePath, corsOrigins, isUploadId, frontDoor, downloads, api })
   const anyOrigin = corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
   const listener = new Listener(router, {
-    'Tus-Resumable': '1.0.0',
-    ...anyOrigin,
+    headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
+    log,
   })
 
   let closed: Promise<void> | undefined
@@ -161,12 +179,16 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     sweep.stop()
     frontDoor.close()
     await listener.close(REQUESTS_END_WITHIN_MS)
-    await housekeeping.close()
-    await store.uploads.settled()
-    await records.close(RECORDS_END_WITHIN_MS)
+    const background = Promise.all([housekeeping.close(), store.uploads.settled()])
+    // Closing the records also ends what of the background work waits for them.
+    const recorded = within(
+      BACKGROUND_ENDS_WITHIN_MS,
+      background.then(() => {}),
+    ).then(() => records.close(RECORDS_END_WITHIN_MS))
+    await recorded
     await within(THREAD_ENDS_WITHIN_MS, thread.close())
     vitals.close()
-    await new Promise((resolve) => log.flush(resolve))
+    await within(THREAD_ENDS_WITHIN_MS, new Promise<void>((resolve) => log.flush(() => resolve())))
   }
 
   return {
@@ -229,7 +251,10 @@ export async function reindex(config: Config): Promise<{ restored: number; remov
   const records = openRecords({ databasePath: join(dataDir, 'lading.db'), queueLimit: QUEUED_RECORDS, log })
   try {
     await records.ready
-    return await records.reindex(rowsOnDisk(dataDir, bootId), (row) => isOnDisk(dataDir, row.id, bootId))
+    return await records.reindex(
+      rowsOnDisk(dataDir, bootId, () => false),
+      (row) => isOnDisk(dataDir, row.id, bootId),
+    )
   } finally {
     await records.close(REINDEX_ENDS_WITHIN_MS)
   }

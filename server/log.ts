@@ -24,9 +24,21 @@ async function stream(format: Config['logFormat']): Promise<DestinationStream> {
     minLength: GATHERED_BYTES,
     periodicFlush: FLUSH_EVERY_MS,
   })
-  if (format === 'json') return out
+  // A log that cannot be written, on a disk that is full, must not end the uploads with it.
+  out.on('error', () => {})
+  if (format === 'json') return guarded(out)
   // Loaded only where it is used: it is as large as the rest of the log.
   const { prettyFactory } = await import('pino-pretty')
   const pretty = prettyFactory({ colorize: true, translateTime: 'SYS:HH:MM:ss.l' })
-  return { write: (line) => void out.write(pretty(line)) }
+  return guarded({ write: (line) => void out.write(pretty(line)), flush: (done) => out.flush(done) })
+}
+
+interface Lines {
+  write(line: string): unknown
+  flush(done: (error?: Error) => void): void
+}
+
+/** A plain stream: pino passes the errors of its own kind of stream on to nobody, which would end the process. */
+function guarded(lines: Lines): DestinationStream & Pick<Lines, 'flush'> {
+  return { write: (line) => void lines.write(line), flush: (done) => lines.flush(done) }
 }

@@ -36,12 +36,19 @@ export function sendAnswer(request: IncomingMessage, response: ServerResponse, a
   const hasBody = answer.status !== 204 && request.method !== 'HEAD'
   const length = answer.status === 204 ? {} : { 'Content-Length': String(Buffer.byteLength(text)) }
   response.writeHead(answer.status, { ...answer.headers, ...length })
-  response.end(hasBody ? text : undefined)
-  if (!request.complete) readOn(request)
+  if (request.complete || answer.headers.Connection === 'close') {
+    response.end(hasBody ? text : undefined)
+    return
+  }
+  // Ended only when the body has: Node closes a connection that is not kept alive as soon as the answer ends.
+  if (hasBody && text !== '') response.write(text)
+  else response.flushHeaders()
+  readOn(request, () => response.end())
 }
 
-function readOn(request: IncomingMessage): void {
+function readOn(request: IncomingMessage, done: () => void): void {
   const { socket } = request
+  request.once('end', done)
   const until = Date.now() + READ_ON_MS
   const bytes = socket.bytesRead + READ_ON_BYTES
   const timer = setInterval(() => {

@@ -5,6 +5,9 @@ import { UploadError } from '../errors.js'
 import { answerFor, asUploadError, sendAnswer } from './answer.js'
 import { corsHeaders, type HeaderFields } from './cors.js'
 
+/** A reader that takes nothing for so long loses its connection, and we the open file. */
+const SILENCE_MS = 60_000
+
 /** A finished file as a download needs it. */
 export interface FinishedFile {
   readonly file: string
@@ -37,6 +40,7 @@ export class Downloads {
       const found = await this.#options.find(id)
       if (found === undefined) throw new UploadError('upload_unknown')
       if (found === 'unfinished') throw new UploadError('upload_unfinished')
+      response.setTimeout(SILENCE_MS, () => response.destroy())
       response.writeHead(200, { ...fileHeaders(found), ...cors })
       await pipeline(createReadStream(found.file, { highWaterMark: 256 * 1024 }), response)
     } catch (thrown) {

@@ -82,11 +82,12 @@ export class FrontDoor<B extends Stoppable> {
       this.#check(request)
       exchange = this.#exchange(arrival)
       const { status, headers } = await this.#pass(exchange, response)
-      outcome = { status }
-      if (isSilence(exchange.bodyEnd)) request.socket.destroy()
+      const cut = isSilence(exchange.bodyEnd)
+      outcome = { status: cut ? 0 : status }
+      if (cut) request.socket.destroy()
       else sendAnswer(request, response, { status, headers: this.#headers(exchange, request, headers) })
     } catch (thrown) {
-      outcome = this.#refuse(arrival, asUploadError(thrown))
+      outcome = this.#refuse(arrival, this.#forHead(arrival, asUploadError(thrown)))
     }
     this.#note(arrival, exchange, outcome, startedAt)
   }
@@ -150,6 +151,13 @@ export class FrontDoor<B extends Stoppable> {
     if (upload.sha256 !== null) headers['Repr-Digest'] = reprDigest(upload.sha256)
     else headers['Upload-Expires'] = new Date(upload.touchedAtMs + expireAfterMs).toUTCString()
     return headers
+  }
+
+  /** A client that sees HEAD fail begins again at byte 0; told 423 it asks again at the same address. */
+  #forHead({ method, id }: Arrival, error: UploadError): UploadError {
+    if (method !== 'HEAD' || error.status < 500) return error
+    this.#options.log.error({ id, method, code: error.code, err: error }, 'request failed')
+    return new UploadError('upload_locked', { cause: error })
   }
 
   #refuse(arrival: Arrival, error: UploadError): { status: number; code: string } {

@@ -14,13 +14,18 @@ export interface Reception {
   refuseExpectation(request: IncomingMessage, response: ServerResponse): void
 }
 
+export interface ListenerTools {
+  readonly headers: Readonly<Record<string, string>>
+  readonly log: { error(fields: object, message: string): void }
+}
+
 /** The HTTP server: its limits, its sockets, and the requests that are being served. */
 export class Listener {
   readonly #server: Server
   readonly #serving = new Set<Promise<void>>()
 
-  /** `malformedHeaders` go with the answer to what is not HTTP. */
-  constructor(reception: Reception, malformedHeaders: Readonly<Record<string, string>>) {
+  /** `headers` go with the answer to what is not HTTP. */
+  constructor(reception: Reception, tools: ListenerTools) {
     const begin = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
       // A connection that dies is an end like any other; whoever reads the body hears of it by 'close'.
       request.on('error', () => {})
@@ -43,7 +48,9 @@ export class Listener {
     this.#server.on('request', (request, response) => begin(request, response, false))
     this.#server.on('checkContinue', (request, response) => begin(request, response, true))
     this.#server.on('checkExpectation', (request, response) => reception.refuseExpectation(request, response))
-    this.#server.on('clientError', (error, socket) => refuseMalformed(error, socket, malformedHeaders))
+    this.#server.on('clientError', (error, socket) => refuseMalformed(error, socket, tools.headers))
+    // Too many open files, for one: those that are connected go on.
+    this.#server.on('error', (error) => tools.log.error({ err: error }, 'a connection could not be taken'))
   }
 
   /** Listens and resolves with the port. Rejects with the system's error. */
@@ -73,6 +80,8 @@ export class Listener {
     })
     await Promise.race([Promise.allSettled([...this.#serving]), late])
     clearTimeout(timer)
+    // A moment for the last answers to leave: destroying a socket drops what it has not sent.
+    await new Promise((resolve) => setTimeout(resolve, LINGER_MS))
     this.#server.closeAllConnections()
   }
 }

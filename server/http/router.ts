@@ -74,6 +74,8 @@ export class Router<B extends Stoppable> {
     const { frontDoor, downloads } = this.#doors
     const method = methodOf(request)
     switch (method) {
+      case 'OPTIONS':
+        return frontDoor.answerOptions(request, response)
       case 'GET':
         return downloads.serve(request, response, id)
       case 'HEAD':

@@ -24,6 +24,8 @@ export interface IntakeTools {
   readonly now: () => number
   /** Told of every chunk, in bytes; see the garbage keeper. */
   readonly collected: (receivedBytes: number) => void
+  /** The body's length is announced: it cannot run over what was checked before. */
+  readonly isBounded: boolean
   /** Called once, when the first byte is wanted. */
   readonly begins: () => void
 }
@@ -147,6 +149,7 @@ export class Intake {
 
   /** With the last byte there is room for, only the end of the body tells whether it runs over. */
   #mayRunOver(): boolean {
+    if (this.#tools.isBounded) return false
     return this.#end === undefined && this.#receivedBytes === this.#roomBytes && this.#rest === undefined
   }
 

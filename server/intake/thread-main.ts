@@ -198,8 +198,22 @@ function openNew(path: string, folder: string): number {
     return fs.openSync(path, 'wx', FILE_MODE)
   } catch (error) {
     if (describe(error).code !== 'ENOENT') throw error
-    fs.mkdirSync(folder, { recursive: true, mode: FOLDER_MODE })
+    makeFolder(folder)
     return fs.openSync(path, 'wx', FILE_MODE)
+  }
+}
+
+/** Makes the folders of a day, once a day, and flushes those they are listed in: an upload may not vanish with them. */
+function makeFolder(folder: string): void {
+  const first = fs.mkdirSync(folder, { recursive: true, mode: FOLDER_MODE })
+  if (first === undefined) return
+  for (let made = folder; made.length >= first.length; made = dirname(made)) {
+    const fd = fs.openSync(dirname(made), 'r')
+    try {
+      fs.fsyncSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
   }
 }
 

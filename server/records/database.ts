@@ -34,8 +34,10 @@ const UPSERT = `INSERT INTO uploads (${Object.values(COLUMNS).join(', ')})
     .map((column) => `${column} = excluded.${column}`)
     .join(', ')}`
 
-/** A sidecar may have been read before the upload went on: the row of the later state stays. */
-// The files are the truth, but for what this process has put meanwhile: what was written before it yields.
+/**
+ * A sidecar may have been read before the upload went on: what this process has put since stays. Rows from
+ * before it yield to their files, which are the truth.
+ */
 const UPSERT_UNLESS_NEWER = `${UPSERT}
   WHERE excluded.updated_at >= uploads.updated_at OR uploads.updated_at < @openedAt`
 
@@ -60,7 +62,7 @@ export class Database {
   /** How it was found. */
   readonly opening: Omit<Opening, 'setAside'>
   readonly #path: string
-  readonly #startedAt: string
+  readonly #openedAt: string
   readonly #file: string | undefined
   readonly #writer: Sqlite.Database
   readonly #reader: Sqlite.Database
@@ -69,14 +71,14 @@ export class Database {
 
   /**
    * Opens or creates the file and brings its schema up to date. It never waits for a lock.
-   * `startedAt` is the start of this process, in ISO 8601: rows from before it may be ahead of their files.
+   * `openedAt` is when this process opened the index, in ISO 8601: rows from before may be ahead of their files.
    *
    * @throws NewerSchemaError, and SQLite's errors: SQLITE_BUSY while another process has a lock in the way
    */
-  constructor(path: string, startedAt: string) {
+  constructor(path: string, openedAt: string) {
     createPrivately(path)
     this.#path = path
-    this.#startedAt = startedAt
+    this.#openedAt = openedAt
     this.#writer = new Sqlite(path, { timeout: 0 })
     let reader: Sqlite.Database | undefined
     try {
@@ -109,7 +111,7 @@ export class Database {
   write(batch: Batch): RowFault[] {
     const { mark, upsert, upsertUnlessNewer } = this.#statements
     const faults: RowFault[] = []
-    const openedAt = this.#startedAt
+    const openedAt = this.#openedAt
     const writeAll = this.#writer.transaction(() => {
       if (batch.incomplete) mark.run()
       for (const record of batch.live) writeRow(upsert, record, faults)

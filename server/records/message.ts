@@ -4,6 +4,8 @@ import type { UploadRecord } from './record.js'
 /** What the SQLite thread is started with. */
 export interface ThreadData {
   readonly databasePath: string
+  /** When the index was opened, in ISO 8601: rows from before may be ahead of their files. */
+  readonly openedAt: string
 }
 
 /** States to write in one transaction; there is one on its way at a time. */

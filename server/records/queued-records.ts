@@ -48,7 +48,7 @@ export class QueuedRecords implements Records {
     const script = options.threadScript ?? new URL('./thread-main.js', import.meta.url)
     this.#thread = new Thread(
       script,
-      { databasePath: options.databasePath },
+      { databasePath: options.databasePath, openedAt: new Date().toISOString() },
       {
         started: () => this.#writer.schedule(),
         died: (cause) => this.#died(cause),

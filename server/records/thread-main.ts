@@ -10,8 +10,6 @@ const LAST_RETRY_MS = 500
 /** A disk that damages every database must not fill up with copies of them. */
 const SET_ASIDE_EVERY_MS = 60_000
 
-const STARTED_AT = new Date().toISOString()
-
 /** A time of trouble with the database, from the first failed try to the first good one. */
 interface Episode {
   readonly sinceMs: number
@@ -27,6 +25,7 @@ interface Episode {
  */
 class RecordsThread {
   readonly #path: string
+  readonly #openedAt: string
   readonly #port: MessagePort
   #database: Database | undefined
   #batch: Batch | undefined
@@ -36,8 +35,9 @@ class RecordsThread {
   #setAsideMs = Number.NEGATIVE_INFINITY
   #halted = false
 
-  constructor(path: string, port: MessagePort) {
-    this.#path = path
+  constructor(data: ThreadData, port: MessagePort) {
+    this.#path = data.databasePath
+    this.#openedAt = data.openedAt
     this.#port = port
   }
 
@@ -68,7 +68,7 @@ class RecordsThread {
   #open(): Database {
     if (this.#database?.gone) this.#shut()
     if (this.#database) return this.#database
-    const database = new Database(this.#path, STARTED_AT)
+    const database = new Database(this.#path, this.#openedAt)
     this.#database = database
     this.#post({ kind: 'opened', ...database.opening, setAside: this.#setAside })
     this.#setAside = null
@@ -195,6 +195,6 @@ function isDamage(error: unknown, isOpening: boolean): boolean {
 
 if (!parentPort) throw new Error('thread-main.js runs in a worker thread only')
 const data: ThreadData = workerData
-const thread = new RecordsThread(data.databasePath, parentPort)
+const thread = new RecordsThread(data, parentPort)
 parentPort.on('message', (message: ToThread) => thread.receive(message))
 thread.work()

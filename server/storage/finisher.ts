@@ -24,15 +24,12 @@ export class Finisher {
   async finish(upload: StoredUpload): Promise<void> {
     upload.type ??= await this.#type(upload)
     const sha256 = await this.#digest(upload)
-    upload.sha256 = sha256
-    upload.finishedAt = new Date(this.#tools.now()).toISOString()
+    const finishedAt = new Date(this.#tools.now()).toISOString()
     upload.mark(upload.offset, sha256)
-    try {
-      await this.#saver.save(upload)
-    } catch (error) {
-      upload.sha256 = upload.finishedAt = null
-      throw error
-    }
+    await this.#saver.save(upload, { sha256, finishedAt })
+    // Nobody is told before it is written.
+    upload.sha256 = sha256
+    upload.finishedAt = finishedAt
     this.#tools.record(upload.toRow(upload.changedAtMs))
   }
 

@@ -70,9 +70,9 @@ export class Lifecycle {
   ): Promise<void> {
     upload.gone = true
     await Promise.allSettled([upload.saving, upload.proof])
-    await this.#tools.thread.forget(upload.id)
-    await this.#tools.thread.remove([upload.paths.file, upload.paths.sidecar])
+    // What cannot be removed is read anew from the disk by whoever asks next.
     this.#uploads.drop(upload.id)
+    await this.#tools.thread.remove([upload.paths.file, upload.paths.sidecar])
     this.#tools.record(upload.toRow(this.#tools.now(), { state, reason }))
   }
 

@@ -2,12 +2,16 @@ import { readFile, stat } from 'node:fs/promises'
 import { isSameBoot } from './boot.js'
 import { isUploadId, pathsOf } from './paths.js'
 import { settleOffset } from './settle.js'
-import { parseSidecar } from './sidecar.js'
+import { isForeign, parseSidecar } from './sidecar.js'
 import { StoredUpload, type UploadFacts } from './upload.js'
 
-/** What lies on the disk of an upload; `torn` where there are bytes but no sidecar that can be read. */
+/**
+ * What lies on the disk of an upload: `torn` where there are bytes but no sidecar that can be read, `foreign`
+ * where the sidecar is of another version of Lading.
+ */
 export type OnDisk =
   | { readonly kind: 'missing' }
+  | { readonly kind: 'foreign' }
   | { readonly kind: 'torn'; readonly fileBytes: number; readonly touchedAtMs: number }
   | { readonly kind: 'upload'; readonly upload: StoredUpload; readonly fileBytes: number }
 
@@ -21,6 +25,7 @@ export async function readUpload(dataDir: string, id: string, bootId: string): P
   ])
   if (!file?.isFile()) return { kind: 'missing' }
   const fileBytes = file.size
+  if (text !== undefined && isForeign(text)) return { kind: 'foreign' }
   const facts = text === undefined ? undefined : factsOf(text, id, bootId, file)
   if (!facts) return { kind: 'torn', fileBytes, touchedAtMs: file.mtimeMs }
   return { kind: 'upload', upload: new StoredUpload(facts, paths), fileBytes }
@@ -50,13 +55,17 @@ function factsOf(
   const offset = settleOffset({ ...sidecar, sameBoot, fileBytes: file.size })
   const finished = sidecar.sha256 !== null && offset === sidecar.length && file.size === offset
   const checkpoints = sidecar.checkpoints.filter((checkpoint) => checkpoint.offset <= offset)
+  // The type was seen in bytes that may not be there any more.
+  const type = offset < TYPE_SEEN_BYTES && !finished ? null : sidecar.type
   const touchedAtMs = Math.max(file.mtimeMs, Date.parse(sidecar.createdAt))
-  return { ...sidecar, ...(finished ? {} : UNFINISHED), checkpoints, offset, touchedAtMs }
+  return { ...sidecar, ...(finished ? {} : UNFINISHED), checkpoints, type, offset, touchedAtMs }
 }
 
+const TYPE_SEEN_BYTES = 512
 const UNFINISHED = { sha256: null, finishedAt: null }
 
-async function unlessMissing<T>(found: Promise<T>): Promise<T | undefined> {
+/** What was found, or undefined where there is no such file. Rejects with the system's other errors. */
+export async function unlessMissing<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found
   } catch (error) {

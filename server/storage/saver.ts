@@ -1,8 +1,11 @@
-import { formatSidecar } from './sidecar.js'
+import { formatSidecar, type Sidecar } from './sidecar.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
 type SaverTools = Pick<StorageTools, 'thread' | 'durability' | 'now' | 'bootId' | 'log'>
+
+/** The end of an upload as its sidecar tells it. */
+export type Finished = Pick<Sidecar, 'sha256' | 'finishedAt'>
 
 /** Writes sidecars: one at a time for each upload, each replaced at once or not at all. */
 export class Saver {
@@ -14,13 +17,15 @@ export class Saver {
 
   /**
    * Replaces the sidecar with the upload as it is now, after what was asked for before; with flushed bytes
-   * and a flushed sidecar unless durability is `off`. Rejects with the disk's error.
+   * and a flushed sidecar unless durability is `off`. `finished` is what only the sidecar says until it is
+   * written. Rejects with the disk's error.
    */
-  save(upload: StoredUpload): Promise<void> {
-    const saved = upload.saving.then(
-      () => this.#write(upload),
-      () => this.#write(upload),
-    )
+  save(upload: StoredUpload, finished?: Finished): Promise<void> {
+    const write = () => this.#write(upload, finished)
+    upload.savesUnderWay += 1
+    const saved = upload.saving.then(write, write).finally(() => {
+      upload.savesUnderWay -= 1
+    })
     upload.saving = saved
     return saved
   }
@@ -32,12 +37,12 @@ export class Saver {
     })
   }
 
-  async #write(upload: StoredUpload): Promise<void> {
+  async #write(upload: StoredUpload, finished?: Finished): Promise<void> {
     const { thread, durability, now, bootId } = this.#tools
     const durable = durability !== 'off'
     const { file, sidecar } = upload.paths
     // Taken before the bytes are flushed: what it says of them must not be ahead of them.
-    const text = formatSidecar(upload.toSidecar(now(), bootId))
+    const text = formatSidecar({ ...upload.toSidecar(now(), bootId), ...finished })
     await thread.replace({ path: sidecar, text, durable, bytesPath: file })
     upload.savedInBoot = bootId
   }

@@ -42,6 +42,12 @@ export function parseSidecar(fileText: string, id: string): Sidecar | undefined 
   return parsed.success && parsed.output.id === id ? parsed.output : undefined
 }
 
+/** Tells whether a text is a sidecar of another version of Lading: nothing of it may be touched. */
+export function isForeign(fileText: string): boolean {
+  const version = /^\{\s*"version":\s*(\d+)/.exec(fileText)?.[1]
+  return version !== undefined && version !== '1'
+}
+
 /** The text of a sidecar's file. */
 export function formatSidecar(sidecar: Sidecar): string {
   return `${JSON.stringify(sidecar, null, 1)}\n`

@@ -77,7 +77,7 @@ export class LadingStore extends FileStore {
     await this.#lifecycle.mend(upload)
     const next = nextStep(upload, this.#tools.now(), this.#tools.expireAfterMs)
     if (next === 'expire') throw new UploadError('upload_expired')
-    if (next === 'finish') await this.#lifecycle.finish(upload)
+    if (next === 'finish') await this.#finishOrFallBack(upload)
     return tusUpload(upload)
   }
 
@@ -120,6 +120,15 @@ export class LadingStore extends FileStore {
     if (!upload) throw new UploadError('upload_unknown')
     this.#turnOf(id).found(upload)
     return upload
+  }
+
+  /** Finishes an upload that a crash left whole; where its prefix proves damaged, its offset has fallen back. */
+  async #finishOrFallBack(upload: StoredUpload): Promise<void> {
+    try {
+      await this.#lifecycle.finish(upload)
+    } catch (error) {
+      if (!(error instanceof UploadError) || error.code !== 'offset_conflict') throw error
+    }
   }
 
   #newUpload(file: TusUpload, creation: Creation): StoredUpload {
@@ -190,10 +199,11 @@ export class LadingStore extends FileStore {
   async #rest(upload: StoredUpload, end: BodyEnd, grew: boolean): Promise<void> {
     upload.body = null
     const changed = grew || end === 'overrun'
-    if (changed && this.#tools.durability === 'request') await this.#saver.save(upload)
+    const mustLast = end === 'overrun' || this.#tools.durability === 'request'
+    if (changed && mustLast) await this.#saver.save(upload)
     else if (changed) this.#saver.saveLater(upload)
     this.#tools.record(upload.toRow(this.#tools.now()))
-    const code = ENDS[end]
+    const code = end === 'overrun' && upload.length === null ? 'size_exceeded' : ENDS[end]
     if (code) throw new UploadError(code)
   }
 }

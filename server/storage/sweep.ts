@@ -1,5 +1,6 @@
+import { stat } from 'node:fs/promises'
 import { isUploadId, pathsOf } from './paths.js'
-import { readUpload } from './reader.js'
+import { readUpload, unlessMissing } from './reader.js'
 import { sidecarFromRow } from './restore.js'
 import { nextStep } from './settle.js'
 import { formatSidecar } from './sidecar.js'
@@ -24,6 +25,8 @@ export interface SweepTools {
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   /** Does to an upload what is due; the caller holds its lock. */
   readonly tend: (id: string) => Promise<string>
+  /** False while the index cannot tell that an upload never was. */
+  readonly indexIsWhole: () => boolean
   /** The record of an upload. Rejects where the database cannot be asked now. */
   readonly row: (id: string) => Promise<UploadRow | undefined>
 }
@@ -62,13 +65,18 @@ export class Sweep {
     if (!isUploadId(id)) return
     const { underLock, inMemory } = this.#tools
     if (name !== id) {
-      if (!inMemory(id)) await underLock(id, () => this.#beside(id, name))
+      if (inMemory(id) || (name === `${id}.json` && (await this.#hasBytes(id)))) return
+      await underLock(id, () => this.#beside(id, name))
       return
     }
     const found = await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
     if (found.kind === 'upload' && found.upload.sha256 !== null) return
     if (found.kind === 'torn') await underLock(id, () => this.#torn(id))
     else if (found.kind === 'upload' && this.#isDue(found.upload)) await underLock(id, () => this.#tend(id))
+  }
+
+  async #hasBytes(id: string): Promise<boolean> {
+    return (await unlessMissing(stat(pathsOf(this.#tools.dataDir, id).file))) !== undefined
   }
 
   /** What only waits for bytes is left alone: it is not taken into memory by a sweep. */
@@ -99,6 +107,10 @@ export class Sweep {
     const { file, sidecar } = pathsOf(dataDir, id)
     const restored = sidecarFromRow(await this.#tools.row(id), found.fileBytes)
     log.warn({ id, restored: restored !== undefined }, 'bytes without a sidecar, left by a crash')
+    if (!restored && found.fileBytes > 0 && !this.#tools.indexIsWhole()) {
+      log.warn({ id }, 'no record vouches for these bytes, but the index began anew: they are kept')
+      return
+    }
     if (restored)
       await thread.replace({ path: sidecar, text: formatSidecar(restored), durable: true, bytesPath: null })
     else await thread.remove([file, sidecar])

@@ -54,6 +54,8 @@ export interface StorageTools {
   readonly view: (index: number, bytes: number) => Uint8Array
   /** Queues an upload's record; never waits. */
   readonly record: (row: UploadRow) => void
+  /** Tells whether a request holds or awaits an upload. */
+  readonly isHeld: (id: string) => boolean
   readonly log: StorageLog
   readonly now: () => number
   readonly bootId: string

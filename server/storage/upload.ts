@@ -63,6 +63,7 @@ export class StoredUpload {
   proof: Promise<void> | null = null
   /** The last write of the sidecar; the next waits for it. */
   saving: Promise<void> = Promise.resolve()
+  savesUnderWay = 0
   readonly rate = new Rate()
 
   constructor(facts: UploadFacts, paths: UploadPaths) {

@@ -1,3 +1,4 @@
+import { UploadError } from '../errors.js'
 import { isUploadId } from './paths.js'
 import { readUpload } from './reader.js'
 import type { StorageTools } from './tools.js'
@@ -10,11 +11,11 @@ const MOST_IN_MEMORY = 1000
  * and read from its sidecar again when it is next asked for. One that is being received stays.
  */
 export class Uploads {
-  readonly #tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log'>
+  readonly #tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log' | 'isHeld'>
   readonly #inMemory = new Map<string, StoredUpload>()
   readonly #loading = new Map<string, Promise<StoredUpload | undefined>>()
 
-  constructor(tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log'>) {
+  constructor(tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log' | 'isHeld'>) {
     this.#tools = tools
   }
 
@@ -28,7 +29,7 @@ export class Uploads {
     this.#inMemory.set(upload.id, upload)
     for (const [id, old] of this.#inMemory) {
       if (this.#inMemory.size <= MOST_IN_MEMORY) return
-      if (old.body || old.proof || old === upload) continue
+      if (old === upload || old.proof || old.savesUnderWay > 0 || this.#tools.isHeld(id)) continue
       this.drop(id)
     }
   }
@@ -37,7 +38,7 @@ export class Uploads {
   drop(id: string): void {
     const upload = this.#inMemory.get(id)
     this.#inMemory.delete(id)
-    if (!upload?.digestLive || upload.sha256 !== null) return
+    if (!upload || upload.sha256 !== null) return
     this.#tools.thread.forget(id).catch((error: unknown) => {
       this.#tools.log.error({ err: error, id }, 'a rolling digest could not be let go')
     })
@@ -50,7 +51,7 @@ export class Uploads {
     await Promise.allSettled(all.flatMap((upload) => [upload.saving, upload.proof]))
   }
 
-  /** The upload from memory or else from the disk; undefined where there is none. Rejects with the disk's error. */
+  /** The upload from memory or else from the disk; undefined where there is none. Rejects with upload_locked, and with the disk's error. */
   async load(id: string): Promise<StoredUpload | undefined> {
     const known = this.#inMemory.get(id)
     if (known) {
@@ -68,9 +69,12 @@ export class Uploads {
   async #read(id: string): Promise<StoredUpload | undefined> {
     const { dataDir, bootId, thread, log } = this.#tools
     const found = await readUpload(dataDir, id, bootId)
-    if (found.kind === 'torn')
-      log.warn({ id }, 'the sidecar of an upload is missing or torn; it cannot go on')
-    if (found.kind !== 'upload') return undefined
+    if (found.kind === 'missing') return undefined
+    if (found.kind !== 'upload') {
+      // The sweep will restore it from its record or remove it; until then a client must not begin anew.
+      log.warn({ id, sidecar: found.kind }, 'the sidecar of an upload cannot be read')
+      throw new UploadError('upload_locked', { detail: 'no sidecar that can be read' })
+    }
     const { upload, fileBytes } = found
     if (upload.offset < fileBytes) {
       log.warn({ id, offset: upload.offset, fileBytes }, 'an upload is cut back to what is certain')

@@ -1,7 +1,7 @@
 import { opendir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isUploadId } from './paths.js'
-import { readUpload } from './reader.js'
+import { readUpload, unlessMissing } from './reader.js'
 import type { UploadRow } from './upload.js'
 
 /** The names in all day folders, one at a time, oldest day first; a folder is never held in memory whole. */
@@ -10,18 +10,23 @@ export async function* walk(dataDir: string): AsyncGenerator<string> {
   for (const year of await digits(root, 4)) {
     for (const month of await digits(join(root, year), 2)) {
       for (const day of await digits(join(root, year, month), 2)) {
-        for await (const entry of await opendir(join(root, year, month, day))) yield entry.name
+        const folder = await unlessMissing(opendir(join(root, year, month, day)))
+        if (folder) for await (const entry of folder) yield entry.name
       }
     }
   }
 }
 
-/** The records of all uploads as their sidecars tell them, for a reindex. */
-export async function* rowsOnDisk(dataDir: string, bootId: string): AsyncGenerator<UploadRow> {
+/** The records of all uploads as their sidecars tell them, for a reindex; live ones tell of themselves. */
+export async function* rowsOnDisk(
+  dataDir: string,
+  bootId: string,
+  isLive: (id: string) => boolean,
+): AsyncGenerator<UploadRow> {
   for await (const name of walk(dataDir)) {
-    if (!isUploadId(name)) continue
+    if (!isUploadId(name) || isLive(name)) continue
     const found = await readUpload(dataDir, name, bootId)
-    if (found.kind === 'upload') yield found.upload.toRow(found.upload.changedAtMs)
+    if (found.kind === 'upload' && !isLive(name)) yield found.upload.toRow(found.upload.changedAtMs)
   }
 }
 
@@ -32,7 +37,8 @@ export async function isOnDisk(dataDir: string, id: string, bootId: string): Pro
 
 async function digits(folder: string, length: number): Promise<string[]> {
   const names = await readdir(folder).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    if (error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR'].includes(String(error.code)))
+      return []
     throw error
   })
   return names.filter((name) => name.length === length && /^\d+$/.test(name)).sort()

@@ -14,7 +14,7 @@ test.after(killServers)
 
 const MB = 1_000_000
 const UPLOADS = 10
-const SMALL_BYTES = 40 * MB
+const SMALL_BYTES = 100 * MB
 const LARGE_BYTES = 400 * MB
 const ROOM_BYTES = UPLOADS * LARGE_BYTES * 1.25
 const ABOVE_IDLE_BYTES = 50 * 2 ** 20
@@ -64,7 +64,7 @@ function mib(bytes: number): string {
 }
 
 const name =
-  'ten uploads at once need less than 50 MB above idle, and no more where they are ten times as large'
+  'ten uploads at once need less than 50 MB above idle, and no more where they are four times as large'
 const folder = roomyFolder()
 if (folder === undefined) {
   test.skip(name)
@@ -82,7 +82,9 @@ if (folder === undefined) {
     }
     assert.ok(large.idle < IDLE_BYTES, `idle ${mib(large.idle)}`)
     assert.ok(large.peak - large.idle < ABOVE_IDLE_BYTES, `${mib(large.peak - large.idle)} above idle`)
-    assert.ok(large.peak - small.peak < APART_BYTES, `${mib(large.peak - small.peak)} more than small files`)
+    // Above idle, because what a process starts with differs by megabytes from run to run.
+    const apart = large.peak - large.idle - (small.peak - small.idle)
+    assert.ok(apart < APART_BYTES, `${mib(apart)} more than small files`)
   })
 }
 

@@ -215,6 +215,7 @@ function slowIntake(limits: Partial<IntakeLimits>) {
     limits: { blocks: 2, idleTimeoutMs: 600_000, minRateBytesPerMinute: 64 * KIB, ...limits },
     now: () => clock.ms,
     collected: () => {},
+    isBounded: false,
     begins: () => {},
   })
   let stored = 0

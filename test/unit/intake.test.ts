@@ -46,6 +46,7 @@ function setUp(limits: Partial<IntakeLimits> = {}, blocks = 4) {
     limits: { blocks: 4, idleTimeoutMs: 1e9, minRateBytesPerMinute: 0, ...limits },
     now: () => clock.ms,
     collected: () => {},
+    isBounded: false,
     begins: () => {},
   })
   return { arena, source, clock, intake, sink: new Keeper(arena) }

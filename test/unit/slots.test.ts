@@ -14,7 +14,7 @@ async function isRefused(work: Promise<unknown>): Promise<boolean> {
 }
 
 test('the one beyond the limit is refused at once where nobody may wait', async () => {
-  const slots = new Slots({ limit: 2, waitMs: 0 })
+  const slots = new Slots({ limit: 2, waitMs: 0, mostWaiting: 8 })
   await slots.take('a', NEVER)
   const giveBack = await slots.take('b', NEVER)
   assert.ok(await isRefused(slots.take('c', NEVER)))
@@ -24,7 +24,7 @@ test('the one beyond the limit is refused at once where nobody may wait', async 
 })
 
 test('a slot given back twice is given back once', async () => {
-  const slots = new Slots({ limit: 2, waitMs: 0 })
+  const slots = new Slots({ limit: 2, waitMs: 0, mostWaiting: 8 })
   const giveBack = await slots.take('a', NEVER)
   await slots.take('a', NEVER)
   giveBack()
@@ -33,7 +33,7 @@ test('a slot given back twice is given back once', async () => {
 })
 
 test('two requests of one upload share its slot', async () => {
-  const slots = new Slots({ limit: 1, waitMs: 0 })
+  const slots = new Slots({ limit: 1, waitMs: 0, mostWaiting: 8 })
   const old = await slots.take('a', NEVER)
   const newer = await slots.take('a', NEVER)
   assert.is(slots.taken, 1)
@@ -44,7 +44,7 @@ test('two requests of one upload share its slot', async () => {
 })
 
 test('those who wait get slots in order, and nobody overtakes them', async () => {
-  const slots = new Slots({ limit: 1, waitMs: 60_000 })
+  const slots = new Slots({ limit: 1, waitMs: 60_000, mostWaiting: 8 })
   const first = await slots.take('a', NEVER)
   const order: string[] = []
   const waiting = ['b', 'c'].map((id) =>
@@ -61,7 +61,7 @@ test('those who wait get slots in order, and nobody overtakes them', async () =>
 })
 
 test('a wait that was too long ends with slots_full and takes nothing', async () => {
-  const slots = new Slots({ limit: 1, waitMs: 20 })
+  const slots = new Slots({ limit: 1, waitMs: 20, mostWaiting: 8 })
   const giveBack = await slots.take('a', NEVER)
   assert.ok(await isRefused(slots.take('b', NEVER)))
   giveBack()
@@ -69,8 +69,18 @@ test('a wait that was too long ends with slots_full and takes nothing', async ()
   assert.is(slots.waiting, 0)
 })
 
+test('beyond the most that may wait, the next is refused at once', async () => {
+  const slots = new Slots({ limit: 1, waitMs: 60_000, mostWaiting: 1 })
+  const giveBack = await slots.take('a', NEVER)
+  const waiting = slots.take('b', NEVER)
+  assert.ok(await isRefused(slots.take('c', NEVER)))
+  giveBack()
+  ;(await waiting)()
+  assert.is(slots.taken, 0)
+})
+
 test('a sender that goes away while it waits leaves the queue', async () => {
-  const slots = new Slots({ limit: 1, waitMs: 60_000 })
+  const slots = new Slots({ limit: 1, waitMs: 60_000, mostWaiting: 8 })
   await slots.take('a', NEVER)
   const gone = new AbortController()
   const refused = isRefused(slots.take('b', gone.signal))
