@@ -50,11 +50,22 @@ export class Slots {
    * time, and when `signal` aborts because the sender has gone.
    */
   async take(id: string, signal: AbortSignal): Promise<GiveBack> {
-    if (!this.#hasRoomFor(id)) {
-      const mayWait = this.#waitMs > 0 && this.#waiting.length < this.#mostWaiting
-      if (!mayWait || signal.aborted) throw new UploadError('slots_full')
-      await this.#wait(id, signal)
-    } else this.#add(id)
+    const free = this.tryTake(id)
+    if (free) return free
+    const mayWait = this.#waitMs > 0 && this.#waiting.length < this.#mostWaiting
+    if (!mayWait || signal.aborted) throw new UploadError('slots_full')
+    await this.#wait(id, signal)
+    return this.#giveBackOnce(id)
+  }
+
+  /** Takes a slot for an upload if one is free, and nobody waits for it. */
+  tryTake(id: string): GiveBack | undefined {
+    if (!this.#hasRoomFor(id)) return undefined
+    this.#add(id)
+    return this.#giveBackOnce(id)
+  }
+
+  #giveBackOnce(id: string): GiveBack {
     let given = false
     return () => {
       if (given) return

@@ -16,7 +16,10 @@ export interface FrontDoorOptions<B extends Stoppable> {
   readonly behindProxy: boolean
   readonly corsOrigins: readonly string[]
   readonly extensions: readonly string[]
-  readonly slots: { take(id: string, signal: AbortSignal): Promise<() => void> }
+  readonly slots: {
+    tryTake(id: string): (() => void) | undefined
+    take(id: string, signal: AbortSignal): Promise<() => void>
+  }
   readonly protocol: { handle(exchange: Exchange<B>): Promise<{ status: number; headers: Headers }> }
   /** Ends what an older request does with an upload. */
   readonly interrupt: (id: string) => void
@@ -123,10 +126,7 @@ export class FrontDoor<B extends Stoppable> {
     if (!body) return protocol.handle(exchange)
     // An older request of this upload gives way before the slots are asked, not after.
     if (exchange.method === 'PATCH') interrupt(exchange.id)
-    const gone = new AbortController()
-    const leave = (): void => gone.abort()
-    response.on('close', leave)
-    const giveBack = await slots.take(exchange.id, gone.signal).finally(() => response.off('close', leave))
+    const giveBack = slots.tryTake(exchange.id) ?? (await this.#awaitSlot(exchange.id, response))
     this.#bodies.add(body)
     if (this.#closing) body.stop('shutting_down')
     try {
@@ -135,6 +135,14 @@ export class FrontDoor<B extends Stoppable> {
       this.#bodies.delete(body)
       giveBack()
     }
+  }
+
+  /** Waits for a slot for as long as the sender is there. */
+  async #awaitSlot(id: string, response: ServerResponse): Promise<() => void> {
+    const gone = new AbortController()
+    const leave = (): void => gone.abort()
+    response.on('close', leave)
+    return this.#options.slots.take(id, gone.signal).finally(() => response.off('close', leave))
   }
 
   #headers(exchange: Exchange<B>, request: IncomingMessage, answered: Headers): HeaderFields {

@@ -28,8 +28,10 @@ export class Prover {
 
   /** Proves in the background; what goes wrong is met again, and told, when the upload finishes. */
   start(upload: StoredUpload): void {
-    if (upload.proof) return
+    if (upload.proof || upload.proofFailed) return
     this.prove(upload).catch((error: unknown) => {
+      // Not tried with every batch again: finishing tries once more, and tells its client.
+      upload.proofFailed = true
       this.#tools.log.warn({ err: error, id: upload.id }, 'the prefix of an upload could not be read again')
     })
   }

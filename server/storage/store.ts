@@ -157,6 +157,7 @@ export class LadingStore extends FileStore {
     const end = await this.#drain(upload, turn)
     // A body that runs over the length it came with takes that length back.
     if (declared && end === 'overrun') upload.length = null
+    const unbounded = !declared && end === 'overrun' && upload.length === null
     if (upload.damagedAfter !== null) {
       await this.#lifecycle.mend(upload)
       throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
@@ -164,6 +165,8 @@ export class LadingStore extends FileStore {
     const next = nextStep(upload, this.#tools.now(), this.#tools.expireAfterMs)
     if (next === 'finish' && end !== 'overrun') await this.#lifecycle.finish(upload)
     else await this.#rest(upload, end, upload.offset > before)
+    const code = unbounded ? 'size_exceeded' : ENDS[end]
+    if (code && upload.sha256 === null) throw new UploadError(code)
   }
 
   async #declare(upload: StoredUpload, turn: Turn): Promise<boolean> {
@@ -203,8 +206,6 @@ export class LadingStore extends FileStore {
     if (changed && mustLast) await this.#saver.save(upload)
     else if (changed) this.#saver.saveLater(upload)
     this.#tools.record(upload.toRow(this.#tools.now()))
-    const code = end === 'overrun' && upload.length === null ? 'size_exceeded' : ENDS[end]
-    if (code) throw new UploadError(code)
   }
 }
 

@@ -61,6 +61,7 @@ export class StoredUpload {
   body: Body | null = null
   /** The prefix being read again, where that is so. */
   proof: Promise<void> | null = null
+  proofFailed = false
   /** The last write of the sidecar; the next waits for it. */
   saving: Promise<void> = Promise.resolve()
   savesUnderWay = 0

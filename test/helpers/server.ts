@@ -38,16 +38,17 @@ export function temporaryFolder(): string {
 export async function startServer(
   flags: readonly string[] = [],
   dataDir = join(temporaryFolder(), 'data'),
+  logTo: 'pipe' | number = 'pipe',
 ): Promise<TestServer> {
   const minFree = flags.includes('--min-free') ? [] : ['--min-free', '0']
   const args = ['--port', '0', '--data-dir', dataDir, '--log-format', 'json', ...minFree, ...flags]
   const child = spawn(process.execPath, [...shippedNodeFlags(), MAIN, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', logTo],
   })
   const kill = (): void => void child.kill('SIGKILL')
   process.on('exit', kill)
   let log = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     log += text
   })
   const exited = once(child, 'exit').then(([code]) => {

@@ -5,8 +5,8 @@ const started: TestServer[] = []
 process.setMaxListeners(100)
 
 /** `startServer`, kept in mind for `killServers`. */
-export async function startServer(flags?: readonly string[], dataDir?: string): Promise<TestServer> {
-  const server = await start(flags, dataDir)
+export async function startServer(...options: Parameters<typeof start>): Promise<TestServer> {
+  const server = await start(...options)
   started.push(server)
   return server
 }

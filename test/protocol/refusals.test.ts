@@ -2,7 +2,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesIn, idle, unharmed } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
-import { eventually, locationOf, startServer, statusOf, type TestServer, tus } from '../helpers/server.js'
+import {
+  eventually,
+  locationOf,
+  send,
+  startServer,
+  statusOf,
+  type TestServer,
+  tus,
+} from '../helpers/server.js'
 import { bodyHeaders, OFFSET_TYPE, offsetOf, patchHeaders, VERSION } from '../helpers/wire.js'
 
 let server: TestServer
@@ -128,6 +136,40 @@ test('a chunked body that runs over gets its 413 before it is over, and nothing 
   assert.is((await tus.head(server, location)).headers['repr-digest'], undefined)
   raw.socket.destroy()
   await unharmed(server, before)
+})
+
+test('a sender that will close its connection sees the refusal too, however much it still sends', async () => {
+  const location = locationOf(await tus.create(server, BODY_BYTES))
+  const before = filesIn(server)
+  for (let count = 0; count < 5; count++) {
+    const raw = await RawConnection.open(server.port)
+    const type = 'Content-Type: text/plain'
+    const length = `Content-Length: ${BODY_BYTES}`
+    await raw.head(`PATCH ${pathOf(location)}`, [
+      VERSION,
+      'Upload-Offset: 0',
+      type,
+      length,
+      'Connection: close',
+    ])
+    const answer = raw.answer()
+    for (let sent = 0; sent < BODY_BYTES; sent += FIRST_BYTES) await raw.write(PIECE)
+    assert.is((await answer).status, 415)
+    await raw.closed()
+  }
+  await unharmed(server, before)
+})
+
+test('the record of a refused upload says what was seen, and why it was refused', async () => {
+  const page = '<!DOCTYPE html><script>alert(1)</script>'
+  const location = locationOf(await tus.create(server, page.length))
+  assert.is((await tus.patch(server, location, 0, page)).status, 415)
+  const id = location.slice(location.lastIndexOf('/') + 1)
+  const { text } = await send(server.origin, { method: 'GET', path: `/api/uploads/${id}` })
+  const record = JSON.parse(text)
+  assert.is(record.state, 'refused')
+  assert.is(record.type, 'text/html')
+  assert.match(record.reason, /HTML/)
 })
 
 test.run()
