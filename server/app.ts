@@ -40,7 +40,8 @@ const BLOCKS_A_BODY = 16
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
-const QUEUED_RECORDS = 4096
+// Half a minute of small uploads at full speed while another process holds the database.
+const QUEUED_RECORDS = 12_000
 // Together less than ten seconds.
 const REQUESTS_END_WITHIN_MS = 4_000
 const BACKGROUND_ENDS_WITHIN_MS = 1_000

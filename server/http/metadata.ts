@@ -2,7 +2,7 @@ import { UploadError } from '../errors.js'
 
 const KEY = /^[!-+\--~]+$/
 const VALUE = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-const MOST_BYTES = 16 * 1024
+const MOST_BYTES = 8 * 1024
 
 /** Upload-Metadata: the header as it was sent, and its values, still as bytes. */
 export interface Metadata {
@@ -12,10 +12,10 @@ export interface Metadata {
 
 /**
  * Reads Upload-Metadata (tus 1.0.0, creation): pairs by comma, key and Base64 value by one space, the value
- * may be absent, keys are ASCII and unique. At most 16 KiB. Throws metadata_invalid.
+ * may be absent, keys are ASCII and unique. At most 8 KiB, because it is kept in memory. Throws metadata_invalid.
  */
 export function parseMetadata(raw: string): Metadata {
-  if (raw.length > MOST_BYTES) throw new UploadError('metadata_invalid', { detail: 'over 16 KiB' })
+  if (raw.length > MOST_BYTES) throw new UploadError('metadata_invalid', { detail: 'over 8 KiB' })
   const values = new Map<string, Buffer>()
   for (const pair of raw.split(',')) {
     const [key, value = '', ...more] = pair.trim().split(' ')
