@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { UploadError } from '../errors.js'
 import { answerFor, asUploadError, sendAnswer } from './answer.js'
 import { corsHeaders, type HeaderFields } from './cors.js'
+import { reprDigest } from './repr-digest.js'
 
 /** A reader that takes nothing for so long loses its connection, and we the open file. */
 const SILENCE_MS = 60_000
@@ -60,6 +61,6 @@ function fileHeaders(file: FinishedFile): HeaderFields {
     'Content-Disposition': `attachment; filename*=UTF-8''${name}`,
     'X-Content-Type-Options': 'nosniff',
     'Content-Security-Policy': "sandbox; default-src 'none'",
-    'Repr-Digest': `sha-256=:${Buffer.from(file.sha256, 'hex').toString('base64')}:`,
+    'Repr-Digest': reprDigest(file.sha256),
   }
 }

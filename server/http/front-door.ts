@@ -6,6 +6,7 @@ import { corsHeaders, type HeaderFields, preflightHeaders } from './cors.js'
 import { Exchange, type Stoppable, type TusMethod } from './exchange.js'
 import { parseMetadata, textOf } from './metadata.js'
 import { publicOrigin } from './origin.js'
+import { reprDigest } from './repr-digest.js'
 
 const TUS_VERSION = '1.0.0'
 
@@ -212,9 +213,4 @@ function creationOf(request: IncomingMessage) {
 /** A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut. */
 function isSilence(end: string | null): boolean {
   return end === 'idle' || end === 'slow'
-}
-
-/** RFC 9530's form of a SHA-256 given in hex. */
-function reprDigest(sha256: string): string {
-  return `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
 }
