@@ -119,7 +119,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const housekeeping = new Housekeeping({
     ...{ sweep, records, log, now },
     expireAfterMs: config.expireAfterMs,
-    rows: () => rowsOnDisk(dataDir, bootId, (id) => store.uploads.peek(id) !== undefined),
+    rows: () => rowsOnDisk(dataDir, bootId, (id) => store.uploads.peek(id)),
     isKept: (id) => isOnDisk(dataDir, id, bootId),
   })
 
@@ -253,7 +253,7 @@ export async function reindex(config: Config): Promise<{ restored: number; remov
   try {
     await records.ready
     return await records.reindex(
-      rowsOnDisk(dataDir, bootId, () => false),
+      rowsOnDisk(dataDir, bootId, () => undefined),
       (row) => isOnDisk(dataDir, row.id, bootId),
     )
   } finally {

@@ -2,7 +2,7 @@ import { opendir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isUploadId } from './paths.js'
 import { readUpload, unlessMissing } from './reader.js'
-import type { UploadRow } from './upload.js'
+import type { StoredUpload, UploadRow } from './upload.js'
 
 /** The names in all day folders, one at a time, oldest day first; a folder is never held in memory whole. */
 export async function* walk(dataDir: string): AsyncGenerator<string> {
@@ -17,16 +17,21 @@ export async function* walk(dataDir: string): AsyncGenerator<string> {
   }
 }
 
-/** The records of all uploads as their sidecars tell them, for a reindex; live ones tell of themselves. */
+/**
+ * The records of all uploads for a reindex, as their sidecars tell them; one that is in memory is told as it
+ * is there. It is not left out: a request that only read it into memory will never write its record.
+ */
 export async function* rowsOnDisk(
   dataDir: string,
   bootId: string,
-  isLive: (id: string) => boolean,
+  inMemory: (id: string) => StoredUpload | undefined,
 ): AsyncGenerator<UploadRow> {
   for await (const name of walk(dataDir)) {
-    if (!isUploadId(name) || isLive(name)) continue
-    const found = await readUpload(dataDir, name, bootId)
-    if (found.kind === 'upload' && !isLive(name)) yield found.upload.toRow(found.upload.changedAtMs)
+    if (!isUploadId(name)) continue
+    const found = inMemory(name) ? undefined : await readUpload(dataDir, name, bootId)
+    // It may have come into memory, or gone from there as a finished one, while the disk was read.
+    const upload = inMemory(name) ?? (found?.kind === 'upload' ? found.upload : undefined)
+    if (upload && !upload.gone) yield upload.toRow(upload.changedAtMs)
   }
 }
 

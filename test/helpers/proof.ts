@@ -75,13 +75,13 @@ export function reprDigestOf(file: PseudoFile): string {
   return `sha-256=:${Buffer.from(file.sha256(), 'hex').toString('base64')}:`
 }
 
-/** Holds what is stored against the file that was sent: the bytes, the sidecar and, within 5 s, the row. */
+/** Holds what is stored against the file that was sent: the bytes, the sidecar and, once it is there, the row. */
 export async function assertStored(place: Place, path: string, file: PseudoFile): Promise<void> {
   const sha256 = file.sha256()
   assert.is(storedBytes(place, path), file.size, 'the size of the file')
   assert.is(await storedDigest(place, path), sha256, 'the digest of the file')
   assert.is(sidecarOf(place, path).sha256, sha256, 'the digest in the sidecar')
-  const row = await eventually(5_000, 'the finished row', async () => {
+  const row = await eventually(60_000, 'the finished row', async () => {
     const found = rowsOf(place).get(idOf(path))
     return found?.state === 'finished' ? found : undefined
   })
