@@ -136,7 +136,7 @@ test('takes an upload back while it runs with abort(true), and nothing of it sta
   const path = pathOf(upload)
   assert.is((await tus.head(server, path)).status, 404)
   assert.equal(filesIn(server), files)
-  await eventually(5_000, 'the terminated row', async () => {
+  await eventually(30_000, 'the terminated row', async () => {
     return rowsOf(server).get(idOf(path))?.state === 'terminated' ? true : undefined
   })
 })

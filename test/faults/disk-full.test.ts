@@ -120,7 +120,7 @@ onSmallDisk(
     const file = new PseudoFile(seed + 4, 2 * MIB)
     const path = await createUpload(server, file)
     await (await Patch.begin(server, path, file, 0, MIB)).finish()
-    await eventually(5_000, 'a queue that is drained', async () => {
+    await eventually(30_000, 'a queue that is drained', async () => {
       return (await statusOf(server)).records.queued === 0 ? true : undefined
     })
     fillUpTo(dataDir, MIB)
@@ -163,7 +163,7 @@ onSmallDisk(
     assert.is((await send(server.origin, { method: 'GET', path: `/api/uploads/${idOf(path)}` })).status, 200)
 
     free(dataDir)
-    await eventually(5_000, 'readiness', async () => {
+    await eventually(30_000, 'readiness', async () => {
       return (await send(server.origin, { method: 'GET', path: '/readyz' })).status === 200 ? true : undefined
     })
     const { statuses, digest } = await resume(server, path, file)

@@ -46,7 +46,7 @@ test.before(async (place) => {
   })
   // The first upload opens what stays open: threads, the database's files.
   await ENDINGS.done?.(server, place.random)
-  await eventually(5_000, 'the first row', async () => {
+  await eventually(30_000, 'the first row', async () => {
     return (await statusOf(server)).records.queued === 0 ? true : undefined
   })
   place.descriptors = descriptorsOf(server)

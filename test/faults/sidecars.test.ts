@@ -50,7 +50,7 @@ async function made(server: TestServer, number: number, bytes: number) {
 }
 
 async function drained(server: TestServer): Promise<void> {
-  await eventually(5_000, 'an empty queue', async () => {
+  await eventually(30_000, 'an empty queue', async () => {
     return (await statusOf(server)).records.queued === 0 ? true : undefined
   })
 }
@@ -68,7 +68,7 @@ function sidecarPath(place: Place, path: string): string {
 /** Both uploads are what they were: one is finished still, the other goes on from `offset` and ends right. */
 async function assertBothEndRight(place: Place, server: TestServer, offset: number): Promise<void> {
   const { finished, paused } = place
-  await eventually(5_000, 'the uploads', async () => {
+  await eventually(30_000, 'the uploads', async () => {
     const heads = await Promise.all([finished, paused].map(({ path }) => tus.head(server, path)))
     return heads.every(({ status }) => status === 200) ? true : undefined
   })
@@ -102,7 +102,7 @@ test('bytes that neither a sidecar nor a row knows are removed, a temporary file
   writeFileSync(`${sidecarPath(place, paused.path)}.tmp`, text.slice(0, 50))
   writeFileSync(`${sidecarPath(place, finished.path)}.tmp`, '')
   const server = await startServer([], dataDir)
-  await eventually(5_000, 'the sweep', async () => (storedNames(server).length === 4 ? true : undefined))
+  await eventually(30_000, 'the sweep', async () => (storedNames(server).length === 4 ? true : undefined))
   assert.not(existsSync(fileOf(place, unknown)))
   await assertBothEndRight(place, server, 300 * KIB)
 })
@@ -110,7 +110,7 @@ test('bytes that neither a sidecar nor a row knows are removed, a temporary file
 test('rows that are missing come back at the start', async (place) => {
   change(place.dataDir, 'DELETE FROM uploads')
   const server = await startServer([], place.dataDir)
-  await eventually(5_000, 'the rows', async () => (rowsOf(server).size === 2 ? true : undefined))
+  await eventually(30_000, 'the rows', async () => (rowsOf(server).size === 2 ? true : undefined))
   const row = rowsOf(server).get(idOf(place.paused.path))
   assert.is(row?.state, 'paused')
   assert.is(row?.offset, 300 * KIB)
@@ -121,7 +121,7 @@ test('a row that is ahead of its file is believed in nothing', async (place) => 
   const id = idOf(place.paused.path)
   change(place.dataDir, `UPDATE uploads SET offset = 450000, state = 'finished' WHERE id = '${id}'`)
   const server = await startServer([], place.dataDir)
-  await eventually(5_000, 'the true row', async () => {
+  await eventually(30_000, 'the true row', async () => {
     const row = rowsOf(server).get(id)
     return row?.offset === 300 * KIB && row.state === 'paused' ? true : undefined
   })
@@ -132,15 +132,15 @@ test('the row of an upload whose files are gone does not stay', async (place) =>
   rmSync(storedFile(place, place.paused.path))
   rmSync(sidecarPath(place, place.paused.path))
   const server = await startServer([], place.dataDir)
-  await eventually(5_000, 'the removal', async () => (rowsOf(server).size === 1 ? true : undefined))
+  await eventually(30_000, 'the removal', async () => (rowsOf(server).size === 1 ? true : undefined))
   assert.is((await tus.head(server, place.paused.path)).status, 404)
 })
 
 test('with lading.db deleted while stopped everything is back', async (place) => {
   for (const end of ['', '-wal', '-shm']) rmSync(join(place.dataDir, `lading.db${end}`), { force: true })
   const server = await startServer([], place.dataDir)
-  await eventually(5_000, 'the index', async () => (/is up to date/.test(server.log()) ? true : undefined))
-  await eventually(5_000, 'the rows', async () => {
+  await eventually(30_000, 'the index', async () => (/is up to date/.test(server.log()) ? true : undefined))
+  await eventually(30_000, 'the rows', async () => {
     const rows = rowsOf(server)
     return rows.get(idOf(place.finished.path))?.state === 'finished' && rows.size === 2 ? true : undefined
   })
@@ -152,7 +152,7 @@ test('an expired upload is removed, a finished one never, however old it is', as
   await eventually(10_000, 'the expiry', async () => {
     return existsSync(storedFile(place, place.paused.path)) ? undefined : true
   })
-  await eventually(5_000, 'the log of it', async () => {
+  await eventually(30_000, 'the log of it', async () => {
     return server.log().includes('the sweep tended an upload') ? true : undefined
   })
   assert.is(await offsetOf(server, place.finished.path), place.finished.file.size)
@@ -167,7 +167,7 @@ test('lading reindex builds the index anew, stopped and beside a running server'
   assert.is(rowsOf(place).size, 2)
   assert.is(rowsOf(place).get(idOf(place.finished.path))?.sha256, place.finished.file.sha256())
   const server = await startServer([], place.dataDir)
-  await eventually(5_000, 'the index', async () => (/is up to date/.test(server.log()) ? true : undefined))
+  await eventually(30_000, 'the index', async () => (/is up to date/.test(server.log()) ? true : undefined))
   change(place.dataDir, 'DELETE FROM uploads')
   await reindex()
   assert.is(rowsOf(place).size, 2)

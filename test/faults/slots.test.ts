@@ -229,7 +229,7 @@ function slowIntake(limits: Partial<IntakeLimits>) {
 test('a sender below the minimum rate over a minute is ended, its bytes count', async () => {
   const { arena, source, clock, end, stored } = slowIntake({})
   source.write(Buffer.alloc(64 * KIB - 1))
-  await eventually(5_000, 'the bytes', async () => (source.readableLength === 0 ? true : undefined))
+  await eventually(30_000, 'the bytes', async () => (source.readableLength === 0 ? true : undefined))
   clock.ms += 60_001
   assert.is(await end, 'slow')
   assert.is(stored(), 64 * KIB - 1)
@@ -239,7 +239,7 @@ test('a sender below the minimum rate over a minute is ended, its bytes count', 
 test('a sender that keeps the minimum rate goes on, and is measured anew in the next minute', async () => {
   const { source, clock, end, stored } = slowIntake({})
   source.write(Buffer.alloc(64 * KIB))
-  await eventually(5_000, 'the bytes', async () => (stored() === 64 * KIB ? true : undefined))
+  await eventually(30_000, 'the bytes', async () => (stored() === 64 * KIB ? true : undefined))
   clock.ms += 60_001
   const early = await Promise.race([end, new Promise((resolve) => setTimeout(resolve, 600, 'still open'))])
   assert.is(early, 'still open')

@@ -169,7 +169,7 @@ test('of many requests that come for one upload at once, each is answered and th
 })
 
 test('afterwards all slots and blocks are free', async ({ server }) => {
-  await eventually(5_000, 'free slots and blocks', async () => {
+  await eventually(30_000, 'free slots and blocks', async () => {
     const { slots, arena } = await statusOf(server)
     return slots.taken === 0 && arena.free === arena.blocks ? true : undefined
   })
