@@ -12,6 +12,7 @@ import { FrontDoor } from './http/front-door.js'
 import { Listener } from './http/listener.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
+import { CHECKSUM_BYTES } from './intake/checksum.js'
 import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import { DigestThread } from './intake/thread.js'
@@ -98,9 +99,12 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
     record: (row) => records.put(row),
+    underLock: (id, work) => locks.waitWith(id, work),
+    isReceiving: () => slots.taken > 0,
     isHeld: (id) => locks.isHeld(id),
     durability: config.durability,
     expireAfterMs: config.expireAfterMs,
+    keepPartialsMs: config.keepPartialsMs,
     maxSizeBytes: config.maxSizeBytes,
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
@@ -109,7 +113,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const sweep = new Sweep({
     ...{ dataDir, bootId, thread, log, now },
     startedAtMs: now(),
-    expireAfterMs: config.expireAfterMs,
+    terms: config,
     inMemory: (id) => store.uploads.peek(id) !== undefined,
     underLock: (id, work) => locks.tryWith(id, work),
     tend: (id) => store.tend(id),
@@ -119,6 +123,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const housekeeping = new Housekeeping({
     ...{ sweep, records, log, now },
     expireAfterMs: config.expireAfterMs,
+    keepPartialsMs: config.keepPartialsMs,
     rows: () => rowsOnDisk(dataDir, bootId, (id) => store.uploads.peek(id)),
     isKept: (id) => isOnDisk(dataDir, id, bootId),
   })
@@ -131,7 +136,8 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const collected = createGarbageKeeper()
   const frontDoor = new FrontDoor<Intake>({
     ...config,
-    ...{ slots, protocol, log, now, extensions: store.extensions },
+    ...{ slots, protocol, log, now, extensions: store.extensions, isUploadId },
+    digestBytes: CHECKSUM_BYTES,
     interrupt: (id) => locks.interrupt(id),
     makeBody: (request: IncomingMessage, begins) =>
       new Intake(request, {

@@ -18,9 +18,17 @@ export const ERRORS = {
     status: 400,
     text: 'Upload-Length is already known, or is less than the bytes stored',
   },
-  extension_unsupported: {
+  checksum_invalid: {
     status: 400,
-    text: 'This server does not offer that extension; see Tus-Extension',
+    text: 'Upload-Checksum is not an algorithm of Tus-Checksum-Algorithm and a Base64 digest of its length',
+  },
+  concat_invalid: {
+    status: 400,
+    text: 'Upload-Concat is neither partial nor final; and URLs of partial uploads, or comes with a length or a body',
+  },
+  part_unknown: {
+    status: 400,
+    text: 'A URL in Upload-Concat is not that of a partial upload of this server',
   },
   metadata_invalid: { status: 400, text: 'Upload-Metadata is not a list of unique keys and Base64 values' },
   request_malformed: { status: 400, text: 'The request is not valid HTTP' },
@@ -33,6 +41,11 @@ export const ERRORS = {
   offset_conflict: { status: 409, text: 'Upload-Offset is not the current offset; ask HEAD for it' },
   size_exceeded: { status: 413, text: 'The upload is larger than this server accepts; see Tus-Max-Size' },
   length_exceeded: { status: 413, text: 'The body is longer than the Upload-Length that was declared' },
+  final_unpatchable: { status: 403, text: 'A final upload is joined from its parts; it takes no PATCH' },
+  checksum_mismatch: {
+    status: 460,
+    text: 'The body does not match Upload-Checksum; nothing of it was kept, send it again',
+  },
   upload_locked: { status: 423, text: 'Another request holds this upload; try again shortly' },
   upload_taken_over: {
     status: 423,
@@ -46,6 +59,7 @@ export const ERRORS = {
   // The limits
   type_refused: { status: 415, text: 'Files of this type are not accepted here' },
   slots_full: { status: 503, text: 'All upload slots are taken; try again shortly' },
+  finals_full: { status: 503, text: 'Too many final uploads wait for their parts; try again shortly' },
   shutting_down: { status: 503, text: 'The server is shutting down; try again shortly' },
   disk_full: { status: 507, text: 'The server has no room for this upload; try again later' },
   internal: { status: 500, text: 'Something went wrong on the server; try again' },

@@ -146,6 +146,12 @@ export const SETTINGS = {
     'an unfinished upload that got no bytes for so long is removed',
     duration('10ms', '3650d'),
   ),
+  keepPartialsMs: setting(
+    'keep-partials',
+    '0s',
+    'how long partial uploads are kept once they have been joined; 0s removes them at once',
+    duration('0s', '3650d'),
+  ),
   idleTimeoutMs: setting(
     'idle-timeout',
     '30s',

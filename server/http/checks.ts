@@ -36,13 +36,6 @@ export function checkContentType(request: IncomingMessage): void {
   if (type !== OFFSET_TYPE) throw new UploadError('content_type_wrong')
 }
 
-/** Refuses what only an extension we do not offer could do right. Throws extension_unsupported. */
-export function checkExtensions(request: IncomingMessage): void {
-  for (const name of ['upload-concat', 'upload-checksum']) {
-    if (request.headers[name] !== undefined) throw new UploadError('extension_unsupported', { detail: name })
-  }
-}
-
 /** The length a creation declares; null where it is deferred. Throws length_needed or header_invalid. */
 export function creationLength(request: IncomingMessage): number | null {
   const length = bytesHeader(request, 'upload-length')
@@ -51,6 +44,9 @@ export function creationLength(request: IncomingMessage): number | null {
   if (deferred !== undefined && deferred !== '1') throw new UploadError('header_invalid', { detail: 'defer' })
   return length ?? null
 }
+
+/** The headers of a final upload's creation in the form @tus/server takes: its length is that of its parts. */
+export const FINAL_HEADERS = { 'upload-defer-length': '1' }
 
 /** The headers of a creation in the form @tus/server takes. Throws what the front door answers. */
 export function creationHeaders(request: IncomingMessage, maxSizeBytes: number): Record<string, string> {

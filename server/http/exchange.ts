@@ -1,3 +1,6 @@
+import type { Checked } from './checksum.js'
+import type { Concat } from './concat.js'
+
 /** A body that can be ended from outside. */
 export interface Stoppable {
   stop(reason: 'taken_over' | 'shutting_down'): void
@@ -10,6 +13,13 @@ export interface UploadView {
   readonly offset: number
   readonly metadata: string | null
   readonly touchedAtMs: number
+  readonly kind: 'single' | 'partial' | 'final'
+  /** Upload-Concat as it was sent. */
+  readonly concat: string | null
+  /** The joining of a final upload, while that lasts; rejects with why it is refused. */
+  readonly joining: Promise<void> | null
+  /** Tells that the client has been given its address. */
+  told(): void
 }
 
 export type TusMethod = 'POST' | 'HEAD' | 'PATCH' | 'DELETE'
@@ -19,6 +29,7 @@ interface Facts<B> {
   readonly method: TusMethod
   readonly headers: Readonly<Record<string, string>>
   readonly body: B | null
+  readonly checksum: Checked | null
   readonly creation: Creation | null
 }
 
@@ -26,6 +37,7 @@ interface Creation {
   readonly metadata: string | null
   readonly filename: string | null
   readonly declaredType: string | null
+  readonly concat: Concat | null
 }
 
 /** One checked request and what became of it, from the front door to the store and back. */
@@ -34,6 +46,7 @@ export class Exchange<B extends Stoppable> {
   readonly method: TusMethod
   readonly headers: Readonly<Record<string, string>>
   readonly body: B | null
+  readonly checksum: Checked | null
   readonly creation: Creation | null
   declaredLength: number | null = null
   bodyEnd: string | null = null
@@ -44,6 +57,7 @@ export class Exchange<B extends Stoppable> {
     this.method = facts.method
     this.headers = facts.headers
     this.body = facts.body
+    this.checksum = facts.checksum
     this.creation = facts.creation
   }
 

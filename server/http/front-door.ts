@@ -1,14 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout } from 'node:timers/promises'
 import { UploadError } from '../errors.js'
 import { answerFor, asUploadError, sendAnswer } from './answer.js'
-import { bringsBody, checkExtensions, creationHeaders, headerOf, patchHeaders } from './checks.js'
+import { bringsBody, creationHeaders, FINAL_HEADERS, headerOf, patchHeaders } from './checks.js'
+import { checksumOf } from './checksum.js'
+import { concatOf } from './concat.js'
 import { corsHeaders, type HeaderFields, preflightHeaders } from './cors.js'
-import { Exchange, type Stoppable, type TusMethod } from './exchange.js'
+import { Exchange, type Stoppable, type TusMethod, type UploadView } from './exchange.js'
 import { parseMetadata, textOf } from './metadata.js'
 import { publicOrigin } from './origin.js'
 import { reprDigest } from './repr-digest.js'
 
 const TUS_VERSION = '1.0.0'
+/** How long the answer to a final upload waits for its joining: proxies give up after a minute. */
+const JOINED_WITHIN_MS = 20_000
 
 export interface FrontDoorOptions<B extends Stoppable> {
   readonly basePath: string
@@ -17,6 +22,8 @@ export interface FrontDoorOptions<B extends Stoppable> {
   readonly behindProxy: boolean
   readonly corsOrigins: readonly string[]
   readonly extensions: readonly string[]
+  /** The algorithms of Upload-Checksum, in order of preference, and the bytes of each one's digest. */
+  readonly digestBytes: Readonly<Record<string, number>>
   readonly slots: {
     tryTake(id: string): (() => void) | undefined
     take(id: string, signal: AbortSignal): Promise<() => void>
@@ -27,6 +34,7 @@ export interface FrontDoorOptions<B extends Stoppable> {
   /** The intake of a body; `begins` is called when its first byte is wanted. */
   readonly makeBody: (request: IncomingMessage, begins: () => void) => B
   readonly createId: () => string
+  readonly isUploadId: (text: string) => boolean
   readonly log: { info(fields: object, message: string): void; error(fields: object, message: string): void }
   readonly now: () => number
 }
@@ -65,10 +73,11 @@ export class FrontDoor<B extends Stoppable> {
 
   /** Answers OPTIONS (tus 1.0.0, core): what this server speaks, and the preflight's headers. */
   answerOptions(request: IncomingMessage, response: ServerResponse): void {
-    const { extensions, maxSizeBytes } = this.#options
+    const { extensions, maxSizeBytes, digestBytes } = this.#options
     const headers = {
       'Tus-Version': TUS_VERSION,
       'Tus-Extension': extensions.join(','),
+      'Tus-Checksum-Algorithm': Object.keys(digestBytes).join(','),
       'Tus-Max-Size': String(maxSizeBytes),
       ...preflightHeaders(),
       ...corsHeaders(request, this.#options.corsOrigins),
@@ -104,27 +113,40 @@ export class FrontDoor<B extends Stoppable> {
     const { request, response, method, expectsContinue } = arrival
     const id = arrival.id ?? this.#options.createId()
     if (method === 'HEAD' || method === 'DELETE') {
-      return new Exchange<B>({ id, method, headers: VERSION, body: null, creation: null })
+      return new Exchange<B>({ id, method, headers: VERSION, body: null, checksum: null, creation: null })
     }
-    checkExtensions(request)
     if (this.#closing) throw new UploadError('shutting_down')
-    const { maxSizeBytes, makeBody } = this.#options
-    const headers =
-      method === 'POST' ? creationHeaders(request, maxSizeBytes) : patchHeaders(request, maxSizeBytes)
-    const creation = method === 'POST' ? creationOf(request) : null
+    const { makeBody, digestBytes } = this.#options
+    const { headers, creation } = method === 'POST' ? this.#creation(request) : this.#patch(request)
+    const checksum = checksumOf(request, digestBytes)
     const begins = (): void => {
       if (!expectsContinue) return
       this.#continued.add(request)
       response.writeContinue()
     }
     const body = bringsBody(request) ? makeBody(request, begins) : null
-    return new Exchange<B>({ id, method, headers: { ...VERSION, ...headers }, body, creation })
+    return new Exchange<B>({ id, method, headers: { ...VERSION, ...headers }, body, checksum, creation })
+  }
+
+  #patch(request: IncomingMessage) {
+    return { headers: patchHeaders(request, this.#options.maxSizeBytes), creation: null }
+  }
+
+  #creation(request: IncomingMessage) {
+    const { maxSizeBytes, isUploadId } = this.#options
+    const concat = concatOf(request, isUploadId)
+    const headers = concat?.parts ? FINAL_HEADERS : creationHeaders(request, maxSizeBytes)
+    return { headers, creation: { ...toldOf(request), concat } }
   }
 
   async #pass(exchange: Exchange<B>, response: ServerResponse) {
     const { protocol, slots, interrupt } = this.#options
     const { body } = exchange
-    if (!body) return protocol.handle(exchange)
+    if (!body) {
+      const answer = await protocol.handle(exchange)
+      if (exchange.creation?.concat?.parts) await joined(exchange)
+      return answer
+    }
     // An older request of this upload gives way before the slots are asked, not after.
     if (exchange.method === 'PATCH') interrupt(exchange.id)
     const giveBack = slots.tryTake(exchange.id) ?? (await this.#awaitSlot(exchange.id, response))
@@ -150,12 +172,15 @@ export class FrontDoor<B extends Stoppable> {
     const { expireAfterMs, basePath, behindProxy, corsOrigins } = this.#options
     const { upload, method, id } = exchange
     const headers: HeaderFields = { 'Tus-Resumable': TUS_VERSION, ...corsHeaders(request, corsOrigins) }
-    for (const [name, value] of Object.entries(PASSED)) {
+    const passed = upload?.kind === 'final' ? PASSED_OF_FINAL : PASSED
+    for (const [name, value] of Object.entries(passed)) {
       const text = answered.get(name)
       if (text !== null) headers[value] = text
     }
     if (method === 'POST') headers.Location = `${publicOrigin(request, behindProxy)}${basePath}/${id}`
     if (!upload || method === 'DELETE') return headers
+    if (upload.kind === 'final') Object.assign(headers, finalHeaders(upload))
+    if (method === 'HEAD' && upload.concat !== null) headers['Upload-Concat'] = upload.concat
     if (method === 'HEAD' && upload.metadata !== null) headers['Upload-Metadata'] = upload.metadata
     if (upload.sha256 !== null) headers['Repr-Digest'] = reprDigest(upload.sha256)
     else headers['Upload-Expires'] = new Date(upload.touchedAtMs + expireAfterMs).toUTCString()
@@ -202,8 +227,29 @@ const PASSED = {
   'upload-defer-length': 'Upload-Defer-Length',
   'cache-control': 'Cache-Control',
 }
+const PASSED_OF_FINAL = { 'cache-control': 'Cache-Control' }
 
-function creationOf(request: IncomingMessage) {
+/** Waits until a final upload is joined, for so long as a client will. Rejects with why it is refused. */
+async function joined({ upload }: { upload: UploadView | null }): Promise<void> {
+  if (!upload?.joining) return upload?.told()
+  const late = new AbortController()
+  const { signal } = late
+  try {
+    await Promise.race([upload.joining, setTimeout(JOINED_WITHIN_MS, undefined, { signal })])
+  } finally {
+    late.abort()
+  }
+  upload.told()
+}
+
+/** A final upload has an offset once it is joined, and not before (tus 1.0.0, concatenation). */
+function finalHeaders({ sha256, length }: UploadView): HeaderFields {
+  if (length === null) return {}
+  const known = { 'Upload-Length': String(length) }
+  return sha256 === null ? known : { ...known, 'Upload-Offset': String(length) }
+}
+
+function toldOf(request: IncomingMessage) {
   const raw = headerOf(request, 'upload-metadata')
   const metadata = raw === undefined ? null : parseMetadata(raw)
   const filename = textOf(metadata, ['filename', 'name'])

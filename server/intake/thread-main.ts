@@ -1,18 +1,18 @@
-import { createHash, type Hash } from 'node:crypto'
 import * as fs from 'node:fs'
-import { dirname } from 'node:path'
-import { promisify } from 'node:util'
 import { workerData } from 'node:worker_threads'
+import { RunningChecksums } from './checksum.js'
+import { copyOf, type Rolling, RollingDigests } from './rolling.js'
+import { create, describe, openToWrite, remove, replace, truncate, writeWhole } from './thread-files.js'
 import type {
   AppendResult,
   AppendTask,
-  CreateTask,
   DigestTask,
+  JoinTask,
   ProveResult,
   ProveTask,
-  ReplaceTask,
   ThreadTask,
-  TruncateTask,
+  VerifyResult,
+  VerifyTask,
 } from './thread-tasks.js'
 
 /**
@@ -21,22 +21,21 @@ import type {
  * that other uploads go on; the rest is synchronous, so that a task is never half done.
  */
 
-interface Rolling {
-  readonly hash: Hash
-  /** Bytes taken into the hash so far. */
-  offset: number
+/** The bytes of one request under Upload-Checksum, which do not count yet. */
+interface Check {
+  readonly base: number
+  end: number
+  readonly checksums: RunningChecksums
+  /** The rolling digest as it was before them. */
+  readonly before: Rolling | undefined
 }
 
-const FILE_MODE = 0o640
-const FOLDER_MODE = 0o750
 const READ_BYTES = 256 * 1024
 
-const rolling = new Map<string, Rolling>()
+const digests = new RollingDigests()
+const checks = new Map<string, Check>()
 const arena = openArena(workerData)
 let readBuffer: Buffer | undefined
-
-const fdatasync = promisify(fs.fdatasync)
-const fsync = promisify(fs.fsync)
 
 function openArena(data: unknown): { bytes: Uint8Array; blockBytes: number } {
   if (typeof data !== 'object' || data === null || !('shared' in data) || !('blockBytes' in data)) {
@@ -53,6 +52,10 @@ export default function run(task: ThreadTask): unknown {
   switch (task.kind) {
     case 'append':
       return append(task)
+    case 'verify':
+      return verify(task)
+    case 'join':
+      return join(task)
     case 'prove':
       return prove(task)
     case 'digest':
@@ -66,12 +69,13 @@ export default function run(task: ThreadTask): unknown {
     case 'remove':
       return remove(task.paths)
     case 'forget':
-      return rolling.delete(task.id)
+      return forget(task.id)
   }
 }
 
 function append(task: AppendTask): AppendResult {
-  const state = rollingAt(task.id, task.position)
+  const state = digests.at(task.id, task.position)
+  const check = task.checksums.length > 0 ? checkAt(task, state) : undefined
   let end = task.position
   if (task.blocks.length > 0) {
     const fd = openToWrite(task.path)
@@ -85,28 +89,45 @@ function append(task: AppendTask): AppendResult {
       fs.closeSync(fd)
     }
   }
+  if (check) {
+    for (const block of blocksOf(task)) check.checksums.update(block)
+    check.end = end
+  }
   if (state) {
     for (const block of blocksOf(task)) state.hash.update(block)
     state.offset = end
   }
-  const sha256 = state && task.digest !== 'none' ? digestOf(task.id, state, task.digest === 'final') : null
+  const sha256 = state && task.digest !== 'none' ? digests.hex(task.id, state, task.digest === 'final') : null
   return { live: state !== undefined, sha256, error: null }
 }
 
-function digestOf(id: string, state: Rolling, final: boolean): string {
-  if (!final) return state.hash.copy().digest('hex')
-  rolling.delete(id)
-  return state.hash.digest('hex')
+/** The check that a request's bytes belong to; a new one with its first. */
+function checkAt({ id, position, checksums }: AppendTask, state: Rolling | undefined): Check {
+  const running = checks.get(id)
+  if (running?.end === position) return running
+  const before = state && copyOf(state)
+  const check = { base: position, end: position, checksums: new RunningChecksums(checksums), before }
+  checks.set(id, check)
+  return check
 }
 
-/** The rolling digest of an upload if it stands at `offset`; a new one at the start of an upload. */
-function rollingAt(id: string, offset: number): Rolling | undefined {
-  const state = rolling.get(id)
-  if (state?.offset === offset) return state
-  if (offset !== 0) return undefined
-  const fresh = { hash: createHash('sha256'), offset: 0 }
-  rolling.set(id, fresh)
-  return fresh
+function verify({ id, path, base, expected, digest: due }: VerifyTask): VerifyResult {
+  const check = checks.get(id)
+  checks.delete(id)
+  if (check && expected && check.checksums.digest(expected.algorithm) === expected.digest) {
+    const state = digests.standsAt(id, check.end) ? digests.any(id) : undefined
+    const sha256 = state && due !== 'none' ? digests.hex(id, state, due === 'final') : null
+    return { matches: true, live: state !== undefined, sha256 }
+  }
+  if (check?.before) digests.restore(id, check.before)
+  truncate({ kind: 'truncate', path, length: base })
+  if (!check && expected) throw new Error('the running checksum was lost')
+  return { matches: false, live: digests.standsAt(id, base), sha256: null }
+}
+
+function forget(id: string): boolean {
+  checks.delete(id)
+  return digests.forget(id)
 }
 
 function* blocksOf(task: AppendTask): Generator<Uint8Array> {
@@ -116,28 +137,30 @@ function* blocksOf(task: AppendTask): Generator<Uint8Array> {
   }
 }
 
-function openToWrite(path: string): number | { code: string; message: string } {
+/** Takes a piece of a part over into the final upload and its digest; returns the milliseconds it took. */
+function join(task: JoinTask): number {
+  const startedAt = performance.now()
+  const state = digests.at(task.id, task.position)
+  if (!state) throw new Error('the rolling digest of a final upload was lost')
+  const from = fs.openSync(task.partPath, 'r')
   try {
-    return fs.openSync(path, 'r+')
-  } catch (error) {
-    return describe(error)
+    const to = fs.openSync(task.path, 'r+')
+    try {
+      for (const bytes of readPieces(from, task.from, task.from + task.bytes)) {
+        state.offset = writeWhole(to, bytes, state.offset)
+        state.hash.update(bytes)
+      }
+    } finally {
+      fs.closeSync(to)
+    }
+  } finally {
+    fs.closeSync(from)
   }
-}
-
-function writeWhole(fd: number, bytes: Uint8Array, position: number): number {
-  let done = 0
-  while (done < bytes.length) done += fs.writeSync(fd, bytes, done, bytes.length - done, position + done)
-  return position + done
-}
-
-function describe(error: unknown): { code: string; message: string } {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN'
-  return { code, message: error instanceof Error ? error.message : String(error) }
+  return performance.now() - startedAt
 }
 
 function prove(task: ProveTask): ProveResult {
-  const state = rolling.get(task.id) ?? { hash: createHash('sha256'), offset: 0 }
-  rolling.set(task.id, state)
+  const state = digests.any(task.id)
   const stop = Math.min(task.to, state.offset + task.budgetBytes)
   let matched = 0
   const fd = fs.openSync(task.path, 'r')
@@ -146,11 +169,11 @@ function prove(task: ProveTask): ProveResult {
       if (checkpoint.offset <= state.offset) matched = checkpoint.offset
       if (checkpoint.offset <= state.offset || checkpoint.offset > stop) continue
       readOn(fd, state, checkpoint.offset)
-      if (state.hash.copy().digest('hex') === checkpoint.sha256) {
+      if (digests.hex(task.id, state, false) === checkpoint.sha256) {
         matched = checkpoint.offset
         continue
       }
-      rolling.delete(task.id)
+      digests.forget(task.id)
       return { offset: state.offset, damagedAfter: matched }
     }
     readOn(fd, state, stop)
@@ -161,103 +184,24 @@ function prove(task: ProveTask): ProveResult {
 }
 
 function readOn(fd: number, state: Rolling, to: number): void {
+  for (const bytes of readPieces(fd, state.offset, to)) {
+    state.hash.update(bytes)
+    state.offset += bytes.length
+  }
+}
+
+/** A file's bytes between two places, in pieces that are good until the next is asked for. */
+function* readPieces(fd: number, from: number, to: number): Generator<Uint8Array> {
   readBuffer ??= Buffer.alloc(READ_BYTES)
-  while (state.offset < to) {
-    const wanted = Math.min(READ_BYTES, to - state.offset)
-    const got = fs.readSync(fd, readBuffer, 0, wanted, state.offset)
-    if (got === 0) throw new Error(`the file ends at byte ${state.offset}, before byte ${to}`)
-    state.hash.update(readBuffer.subarray(0, got))
-    state.offset += got
+  for (let at = from; at < to; ) {
+    const got = fs.readSync(fd, readBuffer, 0, Math.min(READ_BYTES, to - at), at)
+    if (got === 0) throw new Error(`the file ends at byte ${at}, before byte ${to}`)
+    yield readBuffer.subarray(0, got)
+    at += got
   }
 }
 
 function digest(task: DigestTask): string | null {
-  const state = rollingAt(task.id, task.offset)
-  return state ? digestOf(task.id, state, true) : null
-}
-
-async function create(task: CreateTask): Promise<void> {
-  const folder = dirname(task.path)
-  fs.closeSync(openNew(task.path, folder))
-  try {
-    await replace({
-      kind: 'replace',
-      path: task.sidecarPath,
-      text: task.sidecarText,
-      durable: task.durable,
-      bytesPath: null,
-    })
-  } catch (error) {
-    remove([task.path, task.sidecarPath])
-    throw error
-  }
-}
-
-function openNew(path: string, folder: string): number {
-  try {
-    return fs.openSync(path, 'wx', FILE_MODE)
-  } catch (error) {
-    if (describe(error).code !== 'ENOENT') throw error
-    makeFolder(folder)
-    return fs.openSync(path, 'wx', FILE_MODE)
-  }
-}
-
-/** Makes the folders of a day, once a day, and flushes those they are listed in: an upload may not vanish with them. */
-function makeFolder(folder: string): void {
-  const first = fs.mkdirSync(folder, { recursive: true, mode: FOLDER_MODE })
-  if (first === undefined) return
-  for (let made = folder; made.length >= first.length; made = dirname(made)) {
-    const fd = fs.openSync(dirname(made), 'r')
-    try {
-      fs.fsyncSync(fd)
-    } finally {
-      fs.closeSync(fd)
-    }
-  }
-}
-
-async function replace(task: ReplaceTask): Promise<void> {
-  if (task.durable && task.bytesPath !== null) await flush(task.bytesPath)
-  const temporary = `${task.path}.tmp`
-  try {
-    const fd = fs.openSync(temporary, 'w', FILE_MODE)
-    try {
-      writeWhole(fd, Buffer.from(task.text), 0)
-      if (task.durable) await fsync(fd)
-    } finally {
-      fs.closeSync(fd)
-    }
-    fs.renameSync(temporary, task.path)
-  } catch (error) {
-    fs.rmSync(temporary, { force: true })
-    throw error
-  }
-  if (task.durable) await flushFolder(dirname(task.path))
-}
-
-async function flushFolder(folder: string): Promise<void> {
-  const fd = fs.openSync(folder, 'r')
-  try {
-    await fsync(fd)
-  } finally {
-    fs.closeSync(fd)
-  }
-}
-
-async function flush(path: string): Promise<void> {
-  const fd = fs.openSync(path, 'r+')
-  try {
-    await fdatasync(fd)
-  } finally {
-    fs.closeSync(fd)
-  }
-}
-
-function truncate(task: TruncateTask): void {
-  fs.truncateSync(task.path, task.length)
-}
-
-function remove(paths: readonly string[]): void {
-  for (const path of paths) fs.rmSync(path, { force: true })
+  const state = digests.at(task.id, task.offset)
+  return state ? digests.hex(task.id, state, true) : null
 }

@@ -2,6 +2,8 @@
 export type ThreadTask =
   | CreateTask
   | AppendTask
+  | VerifyTask
+  | JoinTask
   | ProveTask
   | ReplaceTask
   | DigestTask
@@ -28,6 +30,8 @@ export interface AppendTask {
   readonly blocks: readonly number[]
   /** Asks for the digest of everything up to the end of these blocks; `final`: the rolling one is let go. */
   readonly digest: 'none' | 'prefix' | 'final'
+  /** The algorithms of a request under Upload-Checksum: its bytes do not count before they are verified. */
+  readonly checksums: readonly string[]
 }
 
 export interface AppendResult {
@@ -37,6 +41,36 @@ export interface AppendResult {
   readonly sha256: string | null
   /** What the system said; the file is as it was before. */
   readonly error: { readonly code: string; readonly message: string } | null
+}
+
+/** Decides about the bytes appended under a checksum; where they do not match, everything is as before them. */
+export interface VerifyTask {
+  readonly kind: 'verify'
+  readonly id: string
+  readonly path: string
+  /** Where the request began. */
+  readonly base: number
+  /** The digest in lower-case hex; null takes the bytes back. */
+  readonly expected: { readonly algorithm: string; readonly digest: string } | null
+  readonly digest: 'none' | 'prefix' | 'final'
+}
+
+export interface VerifyResult {
+  readonly matches: boolean
+  /** The rolling digest covers all bytes that count now. */
+  readonly live: boolean
+  readonly sha256: string | null
+}
+
+/** Takes `bytes` bytes of a part, from byte `from` on, over into a final upload that ends at `position`. */
+export interface JoinTask {
+  readonly kind: 'join'
+  readonly id: string
+  readonly path: string
+  readonly position: number
+  readonly partPath: string
+  readonly from: number
+  readonly bytes: number
 }
 
 /** A point of the upload at which its digest was once known. */

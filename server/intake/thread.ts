@@ -5,11 +5,14 @@ import type {
   AppendTask,
   CreateTask,
   DigestTask,
+  JoinTask,
   ProveResult,
   ProveTask,
   ReplaceTask,
   ThreadTask,
   TruncateTask,
+  VerifyResult,
+  VerifyTask,
 } from './thread-tasks.js'
 
 // Flushes wait for the disk, not for the processor: so many may do so at once beside the bytes.
@@ -40,6 +43,16 @@ export class DigestThread {
   /** Writes and digests blocks; a failure of the disk is in the result, and the file is as it was before. */
   append(task: Of<AppendTask>): Promise<AppendResult> {
     return this.#pool.run({ kind: 'append', ...task } satisfies AppendTask)
+  }
+
+  /** Lets the bytes of a request under Upload-Checksum count, or takes them back; see VerifyTask. */
+  verify(task: Of<VerifyTask>): Promise<VerifyResult> {
+    return this.#pool.run({ kind: 'verify', ...task } satisfies VerifyTask)
+  }
+
+  /** Takes a piece of a part over into a final upload; resolves with the milliseconds the thread took for it. */
+  join(task: Of<JoinTask>): Promise<number> {
+    return this.#pool.run({ kind: 'join', ...task } satisfies JoinTask)
   }
 
   /** Reads the prefix on; see ProveTask. */

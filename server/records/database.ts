@@ -20,6 +20,7 @@ const COLUMNS = {
   updatedAt: 'updated_at',
   finishedAt: 'finished_at',
   reason: 'reason',
+  concat: 'concat',
 } as const satisfies Record<keyof UploadRecord, string>
 
 const SELECT = `SELECT ${Object.entries(COLUMNS)

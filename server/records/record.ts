@@ -28,4 +28,6 @@ export interface UploadRecord {
   readonly finishedAt: string | null
   /** Why an upload was refused, expired or terminated; null otherwise. */
   readonly reason: string | null
+  /** What Upload-Concat made of it; null for an upload of its own. A partial upload is not a file. */
+  readonly concat: 'partial' | 'final' | null
 }

@@ -23,6 +23,7 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE marks (name TEXT PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID;
    INSERT INTO marks VALUES ('incomplete');`,
   'ALTER TABLE uploads ADD COLUMN reason TEXT;',
+  'ALTER TABLE uploads ADD COLUMN concat TEXT;',
 ]
 
 /** The version this program reads and writes. */

@@ -31,10 +31,10 @@ export class Disk {
     return this.#asking
   }
 
-  /** Tells whether less than `--min-free` is free, as of the last second. */
-  async isFull(): Promise<boolean> {
+  /** Tells whether less than `--min-free` is free, as of the last second, or would be after `addedBytes` more. */
+  async isFull(addedBytes = 0): Promise<boolean> {
     await this.refresh()
-    return this.#freeBytes < this.#minFreeBytes
+    return this.#freeBytes - addedBytes < this.#minFreeBytes
   }
 
   async #ask(): Promise<void> {

@@ -22,7 +22,7 @@ export class Finisher {
    * where the prefix turns out damaged, and with the disk's error: nothing has changed then.
    */
   async finish(upload: StoredUpload): Promise<void> {
-    upload.type ??= await this.#type(upload)
+    if (upload.isTypeDue) upload.type = await this.#type(upload)
     const sha256 = await this.#digest(upload)
     const finishedAt = new Date(this.#tools.now()).toISOString()
     upload.mark(upload.offset, sha256)

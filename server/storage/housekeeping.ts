@@ -19,6 +19,7 @@ export interface HousekeepingTools {
   readonly log: StorageLog
   readonly now: () => number
   readonly expireAfterMs: number
+  readonly keepPartialsMs: number
 }
 
 /** What goes on in the background: a sweep at the start and by timer, the purge of old rows, the reindex. */
@@ -34,8 +35,9 @@ export class Housekeeping {
 
   /** Begins; nothing waits for it. */
   start(): void {
-    const { expireAfterMs } = this.#tools
-    const everyMs = Math.min(MOST_BETWEEN_MS, Math.max(LEAST_BETWEEN_MS, expireAfterMs / 4))
+    const { expireAfterMs, keepPartialsMs } = this.#tools
+    const shortestMs = Math.min(expireAfterMs, keepPartialsMs || expireAfterMs)
+    const everyMs = Math.min(MOST_BETWEEN_MS, Math.max(LEAST_BETWEEN_MS, shortestMs / 4))
     this.#do('the sweep', () => this.#tools.sweep.run())
     this.#tools.records.ready.then(
       () => {

@@ -9,7 +9,7 @@ import type { StoredUpload } from './upload.js'
 import type { Uploads } from './uploads.js'
 
 /** What became of an upload that was tended. */
-export type Tended = 'kept' | 'waiting' | 'finished' | 'expired' | 'refused' | 'lost'
+export type Tended = 'kept' | 'waiting' | 'joining' | 'finished' | 'expired' | 'refused' | 'lost'
 
 /** The ends of an upload: finished, fallen back, removed. The caller holds its lock. */
 export class Lifecycle {
@@ -40,6 +40,11 @@ export class Lifecycle {
       if (error.code === 'offset_conflict') await this.mend(upload)
       throw error
     }
+  }
+
+  /** Lets an upload go from memory: whoever asks next reads it from the disk. */
+  letGo(upload: StoredUpload): void {
+    this.#uploads.drop(upload.id)
   }
 
   /** Falls back to the last good checkpoint where the prefix was found damaged. */
@@ -76,18 +81,26 @@ export class Lifecycle {
     this.#tools.record(upload.toRow(this.#tools.now(), { state, reason }))
   }
 
-  /** Does what is due with one upload, for the start and the sweep. */
-  async tend(id: string): Promise<Tended> {
-    const upload = await this.#uploads.load(id)
-    if (!upload) return 'lost'
-    const next = nextStep(upload, this.#tools.now(), this.#tools.expireAfterMs)
+  /** Does what is due with one upload that is not joined from others, for the start and the sweep. */
+  async tend(upload: StoredUpload): Promise<Tended> {
+    const next = nextStep(upload, this.#tools.now(), this.#tools)
     if (next === 'finish') return this.#tendWhole(upload)
     if (next === 'expire') {
-      await this.remove(upload, 'expired', 'no bytes for longer than --expire-after')
+      await this.expire(upload)
       return 'expired'
     }
     this.#tools.record(upload.toRow(upload.changedAtMs))
     return next === 'keep' ? 'kept' : 'waiting'
+  }
+
+  /** Removes an upload whose time is over. */
+  async expire(upload: StoredUpload): Promise<void> {
+    const isJoined = upload.joinedAt !== null
+    await this.remove(
+      upload,
+      'expired',
+      isJoined ? 'joined into a final upload' : 'no bytes for longer than --expire-after',
+    )
   }
 
   async #tendWhole(upload: StoredUpload): Promise<Tended> {

@@ -52,7 +52,12 @@ function factsOf(
   const sidecar = parseSidecar(text, id)
   if (!sidecar) return undefined
   const sameBoot = isSameBoot(sidecar.bootId, bootId)
-  const offset = settleOffset({ ...sidecar, sameBoot, fileBytes: file.size })
+  const offset = settleOffset({
+    ...sidecar,
+    sameBoot,
+    fileBytes: file.size,
+    isFinal: sidecar.parts !== null,
+  })
   const finished = sidecar.sha256 !== null && offset === sidecar.length && file.size === offset
   const checkpoints = sidecar.checkpoints.filter((checkpoint) => checkpoint.offset <= offset)
   // The type was seen in bytes that may not be there any more.

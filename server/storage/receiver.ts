@@ -1,30 +1,41 @@
+import { UploadError } from '../errors.js'
 import { diskError } from './disk-error.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import type { Batch, BatchSink } from './turn.js'
+import type { Batch, BatchSink, Checksum } from './turn.js'
 import { typeOf } from './type.js'
 import type { StoredUpload } from './upload.js'
 
 const CHECKPOINT_EVERY_BYTES = 64 * 1024 * 1024
 
-/** Takes the batches of one body: the type is decided, then they are written and digested, then marked. */
+/**
+ * Takes the batches of one body: the type is decided, then they are written and digested, then marked.
+ * Under a checksum nothing of them counts before `settle` has verified it.
+ */
 export class Receiver implements BatchSink {
   readonly #upload: StoredUpload
   readonly #tools: StorageTools
   readonly #saver: Saver
   readonly #prover: Prover
+  /** The algorithms of the body's checksum; empty where it has none. */
+  readonly #checksums: readonly string[]
+  readonly #typeBefore: string | null
   /** The upload's first bytes, until its type is decided. */
   #head: Uint8Array
   #markedAt: number
+  /** Bytes of this body that are in the file but do not count yet. */
+  #unverified = 0
 
   constructor(
     upload: StoredUpload,
-    head: Uint8Array,
+    body: { head: Uint8Array; checksums: readonly string[] },
     parts: { tools: StorageTools; saver: Saver; prover: Prover },
   ) {
     this.#upload = upload
-    this.#head = head
+    this.#head = body.head
+    this.#checksums = body.checksums
+    this.#typeBefore = upload.type
     this.#tools = parts.tools
     this.#saver = parts.saver
     this.#prover = parts.prover
@@ -33,15 +44,37 @@ export class Receiver implements BatchSink {
 
   /** Bytes missing for a decision about the type. */
   get wantsFirstBytes(): number {
-    return this.#upload.type === null ? this.#tools.sniffBytes - this.#head.length : 0
+    return this.#upload.isTypeDue ? this.#tools.sniffBytes - this.#head.length : 0
   }
 
   /** Stores a batch. Rejects with an UploadError: type_refused, disk_full or internal. */
   async write(blocks: readonly Batch[], last: boolean): Promise<void> {
-    if (this.#upload.type === null) await this.#look(blocks)
+    if (this.#upload.isTypeDue) await this.#look(blocks)
     await this.#append(blocks, last)
     if (!this.#upload.digestLive && this.#upload.damagedAfter === null) this.#prover.start(this.#upload)
     if (!last && (await this.#tools.disk.isFull())) this.#upload.body?.stop('disk_full')
+  }
+
+  /**
+   * Lets the body count where its checksum is what was `sent`, and takes it back where it is not, or where
+   * null says that the body is not whole. Rejects with checksum_mismatch, and with the disk's error.
+   */
+  async settle(sent: Checksum | null): Promise<void> {
+    const upload = this.#upload
+    const end = upload.offset + this.#unverified
+    const { matches, live, sha256 } = await this.#tools.thread.verify({
+      ...{ id: upload.id, path: upload.paths.file, base: upload.offset, expected: sent },
+      digest: end === upload.length ? 'final' : 'prefix',
+    })
+    upload.digestLive = live
+    if (matches) {
+      this.#count(this.#unverified)
+      upload.verifiedTo = upload.offset
+      if (sha256 !== null) this.#mark(sha256, true)
+    } else {
+      upload.type = this.#typeBefore
+      if (sent) throw new UploadError('checksum_mismatch', { detail: sent.algorithm })
+    }
   }
 
   async #look(blocks: readonly Batch[]): Promise<void> {
@@ -49,7 +82,7 @@ export class Receiver implements BatchSink {
       const wanted = this.wantsFirstBytes
       if (wanted > 0) this.#head = joined(this.#head, this.#tools.view(index, Math.min(bytes, wanted)))
     }
-    const offset = this.#upload.offset + sum(blocks)
+    const offset = this.#upload.offset + this.#unverified + sum(blocks)
     const type = await typeOf(this.#upload, this.#head, offset, this.#tools)
     if (type !== null) this.#upload.type = type
   }
@@ -57,22 +90,28 @@ export class Receiver implements BatchSink {
   async #append(blocks: readonly Batch[], last: boolean): Promise<void> {
     const upload = this.#upload
     const bytes = sum(blocks)
+    const position = upload.offset + this.#unverified
     const done = await this.#tools.thread.append({
-      id: upload.id,
-      path: upload.paths.file,
-      position: upload.offset,
+      ...{ id: upload.id, path: upload.paths.file, position },
       blocks: blocks.flatMap((block) => [block.index, block.bytes]),
-      digest: this.#digestDue(upload.offset + bytes, last),
+      digest: this.#digestDue(position + bytes, last),
+      checksums: this.#checksums,
     })
     if (done.error) throw diskError(new Error(done.error.message))
-    upload.offset += bytes
     upload.digestLive = done.live
-    if (bytes > 0) upload.touchedAtMs = this.#tools.now()
-    upload.rate.add(bytes, upload.touchedAtMs)
+    upload.rate.add(bytes, this.#tools.now())
+    if (this.#checksums.length > 0) this.#unverified += bytes
+    else this.#count(bytes)
     if (done.sha256 !== null) this.#mark(done.sha256, last)
   }
 
+  #count(bytes: number): void {
+    this.#upload.offset += bytes
+    if (bytes > 0) this.#upload.touchedAtMs = this.#tools.now()
+  }
+
   #digestDue(offset: number, last: boolean): 'none' | 'prefix' | 'final' {
+    if (this.#checksums.length > 0) return 'none'
     if (last) return offset === this.#upload.length ? 'final' : 'prefix'
     return offset - this.#markedAt >= CHECKPOINT_EVERY_BYTES ? 'prefix' : 'none'
   }

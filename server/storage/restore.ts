@@ -10,12 +10,15 @@ const NO_BOOT = 'unknown'
  * one begins again at byte 0 under its old address, because nothing proves its bytes.
  */
 export function sidecarFromRow(row: UploadRow | undefined, fileBytes: number): Sidecar | undefined {
-  if (!row) return undefined
+  // What was to be joined from which parts, no record says; the parts are kept until they expire.
+  if (!row || (row.concat === 'final' && row.state !== 'finished')) return undefined
   const finished = row.state === 'finished' && row.sha256 !== null && row.length === fileBytes
   if (!finished && row.state !== 'receiving' && row.state !== 'paused') return undefined
   const { id, createdAt, updatedAt, length, metadata, filename, declaredType } = row
   const facts = { version: 1 as const, id, createdAt, updatedAt, length, metadata, filename, declaredType }
+  const concat = row.concat === 'partial' ? 'partial' : null
+  const joined = { concat, parts: null, joinedAt: null, verifiedTo: null }
   const open = { type: null, checkpoints: [], sha256: null, finishedAt: null }
   const done = { type: row.type, checkpoints: [], sha256: row.sha256, finishedAt: row.finishedAt }
-  return { ...facts, bootId: NO_BOOT, ...(finished ? done : open) }
+  return { ...facts, ...joined, bootId: NO_BOOT, ...(finished ? done : open) }
 }

@@ -21,7 +21,18 @@ export class Saver {
    * written. Rejects with the disk's error.
    */
   save(upload: StoredUpload, finished?: Finished): Promise<void> {
-    const write = () => this.#write(upload, finished)
+    return this.#inOrder(upload, () => this.#write(upload, { finished, flush: true }))
+  }
+
+  /**
+   * The same, but the upload's bytes are not flushed before: after a crash of the process they are there, and
+   * after a crash of the machine the digest tells whether they are. Rejects with the disk's error.
+   */
+  note(upload: StoredUpload): Promise<void> {
+    return this.#inOrder(upload, () => this.#write(upload, { flush: false }))
+  }
+
+  #inOrder(upload: StoredUpload, write: () => Promise<void>): Promise<void> {
     upload.savesUnderWay += 1
     const saved = upload.saving.then(write, write).finally(() => {
       upload.savesUnderWay -= 1
@@ -37,13 +48,18 @@ export class Saver {
     })
   }
 
-  async #write(upload: StoredUpload, finished?: Finished): Promise<void> {
+  async #write(
+    upload: StoredUpload,
+    { finished, flush }: { finished?: Finished | undefined; flush: boolean },
+  ): Promise<void> {
     const { thread, durability, now, bootId } = this.#tools
     const durable = durability !== 'off'
     const { file, sidecar } = upload.paths
     // Taken before the bytes are flushed: what it says of them must not be ahead of them.
     const text = formatSidecar({ ...upload.toSidecar(now(), bootId), ...finished })
-    await thread.replace({ path: sidecar, text, durable, bytesPath: file })
+    const { verifiedTo } = upload
+    await thread.replace({ path: sidecar, text, durable, bytesPath: flush ? file : null })
+    upload.savedVerifiedTo = verifiedTo
     upload.savedInBoot = bootId
   }
 }

@@ -12,6 +12,10 @@ export interface Found {
   /** Written in the boot that runs now. */
   readonly sameBoot: boolean
   readonly fileBytes: number
+  /** Bytes behind this belong to a request whose checksum was not verified; null where there is none. */
+  readonly verifiedTo: number | null
+  /** It is to be joined from parts: before that is done, nothing of it counts. */
+  readonly isFinal: boolean
 }
 
 /**
@@ -21,8 +25,9 @@ export interface Found {
  * counts. After a crash of the machine only what was flushed before a checkpoint does.
  */
 export function settleOffset(found: Found): number {
-  const most = Math.min(found.fileBytes, found.length ?? Number.MAX_SAFE_INTEGER)
-  if (found.sha256 !== null && found.fileBytes === found.length) return most
+  if (found.sha256 !== null && found.fileBytes === found.length) return found.fileBytes
+  if (found.isFinal) return 0
+  const most = Math.min(found.fileBytes, found.length ?? found.fileBytes, found.verifiedTo ?? found.fileBytes)
   if (found.sameBoot && found.sha256 === null) return most
   return found.checkpoints.reduce((best, { offset }) => (offset <= most && offset > best ? offset : best), 0)
 }
@@ -34,16 +39,35 @@ export interface Standing {
   readonly sha256: string | null
   /** When it last got bytes, or was created. */
   readonly touchedAtMs: number
+  readonly kind: UploadKind
+  /** When a partial upload was joined into a final one. */
+  readonly joinedAtMs: number | null
 }
 
-/** What is to be done with an upload: nothing more, wait for bytes, finish it, or remove it as expired. */
-export type NextStep = 'keep' | 'wait' | 'finish' | 'expire'
+/** An upload of its own, one that is a part of others, or one that is joined from parts (tus 1.0.0, concatenation). */
+export type UploadKind = 'single' | 'partial' | 'final'
+
+/** How long uploads are kept without bytes, and partial ones after they were joined; in milliseconds. */
+export interface Terms {
+  readonly expireAfterMs: number
+  readonly keepPartialsMs: number
+}
+
+/** What is to be done with an upload: nothing more, wait for bytes, finish or join it, or remove it as expired. */
+export type NextStep = 'keep' | 'wait' | 'finish' | 'join' | 'expire'
 
 /** The one rule that the end of a request, the start of the server and the sweep all ask. */
-export function nextStep(upload: Standing, nowMs: number, expireAfterMs: number): NextStep {
-  const whole = upload.length !== null && upload.offset === upload.length
-  if (whole) return upload.sha256 === null ? 'finish' : 'keep'
-  return nowMs - upload.touchedAtMs >= expireAfterMs ? 'expire' : 'wait'
+export function nextStep(upload: Standing, nowMs: number, terms: Terms): NextStep {
+  if (upload.sha256 !== null) return 'keep'
+  if (upload.kind === 'single' && isWhole(upload)) return 'finish'
+  if (upload.joinedAtMs !== null) return nowMs - upload.joinedAtMs >= terms.keepPartialsMs ? 'expire' : 'wait'
+  if (nowMs - upload.touchedAtMs >= terms.expireAfterMs) return 'expire'
+  return upload.kind === 'final' ? 'join' : 'wait'
+}
+
+/** Tells whether an upload has all its bytes. */
+export function isWhole({ length, offset }: Pick<Standing, 'length' | 'offset'>): boolean {
+  return length !== null && offset === length
 }
 
 const MOST_CHECKPOINTS = 64

@@ -20,6 +20,14 @@ const SidecarSchema = v.object({
   type: text,
   /** The boot in which this was written; bytes behind the last checkpoint count only within it. */
   bootId: v.string(),
+  /** Bytes behind this do not count after any crash: a request under a checksum was writing them. Null: all count. */
+  verifiedTo: v.optional(v.nullable(count), null),
+  /** Upload-Concat as the client sent it. */
+  concat: v.optional(text, null),
+  /** The ids of a final upload's parts, in order. */
+  parts: v.optional(v.nullable(v.pipe(v.array(v.string()), v.readonly())), null),
+  /** When a partial upload was joined into a final one. */
+  joinedAt: v.optional(v.nullable(v.pipe(v.string(), v.isoTimestamp())), null),
   checkpoints: v.array(v.object({ offset: count, sha256 })),
   /** Set by finishing, which happens once. */
   sha256: v.nullable(sha256),

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { isUploadId, pathsOf } from './paths.js'
 import { readUpload, unlessMissing } from './reader.js'
 import { sidecarFromRow } from './restore.js'
-import { nextStep } from './settle.js'
+import { nextStep, type Terms } from './settle.js'
 import { formatSidecar } from './sidecar.js'
 import type { StorageLog, Thread } from './tools.js'
 import type { StoredUpload, UploadRow } from './upload.js'
@@ -17,7 +17,7 @@ export interface SweepTools {
   readonly thread: Pick<Thread, 'remove' | 'replace'>
   readonly log: StorageLog
   readonly now: () => number
-  readonly expireAfterMs: number
+  readonly terms: Terms
   /** Before this nothing can belong to a request of this process; milliseconds since 1970. */
   readonly startedAtMs: number
   readonly inMemory: (id: string) => boolean
@@ -81,7 +81,7 @@ export class Sweep {
 
   /** What only waits for bytes is left alone: it is not taken into memory by a sweep. */
   #isDue(upload: StoredUpload): boolean {
-    return nextStep(upload, this.#tools.now(), this.#tools.expireAfterMs) !== 'wait'
+    return nextStep(upload, this.#tools.now(), this.#tools.terms) !== 'wait'
   }
 
   async #tend(id: string): Promise<void> {

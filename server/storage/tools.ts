@@ -1,4 +1,5 @@
 import type { Checkpoint } from './settle.js'
+import type { Checksum } from './turn.js'
 import type { UploadRow } from './upload.js'
 
 /** The thread that writes and digests, as storage uses it; see the intake's DigestThread. */
@@ -9,11 +10,27 @@ export interface Thread {
     position: number
     blocks: readonly number[]
     digest: 'none' | 'prefix' | 'final'
+    checksums: readonly string[]
   }): Promise<{
     live: boolean
     sha256: string | null
     error: { code: string; message: string } | null
   }>
+  verify(task: {
+    id: string
+    path: string
+    base: number
+    expected: Checksum | null
+    digest: 'none' | 'prefix' | 'final'
+  }): Promise<{ matches: boolean; live: boolean; sha256: string | null }>
+  join(task: {
+    id: string
+    path: string
+    position: number
+    partPath: string
+    from: number
+    bytes: number
+  }): Promise<number>
   prove(task: {
     id: string
     path: string
@@ -54,6 +71,10 @@ export interface StorageTools {
   readonly view: (index: number, bytes: number) => Uint8Array
   /** Queues an upload's record; never waits. */
   readonly record: (row: UploadRow) => void
+  /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */
+  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
+  /** Tells whether bodies are being received now; joining gives way to them. */
+  readonly isReceiving: () => boolean
   /** Tells whether a request holds or awaits an upload. */
   readonly isHeld: (id: string) => boolean
   readonly log: StorageLog
@@ -61,6 +82,8 @@ export interface StorageTools {
   readonly bootId: string
   readonly durability: 'off' | 'finish' | 'request'
   readonly expireAfterMs: number
+  readonly keepPartialsMs: number
   readonly maxSizeBytes: number
-  readonly disk: { isFull(): Promise<boolean> }
+  /** `isFull` is asked with the bytes that are to be added. */
+  readonly disk: { isFull(addedBytes?: number): Promise<boolean> }
 }

@@ -31,11 +31,36 @@ export interface Creation {
   readonly metadata: string | null
   readonly filename: string | null
   readonly declaredType: string | null
+  readonly concat: Concat | null
+}
+
+/** Upload-Concat of a creation: a partial upload, or a final one of these parts, in order. */
+export interface Concat {
+  /** The header as it was sent. */
+  readonly header: string
+  /** The ids of a final upload's parts; null for a partial one. */
+  readonly parts: readonly string[] | null
+}
+
+/** A digest that a client sent; lower-case hex. */
+export interface Checksum {
+  readonly algorithm: string
+  readonly digest: string
+}
+
+/** What a body must match: nothing of it counts before. */
+export interface Checked {
+  /** What is to be computed: one algorithm, or all where only the trailer will name it. */
+  readonly algorithms: readonly string[]
+  /** The checksum, once the body is over. Throws checksum_invalid where a trailer has none that can be read. */
+  sent(): Checksum
 }
 
 /** The request that holds an upload's lock: what it brings, and what became of it. */
 export interface Turn {
+  readonly method: string
   readonly body: Body | null
+  readonly checksum: Checked | null
   readonly creation: Creation | null
   /** Upload-Length that came with a PATCH; it counts once the body is taken up. */
   declaredLength: number | null

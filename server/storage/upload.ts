@@ -1,6 +1,6 @@
 import type { UploadPaths } from './paths.js'
 import { Rate } from './rate.js'
-import { addCheckpoint, type Checkpoint } from './settle.js'
+import { addCheckpoint, type Checkpoint, type UploadKind } from './settle.js'
 import type { Sidecar } from './sidecar.js'
 import type { Body } from './turn.js'
 
@@ -23,6 +23,8 @@ export interface UploadRow {
   readonly updatedAt: string
   readonly finishedAt: string | null
   readonly reason: string | null
+  /** What Upload-Concat made of it; null for an upload of its own. */
+  readonly concat: 'partial' | 'final' | null
 }
 
 /** What is known of an upload when it is created or found on the disk. */
@@ -39,6 +41,10 @@ export class StoredUpload {
   readonly metadata: string | null
   readonly filename: string | null
   readonly declaredType: string | null
+  /** Upload-Concat as it was sent. */
+  readonly concat: string | null
+  /** The ids of a final upload's parts. */
+  readonly parts: readonly string[] | null
   length: number | null
   type: string | null
   /** Bytes that are in the file and count. */
@@ -47,6 +53,11 @@ export class StoredUpload {
   sha256: string | null
   finishedAt: string | null
   touchedAtMs: number
+  joinedAt: string | null
+  /** Bytes behind this count after a crash only once a checksum has been verified; null: all count. */
+  verifiedTo: number | null
+  /** The same as the sidecar has it. */
+  savedVerifiedTo: number | null
 
   /** The boot in which the sidecar was last written. */
   savedInBoot: string
@@ -62,6 +73,10 @@ export class StoredUpload {
   /** The prefix being read again, where that is so. */
   proof: Promise<void> | null = null
   proofFailed = false
+  /** The joining of a final upload, where it runs or waits its turn. Settles when the upload is finished, or is not. */
+  joining: Promise<void> | null = null
+  /** The client has its address: what fails from now on is tried again. */
+  isTold = true
   /** The last write of the sidecar; the next waits for it. */
   saving: Promise<void> = Promise.resolve()
   savesUnderWay = 0
@@ -74,6 +89,11 @@ export class StoredUpload {
     this.metadata = facts.metadata
     this.filename = facts.filename
     this.declaredType = facts.declaredType
+    this.concat = facts.concat
+    this.parts = facts.parts
+    this.joinedAt = facts.joinedAt
+    this.verifiedTo = facts.verifiedTo
+    this.savedVerifiedTo = facts.verifiedTo
     this.length = facts.length
     this.type = facts.type
     this.offset = facts.offset
@@ -85,10 +105,30 @@ export class StoredUpload {
     this.digestLive = facts.offset === 0
   }
 
+  get kind(): UploadKind {
+    if (this.parts) return 'final'
+    return this.concat === null ? 'single' : 'partial'
+  }
+
+  /** Milliseconds since 1970. */
+  get joinedAtMs(): number | null {
+    return this.joinedAt === null ? null : Date.parse(this.joinedAt)
+  }
+
+  /** Its first bytes have yet to be looked at; a part's first bytes need not be a file's. */
+  get isTypeDue(): boolean {
+    return this.type === null && this.kind !== 'partial'
+  }
+
+  /** Tells that the client has been given its address. */
+  told(): void {
+    this.isTold = true
+  }
+
   /** The state of an upload that has not been removed. */
   get state(): UploadState {
     if (this.sha256 !== null) return 'finished'
-    return this.body ? 'receiving' : 'paused'
+    return this.body || this.joining ? 'receiving' : 'paused'
   }
 
   /** When it was last changed: by bytes, or by finishing; milliseconds since 1970. */
@@ -111,24 +151,19 @@ export class StoredUpload {
       path: this.paths.relative,
       ...{ createdAt, updatedAt: new Date(nowMs).toISOString(), finishedAt },
       reason: end?.reason ?? null,
+      concat: this.kind === 'single' ? null : this.kind,
     }
   }
 
   /** The sidecar as of now. */
   toSidecar(nowMs: number, bootId: string): Sidecar {
     const { id, createdAt, length, metadata, filename, declaredType, type, sha256, finishedAt } = this
+    const { verifiedTo, concat, joinedAt, parts } = this
+    const updatedAt = new Date(nowMs).toISOString()
     return {
-      version: 1,
-      ...{
-        id,
-        createdAt,
-        updatedAt: new Date(nowMs).toISOString(),
-        length,
-        metadata,
-        filename,
-        declaredType,
-      },
-      ...{ type, bootId, checkpoints: [...this.checkpoints], sha256, finishedAt },
+      ...{ version: 1, id, createdAt, updatedAt, length, metadata, filename, declaredType },
+      ...{ type, bootId, verifiedTo, concat, parts, joinedAt },
+      ...{ checkpoints: [...this.checkpoints], sha256, finishedAt },
     }
   }
 }

@@ -29,7 +29,8 @@ export class Uploads {
     this.#inMemory.set(upload.id, upload)
     for (const [id, old] of this.#inMemory) {
       if (this.#inMemory.size <= MOST_IN_MEMORY) return
-      if (old === upload || old.proof || old.savesUnderWay > 0 || this.#tools.isHeld(id)) continue
+      if (old === upload || old.proof || old.joining || old.savesUnderWay > 0 || this.#tools.isHeld(id))
+        continue
       this.drop(id)
     }
   }
@@ -48,7 +49,7 @@ export class Uploads {
   async settled(): Promise<void> {
     for (const upload of this.#inMemory.values()) upload.gone = true
     const all = [...this.#inMemory.values()]
-    await Promise.allSettled(all.flatMap((upload) => [upload.saving, upload.proof]))
+    await Promise.allSettled(all.flatMap((upload) => [upload.saving, upload.proof, upload.joining]))
   }
 
   /** The upload from memory or else from the disk; undefined where there is none. Rejects with upload_locked, and with the disk's error. */

@@ -8,7 +8,8 @@ export interface LockOwner {
 }
 
 interface Waiter<O> {
-  readonly owner: O
+  /** Undefined where the server itself waits. */
+  readonly owner: O | undefined
   readonly grant: () => void
   readonly refuse: (error: UploadError) => void
 }
@@ -68,6 +69,18 @@ export class UploadLocks<O extends LockOwner> {
     }
   }
 
+  /** Runs `work` when it is its turn, and interrupts nobody for it. Rejects with upload_locked, and as `work` does. */
+  async waitWith(id: string, work: () => Promise<void>): Promise<void> {
+    const held = this.#held.get(id)
+    if (!held) return this.tryWith(id, work)
+    await this.#wait(held, undefined)
+    try {
+      await work()
+    } finally {
+      this.#pass(id, held)
+    }
+  }
+
   /** Resolves when `owner` holds the upload. Rejects with upload_locked, also when `signal` aborts. */
   async acquire(id: string, owner: O, signal?: AbortSignal): Promise<void> {
     const held = this.#held.get(id)
@@ -107,7 +120,7 @@ export class UploadLocks<O extends LockOwner> {
     }
   }
 
-  #wait(held: Held<O>, owner: O, signal?: AbortSignal): Promise<void> {
+  #wait(held: Held<O>, owner: O | undefined, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => waiter.refuse(new UploadError('upload_locked'))
       const stop = (): void => {

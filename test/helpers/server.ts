@@ -174,6 +174,13 @@ export const tus = {
         ...headers,
       },
     }),
+  /** POST of a final upload of these parts. */
+  join: (server: TestServer, parts: readonly string[], headers: Record<string, string> = {}) =>
+    send(server.origin, {
+      method: 'POST',
+      path: server.url,
+      headers: { ...VERSION, 'Upload-Concat': `final;${parts.join(' ')}`, ...headers },
+    }),
   head: (server: TestServer, location: string) =>
     send(server.origin, { method: 'HEAD', path: location, headers: VERSION }),
   patch: (

@@ -107,6 +107,7 @@ test('line 4: Tus-Extension lists what works and nothing else, and Tus-Max-Size 
   const { headers } = await send(server.origin, { method: 'OPTIONS', path: '/files' })
   const listed = String(headers['tus-extension']).split(',').sort()
   assert.equal(listed, [
+    ...['checksum', 'checksum-trailer', 'concatenation', 'concatenation-unfinished'],
     ...['creation', 'creation-defer-length', 'creation-with-upload', 'expiration', 'termination'],
   ])
   assert.is(headers['tus-max-size'], '1048576')

@@ -155,22 +155,4 @@ test('line 20: an upload of length 0 is finished at once', async () => {
   assert.is(again.status, 204)
 })
 
-test('Upload-Concat and Upload-Checksum get 400 extension_unsupported, and nothing is created or stored', async () => {
-  const location = locationOf(await tus.create(server, 4))
-  const before = filesIn(server)
-  const checksum = { 'Upload-Checksum': `sha1 ${createHash('sha1').update('ab').digest('base64')}` }
-  const answers = [
-    await tus.create(server, 3, { 'Upload-Concat': 'partial' }),
-    await tus.create(server, 3, { 'Upload-Concat': `final;${location}` }),
-    await tus.create(server, 3, checksum),
-    await tus.patch(server, location, 0, 'ab', checksum),
-  ]
-  for (const { status, text } of answers) {
-    assert.is(status, 400)
-    assert.match(text, /^extension_unsupported: /)
-  }
-  assert.equal(filesIn(server), before)
-  assert.is((await tus.head(server, location)).headers['upload-offset'], '0')
-})
-
 test.run()

@@ -74,7 +74,18 @@ const CAUSES: Partial<Record<ErrorCode, () => Promise<TestAnswer>>> = {
   },
   length_needed: () => send(server.origin, { method: 'POST', path: '/files', headers: HEADERS }),
   length_conflict: async () => tus.patch(server, await upload(4), 0, '', { 'Upload-Length': '5' }),
-  extension_unsupported: () => tus.create(server, 3, { 'Upload-Concat': 'partial' }),
+  checksum_invalid: async () => {
+    return tus.patch(server, await upload(4), 0, 'ab', { 'Upload-Checksum': 'crc99 AAAA' })
+  },
+  checksum_mismatch: async () => {
+    return tus.patch(server, await upload(4), 0, 'ab', { 'Upload-Checksum': 'crc32 AAAAAA==' })
+  },
+  concat_invalid: () => tus.create(server, 3, { 'Upload-Concat': 'parts' }),
+  part_unknown: () => tus.join(server, [`/files/${unknownId()}`]),
+  final_unpatchable: async () => {
+    const part = locationOf(await tus.create(server, 0, { 'Upload-Concat': 'partial' }))
+    return tus.patch(server, locationOf(await tus.join(server, [part])), 0, '')
+  },
   metadata_invalid: () => tus.create(server, 3, { 'Upload-Metadata': 'a,a' }),
   upload_unknown: () => tus.patch(server, `/files/${unknownId()}`, 0, 'ab'),
   upload_expired: async () => {

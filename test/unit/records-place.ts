@@ -103,6 +103,7 @@ export function record(number: number, changes: Partial<UploadRecord> = {}): Upl
     updatedAt: AT,
     finishedAt: null,
     reason: null,
+    concat: null,
     ...changes,
   }
 }

@@ -7,7 +7,10 @@ import { addCheckpoint, nextStep, settleOffset } from '../../server/storage/sett
 import type { UploadRow } from '../../server/storage/upload.js'
 
 const at = (offset: number) => ({ offset, sha256: 'a'.repeat(64) })
-const BASE = { length: 100, sha256: null, checkpoints: [at(20), at(60)], sameBoot: true, fileBytes: 80 }
+const BASE = {
+  ...{ length: 100, sha256: null, checkpoints: [at(20), at(60)], sameBoot: true, fileBytes: 80 },
+  ...{ verifiedTo: null, isFinal: false },
+}
 
 const OFFSETS = [
   ['after a crash of the process the size of the file counts', {}, 80],
@@ -18,6 +21,11 @@ const OFFSETS = [
   ['a finished file is whole in every boot', { sameBoot: false, sha256: 'b', fileBytes: 100 }, 100],
   ['a finished file that was cut falls back to a checkpoint', { sha256: 'b', fileBytes: 70 }, 60],
   ['a deferred length bounds nothing', { length: null, fileBytes: 500 }, 500],
+  ['bytes whose checksum was not verified do not count', { verifiedTo: 70 }, 70],
+  ['bytes that are verified but gone do not count', { verifiedTo: 90 }, 80],
+  ['a checkpoint counts after a crash of the machine as before', { verifiedTo: 70, sameBoot: false }, 60],
+  ['a final upload counts nothing before it is joined', { isFinal: true }, 0],
+  ['a joined one is whole', { isFinal: true, sha256: 'b', fileBytes: 100 }, 100],
 ] as const
 
 for (const [promise, change, offset] of OFFSETS) {
@@ -32,12 +40,32 @@ const STEPS = [
   ['does not expire a moment earlier', { offset: 50, touchedAtMs: 1 }, 'wait'],
   ['finishes what is whole rather than expire it', { offset: 100, touchedAtMs: -1e12 }, 'finish'],
   ['never finishes a deferred length', { offset: 100, length: null }, 'wait'],
+  ['never finishes a partial upload: that is no file', { offset: 100, kind: 'partial' }, 'wait'],
+  [
+    'expires a whole partial upload that nobody joined',
+    { offset: 100, kind: 'partial', touchedAtMs: 0 },
+    'expire',
+  ],
+  [
+    'keeps a joined partial upload for its own term',
+    { offset: 100, kind: 'partial', joinedAtMs: 4901, touchedAtMs: 0 },
+    'wait',
+  ],
+  ['removes a joined partial upload after it', { offset: 100, kind: 'partial', joinedAtMs: 4900 }, 'expire'],
+  ['joins a final upload', { offset: 0, kind: 'final' }, 'join'],
+  [
+    'keeps a final upload that is joined',
+    { offset: 100, kind: 'final', sha256: 'b', touchedAtMs: 0 },
+    'keep',
+  ],
+  ['expires a final upload whose parts never came', { offset: 0, kind: 'final', touchedAtMs: 0 }, 'expire'],
 ] as const
 
 for (const [promise, change, step] of STEPS) {
   test(promise, () => {
-    const upload = { length: 100, sha256: null, touchedAtMs: 1000, ...change }
-    assert.is(nextStep(upload, 5000, 5000), step)
+    const standing = { kind: 'single', joinedAtMs: null, touchedAtMs: 1000 } as const
+    const upload = { length: 100, sha256: null, ...standing, ...change }
+    assert.is(nextStep(upload, 5000, { expireAfterMs: 5000, keepPartialsMs: 100 }), step)
   })
 }
 
@@ -76,7 +104,7 @@ const ROW: UploadRow = {
   ...{ id: '20260101-00', state: 'finished', filename: 'a', type: 'image/png', declaredType: null },
   ...{ length: 10, offset: 10, sha256: 'c'.repeat(64), metadata: 'filename YQ==', path: 'x' },
   ...{ createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' },
-  ...{ finishedAt: '2026-01-01T00:00:00.000Z', reason: null },
+  ...{ finishedAt: '2026-01-01T00:00:00.000Z', reason: null, concat: null },
 }
 
 test('bytes without a sidecar keep their digest where the record vouches for every byte', () => {
@@ -94,6 +122,15 @@ test('bytes without a record, or of another length than it says, are leftovers',
   assert.is(sidecarFromRow(undefined, 10), undefined)
   assert.is(sidecarFromRow(ROW, 9), undefined)
   assert.is(sidecarFromRow({ ...ROW, state: 'terminated' }, 10), undefined)
+})
+
+test('bytes of a final upload that was not joined are leftovers: no record says from what', () => {
+  assert.is(sidecarFromRow({ ...ROW, state: 'paused', sha256: null, concat: 'final' }, 10), undefined)
+  assert.is(sidecarFromRow({ ...ROW, concat: 'final' }, 10)?.sha256, ROW.sha256)
+  assert.is(
+    sidecarFromRow({ ...ROW, state: 'paused', sha256: null, concat: 'partial' }, 10)?.concat,
+    'partial',
+  )
 })
 
 test.run()

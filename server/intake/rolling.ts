@@ -1,0 +1,57 @@
+import { createHash, type Hash } from 'node:crypto'
+
+/** A SHA-256 over the start of an upload. */
+export interface Rolling {
+  readonly hash: Hash
+  /** Bytes taken into the hash so far. */
+  offset: number
+}
+
+/** The rolling digest of each upload that has one; they live in the digest thread. */
+export class RollingDigests {
+  readonly #states = new Map<string, Rolling>()
+
+  /** The digest of an upload if it stands at `offset`; a new one at the start of an upload. */
+  at(id: string, offset: number): Rolling | undefined {
+    const state = this.#states.get(id)
+    if (state?.offset === offset) return state
+    return offset === 0 ? this.#begin(id) : undefined
+  }
+
+  /** The digest of an upload wherever it stands; a new one where there is none. */
+  any(id: string): Rolling {
+    return this.#states.get(id) ?? this.#begin(id)
+  }
+
+  /** Tells whether an upload's digest stands at `offset`. */
+  standsAt(id: string, offset: number): boolean {
+    return this.#states.get(id)?.offset === offset
+  }
+
+  /** Puts back what a digest was, for bytes that do not count. */
+  restore(id: string, before: Rolling): void {
+    this.#states.set(id, before)
+  }
+
+  forget(id: string): boolean {
+    return this.#states.delete(id)
+  }
+
+  /** Lower-case hex; `final` lets the digest go with it. */
+  hex(id: string, state: Rolling, final: boolean): string {
+    if (!final) return state.hash.copy().digest('hex')
+    this.#states.delete(id)
+    return state.hash.digest('hex')
+  }
+
+  #begin(id: string): Rolling {
+    const fresh = { hash: createHash('sha256'), offset: 0 }
+    this.#states.set(id, fresh)
+    return fresh
+  }
+}
+
+/** The same digest, to go on from later. */
+export function copyOf({ hash, offset }: Rolling): Rolling {
+  return { hash: hash.copy(), offset }
+}

@@ -1,0 +1,142 @@
+import { type ErrorCode, UploadError } from '../errors.js'
+import type { Lifecycle } from './lifecycle.js'
+import type { Prover } from './prover.js'
+import { Receiver } from './receiver.js'
+import type { Saver } from './saver.js'
+import { isWhole, nextStep } from './settle.js'
+import type { StorageTools } from './tools.js'
+import type { BodyEnd, Turn } from './turn.js'
+import { storedHead } from './type.js'
+import type { StoredUpload } from './upload.js'
+
+interface ReceptionParts {
+  readonly tools: StorageTools
+  readonly saver: Saver
+  readonly prover: Prover
+  readonly lifecycle: Lifecycle
+}
+
+/** Takes one request's body into an upload, from its first byte to what its end means for the upload. */
+export class Reception {
+  readonly #parts: ReceptionParts
+  readonly #tools: StorageTools
+  readonly #saver: Saver
+  readonly #lifecycle: Lifecycle
+
+  constructor(parts: ReceptionParts) {
+    this.#parts = parts
+    this.#tools = parts.tools
+    this.#saver = parts.saver
+    this.#lifecycle = parts.lifecycle
+  }
+
+  /**
+   * Receives the body of a turn; the caller holds the upload's lock. Rejects with length_exceeded,
+   * size_exceeded, type_refused, checksum_mismatch, checksum_invalid, disk_full, upload_taken_over,
+   * shutting_down, offset_conflict or internal.
+   */
+  async receive(upload: StoredUpload, turn: Turn): Promise<void> {
+    if (await this.#tools.disk.isFull()) throw new UploadError('disk_full')
+    const declared = await this.#declare(upload, turn)
+    const before = upload.offset
+    const end = await this.#drainOrTakeBack(upload, turn, declared)
+    // A body that runs over the length it came with takes that length back.
+    if (declared && end === 'overrun') upload.length = null
+    const unbounded = !declared && end === 'overrun' && upload.length === null
+    if (upload.damagedAfter !== null) {
+      await this.#lifecycle.mend(upload)
+      throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
+    }
+    const next = nextStep(upload, this.#tools.now(), this.#tools)
+    if (next === 'finish' && end !== 'overrun') await this.#lifecycle.finish(upload)
+    else await this.#rest(upload, end, upload.offset > before)
+    const code = unbounded ? 'size_exceeded' : ENDS[end]
+    if (code && upload.sha256 === null) throw new UploadError(code)
+  }
+
+  /** Notes on the disk what must be there before the first byte; true where the body came with a length. */
+  async #declare(upload: StoredUpload, turn: Turn): Promise<boolean> {
+    const declared = turn.declaredLength !== null && upload.length === null
+    if (declared) upload.length = turn.declaredLength
+    upload.verifiedTo = turn.checksum ? upload.offset : null
+    // Bytes of this boot count only under a sidecar of this boot.
+    if (declared || upload.savedInBoot !== this.#tools.bootId) await this.#saver.save(upload)
+    else if (upload.verifiedTo !== upload.savedVerifiedTo) await this.#saver.note(upload)
+    return declared
+  }
+
+  /** A length whose body does not count does not count either: the client will send both again. */
+  async #drainOrTakeBack(upload: StoredUpload, turn: Turn, declared: boolean): Promise<BodyEnd> {
+    try {
+      return await this.#drain(upload, turn)
+    } catch (error) {
+      const code = error instanceof UploadError ? error.code : undefined
+      if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
+        upload.length = null
+        await this.#saver.save(upload)
+      }
+      throw error
+    }
+  }
+
+  async #drain(upload: StoredUpload, turn: Turn): Promise<BodyEnd> {
+    const head = upload.isTypeDue ? await storedHead(upload, this.#tools.sniffBytes) : new Uint8Array(0)
+    const checksums = turn.checksum?.algorithms ?? []
+    const receiver = new Receiver(upload, { head, checksums }, this.#parts)
+    upload.body = turn.body
+    try {
+      if (!turn.body) await receiver.write([], true)
+      const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
+      const end = turn.body ? await turn.body.drain(receiver, room) : 'complete'
+      turn.ended(end)
+      if (turn.checksum && end === 'complete') await receiver.settle(turn.checksum.sent())
+      else if (turn.checksum) await this.#takeBack(upload, receiver)
+      return end
+    } catch (error) {
+      const code = error instanceof UploadError ? error.code : undefined
+      if (error instanceof UploadError && code === 'type_refused') await this.#lifecycle.refuse(upload, error)
+      else if (turn.checksum && code !== 'checksum_mismatch') await this.#takeBack(upload, receiver)
+      throw error
+    } finally {
+      upload.body = null
+    }
+  }
+
+  /** Takes back what a body brought; where even that fails, the upload is read anew from the disk, which knows. */
+  async #takeBack(upload: StoredUpload, receiver: Receiver): Promise<void> {
+    try {
+      await receiver.settle(null)
+    } catch (error) {
+      this.#tools.log.error({ err: error, id: upload.id }, 'bytes that do not count could not be cut off')
+      this.#lifecycle.letGo(upload)
+    }
+  }
+
+  /** The end of a request that did not finish its upload. */
+  async #rest(upload: StoredUpload, end: BodyEnd, grew: boolean): Promise<void> {
+    const changed = grew || end === 'overrun'
+    // A part that has all its bytes is as good as finished: nothing but its joining comes after this answer.
+    const mustLast = end === 'overrun' || this.#tools.durability === 'request' || isWhole(upload)
+    if (changed && mustLast) await this.#saver.save(upload)
+    else if (changed) {
+      // What was verified counts after a crash only once the sidecar says so.
+      if (upload.verifiedTo !== upload.savedVerifiedTo) await this.#saver.note(upload)
+      this.#saver.saveLater(upload)
+    }
+    this.#tools.record(upload.toRow(this.#tools.now()))
+  }
+}
+
+/** What the sender of a body that did not simply end is told. */
+const ENDS = {
+  complete: undefined,
+  // The connection is gone, or is about to be: the answer reaches nobody.
+  cut: undefined,
+  idle: undefined,
+  slow: undefined,
+  overrun: 'length_exceeded',
+  taken_over: 'upload_taken_over',
+  shutting_down: 'shutting_down',
+  disk_full: 'disk_full',
+  damaged: 'offset_conflict',
+} as const satisfies Record<BodyEnd, ErrorCode | undefined>
