@@ -98,6 +98,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     sniff: createSniffer(config.accept),
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
+    row: (id) => records.get(id),
     record: (row) => records.put(row),
     underLock: (id, work) => locks.waitWith(id, work),
     isReceiving: () => slots.taken > 0,

@@ -8,6 +8,7 @@ export interface Stoppable {
 
 /** The upload a request found or made, as far as an answer tells of it. */
 export interface UploadView {
+  readonly id: string
   readonly sha256: string | null
   readonly length: number | null
   readonly offset: number

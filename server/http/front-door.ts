@@ -170,7 +170,8 @@ export class FrontDoor<B extends Stoppable> {
 
   #headers(exchange: Exchange<B>, request: IncomingMessage, answered: Headers): HeaderFields {
     const { expireAfterMs, basePath, behindProxy, corsOrigins } = this.#options
-    const { upload, method, id } = exchange
+    const { upload, method } = exchange
+    const id = upload?.id ?? exchange.id
     const headers: HeaderFields = { 'Tus-Resumable': TUS_VERSION, ...corsHeaders(request, corsOrigins) }
     const passed = upload?.kind === 'final' ? PASSED_OF_FINAL : PASSED
     for (const [name, value] of Object.entries(passed)) {

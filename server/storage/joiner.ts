@@ -1,19 +1,15 @@
-import { setTimeout } from 'node:timers/promises'
 import { UploadError } from '../errors.js'
 import { diskError } from './disk-error.js'
+import { Finals, joinedInto } from './finals.js'
+import { checkedLength, JoinPass, lengthOf, Stopped } from './join-pass.js'
 import type { Lifecycle, Tended } from './lifecycle.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import { isWhole, nextStep } from './settle.js'
 import type { StorageTools } from './tools.js'
-import { storedHead, typeOf } from './type.js'
 import type { StoredUpload } from './upload.js'
 import type { Uploads } from './uploads.js'
 
-/** Bytes that are taken over between two looks at whether others need the thread. */
-const STEP_BYTES = 4 * 1024 * 1024
-/** While bodies are being received, joining has this part of the thread's time at most: one of so many. */
-const SHARE = 4
 /** Final uploads that may wait for their parts; the next is refused. */
 const MOST_WAITING = 1000
 
@@ -25,9 +21,6 @@ interface JoinerParts {
   readonly lifecycle: Lifecycle
 }
 
-/** Ends a joining without a word: its upload is removed, or the server is shutting down. */
-class Stopped extends Error {}
-
 /**
  * Joins final uploads from their parts (tus 1.0.0, concatenation): each byte is read from its part, written
  * to the final upload and digested in one pass, in steps between which other uploads are served, one final
@@ -37,13 +30,20 @@ class Stopped extends Error {}
 export class Joiner {
   readonly #parts: JoinerParts
   readonly #tools: StorageTools
-  /** The parts of each final upload that is not joined yet, by its id. */
-  readonly #waiting = new Map<string, readonly string[]>()
+  readonly #finals: Finals
+  readonly #pass: JoinPass
   #queue: Promise<unknown> = Promise.resolve()
 
   constructor(parts: JoinerParts) {
     this.#parts = parts
     this.#tools = parts.tools
+    this.#finals = new Finals(parts.tools, parts.uploads)
+    this.#pass = new JoinPass(parts)
+  }
+
+  /** See Finals' `madeBefore`. */
+  madeBefore(ids: readonly string[], metadata: string | null): Promise<StoredUpload | undefined> {
+    return this.#finals.madeBefore(ids, metadata)
   }
 
   /**
@@ -51,13 +51,13 @@ export class Joiner {
    * part_unknown, size_exceeded, disk_full and finals_full.
    */
   async plan(ids: readonly string[]): Promise<number | null> {
-    if (this.#waiting.size >= MOST_WAITING) throw new UploadError('finals_full')
+    if (this.#finals.size >= MOST_WAITING) throw new UploadError('finals_full')
     const parts = await this.#load(ids)
     const now = this.#tools.now()
     const isGone = (part: StoredUpload) =>
       part.kind !== 'partial' || nextStep(part, now, this.#tools) === 'expire'
     if (!parts || parts.some(isGone)) throw new UploadError('part_unknown')
-    const length = this.#checkedLength(parts)
+    const length = checkedLength(parts, this.#tools)
     if (await this.#tools.disk.isFull(length ?? 0)) throw new UploadError('disk_full')
     return length
   }
@@ -69,9 +69,8 @@ export class Joiner {
    */
   async take(final: StoredUpload): Promise<void> {
     if (final.sha256 !== null || final.joining || final.gone) return
-    const ids = final.parts ?? []
-    this.#waiting.set(final.id, ids)
-    const parts = await this.#load(ids)
+    this.#finals.add(final)
+    const parts = await this.#load(final.parts ?? [])
     if (!parts) {
       this.forget(final.id)
       await this.#parts.lifecycle.remove(final, 'terminated', 'a part is gone')
@@ -101,8 +100,7 @@ export class Joiner {
 
   /** A partial upload became whole or is gone: final uploads that wait for it are looked at, in the background. */
   partChanged(id: string): void {
-    for (const [finalId, parts] of this.#waiting) {
-      if (!parts.includes(id)) continue
+    for (const finalId of this.#finals.of(id)) {
       void this.#retake(finalId).catch((error: unknown) => {
         this.#tools.log.error(
           { err: error, id: finalId },
@@ -114,7 +112,7 @@ export class Joiner {
 
   /** A final upload is gone before it was joined. */
   forget(id: string): void {
-    this.#waiting.delete(id)
+    this.#finals.delete(id)
   }
 
   #retake(finalId: string): Promise<void> {
@@ -140,64 +138,21 @@ export class Joiner {
     try {
       const parts = await this.#load(final.parts ?? [])
       if (!parts) throw new UploadError('part_unknown')
-      await this.#prove(parts)
-      final.length = this.#checkedLength(parts)
+      await this.#pass.prove(parts)
+      final.length = checkedLength(parts, this.#tools)
       // A part whose bytes proved damaged has fallen back: the final upload waits on.
       if (!parts.every(isWhole)) return
-      await this.#look(final, parts)
-      await this.#copy(final, parts)
+      await this.#pass.look(final, parts)
+      await this.#pass.copy(final, parts)
       await this.#tools.underLock(final.id, () => this.#finish(final))
       this.forget(final.id)
-      await this.#release(final, `joined into ${final.id}`, this.#tools.keepPartialsMs)
+      await this.#release(final, joinedInto(final), this.#tools.keepPartialsMs)
     } catch (error) {
       if (error instanceof Stopped || final.gone) return
       await this.#failed(final, diskError(error))
       throw diskError(error)
     } finally {
       final.joining = null
-    }
-  }
-
-  /** After a restart the bytes of a part are proven against its digest before they go into another. */
-  async #prove(parts: readonly StoredUpload[]): Promise<void> {
-    const { prover, lifecycle } = this.#parts
-    for (const part of parts) {
-      if (part.digestLive || part.gone) continue
-      await prover.prove(part)
-      await this.#tools.thread.forget(part.id)
-      if (part.damagedAfter !== null) await this.#tools.underLock(part.id, () => lifecycle.mend(part))
-    }
-  }
-
-  /** The type rule, on the first bytes of the whole. */
-  async #look(final: StoredUpload, parts: readonly StoredUpload[]): Promise<void> {
-    const { sniffBytes } = this.#tools
-    const heads: Uint8Array[] = []
-    let wanted = sniffBytes
-    for (const part of parts) {
-      const head = await storedHead(part, wanted)
-      heads.push(head)
-      wanted -= head.length
-    }
-    await typeOf(final, Buffer.concat(heads), final.length ?? 0, this.#tools)
-  }
-
-  async #copy(final: StoredUpload, parts: readonly StoredUpload[]): Promise<void> {
-    const { thread, disk, isReceiving } = this.#tools
-    await thread.truncate({ path: final.paths.file, length: 0 })
-    await thread.forget(final.id)
-    let position = 0
-    for (const part of parts) {
-      for (let from = 0; from < part.offset; from += STEP_BYTES) {
-        if (final.gone) throw new Stopped()
-        if (part.gone) throw new UploadError('part_unknown')
-        if (await disk.isFull()) throw new UploadError('disk_full')
-        const bytes = Math.min(STEP_BYTES, part.offset - from)
-        const paths = { path: final.paths.file, partPath: part.paths.file }
-        const tookMs = await thread.join({ id: final.id, ...paths, position, from, bytes })
-        position += bytes
-        if (isReceiving()) await setTimeout(tookMs * (SHARE - 1))
-      }
     }
   }
 
@@ -216,9 +171,8 @@ export class Joiner {
 
   /** Lets the parts of a final upload go, but for those that others wait for too. */
   async #release(final: StoredUpload, reason: string, keepMs: number): Promise<void> {
-    const others = new Set([...this.#waiting.values()].flat())
-    const ids = [...new Set(final.parts)].filter((id) => !others.has(id))
-    for (const id of ids) {
+    for (const id of new Set(final.parts)) {
+      if (this.#finals.of(id).length > 0) continue
       await this.#tools
         .underLock(id, () => this.#releasePart(id, reason, keepMs))
         .catch((error: unknown) => {
@@ -261,19 +215,4 @@ export class Joiner {
     }
     return parts
   }
-
-  #checkedLength(parts: readonly StoredUpload[]): number | null {
-    const length = lengthOf(parts)
-    if (length !== null && length > this.#tools.maxSizeBytes) throw new UploadError('size_exceeded')
-    return length
-  }
-}
-
-function lengthOf(parts: readonly StoredUpload[]): number | null {
-  let sum = 0
-  for (const { length } of parts) {
-    if (length === null) return null
-    sum += length
-  }
-  return sum
 }

@@ -58,7 +58,13 @@ export class LadingStore extends FileStore {
     const turn = this.#turnOf(file.id)
     if (!turn.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     if (await this.#tools.disk.isFull()) throw new UploadError('disk_full')
-    const { parts } = turn.creation.concat ?? { parts: null }
+    const { metadata, concat } = turn.creation
+    const parts = concat?.parts
+    const before = parts && (await this.#joiner.madeBefore(parts, metadata))
+    if (before) {
+      turn.found(before)
+      return file
+    }
     const length = parts ? await this.#joiner.plan(parts) : (file.size ?? null)
     const upload = this.#newUpload(file.id, length, turn.creation, turn.checksum !== null)
     try {

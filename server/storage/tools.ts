@@ -69,6 +69,8 @@ export interface StorageTools {
   readonly sniffBytes: number
   /** A view of a block's first bytes. */
   readonly view: (index: number, bytes: number) => Uint8Array
+  /** The record of an upload. Rejects where the database cannot be asked now. */
+  readonly row: (id: string) => Promise<UploadRow | undefined>
   /** Queues an upload's record; never waits. */
   readonly record: (row: UploadRow) => void
   /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */

@@ -41,6 +41,13 @@ test('line 32: a final upload of unfinished parts has its length and no offset u
   assert.is(headers['repr-digest'], reprDigestOfText('firstsecond'))
 })
 
+test('line 32: the same request again while the parts are unfinished gets the same final upload', async () => {
+  const parts = [await createPart(server, 'ab', 1)]
+  const [first, again] = [await tus.join(server, parts), await tus.join(server, parts)]
+  assert.is(again.status, 201)
+  assert.is(again.headers.location, first.headers.location)
+})
+
 test('line 32: the length of a final upload comes with the last length of its parts', async () => {
   const deferred = locationOf(await tus.create(server, null, PARTIAL))
   const location = locationOf(await tus.join(server, [await createPart(server, 'ab'), deferred]))

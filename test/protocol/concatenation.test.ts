@@ -86,6 +86,20 @@ test('line 31: the parts are gone once they are joined', async () => {
   }
 })
 
+test('line 31: the same request again, its answer lost, gets the same final upload', async () => {
+  const parts = [await createPart(server, 'one'), await createPart(server, 'two')]
+  const headers = { 'Upload-Metadata': `filename ${base64('a.txt')}` }
+  const first = await tus.join(server, parts, headers)
+  const again = await tus.join(server, parts, headers)
+  assert.is(again.status, 201)
+  assert.is(again.headers.location, first.headers.location)
+  assert.is(again.headers['repr-digest'], reprDigestOfText('onetwo'))
+  assert.is((await tus.join(server, parts)).status, 400, 'with other metadata it is another request')
+  assert.is((await tus.join(server, parts.slice(1), headers)).status, 400, 'as it is of other parts')
+  await tus.remove(server, locationOf(first))
+  assert.is((await tus.join(server, parts, headers)).status, 400, 'and of one that is gone')
+})
+
 test('line 31: a part may stand twice', async () => {
   const twice = await createPart(server, 'ab')
   const answer = await tus.join(server, [twice, await createPart(server, '-'), twice])
