@@ -1,4 +1,4 @@
-import { createCipheriv, createHash } from 'node:crypto'
+import { createCipheriv, createHash, type Hash } from 'node:crypto'
 import { type RawAnswer, RawConnection } from './raw.js'
 import { locationOf, type TestServer, tus } from './server.js'
 
@@ -51,11 +51,19 @@ export class PseudoFile {
 
   /** The digest of the whole, lower-case hex. */
   sha256(): string {
-    if (this.#sha256 !== undefined) return this.#sha256
-    const hash = createHash('sha256')
-    for (let at = 0; at < this.size; at += PIECE_BYTES) hash.update(this.read(at, this.size))
-    this.#sha256 = hash.digest('hex')
+    this.#sha256 ??= this.#hashed('sha256', 0, this.size).digest('hex')
     return this.#sha256
+  }
+
+  /** The header Upload-Checksum for a part of the file, as a line. */
+  checksum(algorithm: string, from: number, to: number): string {
+    return `Upload-Checksum: ${algorithm} ${this.#hashed(algorithm, from, to).digest('base64')}`
+  }
+
+  #hashed(algorithm: string, from: number, to: number): Hash {
+    const hash = createHash(algorithm)
+    for (let at = from; at < to; at += PIECE_BYTES) hash.update(this.read(at, to))
+    return hash
   }
 }
 
@@ -64,12 +72,17 @@ export class Patch {
   readonly connection: RawConnection
   /** The answer; undefined where the connection ended without one. */
   readonly answered: Promise<RawAnswer | undefined>
-  readonly #file: PseudoFile
+  readonly #file: Pick<PseudoFile, 'size' | 'read'>
   readonly #to: number
   #at: number
   #over = false
 
-  private constructor(connection: RawConnection, file: PseudoFile, from: number, to: number) {
+  private constructor(
+    connection: RawConnection,
+    file: Pick<PseudoFile, 'size' | 'read'>,
+    from: number,
+    to: number,
+  ) {
     this.connection = connection
     this.#file = file
     this.#at = from
@@ -86,13 +99,14 @@ export class Patch {
   static async begin(
     server: Pick<TestServer, 'port'>,
     path: string,
-    file: PseudoFile,
+    file: Pick<PseudoFile, 'size' | 'read'>,
     from: number,
     to = file.size,
+    headers: readonly string[] = [],
   ): Promise<Patch> {
     const connection = await RawConnection.open(server.port)
     const patch = new Patch(connection, file, from, to)
-    await connection.head(`PATCH ${path}`, patchHeaders(from, to - from))
+    await connection.head(`PATCH ${path}`, [...patchHeaders(from, to - from), ...headers])
     return patch
   }
 
