@@ -75,7 +75,7 @@ test('a kill in the middle of a joining leaves the parts or the joined file, and
     }
     server = await startServer([], server.dataDir)
     const address = `/files/${path.slice(path.lastIndexOf('/') + 1)}`
-    await joinedHead(server, address)
+    await eventually(60_000, 'the joined file', async () => sidecarAt(path).sha256 ?? undefined)
     await assertStored(server, address, file)
     if (!isJoined) {
       await eventually(60_000, 'the end of the parts', async () =>
