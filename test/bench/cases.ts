@@ -1,23 +1,12 @@
-import type { CaseName, Contender, RunningServer } from './contenders.js'
-import type { Job, JobResult } from './job.js'
+import type { CaseName, Contender } from './contenders.js'
 import { load } from './load.js'
-import { type Usage, usageOf } from './usage.js'
+import { isForeign, measured, type Sample, SMALL, WARM_UP, warmUp, within } from './measure.js'
 import type { Workspace } from './workspace.js'
 
 const MIB = 2 ** 20
 const GIB = 2 ** 30
-const WARM_UP = { bytes: 64 * MIB, small: 200 }
-const SMALL = { bytes: 4096, parallel: 8 }
-
-/** One measurement of one server. */
-export interface Sample {
-  /** MB/s (10^6 bytes), or uploads a second in the case `small`. */
-  readonly rate: number
-  /** Of the server, a GiB, or a thousand uploads in the case `small`; undefined where it is not seen. */
-  readonly cpuSeconds: number | undefined
-  /** Of the server since its start. */
-  readonly peakRssBytes: number | undefined
-}
+const CHUNK_BYTES = 8 * MIB
+const JOINED = { parts: 4, uploads: 4 }
 
 export interface Case {
   readonly name: Exclude<CaseName, 'memory'>
@@ -52,7 +41,56 @@ export function cases(divisor: number): readonly Case[] {
       ...{ cpuUnit: 'CPU s/1000', bytes: count * SMALL.bytes },
       measure: (contender, workspace) => small(contender, workspace, count),
     },
+    {
+      ...{ name: 'checked', title: `1 × ${one / MIB} MiB in requests of 8 MiB, with and without checksums` },
+      ...{ ...megabytes, bytes: one },
+      measure: (contender, workspace) => checked(contender, workspace, one),
+    },
+    {
+      ...{
+        name: 'joining',
+        title: `4 × ${one / 2 / MIB} MiB beside the joining of ${(4 * one) / MIB} MiB, and alone`,
+      },
+      ...{ ...megabytes, bytes: 2 * one },
+      measure: (contender, workspace) => joining(contender, workspace, one),
+    },
   ]
+}
+
+async function checked(contender: Contender, workspace: Workspace, bytes: number): Promise<Sample> {
+  await workspace.warm(bytes + 2 * WARM_UP.bytes)
+  return within(contender, workspace, async (server) => {
+    await warmUp(contender, server)
+    const sizes = { bytes, chunkBytes: CHUNK_BYTES, checksum: contender.checksum ?? null }
+    return measured(server, { kind: 'chunks', url: server.url, ...sizes }, bytes / 1e6, bytes / GIB)
+  })
+}
+
+/** How fast others upload while a final upload is joined; the joining has to last longer than they do. */
+async function joining(contender: Contender, workspace: Workspace, partBytes: number): Promise<Sample> {
+  const bytes = 2 * partBytes
+  await workspace.warm(2 * JOINED.parts * partBytes + bytes + 2 * WARM_UP.bytes)
+  return within(contender, workspace, async (server) => {
+    await warmUp(contender, server)
+    const { url } = server
+    const { locations } = await load({ kind: 'parts', url, bytes: partBytes, parallel: JOINED.parts })
+    let isJoined = false
+    if (contender.joins) {
+      const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Concat': `final;${locations.join(' ')}` }
+      // Answered after 20 s at the latest; the server is killed before, where the uploads are done by then.
+      fetch(url, { method: 'POST', headers }).then(
+        () => {
+          isJoined = true
+        },
+        () => {},
+      )
+    }
+    const each = { bytes: bytes / JOINED.uploads, parallel: JOINED.uploads }
+    const job = { kind: 'upload', url, method: 'tus', ...each, remove: false } as const
+    const sample = await measured(server, job, bytes / 1e6, bytes / GIB)
+    if (isJoined) throw new Error('the joining was over before the uploads beside it were')
+    return sample
+  })
 }
 
 async function bulk(contender: Contender, workspace: Workspace, size: { bytes: number; parallel: number }) {
@@ -97,46 +135,4 @@ async function resume(contender: Contender, workspace: Workspace, bytes: number)
     await server.kill()
     await workspace.remove(folder)
   }
-}
-
-async function within(
-  contender: Contender,
-  workspace: Workspace,
-  work: (server: RunningServer) => Promise<Sample>,
-): Promise<Sample> {
-  const folder = await workspace.fresh()
-  const server = await contender.start(folder)
-  try {
-    return await work(server)
-  } finally {
-    await server.kill()
-    await workspace.remove(folder)
-  }
-}
-
-/** A server is measured as it runs after a while, not while its code is being compiled. */
-async function warmUp(contender: Contender, server: RunningServer): Promise<void> {
-  const shared = { url: server.url, method: contender.method, remove: isForeign(server) }
-  await load({ kind: 'upload', ...shared, bytes: WARM_UP.bytes, parallel: 1 })
-  await load({ kind: 'small', ...shared, ...SMALL, count: WARM_UP.small })
-}
-
-/** Does the job; `rateUnits` and `cpuUnits` are its size in what rate and processor time are counted by. */
-async function measured(
-  server: RunningServer,
-  job: Job,
-  rateUnits: number,
-  cpuUnits: number,
-): Promise<Sample> {
-  const { pid } = server
-  const before = pid === undefined ? undefined : usageOf(pid)
-  const result: JobResult = await load(job)
-  const after: Usage | undefined = pid === undefined ? undefined : usageOf(pid)
-  const cpu = before && after ? (after.cpuSeconds - before.cpuSeconds) / cpuUnits : undefined
-  return { rate: rateUnits / result.seconds, cpuSeconds: cpu, peakRssBytes: after?.peakRssBytes }
-}
-
-/** Files of a server that is not ours are removed by request. */
-function isForeign(server: RunningServer): boolean {
-  return server.pid === undefined
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
@@ -5,6 +6,13 @@ const BUFFER_BYTES = 2 ** 20
 
 /** What every upload consists of, again and again: the client must cost little, and the same for all. */
 const BUFFER = Buffer.from(Uint8Array.from({ length: BUFFER_BYTES }, (_, i) => (i * 2_654_435_761) >>> 13))
+
+/** The value of Upload-Checksum for a body of so many bytes. */
+export function checksumOf(algorithm: string, bodyBytes: number): string {
+  const hash = createHash(algorithm)
+  for (let left = bodyBytes; left > 0; left -= BUFFER_BYTES) hash.update(BUFFER.subarray(0, left))
+  return `${algorithm} ${hash.digest('base64')}`
+}
 
 export interface Answer {
   readonly status: number

@@ -11,7 +11,7 @@ import { nginxConfig } from './nginx.js'
 const START_WITHIN_MS = 30_000
 const ADDRESS = /http:\/\/\S+/
 
-export type CaseName = 'one' | 'eight' | 'resume' | 'small' | 'memory'
+export type CaseName = 'one' | 'eight' | 'resume' | 'small' | 'checked' | 'joining' | 'memory'
 
 /** A server that takes part. */
 export interface Contender {
@@ -19,6 +19,9 @@ export interface Contender {
   readonly about: string
   readonly method: Method
   readonly cases: readonly CaseName[]
+  /** Upload-Checksum's algorithm in the case `checked`; in the case `joining`, whether a joining runs beside. */
+  readonly checksum?: string
+  readonly joins?: boolean
   /** Starts it with its data in an existing folder, which may have data from before. */
   start(folder: string): Promise<RunningServer>
 }

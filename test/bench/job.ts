@@ -9,6 +9,10 @@ export type Job =
   | { kind: 'first-half'; url: string; bytes: number }
   /** Sends the second half of an upload; `url` is the upload's own. */
   | { kind: 'second-half'; url: string; bytes: number }
+  /** Sends one upload in requests of `chunkBytes`, each with its checksum of that algorithm, or with none. */
+  | { kind: 'chunks'; url: string; bytes: number; chunkBytes: number; checksum: string | null }
+  /** Stores `parallel` partial uploads of `bytes` each. */
+  | { kind: 'parts'; url: string; bytes: number; parallel: number }
   /** Sends `count` uploads over `parallel` connections that are kept alive. */
   | {
       kind: 'small'

@@ -1,9 +1,10 @@
 /** `npm run bench`: Lading and its peers, in turn, on one machine, with the same files and client. */
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { type Case, cases, type Sample } from './cases.js'
+import { type Case, cases } from './cases.js'
 import { type CaseName, type Contender, lading, nginx, peer, stock } from './contenders.js'
 import { fileSystemOf, machineLines } from './machine.js'
+import type { Sample } from './measure.js'
 import { judgeMemory, type MemoryRun, measureMemory } from './memory.js'
 import { HELP, type Options, parseOptions } from './options.js'
 import { ratioLines, type Series, tableLines } from './report.js'
@@ -42,10 +43,13 @@ async function main(options: Options): Promise<void> {
 function contendersFor(options: Options, skipped: string[]): Contender[] {
   const web = nginx()
   if ('skipped' in web) skipped.push(`nginx: ${web.skipped}`)
-  const all: CaseName[] = ['one', 'eight', 'resume', 'small', 'memory']
+  const all: CaseName[] = ['one', 'eight', 'resume', 'small', 'checked', 'joining', 'memory']
   return [
     lading('lading', 'finish', all),
     lading('lading, off', 'off', ['small']),
+    { ...lading('lading, sha1', 'finish', ['checked']), checksum: 'sha1' },
+    { ...lading('lading, sha256', 'finish', ['checked']), checksum: 'sha256' },
+    { ...lading('lading, joining', 'finish', ['joining']), joins: true },
     stock(),
     ...('skipped' in web ? [] : [web]),
     ...options.peers.map(({ name, url }) => peer(name, url)),

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { CaseName } from './contenders.js'
 
-const CASES: readonly CaseName[] = ['one', 'eight', 'resume', 'small', 'memory']
+const CASES: readonly CaseName[] = ['one', 'eight', 'resume', 'small', 'checked', 'joining', 'memory']
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]']
 const QUICK_DIVISOR = 8
 
