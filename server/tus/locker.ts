@@ -91,7 +91,7 @@ export class UploadLocks<O extends LockOwner> {
     if (held.waiting.length >= this.#limits.mostWaiting) throw new UploadError('upload_locked')
     held.owner?.interrupt()
     await this.#wait(held, owner, signal)
-    if (held.waiting.length > 0) owner.interrupt()
+    if (held.waiting.some((waiter) => waiter.owner)) owner.interrupt()
   }
 
   /** Gives the upload to whoever has waited longest. Throws for anyone but the holder. */

@@ -55,6 +55,46 @@ test('a holder with somebody behind it is interrupted as it begins: the newest w
   assert.is(c.interrupts, 0)
 })
 
+test('the server waits its turn, interrupts nobody, and passes the upload on', async () => {
+  const { locks, a, b } = setUp()
+  await locks.acquire('x', a)
+  const order: string[] = []
+  const work = locks.waitWith('x', async () => void order.push('server'))
+  assert.is(a.interrupts, 0)
+  const second = locks.acquire('x', b).then(() => order.push('b'))
+  locks.release('x', a)
+  await work
+  await second
+  assert.equal(order, ['server', 'b'])
+  locks.release('x', b)
+  assert.not(locks.isHeld('x'))
+  await locks.waitWith('x', async () => void order.push('alone'))
+  assert.not(locks.isHeld('x'))
+})
+
+test('a holder behind which only the server waits is not interrupted', async () => {
+  const { locks, a, b } = setUp()
+  await locks.acquire('x', a)
+  const second = locks.acquire('x', b)
+  const work = locks.waitWith('x', async () => {})
+  locks.release('x', a)
+  await second
+  assert.is(b.interrupts, 0)
+  locks.release('x', b)
+  await work
+})
+
+test('work of the server that fails gives the upload back', async () => {
+  const { locks, a } = setUp()
+  await locks.acquire('x', a)
+  const work = locks.waitWith('x', async () => {
+    throw new Error('failed')
+  })
+  locks.release('x', a)
+  assert.is(await codeOf(work), 'Error: failed')
+  assert.not(locks.isHeld('x'))
+})
+
 test('only the holder can release', async () => {
   const { locks, a, b } = setUp()
   await locks.acquire('x', a)
