@@ -23,6 +23,8 @@ export interface ListenerTools {
 export class Listener {
   readonly #server: Server
   readonly #serving = new Set<Promise<void>>()
+  /** What is being served on each connection: the next request of it waits (RFC 9112, section 9.3.2). */
+  readonly #onSocket = new WeakMap<Duplex, Promise<void>>()
 
   /** `headers` go with the answer to what is not HTTP. */
   constructor(reception: Reception, tools: ListenerTools) {
@@ -30,10 +32,15 @@ export class Listener {
       // A connection that dies is an end like any other; whoever reads the body hears of it by 'close'.
       request.on('error', () => {})
       response.on('error', () => {})
-      const served = reception
-        .serve(request, response, expectsContinue)
-        .finally(() => this.#serving.delete(served))
+      const { socket } = request
+      const serve = () => reception.serve(request, response, expectsContinue)
+      const before = this.#onSocket.get(socket)
+      const served = (before ? before.then(serve) : serve()).finally(() => {
+        this.#serving.delete(served)
+        if (this.#onSocket.get(socket) === served) this.#onSocket.delete(socket)
+      })
       this.#serving.add(served)
+      this.#onSocket.set(socket, served)
     }
     this.#server = createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
