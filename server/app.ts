@@ -102,6 +102,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     record: (row) => records.put(row),
     underLock: (id, work) => locks.waitWith(id, work),
     isReceiving: () => slots.taken > 0,
+    isHeldByRequest: (id) => locks.isHeldByRequest(id),
     isHeld: (id) => locks.isHeld(id),
     durability: config.durability,
     expireAfterMs: config.expireAfterMs,
@@ -118,6 +119,8 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     inMemory: (id) => store.uploads.peek(id) !== undefined,
     underLock: (id, work) => locks.tryWith(id, work),
     tend: (id) => store.tend(id),
+    met: (finished) => store.met(finished),
+    metAll: () => store.knowsAll(),
     row: (id) => records.get(id),
     indexIsWhole: () => indexIsWhole,
   })

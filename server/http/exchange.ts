@@ -19,6 +19,8 @@ export interface UploadView {
   readonly concat: string | null
   /** The joining of a final upload, while that lasts; rejects with why it is refused. */
   readonly joining: Promise<void> | null
+  /** It was removed meanwhile. */
+  readonly gone: boolean
   /** Tells that the client has been given its address. */
   told(): void
 }

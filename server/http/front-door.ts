@@ -59,7 +59,7 @@ export class FrontDoor<B extends Stoppable> {
   readonly #bodies = new Set<B>()
   /** Requests whose sender waited for a 100 and got it. */
   readonly #continued = new WeakSet<IncomingMessage>()
-  #closing = false
+  readonly #closed = new AbortController()
 
   constructor(options: FrontDoorOptions<B>) {
     this.#options = options
@@ -67,7 +67,7 @@ export class FrontDoor<B extends Stoppable> {
 
   /** Ends every body that is being received, and refuses new ones. */
   close(): void {
-    this.#closing = true
+    this.#closed.abort()
     for (const body of this.#bodies) body.stop('shutting_down')
   }
 
@@ -115,7 +115,7 @@ export class FrontDoor<B extends Stoppable> {
     if (method === 'HEAD' || method === 'DELETE') {
       return new Exchange<B>({ id, method, headers: VERSION, body: null, checksum: null, creation: null })
     }
-    if (this.#closing) throw new UploadError('shutting_down')
+    if (this.#closed.signal.aborted) throw new UploadError('shutting_down')
     const { makeBody, digestBytes } = this.#options
     const { headers, creation } = method === 'POST' ? this.#creation(request) : this.#patch(request)
     const checksum = checksumOf(request, digestBytes)
@@ -144,14 +144,16 @@ export class FrontDoor<B extends Stoppable> {
     const { body } = exchange
     if (!body) {
       const answer = await protocol.handle(exchange)
-      if (exchange.creation?.concat?.parts) await joined(exchange)
+      const { upload } = exchange
+      if (exchange.method === 'POST' && upload?.joining) await joined(upload, this.#closed.signal)
+      if (exchange.method === 'POST') upload?.told()
       return answer
     }
     // An older request of this upload gives way before the slots are asked, not after.
     if (exchange.method === 'PATCH') interrupt(exchange.id)
     const giveBack = slots.tryTake(exchange.id) ?? (await this.#awaitSlot(exchange.id, response))
     this.#bodies.add(body)
-    if (this.#closing) body.stop('shutting_down')
+    if (this.#closed.signal.aborted) body.stop('shutting_down')
     try {
       return await protocol.handle(exchange)
     } finally {
@@ -231,16 +233,12 @@ const PASSED = {
 const PASSED_OF_FINAL = { 'cache-control': 'Cache-Control' }
 
 /** Waits until a final upload is joined, for so long as a client will. Rejects with why it is refused. */
-async function joined({ upload }: { upload: UploadView | null }): Promise<void> {
-  if (!upload?.joining) return upload?.told()
-  const late = new AbortController()
-  const { signal } = late
-  try {
-    await Promise.race([upload.joining, setTimeout(JOINED_WITHIN_MS, undefined, { signal })])
-  } finally {
-    late.abort()
-  }
-  upload.told()
+async function joined(upload: UploadView, closing: AbortSignal): Promise<void> {
+  const over = new AbortController()
+  const signal = AbortSignal.any([over.signal, closing])
+  const late = setTimeout(JOINED_WITHIN_MS, undefined, { signal }).catch(() => {})
+  await Promise.race([upload.joining, late]).finally(() => over.abort())
+  if (upload.gone) throw new UploadError('upload_unknown')
 }
 
 /** A final upload has an offset once it is joined, and not before (tus 1.0.0, concatenation). */

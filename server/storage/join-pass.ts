@@ -8,7 +8,7 @@ import type { StoredUpload } from './upload.js'
 
 /** Bytes that are taken over between two looks at whether others need the thread. */
 const STEP_BYTES = 4 * 1024 * 1024
-/** While bodies are being received, joining has this part of the thread's time at most: one of so many. */
+/** While bodies are being received, all joining together has this part of the thread's time at most: one of so many. */
 const SHARE = 4
 /** Ends a joining without a word: its upload is removed, or the server is shutting down. */
 export class Stopped extends Error {}
@@ -23,6 +23,8 @@ interface PassParts {
 export class JoinPass {
   readonly #parts: PassParts
   readonly #tools: StorageTools
+  /** Final uploads that are being copied now. */
+  #copying = 0
 
   constructor(parts: PassParts) {
     this.#parts = parts
@@ -53,23 +55,40 @@ export class JoinPass {
     await typeOf(final, Buffer.concat(heads), final.length ?? 0, this.#tools)
   }
 
+  /** Copies and digests all parts, from the first byte on. Rejects with part_unknown, disk_full, and Stopped. */
   async copy(final: StoredUpload, parts: readonly StoredUpload[]): Promise<void> {
-    const { thread, disk, isReceiving } = this.#tools
+    const { thread } = this.#tools
+    // Nothing that an earlier try has left may count.
+    final.checkpoints = []
     await thread.truncate({ path: final.paths.file, length: 0 })
     await thread.forget(final.id)
-    let position = 0
-    for (const part of parts) {
-      for (let from = 0; from < part.offset; from += STEP_BYTES) {
-        if (final.gone) throw new Stopped()
-        if (part.gone) throw new UploadError('part_unknown')
-        if (await disk.isFull()) throw new UploadError('disk_full')
-        const bytes = Math.min(STEP_BYTES, part.offset - from)
-        const paths = { path: final.paths.file, partPath: part.paths.file }
-        const tookMs = await thread.join({ id: final.id, ...paths, position, from, bytes })
-        position += bytes
-        if (isReceiving()) await setTimeout(tookMs * (SHARE - 1))
+    this.#copying += 1
+    try {
+      let position = 0
+      for (const part of parts) {
+        for (let from = 0; from < part.offset; from += STEP_BYTES) {
+          const bytes = Math.min(STEP_BYTES, part.offset - from)
+          await this.#step(final, part, { position, from, bytes })
+          position += bytes
+        }
       }
+    } finally {
+      this.#copying -= 1
     }
+  }
+
+  async #step(
+    final: StoredUpload,
+    part: StoredUpload,
+    place: { position: number; from: number; bytes: number },
+  ): Promise<void> {
+    const { thread, disk, isReceiving } = this.#tools
+    if (final.gone || final.halted) throw new Stopped()
+    if (part.gone) throw new UploadError('part_unknown')
+    if (await disk.isFull()) throw new UploadError('disk_full')
+    const paths = { path: final.paths.file, partPath: part.paths.file }
+    const tookMs = await thread.join({ id: final.id, ...paths, ...place })
+    if (isReceiving()) await setTimeout(tookMs * (SHARE * this.#copying - 1))
   }
 }
 

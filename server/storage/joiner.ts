@@ -1,8 +1,10 @@
+import { setImmediate } from 'node:timers/promises'
 import { UploadError } from '../errors.js'
 import { diskError } from './disk-error.js'
-import { Finals, joinedInto } from './finals.js'
 import { checkedLength, JoinPass, lengthOf, Stopped } from './join-pass.js'
 import type { Lifecycle, Tended } from './lifecycle.js'
+import { joinedInto, OpenFinals } from './open-finals.js'
+import { PartRelease } from './part-release.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import { isWhole, nextStep } from './settle.js'
@@ -10,8 +12,8 @@ import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 import type { Uploads } from './uploads.js'
 
-/** Final uploads that may wait for their parts; the next is refused. */
-const MOST_WAITING = 1000
+/** So many final uploads are joined at once; a short one need not wait for a long one. */
+const JOINED_AT_ONCE = 4
 
 interface JoinerParts {
   readonly tools: StorageTools
@@ -23,27 +25,47 @@ interface JoinerParts {
 
 /**
  * Joins final uploads from their parts (tus 1.0.0, concatenation): each byte is read from its part, written
- * to the final upload and digested in one pass, in steps between which other uploads are served, one final
- * upload after the other. The parts stay until the final upload is finished, so a crash loses nothing: the
- * joining begins anew.
+ * to the final upload and digested in one pass, in steps between which other uploads are served. The parts
+ * stay until the final upload is finished, so a crash loses nothing: the joining begins anew.
  */
 export class Joiner {
   readonly #parts: JoinerParts
   readonly #tools: StorageTools
-  readonly #finals: Finals
+  readonly #finals: OpenFinals
   readonly #pass: JoinPass
-  #queue: Promise<unknown> = Promise.resolve()
+  readonly #release: PartRelease
+  /** Final uploads whose joining failed: the sweep tries again. */
+  readonly #failedOnce = new Set<string>()
+  readonly #lanes = Array.from({ length: JOINED_AT_ONCE }, () => ({ tail: Promise.resolve(), length: 0 }))
+  #looks: Promise<unknown> = Promise.resolve()
 
   constructor(parts: JoinerParts) {
     this.#parts = parts
     this.#tools = parts.tools
-    this.#finals = new Finals(parts.tools, parts.uploads)
+    this.#finals = new OpenFinals(parts.tools, parts.uploads)
     this.#pass = new JoinPass(parts)
+    this.#release = new PartRelease(parts, this.#finals)
   }
 
-  /** See Finals' `madeBefore`. */
+  /** See OpenFinals' `madeBefore`. */
   madeBefore(ids: readonly string[], metadata: string | null): Promise<StoredUpload | undefined> {
     return this.#finals.madeBefore(ids, metadata)
+  }
+
+  /** Tells whether a part may not go, because a final upload waits for it. */
+  wants(part: string): boolean {
+    return this.#finals.wants(part)
+  }
+
+  /** The sweep has met every upload since the start: who needs which part is known from now on. */
+  async knowsAll(): Promise<void> {
+    this.#finals.knowsAll()
+    await this.#release.begin()
+  }
+
+  /** The sweep has met a finished final upload: a crash may have come before its parts were let go. */
+  async met(final: StoredUpload): Promise<void> {
+    if (await this.#release.isDue(final)) await this.#joined(final)
   }
 
   /**
@@ -51,23 +73,20 @@ export class Joiner {
    * part_unknown, size_exceeded, disk_full and finals_full.
    */
   async plan(ids: readonly string[]): Promise<number | null> {
-    if (this.#finals.size >= MOST_WAITING) throw new UploadError('finals_full')
     const parts = await this.#load(ids)
-    const now = this.#tools.now()
-    const isGone = (part: StoredUpload) =>
-      part.kind !== 'partial' || nextStep(part, now, this.#tools) === 'expire'
-    if (!parts || parts.some(isGone)) throw new UploadError('part_unknown')
+    if (!parts || parts.some((part) => this.#isNoPart(part))) throw new UploadError('part_unknown')
     const length = checkedLength(parts, this.#tools)
     if (await this.#tools.disk.isFull(length ?? 0)) throw new UploadError('disk_full')
+    if (!this.#finals.hasRoomFor(ids.length)) throw new UploadError('finals_full')
     return length
   }
 
   /**
-   * Takes up a final upload that is not joined yet: joins it in the background once its parts are whole
-   * (`joining` is set then). The caller holds its lock. Rejects with upload_unknown where a part is gone, and
-   * the final upload with it, and with upload_expired.
+   * Looks what can be done for a final upload that is not joined: once its parts are whole it is joined in the
+   * background (`joining` is set then); where a part is gone, it is removed. The caller holds its lock.
+   * Rejects with upload_unknown where it was removed, and with upload_expired.
    */
-  async take(final: StoredUpload): Promise<void> {
+  async advance(final: StoredUpload): Promise<void> {
     if (final.sha256 !== null || final.joining || final.gone) return
     this.#finals.add(final)
     const parts = await this.#load(final.parts ?? [])
@@ -76,17 +95,20 @@ export class Joiner {
       await this.#parts.lifecycle.remove(final, 'terminated', 'a part is gone')
       throw new UploadError('upload_unknown', { detail: 'a part is gone' })
     }
+    final.length ??= lengthOf(parts)
+    if (parts.every(isWhole)) return this.#enqueue(final)
     // Bytes for a part are bytes for the whole.
     final.touchedAtMs = Math.max(final.touchedAtMs, ...parts.map(({ touchedAtMs }) => touchedAtMs))
     if (nextStep(final, this.#tools.now(), this.#tools) === 'expire') throw new UploadError('upload_expired')
-    final.length ??= lengthOf(parts)
-    if (parts.every(isWhole)) this.#enqueue(final)
   }
 
   /** Does what is due with a final upload that is not joined yet, for the start and the sweep. */
   async tend(final: StoredUpload): Promise<Tended> {
+    const isOld = nextStep(final, this.#tools.now(), this.#tools) === 'expire'
+    // What is known waits for its parts, which tell of themselves.
+    if (this.#finals.has(final.id) && !isOld && !this.#failedOnce.has(final.id)) return 'waiting'
     try {
-      await this.take(final)
+      await this.advance(final)
       return final.joining ? 'joining' : 'waiting'
     } catch (error) {
       const code = error instanceof UploadError ? error.code : undefined
@@ -101,35 +123,48 @@ export class Joiner {
   /** A partial upload became whole or is gone: final uploads that wait for it are looked at, in the background. */
   partChanged(id: string): void {
     for (const finalId of this.#finals.of(id)) {
-      void this.#retake(finalId).catch((error: unknown) => {
-        this.#tools.log.error(
-          { err: error, id: finalId },
-          'a final upload could not be taken up; the sweep will',
-        )
-      })
+      this.#looks = this.#looks
+        .then(() => this.#lookAt(finalId))
+        .catch((error: unknown) => {
+          this.#tools.log.error({ err: error, id: finalId }, 'a final upload could not be looked at')
+        })
+        // Many may wait for one part.
+        .then(() => setImmediate())
     }
   }
 
   /** A final upload is gone before it was joined. */
   forget(id: string): void {
     this.#finals.delete(id)
+    this.#failedOnce.delete(id)
   }
 
-  #retake(finalId: string): Promise<void> {
+  #lookAt(finalId: string): Promise<void> {
     return this.#tools.underLock(finalId, async () => {
       const final = await this.#parts.uploads.load(finalId)
       if (!final) return this.forget(finalId)
-      await this.take(final).catch((error: unknown) => {
+      await this.advance(final).catch((error: unknown) => {
         if (!(error instanceof UploadError) || error.status >= 500) throw error
       })
     })
   }
 
+  #isNoPart(part: StoredUpload): boolean {
+    if (part.kind !== 'partial') return true
+    const isOver = nextStep(part, this.#tools.now(), this.#tools) === 'expire'
+    return isOver && !this.#finals.wants(part.id)
+  }
+
   #enqueue(final: StoredUpload): void {
-    const joining = this.#queue.then(() => this.#join(final))
-    this.#queue = joining.catch(() => {})
+    const lane = this.#lanes.reduce((least, each) => (each.length < least.length ? each : least))
+    lane.length += 1
+    const joining = lane.tail
+      .then(() => this.#join(final))
+      .finally(() => {
+        lane.length -= 1
+      })
     final.joining = joining
-    joining.catch((error: unknown) => {
+    lane.tail = joining.catch((error: unknown) => {
       this.#tools.log.warn({ err: error, id: final.id }, 'a final upload could not be joined')
     })
   }
@@ -145,19 +180,20 @@ export class Joiner {
       await this.#pass.look(final, parts)
       await this.#pass.copy(final, parts)
       await this.#tools.underLock(final.id, () => this.#finish(final))
-      this.forget(final.id)
-      await this.#release(final, joinedInto(final), this.#tools.keepPartialsMs)
+      await this.#joined(final)
     } catch (error) {
-      if (error instanceof Stopped || final.gone) return
-      await this.#failed(final, diskError(error))
-      throw diskError(error)
+      if (error instanceof Stopped || final.gone || final.halted) return
+      const isPartGone = (await this.#load(final.parts ?? [])) === undefined
+      const told = isPartGone ? new UploadError('part_unknown', { cause: error }) : diskError(error)
+      await this.#failed(final, told)
+      throw told
     } finally {
       final.joining = null
     }
   }
 
   async #finish(final: StoredUpload): Promise<void> {
-    if (final.gone) throw new Stopped()
+    if (final.gone || final.halted) throw new Stopped()
     final.offset = final.length ?? 0
     final.digestLive = true
     final.touchedAtMs = this.#tools.now()
@@ -169,25 +205,10 @@ export class Joiner {
     }
   }
 
-  /** Lets the parts of a final upload go, but for those that others wait for too. */
-  async #release(final: StoredUpload, reason: string, keepMs: number): Promise<void> {
-    for (const id of new Set(final.parts)) {
-      if (this.#finals.of(id).length > 0) continue
-      await this.#tools
-        .underLock(id, () => this.#releasePart(id, reason, keepMs))
-        .catch((error: unknown) => {
-          this.#tools.log.warn({ err: error, id }, 'a joined part could not be let go; it will expire')
-        })
-    }
-  }
-
-  async #releasePart(id: string, reason: string, keepMs: number): Promise<void> {
-    const { uploads, lifecycle, saver } = this.#parts
-    const part = await uploads.load(id)
-    if (!part) return
-    if (keepMs === 0) return lifecycle.remove(part, 'terminated', reason)
-    part.joinedAt = new Date(this.#tools.now()).toISOString()
-    await saver.save(part)
+  async #joined(final: StoredUpload): Promise<void> {
+    this.#failedOnce.delete(final.id)
+    this.#finals.joined(final)
+    await this.#release.release(final, joinedInto(final), this.#tools.keepPartialsMs)
   }
 
   /** What is refused goes with its parts; what failed before its client knew of it goes; the rest is tried again. */
@@ -197,11 +218,12 @@ export class Joiner {
     if (error.code === 'type_refused' || error.code === 'size_exceeded') {
       await this.#tools.underLock(id, () => lifecycle.refuse(final, error))
       this.forget(id)
-      await this.#release(final, error.message, 0)
+      await this.#release.release(final, error.message, 0)
     } else if (error.code === 'part_unknown' || !final.isTold) {
       await this.#tools.underLock(id, () => lifecycle.remove(final, 'terminated', error.message))
       this.forget(id)
     } else {
+      this.#failedOnce.add(id)
       await this.#tools.thread.truncate({ path: final.paths.file, length: 0 })
     }
   }

@@ -37,7 +37,7 @@ export class Prover {
   }
 
   async #run(upload: StoredUpload): Promise<void> {
-    while (!upload.digestLive && upload.damagedAfter === null && !upload.gone) {
+    while (!upload.digestLive && upload.damagedAfter === null && !upload.gone && !upload.halted) {
       const { offset, damagedAfter } = await this.#tools.thread.prove({
         id: upload.id,
         path: upload.paths.file,

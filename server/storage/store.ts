@@ -81,7 +81,7 @@ export class LadingStore extends FileStore {
     this.uploads.add(upload)
     turn.found(upload)
     this.#tools.record(upload.toRow(this.#tools.now()))
-    if (parts) await this.#joiner.take(upload)
+    if (parts) await this.#joiner.advance(upload)
     else if (upload.length === 0 && upload.kind === 'single')
       await this.#orUndo(upload, () => this.#lifecycle.finish(upload))
     return file
@@ -93,7 +93,7 @@ export class LadingStore extends FileStore {
     if (upload.kind === 'final') return this.#getFinal(upload)
     await this.#lifecycle.mend(upload)
     const next = nextStep(upload, this.#tools.now(), this.#tools)
-    if (next === 'expire') throw new UploadError('upload_expired')
+    if (next === 'expire' && !this.#isWanted(upload)) throw new UploadError('upload_expired')
     if (next === 'finish') await this.#finishOrFallBack(upload)
     return tusUpload(upload)
   }
@@ -112,13 +112,15 @@ export class LadingStore extends FileStore {
     for await (const _ of passed) throw new UploadError('internal', { detail: 'bytes beside the turn' })
     const upload = await this.#found(id)
     const turn = this.#turnOf(id)
-    const receive = () => (upload.sha256 === null ? this.#reception.receive(upload, turn) : takeNothing(turn))
+    const wasWhole = isWhole(upload)
+    const receive = () => (wasWhole ? takeNothing(turn) : this.#reception.receive(upload, turn))
     try {
       await (turn.creation ? this.#orUndo(upload, receive) : receive())
     } catch (error) {
       throw diskError(error)
+    } finally {
+      if (upload.kind === 'partial' && !wasWhole && isWhole(upload)) this.#joiner.partChanged(id)
     }
-    if (upload.kind === 'partial' && isWhole(upload)) this.#joiner.partChanged(id)
     return upload.offset
   }
 
@@ -134,14 +136,29 @@ export class LadingStore extends FileStore {
   async tend(id: string): Promise<Tended> {
     const upload = await this.uploads.load(id)
     if (!upload) return 'lost'
-    const isToJoin = upload.kind === 'final' && upload.sha256 === null
-    return isToJoin ? this.#joiner.tend(upload) : this.#lifecycle.tend(upload)
+    if (upload.kind === 'final' && upload.sha256 === null) return this.#joiner.tend(upload)
+    return this.#isWanted(upload) ? 'waiting' : this.#lifecycle.tend(upload)
+  }
+
+  /** The sweep has met a finished upload. */
+  async met(upload: StoredUpload): Promise<void> {
+    if (upload.kind === 'final') await this.#joiner.met(upload)
+  }
+
+  /** The sweep has met every upload since the start. */
+  knowsAll(): Promise<void> {
+    return this.#joiner.knowsAll()
+  }
+
+  /** A part is kept for as long as a final upload waits for it. */
+  #isWanted(upload: StoredUpload): boolean {
+    return upload.kind === 'partial' && this.#joiner.wants(upload.id)
   }
 
   async #getFinal(upload: StoredUpload): Promise<TusUpload> {
     // PATCH is the one request that goes on from an offset (tus 1.0.0, concatenation).
     if (this.#turnOf(upload.id).method === 'PATCH') throw new UploadError('final_unpatchable')
-    await this.#joiner.take(upload)
+    await this.#joiner.advance(upload)
     return tusUpload(upload)
   }
 
@@ -193,7 +210,7 @@ export class LadingStore extends FileStore {
   }
 }
 
-/** A finished upload takes no byte: a body that has one runs over. */
+/** A whole upload takes no byte: a body that has one runs over. */
 async function takeNothing(turn: Turn): Promise<void> {
   const end = await turn.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
   if (end === 'overrun') throw new UploadError('length_exceeded')

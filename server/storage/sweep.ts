@@ -25,6 +25,9 @@ export interface SweepTools {
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   /** Does to an upload what is due; the caller holds its lock. */
   readonly tend: (id: string) => Promise<string>
+  /** Told of every finished upload, and of the end of every walk. */
+  readonly met: (finished: StoredUpload) => Promise<void>
+  readonly metAll: () => Promise<void>
   /** False while the index cannot tell that an upload never was. */
   readonly indexIsWhole: () => boolean
   /** The record of an upload. Rejects where the database cannot be asked now. */
@@ -58,6 +61,7 @@ export class Sweep {
         this.#tools.log.error({ err: error, name }, 'the sweep could not tend an entry')
       }
     }
+    await this.#tools.metAll()
   }
 
   async #visit(name: string): Promise<void> {
@@ -70,7 +74,7 @@ export class Sweep {
       return
     }
     const found = await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
-    if (found.kind === 'upload' && found.upload.sha256 !== null) return
+    if (found.kind === 'upload' && found.upload.sha256 !== null) return this.#tools.met(found.upload)
     if (found.kind === 'torn') await underLock(id, () => this.#torn(id))
     else if (found.kind === 'upload' && this.#isDue(found.upload)) await underLock(id, () => this.#tend(id))
   }

@@ -77,6 +77,8 @@ export interface StorageTools {
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   /** Tells whether bodies are being received now; joining gives way to them. */
   readonly isReceiving: () => boolean
+  /** Tells whether a request, and not the server itself, holds an upload. */
+  readonly isHeldByRequest: (id: string) => boolean
   /** Tells whether a request holds or awaits an upload. */
   readonly isHeld: (id: string) => boolean
   readonly log: StorageLog

@@ -68,6 +68,8 @@ export class StoredUpload {
   damagedAfter: number | null = null
   /** It is being removed: nothing more is read or proven for it. */
   gone = false
+  /** The server ends: what is done for it in the background stops where it is. */
+  halted = false
   /** The body that is being received now. */
   body: Body | null = null
   /** The prefix being read again, where that is so. */

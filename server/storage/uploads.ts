@@ -47,7 +47,7 @@ export class Uploads {
 
   /** Ends the reading of prefixes, and resolves when no sidecar is being written any more. */
   async settled(): Promise<void> {
-    for (const upload of this.#inMemory.values()) upload.gone = true
+    for (const upload of this.#inMemory.values()) upload.halted = true
     const all = [...this.#inMemory.values()]
     await Promise.allSettled(all.flatMap((upload) => [upload.saving, upload.proof, upload.joining]))
   }

@@ -52,6 +52,11 @@ export class UploadLocks<O extends LockOwner> {
     return this.#held.has(id)
   }
 
+  /** Tells whether a request, and not the server itself, holds this upload. */
+  isHeldByRequest(id: string): boolean {
+    return this.#held.get(id)?.owner !== undefined
+  }
+
   /** Ends what runs on an upload, if anything does. */
   interrupt(id: string): void {
     this.#held.get(id)?.owner?.interrupt()
