@@ -1,0 +1,63 @@
+import type { Client } from './client.js'
+
+/** How much the specification wants it, in the words of RFC 2119. */
+export type Level = 'MUST' | 'SHOULD'
+
+/** One sentence of the specification, tried in one way. */
+export interface Check {
+  /** Where the sentence stands. */
+  readonly section: string
+  readonly level: Level
+  /** The specification's own words. */
+  readonly sentence: string
+  /** What is tried; no two checks of a group have the same. */
+  readonly title: string
+  /** Throws a Failure, or a Skip where it cannot be decided from outside. */
+  run(client: Client): Promise<void>
+}
+
+export const GROUP_NAMES = [
+  'core',
+  'creation',
+  'creation-defer-length',
+  'creation-with-upload',
+  'expiration',
+  'checksum',
+  'checksum-trailer',
+  'termination',
+  'concatenation',
+  'concatenation-unfinished',
+] as const
+
+/** `core`, or an extension as Tus-Extension names it. */
+export type GroupName = (typeof GROUP_NAMES)[number]
+
+export interface Group {
+  readonly name: GroupName
+  readonly checks: readonly Check[]
+}
+
+/** The server does not do what the sentence says. */
+export class Failure extends Error {
+  readonly expected: string
+  readonly seen: string
+
+  constructor(expected: string, seen: string) {
+    super(`expected ${expected}; saw ${seen}`)
+    this.expected = expected
+    this.seen = seen
+  }
+}
+
+/** The check cannot be decided with this server, or not from outside within seconds. */
+export class Skip extends Error {}
+
+/** A check that is always skipped, so that its sentence is counted and not forgotten. */
+export function undecidable(check: Omit<Check, 'run'>, reason: string): Check {
+  return {
+    ...check,
+    run: async () => {
+      throw new Skip(reason)
+    },
+  }
+}

@@ -1,0 +1,183 @@
+import type { Answer } from './answer.js'
+import { Failure, Skip } from './check.js'
+import { Connection } from './connection.js'
+import { expect, expectNumber, expectStatus } from './expect.js'
+import { requestHead, type Target } from './target.js'
+
+/** The header of every request but OPTIONS. */
+export const VERSION = 'Tus-Resumable: 1.0.0'
+/** The header of a body that goes into an upload. */
+export const OFFSET_TYPE = 'Content-Type: application/offset+octet-stream'
+/** The header of a body in chunks. */
+export const CHUNKED = 'Transfer-Encoding: chunked'
+
+/** What one check asks the server with; each request has a connection of its own unless the check opens one. */
+export class Client {
+  readonly target: Target
+  readonly #connections: Connection[] = []
+  readonly #created = new Set<string>()
+  #closed = false
+
+  constructor(target: Target) {
+    this.target = target
+  }
+
+  offers(extension: string): boolean {
+    return this.target.extensions.includes(extension)
+  }
+
+  /** Opens a connection to the server of a URL, which ends with the check. */
+  async connect(url = this.target.url): Promise<Connection> {
+    const connection = await Connection.open(url)
+    this.#connections.push(connection)
+    if (this.#closed) connection.close()
+    return connection
+  }
+
+  /** The head of a request as it goes over the wire, for checks that write by hand. */
+  written(method: string, url: URL, headers: readonly string[]): string {
+    return requestHead(method, url, [...this.target.headers, ...headers])
+  }
+
+  /** Sends one request, its headers as given; a Content-Length is added where a body has no length yet. */
+  async ask(
+    method: string,
+    url: URL,
+    headers: readonly string[],
+    body?: string | Uint8Array,
+  ): Promise<Answer> {
+    const connection = await this.connect(url)
+    const framed = headers.some((line) => /^(content-length|transfer-encoding):/i.test(line))
+    const length = body === undefined && method !== 'POST' ? undefined : Buffer.byteLength(body ?? '')
+    const framing = framed || length === undefined ? [] : [`Content-Length: ${length}`]
+    const head = this.written(method, url, [...headers, ...framing])
+    // In one piece: a server that answers early and closes must not find bytes behind the answer.
+    await connection.write(Buffer.concat([Buffer.from(head), Buffer.from(body ?? '')]))
+    const answer = await connection.answer(method, `${method} ${url.pathname}${url.search}`)
+    connection.end()
+    this.keep(answer)
+    return answer
+  }
+
+  /** OPTIONS on the creation URL. */
+  options(headers: readonly string[] = []): Promise<Answer> {
+    return this.ask('OPTIONS', this.target.url, headers)
+  }
+
+  /** POST on the creation URL. */
+  post(headers: readonly string[], body?: string | Uint8Array): Promise<Answer> {
+    return this.ask('POST', this.target.url, [VERSION, ...headers], body)
+  }
+
+  /** Creates an upload of so many bytes; a length of null defers it. Gives its URL; skips what is over Tus-Max-Size. */
+  async create(length: number | null, headers: readonly string[] = []): Promise<URL> {
+    if (!this.offers('creation')) throw new Skip('the server has no creation, and an upload is needed')
+    const { maxSize } = this.target
+    if (length !== null && maxSize !== undefined && BigInt(length) > maxSize)
+      throw new Skip(`an upload of ${length} bytes is needed, which is over Tus-Max-Size`)
+    const answer = await this.post([lengthHeader(length), ...headers])
+    expectStatus(answer, 201)
+    return this.locationOf(answer)
+  }
+
+  /** Creates an upload and sends its first bytes. Gives its URL. */
+  async begin(length: number | null, body: string, headers: readonly string[] = []): Promise<URL> {
+    const url = await this.create(length, headers)
+    expectStatus(await this.patch(url, 0, body), 204)
+    return url
+  }
+
+  /** The upload's URL in the answer to its creation. */
+  locationOf(answer: Answer): URL {
+    const location = answer.get('Location')
+    if (location === undefined || location === '') throw new Failure('a header Location', String(answer))
+    if (!URL.canParse(location, this.target.url.href)) throw new Failure('a URL in Location', String(answer))
+    return new URL(location, this.target.url.href)
+  }
+
+  /** HEAD on an upload. */
+  look(url: URL): Promise<Answer> {
+    return this.ask('HEAD', url, [VERSION])
+  }
+
+  /** The offset of an upload; fails where HEAD does not tell it. */
+  async offsetOf(url: URL): Promise<number> {
+    const answer = await this.look(url)
+    expect(answer.ok, 'an answer of 2xx', answer)
+    return expectNumber(answer, 'Upload-Offset')
+  }
+
+  /** PATCH on an upload. */
+  patch(
+    url: URL,
+    offset: number,
+    body: string | Uint8Array,
+    headers: readonly string[] = [],
+  ): Promise<Answer> {
+    return this.ask('PATCH', url, [VERSION, OFFSET_TYPE, `Upload-Offset: ${offset}`, ...headers], body)
+  }
+
+  /** DELETE on an upload. */
+  remove(url: URL): Promise<Answer> {
+    return this.ask('DELETE', url, [VERSION])
+  }
+
+  /**
+   * GET on an upload, of which the specification says nothing: so with care. There are servers that do not
+   * survive a client that goes away behind the last byte.
+   */
+  async download(url: URL): Promise<Answer> {
+    const connection = await this.connect(url)
+    await connection.write(this.written('GET', url, [VERSION, 'Connection: close']))
+    const answer = await connection.answer('GET', `GET ${url.pathname}${url.search}`)
+    await connection.ended()
+    return answer
+  }
+
+  /** An URL that has the form of an upload's and names none. */
+  unknownLike(url: URL): URL {
+    const unknown = new URL(url.href)
+    const at = unknown.pathname.lastIndexOf('/') + 1
+    const name = unknown.pathname.slice(at)
+    unknown.pathname =
+      unknown.pathname.slice(0, at) + name.slice(0, -8) + name.slice(-8).replaceAll(/[a-z\d]/gi, other)
+    return unknown
+  }
+
+  /** What the uploads that this check created are, for the tidying after it. */
+  get created(): readonly URL[] {
+    return [...this.#created].map((href) => new URL(href))
+  }
+
+  /** Ends its connections, with whatever waits for them. */
+  close(): void {
+    this.#closed = true
+    for (const connection of this.#connections) connection.close()
+  }
+
+  /** Notes what an answer created, for the tidying. */
+  keep(answer: Answer): void {
+    const location = answer.get('Location')
+    if (answer.status !== 201 || location === undefined || !URL.canParse(location, this.target.url.href))
+      return
+    this.#created.add(new URL(location, this.target.url.href).href)
+  }
+}
+
+/** The header with which a creation tells its length; null defers it. */
+export function lengthHeader(length: number | null): string {
+  return length === null ? 'Upload-Defer-Length: 1' : `Upload-Length: ${length}`
+}
+
+/** A body in chunks, with trailers behind it. */
+export function chunks(pieces: readonly string[], trailers: readonly string[] = []): string {
+  const parts = pieces.map((piece) => `${Buffer.byteLength(piece).toString(16)}\r\n${piece}\r\n`)
+  return `${parts.join('')}0\r\n${trailers.map((line) => `${line}\r\n`).join('')}\r\n`
+}
+
+/** Another character of the same kind: hexadecimal digits stay such. */
+function other(character: string): string {
+  const kinds = ['0123456789abcdef', '0123456789ABCDEF', 'ghijklmnopqrstuvwxyz', 'GHIJKLMNOPQRSTUVWXYZ']
+  const kind = kinds.find((each) => each.includes(character)) ?? character
+  return kind[(kind.indexOf(character) + 1) % kind.length] ?? character
+}

@@ -1,0 +1,99 @@
+import type { Answer } from '../answer.js'
+import type { Group } from '../check.js'
+import { CHUNKED, type Client, chunks } from '../client.js'
+import { expect, expectHeader, expectStatus } from '../expect.js'
+import { checksumLine, expectDiscarded, half } from './checksums.js'
+
+const HANDLES = {
+  section: 'Checksum',
+  level: 'MUST',
+  sentence:
+    'If the hash cannot be calculated at the beginning of the upload, it MAY be included as a trailer. If the Server can handle trailers, this behavior MUST be announced by adding checksum-trailer to the Tus-Extension header.',
+} as const
+
+const DISCARDED = {
+  section: 'Checksum',
+  level: 'MUST',
+  sentence:
+    'In the first two cases the uploaded chunk MUST be discarded, and the upload and its offset MUST NOT be updated.',
+} as const
+
+const STATUS = {
+  section: 'Checksum',
+  level: 'SHOULD',
+  sentence:
+    'Depending on the result the Server MAY respond with one of the following status code: 1) 400 Bad Request if the checksum algorithm is not supported by the server, 2) 460 Checksum Mismatch if the checksums mismatch or 3) 204 No Content if the checksums match and the processing of the data succeeded.',
+} as const
+
+/** Checksums behind the body. */
+export const checksumTrailer: Group = {
+  name: 'checksum-trailer',
+  checks: [
+    {
+      ...HANDLES,
+      title: 'a right checksum in a trailer is accepted',
+      async run(client) {
+        const url = await half(client)
+        const answer = await withTrailer(client, url, checksumLine('sha1', 'world'))
+        expectStatus(answer, 204)
+        expectHeader(answer, 'Upload-Offset', '10')
+        expectHeader(await client.look(url), 'Upload-Offset', '10')
+      },
+    },
+    {
+      ...HANDLES,
+      title: 'a wrong checksum in a trailer is refused',
+      async run(client) {
+        const answer = await withTrailer(client, await half(client), checksumLine('sha1', 'other'))
+        expect(answer.refuses, 'a 4xx', answer)
+      },
+    },
+    {
+      ...HANDLES,
+      title: 'the name of the trailer is read in any case of letters',
+      async run(client) {
+        const line = checksumLine('sha1', 'other').replace('Upload-Checksum', 'upload-CHECKSUM')
+        const answer = await withTrailer(client, await half(client), line)
+        expect(answer.refuses, 'a 4xx to a wrong checksum', answer)
+      },
+    },
+    {
+      ...DISCARDED,
+      title: 'bytes with a wrong checksum in a trailer',
+      async run(client) {
+        const url = await half(client)
+        await withTrailer(client, url, checksumLine('sha1', 'other'))
+        await expectDiscarded(client, url)
+      },
+    },
+    {
+      ...DISCARDED,
+      title: 'bytes with an algorithm in a trailer that is not listed',
+      async run(client) {
+        const url = await half(client)
+        await withTrailer(client, url, 'Upload-Checksum: crc-of-nobody Y2hlY2tzdW0=')
+        await expectDiscarded(client, url)
+      },
+    },
+    {
+      ...STATUS,
+      title: '460 to a wrong checksum in a trailer',
+      async run(client) {
+        expectStatus(await withTrailer(client, await half(client), checksumLine('sha1', 'other')), 460)
+      },
+    },
+    {
+      ...STATUS,
+      title: '400 to an algorithm in a trailer that is not listed',
+      async run(client) {
+        const line = 'Upload-Checksum: crc-of-nobody Y2hlY2tzdW0='
+        expectStatus(await withTrailer(client, await half(client), line), 400)
+      },
+    },
+  ],
+}
+
+/** Five bytes at offset 5 in two chunks, and the line behind them. */
+function withTrailer(client: Client, url: URL, line: string): Promise<Answer> {
+  return client.patch(url, 5, chunks(['wor', 'ld'], [line]), [CHUNKED, 'Trailer: Upload-Checksum'])
+}

@@ -1,0 +1,24 @@
+import type { Group } from '../check.js'
+import { announcements } from './core-announcements.js'
+import { head } from './core-head.js'
+import { numbers } from './core-numbers.js'
+import { options } from './core-options.js'
+import { override } from './core-override.js'
+import { patch } from './core-patch.js'
+import { pipelines } from './core-pipelines.js'
+import { version } from './core-version.js'
+
+/** The core protocol; long enough for a file for each of its headers and requests. */
+export const core: Group = {
+  name: 'core',
+  checks: [
+    ...numbers,
+    ...version,
+    ...override,
+    ...head,
+    ...patch,
+    ...pipelines,
+    ...options,
+    ...announcements,
+  ],
+}

@@ -1,0 +1,30 @@
+import { type Client, OFFSET_TYPE, VERSION } from '../client.js'
+import { expect, pause } from '../expect.js'
+
+/** Time for what was sent to be read: a server that sees the end first may drop what it has not read. */
+const ARRIVAL_MS = 300
+
+/**
+ * Looks at an upload's bytes where the server gives them back, which the specification leaves open: an answer
+ * to GET that is no 200, or has another length, tells nothing. Says whether there was something to see.
+ */
+export async function looksAt(client: Client, url: URL, content: string): Promise<boolean> {
+  const answer = await client.download(url)
+  if (answer.status !== 200 || answer.body.length !== content.length) return false
+  const same = answer.body.toString('latin1') === content
+  expect(same, `the bytes ${excerpt(content)}`, `${answer} and ${excerpt(answer.body.toString('latin1'))}`)
+  return true
+}
+
+/** Begins a PATCH at offset 0, sends a part of its body, and goes away. */
+export async function cut(client: Client, url: URL, framing: readonly string[], body: string): Promise<void> {
+  const connection = await client.connect(url)
+  const lines = [VERSION, OFFSET_TYPE, 'Upload-Offset: 0', ...framing]
+  await connection.write(client.written('PATCH', url, lines) + body)
+  await pause(ARRIVAL_MS)
+  connection.close()
+}
+
+function excerpt(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
+}
