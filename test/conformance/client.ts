@@ -134,17 +134,19 @@ export class Client {
     return answer
   }
 
-  /** An URL that has the form of an upload's and names none. */
+  /** A URL that has the form of an upload's and names none. */
   unknownLike(url: URL): URL {
     const unknown = new URL(url.href)
-    const at = unknown.pathname.lastIndexOf('/') + 1
-    const name = unknown.pathname.slice(at)
-    unknown.pathname =
-      unknown.pathname.slice(0, at) + name.slice(0, -8) + name.slice(-8).replaceAll(/[a-z\d]/gi, other)
+    // The ends of what may be an id, or its parts: the front may be a date, or say which form it has.
+    const ends = (text: string) =>
+      text.replaceAll(/[a-z\d]{1,8}(?=$|[+.~&])/gi, (end) => [...end].map(other).join(''))
+    const [, front = '', name = '', slash = ''] = /^(.*\/)([^/]+)(\/*)$/.exec(unknown.pathname) ?? []
+    if (name !== '') unknown.pathname = front + ends(name) + slash
+    unknown.search = ends(unknown.search)
     return unknown
   }
 
-  /** What the uploads that this check created are, for the tidying after it. */
+  /** The uploads that this check created, for the tidying after it. */
   get created(): readonly URL[] {
     return [...this.#created].map((href) => new URL(href))
   }

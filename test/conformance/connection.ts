@@ -2,6 +2,8 @@ import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type Answer, takeAnswer } from './answer.js'
 
+const CONNECT_WITHIN_MS = 10_000
+
 /** A socket on which requests are written byte by byte: nothing is added, put in order or corrected. */
 export class Connection {
   readonly #socket: Socket
@@ -34,11 +36,12 @@ export class Connection {
     const port = Number(url.port) || (secure ? 443 : 80)
     const name = isIP(host) === 0 ? { servername: host } : {}
     const socket = secure ? connectTls({ host, port, ...name }) : connectPlain({ host, port })
+    const timer = setTimeout(() => socket.destroy(), CONNECT_WITHIN_MS)
     await new Promise<void>((resolve, reject) => {
       socket.once(secure ? 'secureConnect' : 'connect', resolve)
       socket.once('error', (error) => reject(new Error(`no connection to ${url.host}: ${error.message}`)))
       socket.once('close', () => reject(new Error(`no connection to ${url.host}`)))
-    })
+    }).finally(() => clearTimeout(timer))
     socket.setNoDelay(true)
     return new Connection(socket)
   }
