@@ -1,4 +1,5 @@
 import { type Check, Skip } from '../check.js'
+import { lengthHeader } from '../client.js'
 import { expect, expectList, expectPresent, expectStatus } from '../expect.js'
 
 /** OPTIONS, and the header that says what a server can do. */
@@ -54,8 +55,10 @@ export const options: readonly Check[] = [
     title: 'Tus-Extension is in the answer to OPTIONS on the creation URL',
     async run(client) {
       const answer = await client.options()
-      if (answer.get('Tus-Extension') === undefined)
-        throw new Skip('a server without extensions omits Tus-Extension')
+      if (answer.get('Tus-Extension') !== undefined) return
+      const created = await client.post([lengthHeader(10)])
+      expect(created.status !== 201, 'Tus-Extension, where POST creates an upload', answer)
+      throw new Skip('a server without extensions omits Tus-Extension')
     },
   },
   {
