@@ -68,6 +68,8 @@ async function listen(answer: (request: string) => string): Promise<{ server: Se
     socket.on('error', () => {})
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
+  // A test that fails closes nothing, and must end all the same.
+  server.unref()
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
   return { server, url: new URL(`http://127.0.0.1:${port}/files`) }
