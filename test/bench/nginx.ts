@@ -1,7 +1,6 @@
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { freePort } from '../helpers/free-port.js'
 
 /** Writes a configuration into `folder`, with everything that nginx writes in there too; on a free port. */
 export async function nginxConfig(folder: string): Promise<{ path: string; url: string }> {
@@ -28,14 +27,4 @@ http {
 `
   await writeFile(path, text)
   return { path, url: `http://127.0.0.1:${port}/files` }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || address === null) throw new Error('there is no free port')
-  return address.port
 }

@@ -15,9 +15,13 @@ export class CuttingProxy {
   readonly #sockets = new Set<Socket>()
   readonly #faults: { fault: Fault; afterBytes: number }[] = []
   #failed = 0
+  #connections = 0
 
   private constructor(targetPort: number) {
-    this.#server = createServer((client) => this.#join(client, connect(targetPort, '127.0.0.1')))
+    this.#server = createServer((client) => {
+      this.#connections += 1
+      this.#join(client, connect(targetPort, '127.0.0.1'))
+    })
   }
 
   static async open(targetPort: number): Promise<CuttingProxy> {
@@ -36,6 +40,11 @@ export class CuttingProxy {
   /** How many connections failed so far. */
   get failed(): number {
     return this.#failed
+  }
+
+  /** How many connections were made so far. */
+  get connections(): number {
+    return this.#connections
   }
 
   /** Has one connection fail that brought so many bytes; faults take their turn in the order they were asked. */

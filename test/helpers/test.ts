@@ -11,15 +11,16 @@ export async function bounded<T>(ms: number, promise: Promise<T>, what: string):
   return await Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-/** `test` where `program` is on the PATH; elsewhere a test that is skipped, with its reason for the runner. */
+/** `test` where the programs are on the PATH; elsewhere a test that is skipped, with its reason for the runner. */
 export function needsProgram<T>(
   test: Test<T>,
-  program: string,
+  ...programs: readonly string[]
 ): (name: string, run: () => Promise<void>) => void {
-  if (isInstalled(program)) return test
+  const missing = programs.find((program) => !isInstalled(program))
+  if (missing === undefined) return test
   return (name) => {
     test.skip(name)
-    console.log(`SKIP: ${name} (${program} is not installed)`)
+    console.log(`SKIP: ${name} (${missing} is not installed)`)
   }
 }
 
