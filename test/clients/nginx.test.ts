@@ -7,7 +7,7 @@ import { selfSigned, startNginx, through, withCertificate } from '../helpers/ngi
 import { kept, stopAll } from '../helpers/nginx-line.js'
 import { assertStored, reprDigestOf } from '../helpers/proof.js'
 import { CuttingProxy } from '../helpers/proxy.js'
-import { askHttp2, askHttps, type Heard, type Peer } from '../helpers/secure.js'
+import { askHttp2, askHttps, type Heard, type Peer, type Wanted } from '../helpers/secure.js'
 import { PseudoFile } from '../helpers/sender.js'
 import { startServer, type TestServer } from '../helpers/server.js'
 import { needsProgram } from '../helpers/test.js'
@@ -44,6 +44,10 @@ function locationIn({ status, headers: { location } }: Heard): string {
   return location
 }
 
+function creation(bytes: number): Wanted {
+  return { method: 'POST', path: '/files', headers: { ...VERSION, 'Upload-Length': `${bytes}` } }
+}
+
 const SETUPS: Readonly<Record<string, UploadOptions>> = {
   'its default options': {},
   'chunks of 8 MiB': { chunkSize: 8 * MIB },
@@ -74,12 +78,7 @@ for (const [name, options] of Object.entries(SETUPS)) {
 withNginx('HTTP/2 up to nginx: an upload and its download', async () => {
   const { server, url, ...peer } = await secure()
   const file = new PseudoFile(2, 40 * MIB + 7)
-  const created = await askHttp2(peer, {
-    method: 'POST',
-    path: '/files',
-    headers: { ...VERSION, 'Upload-Length': `${file.size}` },
-  })
-  const location = locationIn(created)
+  const location = locationIn(await askHttp2(peer, creation(file.size)))
   assert.ok(location.startsWith(`${url}/`), location)
   const { pathname: path } = new URL(location)
   const headers = { ...VERSION, 'Content-Type': OFFSET_TYPE, 'Upload-Offset': '0' }
@@ -90,6 +89,22 @@ withNginx('HTTP/2 up to nginx: an upload and its download', async () => {
   const { status, bytes } = await askHttp2(peer, { method: 'GET', path })
   assert.is(status, 200)
   assert.is(createHash('sha256').update(bytes).digest('hex'), file.sha256())
+})
+
+withNginx('HTTP/2 up to nginx: 415 arrives while the body is sent, and nothing stays', async () => {
+  const peer = await secure()
+  const path = new URL(locationIn(await askHttp2(peer, creation(100 * MIB)))).pathname
+  const headers = { ...VERSION, 'Content-Type': OFFSET_TYPE, 'Upload-Offset': '0' }
+  let sent = 0
+  function* body(): Generator<Buffer> {
+    yield Buffer.from('\x7fELF\x02\x01\x01', 'latin1')
+    for (; sent < 99 * MIB; sent += MIB) yield Buffer.alloc(MIB)
+  }
+  const refused = await askHttp2(peer, { method: 'PATCH', path, headers, body: body() })
+  assert.is(refused.status, 415)
+  assert.match(refused.bytes.toString(), /^type_refused: /)
+  assert.ok(sent < 99 * MIB, `${sent} bytes were taken`)
+  assert.is((await askHttp2(peer, { method: 'HEAD', path, headers: VERSION })).status, 404)
 })
 
 withNginx('what a client says of its own origin does not pass', async () => {
@@ -124,8 +139,7 @@ withNginx('Upload-Metadata of 8 KiB passes, and comes back', async () => {
 
 withNginx('progress is served, status and probes are not', async () => {
   const peer = await secure()
-  const headers = { ...VERSION, 'Upload-Length': '5' }
-  const created = await askHttps(peer, { method: 'POST', path: '/files', headers })
+  const created = await askHttps(peer, creation(5))
   const id = locationIn(created).split('/').at(-1)
   assert.is((await askHttps(peer, { method: 'GET', path: `/api/uploads/${id}` })).status, 200)
   for (const path of ['/api/status', '/healthz', '/readyz', '/filesystem']) {

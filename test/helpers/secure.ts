@@ -50,11 +50,15 @@ export async function askHttp2(
 ): Promise<Heard> {
   const session = connect(origin, { ca })
   try {
-    const failed = new Promise<never>((_, reject) => session.on('error', reject))
     const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: !body })
+    const failed = new Promise<never>((_, reject) => {
+      session.on('error', reject)
+      stream.on('error', reject)
+    })
     const answered = new Promise<IncomingHttpHeaders>((resolve) => stream.once('response', resolve))
     const all = async (): Promise<Heard> => {
-      if (body) await pipeline(Readable.from(body, { objectMode: false }), stream)
+      // A refusal comes while the body is sent, and ends the sending.
+      if (body) pipeline(Readable.from(body, { objectMode: false }), stream).catch(() => {})
       const fields = await answered
       return {
         status: Number(fields[':status']),
