@@ -4,8 +4,15 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 /**
  * How a connection ends: `drop` closes both sides in order, `reset` resets both, `stall` passes nothing on
  * for a second and then resets the client, while the server's side stays open and silent: dead without a FIN.
+ * `silence` passes nothing on until the server ends the connection.
  */
-export type Fault = 'drop' | 'reset' | 'stall'
+export type Fault = 'drop' | 'reset' | 'stall' | 'silence'
+
+interface Planned {
+  readonly fault: Fault
+  /** What a connection brings before it fails, or the answer of which only half arrives. */
+  readonly at: number | RegExp
+}
 
 const STALL_MS = 1_000
 
@@ -13,7 +20,7 @@ const STALL_MS = 1_000
 export class CuttingProxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  readonly #faults: { fault: Fault; afterBytes: number }[] = []
+  readonly #faults: Planned[] = []
   #failed = 0
   #connections = 0
 
@@ -47,9 +54,19 @@ export class CuttingProxy {
     return this.#connections
   }
 
+  /** How many faults have yet to happen. */
+  get outstanding(): number {
+    return this.#faults.length
+  }
+
   /** Has one connection fail that brought so many bytes; faults take their turn in the order they were asked. */
   fail(fault: Fault, afterBytes: number): void {
-    this.#faults.push({ fault, afterBytes })
+    this.#faults.push({ fault, at: afterBytes })
+  }
+
+  /** Has one connection fail in the middle of the first answer like `pattern`, once the faults before it happened. */
+  failAnswer(fault: Fault, pattern: RegExp): void {
+    this.#faults.push({ fault, at: pattern })
   }
 
   close(): void {
@@ -67,12 +84,20 @@ export class CuttingProxy {
     client.on('data', (part) => {
       passed += part.length
       const [next] = this.#faults
-      if (next && passed >= next.afterBytes) {
+      if (typeof next?.at === 'number' && passed >= next.at) {
         this.#faults.shift()
         this.#break(next.fault, client, target)
       } else if (!target.write(part)) client.pause()
     })
-    target.on('drain', () => client.resume()).on('data', (part) => client.write(part))
+    target.on('drain', () => client.resume())
+    target.on('data', (part) => {
+      const [next] = this.#faults
+      if (next?.at instanceof RegExp && next.at.test(part.toString('latin1'))) {
+        this.#faults.shift()
+        client.write(part.subarray(0, part.length / 2))
+        this.#break(next.fault, client, target)
+      } else client.write(part)
+    })
     client.on('close', () => target.destroy())
     target.on('close', () => client.destroy())
   }
@@ -83,11 +108,13 @@ export class CuttingProxy {
       socket.removeAllListeners('data').removeAllListeners('drain').pause()
     if (fault === 'drop') {
       target.end()
-      client.end()
-      client.destroy()
+      client.destroySoon()
     } else if (fault === 'reset') {
       target.resetAndDestroy()
       client.resetAndDestroy()
+    } else if (fault === 'silence') {
+      // Its end is heard only while it is read.
+      target.resume()
     } else {
       client.removeAllListeners('close')
       setTimeout(() => client.resetAndDestroy(), STALL_MS).unref()
