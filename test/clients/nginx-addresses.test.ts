@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { NO_INPUT, readerOf, type Success, sendWith } from '../helpers/js-client.js'
+import { NO_INPUT, pieces, readerOf, type Success, sendWith } from '../helpers/js-client.js'
 import {
   type Edit,
   type Nginx,
@@ -115,11 +115,18 @@ withNginx('a stripped prefix is missing in Location, which leads past nginx', as
   assert.is((await tus.head(front, location)).status, 404)
 })
 
-withNginx('a stripped prefix is put back by the proxy_redirect of the README', async () => {
-  const server = kept(await startServer(['--behind-proxy']))
-  const [, { url }] = await behind(server, [...STRIPPED, PUT_BACK])
-  const { path } = await assertUploads(server, url.replace('/files', '/uploads/files'))
-  assert.ok(path.startsWith('/uploads/files/'), path)
-})
+withNginx(
+  'a stripped prefix is put back by the proxy_redirect of the README, also for parallel uploads',
+  async () => {
+    const server = kept(await startServer(['--behind-proxy']))
+    const [, front] = await behind(server, [...STRIPPED, PUT_BACK])
+    const url = front.url.replace('/files', '/uploads/files')
+    const { path } = await assertUploads(server, url)
+    assert.ok(path.startsWith('/uploads/files/'), path)
+    const sent = await sendWith({ url }, Buffer.concat([...pieces(FILE)]), { parallelUploads: 4 })
+    assert.is(sent.digest, reprDigestOf(FILE))
+    await assertStored(server, sent.path, FILE)
+  },
+)
 
 test.run()

@@ -1,5 +1,6 @@
 // time-limit: 300s
 
+import { createHash } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { idle } from '../helpers/health.js'
@@ -12,6 +13,7 @@ import { RawConnection } from '../helpers/raw.js'
 import { createUpload, offsetOf, Patch, PseudoFile, patchHeaders, resume } from '../helpers/sender.js'
 import { eventually, statusOf, tus } from '../helpers/server.js'
 import { bounded, needsProgram } from '../helpers/test.js'
+import { chunk, patchHeaders as chunkedHeaders, exchange, LAST_CHUNK } from '../helpers/wire.js'
 
 const test = suite('bodies through nginx')
 const withNginx = needsProgram(test, 'nginx')
@@ -184,6 +186,20 @@ async function held(server: Line['server']): Promise<Patch> {
   })
   return patch
 }
+
+withNginx('a checksum in a trailer does not pass nginx, and then nothing of its request counts', async () => {
+  const { front } = await lineBehindNginx([])
+  const sum = createHash('sha1').update('hello').digest('base64')
+  const path = await createUpload(front, { size: 5 })
+  const headers = [...chunkedHeaders(0, null), 'Trailer: Upload-Checksum']
+  const body = `${chunk('hello')}0\r\nUpload-Checksum: sha1 ${sum}\r\n\r\n`
+  const answer = await exchange(front, `PATCH ${path}`, headers, body)
+  assert.is(answer.status, 400)
+  assert.is(await offsetOf(front, path), 0)
+  const asHeader = [...chunkedHeaders(0, null), `Upload-Checksum: sha1 ${sum}`]
+  const sent = await exchange(front, `PATCH ${path}`, asHeader, `${chunk('hello')}${LAST_CHUNK}`)
+  assert.is(sent.status, 204)
+})
 
 withNginx(
   'request buffering off: who falls silent gets 502, which clients try again, and keeps the offset',

@@ -16,6 +16,9 @@ import { PseudoFile } from '../helpers/sender.js'
 import { eventually, idOf, startServer, type TestServer, temporaryFolder, tus } from '../helpers/server.js'
 import { bounded } from '../helpers/test.js'
 
+// Each server and each folder has its listener.
+process.setMaxListeners(100)
+
 const MIB = 2 ** 20
 const WITHIN_MS = 60_000
 const FILE = new PseudoFile(1, 24 * MIB + 7)
