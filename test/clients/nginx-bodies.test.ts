@@ -1,4 +1,4 @@
-// time-limit: 300s
+// time-limit: 600s
 
 import { createHash } from 'node:crypto'
 import { suite } from 'uvu'
