@@ -1,6 +1,7 @@
 /**
  * What a full house costs pages with Uppy: `node dist/test/bench/uppy.js [--files 60] [--megabytes 20]
- * [--pages 1,2,3] [--waits 0s,5s,20s] [--clients defaults,patient] [--rate 100]`, the rate in MB/s over all.
+ * [--pages 1,2,3] [--waits 0s,5s,20s] [--clients defaults,patient] [--rate 100] [--held 0]`, the rate in MB/s
+ * over all pages; others hold all ten slots for the first so many seconds.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +9,8 @@ import { parseArgs } from 'node:util'
 import type { Browser } from 'playwright-core'
 import { startBrowser } from '../helpers/browser.js'
 import { Line } from '../helpers/line.js'
-import { startServer } from '../helpers/server.js'
+import { createUpload, Patch, PseudoFile } from '../helpers/sender.js'
+import { eventually, startServer, statusOf, type TestServer } from '../helpers/server.js'
 import { UppySite } from '../helpers/uppy-site.js'
 import { answersOf } from '../helpers/uppy-stage.js'
 import { fallsIn, filesOf, type Report, UppyTab } from '../helpers/uppy-tab.js'
@@ -17,6 +19,10 @@ import { defaultFolder } from './workspace.js'
 
 const MB = 1_000_000
 const CASE_WITHIN_MS = 300_000
+const SLOTS = 10
+/** More than --min-rate asks for. */
+const HOLD_BYTES = 100_000
+const HOLD_EVERY_MS = 5_000
 /** Uppy's own, and those that the README gives. */
 const CLIENTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   defaults: {},
@@ -34,18 +40,22 @@ interface Load {
   readonly bytes: number
   /** Bytes a second over all pages; infinite for as fast as it goes. */
   readonly rate: number
+  /** For how long others hold every slot at first. */
+  readonly heldMs: number
 }
 
 async function measure({ pages, slotWait, client }: Case, load: Load, browser: Browser, site: UppySite) {
   const total = pages * load.files * load.bytes
   const folder = mkdtempSync(join(defaultFolder(2 * total), 'lading-bench-'))
-  const server = await startServer(['--slots', '10', '--slot-wait', slotWait], join(folder, 'data'))
+  const server = await startServer(['--slots', String(SLOTS), '--slot-wait', slotWait], join(folder, 'data'))
   const line = await Line.open(server.port)
   line.rate = load.rate
   const contexts = await Promise.all(Array.from({ length: pages }, () => browser.newContext()))
   try {
     const settings = { endpoint: line.urlOf(server), tus: CLIENTS[client] ?? {} }
     const tabs = await Promise.all(contexts.map((context) => UppyTab.open(context, site, settings)))
+    const release = load.heldMs > 0 ? await holdSlots(server) : () => {}
+    setTimeout(release, load.heldMs)
     const startedMs = performance.now()
     const reports = await Promise.all(
       tabs.map(async (tab) => {
@@ -59,6 +69,28 @@ async function measure({ pages, slotWait, client }: Case, load: Load, browser: B
     line.close()
     await server.stop('SIGKILL')
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+/** Takes every slot with uploads that go on slowly, until they are told to end. */
+async function holdSlots(server: TestServer): Promise<() => void> {
+  const file = new PseudoFile(1, 100 * MB)
+  const patches = await Promise.all(
+    Array.from({ length: SLOTS }, async () => {
+      const patch = await Patch.begin(server, await createUpload(server, file), file, 0)
+      await patch.send(HOLD_BYTES)
+      return patch
+    }),
+  )
+  const timer = setInterval(() => {
+    for (const patch of patches) void patch.send(patch.at + HOLD_BYTES)
+  }, HOLD_EVERY_MS)
+  await eventually(10_000, 'a full house', async () => {
+    return (await statusOf(server)).slots.taken === SLOTS ? true : undefined
+  })
+  return () => {
+    clearInterval(timer)
+    for (const patch of patches) patch.connection.socket.destroy()
   }
 }
 
@@ -87,10 +119,16 @@ async function main(): Promise<void> {
       waits: { type: 'string', default: '0s,5s,20s' },
       clients: { type: 'string', default: Object.keys(CLIENTS).join(',') },
       rate: { type: 'string', default: '100' },
+      held: { type: 'string', default: '0' },
     },
   })
   const rate = Number(values.rate) * MB || Number.POSITIVE_INFINITY
-  const load = { files: Number(values.files), bytes: Number(values.megabytes) * MB, rate }
+  const [files, bytes, heldMs] = [
+    Number(values.files),
+    Number(values.megabytes) * MB,
+    Number(values.held) * 1_000,
+  ]
+  const load = { files, bytes, rate, heldMs }
   console.log(machineLines(defaultFolder(0)).join('\n'))
   console.log(
     `\n${values.files} files of ${values.megabytes} MB a page, ${rate / MB} MB/s over all, 10 slots\n`,

@@ -2,8 +2,15 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { idle } from '../helpers/health.js'
 import { statusOf, tus } from '../helpers/server.js'
-import { answersOf, assertArrived, assertNeverBack, UppyStage } from '../helpers/uppy-stage.js'
-import { fallsIn, filesOf, type Report } from '../helpers/uppy-tab.js'
+import {
+  answersOf,
+  assertArrived,
+  assertBackToStoredOnly,
+  assertNeverBack,
+  offsetsOf,
+  UppyStage,
+} from '../helpers/uppy-stage.js'
+import { filesOf, type Report } from '../helpers/uppy-tab.js'
 
 const test = suite<{ stage: UppyStage }>('Uppy in Chromium, over lines that break')
 
@@ -21,24 +28,10 @@ test.after(async ({ stage }) => {
   await stage?.close()
 })
 
-/** Where each PATCH of a file began. */
-function offsetsOf({ asked }: Report, name: string): (number | null)[] {
-  return asked.filter(({ file, method }) => file === name && method === 'PATCH').map(({ offset }) => offset)
-}
-
 function hasBegun(files: readonly { name: string }[], bytesEach: number) {
   return ({ progress }: Report): boolean => {
     return files.every(({ name }) => progress.some(({ file, bytes }) => file === name && bytes > bytesEach))
   }
-}
-
-/**
- * The browser counts a byte when the system takes it. Those that were still in the line when it broke were
- * never stored, so Uppy steps back; but only to what the server has, which is all that reached it.
- */
-function assertBackToStoredOnly(report: Report): void {
-  for (const { file, to } of fallsIn(report.progress))
-    assert.ok(offsetsOf(report, file).includes(to), `${file} fell to ${to}, where no PATCH began`)
 }
 
 test('goes on by its default retries when the line is down for some seconds, from the last byte that arrived', async ({
@@ -61,7 +54,6 @@ test('goes on by its default retries when the line is down for some seconds, fro
     const [, again] = offsetsOf(report, 'file-01.bin')
     assert.ok(Number(again) > arrived - HEADS_BYTES, `of ${arrived} bytes that arrived, ${again} counted`)
     assertBackToStoredOnly(report)
-    console.log(`progress fell by ${fallsIn(report.progress).map(({ from, to }) => from - to)} bytes`)
     await idle(server)
   })
 })
@@ -87,7 +79,6 @@ test('waits without a network longer than its retries last, and goes on with eac
     assert.is(answersOf(report)['POST 201'], 3, 'none was begun again')
     for (const { name } of files) assert.ok(Number(offsetsOf(report, name).at(-1)) > 0, `${name} resumed`)
     assertBackToStoredOnly(report)
-    console.log(`progress fell by ${fallsIn(report.progress).map(({ from, to }) => from - to)} bytes`)
     await idle(server)
   })
 })

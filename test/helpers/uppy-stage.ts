@@ -104,6 +104,24 @@ export function assertNeverBack({ progress, percentages }: Report): void {
   )
 }
 
+/** Where each PATCH of a file began. */
+export function offsetsOf({ asked }: Report, name: string): (number | null)[] {
+  return asked.filter(({ file, method }) => file === name && method === 'PATCH').map(({ offset }) => offset)
+}
+
+/**
+ * Fails if a file's progress fell elsewhere than to the offset that the server has, and tells by how many bytes
+ * it fell. The browser counts a byte when the system takes it; what was still in the line when it broke, or was
+ * refused, is not stored, and tus-js-client steps back over it.
+ */
+export function assertBackToStoredOnly(report: Report): void {
+  const falls = fallsIn(report.progress)
+  for (const { file, to } of falls)
+    assert.ok(offsetsOf(report, file).includes(to), `${file} fell to ${to}, where no PATCH began`)
+  console.log(`progress fell by ${falls.map(({ from, to }) => from - to).join(', ') || 0} bytes`)
+  console.log(`the status bar showed ${report.percentages.join(' ')}`)
+}
+
 /** How often each method got each status, as `PATCH 204`; `PATCH 0` is a network error. */
 export function answersOf({ asked }: Report): Record<string, number> {
   const counts: Record<string, number> = {}
