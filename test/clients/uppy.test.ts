@@ -33,6 +33,7 @@ for (const [count, bytes] of [
       const tab = await open()
       await tab.upload(files)
       const report = await tab.ended(count, 60_000)
+      await tab.page.locator('.uppy-StatusBar.is-complete').waitFor({ timeout: 30_000 })
       await tab.screenshot(`complete-${count}`)
       assert.equal(
         answersOf(report),
@@ -124,6 +125,9 @@ test('brings two files in four parts each with parallelUploads, progress never g
     assert.equal(answersOf(report), { 'POST 201': 10, 'PATCH 204': 8 })
     await assertArrived(server, report, files)
     assertNeverBack(report)
+    await eventually(30_000, 'two files with their sidecars, without the parts', async () => {
+      return filesIn(server).length === 4 ? true : undefined
+    })
     await idle(server)
   })
 })

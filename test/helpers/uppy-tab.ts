@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { BrowserContext, Page } from 'playwright-core'
 import type { Drive, FileSpec, PageSettings, Progress, Report } from '../clients/uppy-page/drive.js'
 import { bounded } from './test.js'
@@ -9,8 +9,9 @@ import type { UppySite } from './uppy-site.js'
 
 export type { FileSpec, Report } from '../clients/uppy-page/drive.js'
 
-/** Where screenshots go, one for each state, the newest run's: not into the repository. */
-const SCREENSHOTS = join(process.env.TEST_ARTIFACTS ?? join(tmpdir(), 'test-artifacts'), 'uppy')
+const ARTIFACTS = fileURLToPath(new URL('../../../test-artifacts', import.meta.url))
+/** Where screenshots go, one for each state, the newest run's; git ignores them. */
+const SCREENSHOTS = join(process.env.TEST_ARTIFACTS ?? ARTIFACTS, 'uppy')
 const ANSWER_WITHIN_MS = 30_000
 
 /** A tab with Uppy in it. */
