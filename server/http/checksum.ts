@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { UploadError } from '../errors.js'
 import { headerOf } from './checks.js'
@@ -14,6 +15,8 @@ export interface Checked {
   readonly algorithms: readonly string[]
   /** The checksum, once the body is over. Throws checksum_invalid where a trailer has none that can be read. */
   sent(): Checksum
+  /** Tells whether that is the checksum of no bytes. Throws as `sent` does. */
+  isOfNothing(): boolean
 }
 
 const NAME = 'upload-checksum'
@@ -32,15 +35,18 @@ export function checksumOf(
   if (header === undefined && !inTrailer) return null
   if (!inTrailer) {
     const sent = parse(header, digestBytes)
-    return { algorithms: [sent.algorithm], sent: () => sent }
+    return { algorithms: [sent.algorithm], sent: () => sent, isOfNothing: () => isOfNothing(sent) }
   }
   // Two checksums could contradict each other, and only chunks have a trailer.
   const isChunked = request.headers['transfer-encoding'] !== undefined
   if (header !== undefined || !isChunked) throw new UploadError('checksum_invalid', { detail: 'trailer' })
-  return {
-    algorithms: Object.keys(digestBytes),
-    sent: () => parse(request.trailers[NAME], digestBytes),
-  }
+  const sent = () => parse(request.trailers[NAME], digestBytes)
+  return { algorithms: Object.keys(digestBytes), sent, isOfNothing: () => isOfNothing(sent()) }
+}
+
+function isOfNothing({ algorithm, digest }: Checksum): boolean {
+  const ofNothing = algorithm === 'crc32' ? '00000000' : createHash(algorithm).digest('hex')
+  return digest === ofNothing
 }
 
 function parse(text: string | undefined, digestBytes: Readonly<Record<string, number>>): Checksum {

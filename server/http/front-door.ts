@@ -119,6 +119,8 @@ export class FrontDoor<B extends Stoppable> {
     const { makeBody, digestBytes } = this.#options
     const { headers, creation } = method === 'POST' ? this.#creation(request) : this.#patch(request)
     const checksum = checksumOf(request, digestBytes)
+    const bringsNothing = method === 'POST' && !bringsBody(request)
+    if (bringsNothing && checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
     const begins = (): void => {
       if (!expectsContinue) return
       this.#continued.add(request)

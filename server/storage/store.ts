@@ -214,6 +214,8 @@ export class LadingStore extends FileStore {
 async function takeNothing(turn: Turn): Promise<void> {
   const end = await turn.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
   if (end === 'overrun') throw new UploadError('length_exceeded')
+  const isWholeBody = end === undefined || end === 'complete'
+  if (isWholeBody && turn.checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
 }
 
 /** An upload in the form @tus/server asks for; a deferred length is no size. */

@@ -54,6 +54,8 @@ export interface Checked {
   readonly algorithms: readonly string[]
   /** The checksum, once the body is over. Throws checksum_invalid where a trailer has none that can be read. */
   sent(): Checksum
+  /** Tells whether that is the checksum of no bytes. Throws as `sent` does. */
+  isOfNothing(): boolean
 }
 
 /** The request that holds an upload's lock: what it brings, and what became of it. */

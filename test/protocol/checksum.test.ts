@@ -186,6 +186,15 @@ test('line 27: an empty body has a checksum too', async () => {
   const location = locationOf(await tus.create(server, 5))
   assert.is((await tus.patch(server, location, 0, '', checksum('sha1', 'x'))).status, 460)
   assert.is((await tus.patch(server, location, 0, '', checksum('sha1', ''))).status, 204)
+  await tus.patch(server, location, 0, 'hello')
+  assert.is(
+    (await tus.patch(server, location, 5, '', checksum('crc32', 'x'))).status,
+    460,
+    'of a finished one',
+  )
+  assert.is((await tus.patch(server, location, 5, '', checksum('crc32', ''))).status, 204)
+  assert.is((await tus.create(server, 5, checksum('md5', 'x'))).status, 460, 'of a creation')
+  assert.is((await tus.create(server, 5, checksum('md5', ''))).status, 201)
 })
 
 for (const algorithm of ALGORITHMS) {
