@@ -3,38 +3,66 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import * as assert from 'uvu/assert'
 import { storedFile } from '../helpers/proof.js'
 import { type RawAnswer, RawConnection } from '../helpers/raw.js'
-import { type TestAnswer, type TestServer, tus } from '../helpers/server.js'
+import { eventually, idOf, send, type TestAnswer, type TestServer, tus } from '../helpers/server.js'
 import { bodyHeaders, VERSION } from '../helpers/wire.js'
+import { checksumValue, type Fault, type Framing, malformedValue, otherBody } from './model-checksum.js'
 
 /** A PATCH as a story asks for it. */
 export interface PatchWanted {
   readonly offset: number
   readonly bytes: number
-  readonly chunked: boolean
+  readonly framing: Framing
   /** Upload-Length. */
   readonly declares?: number
+  /** The checksum is not that of the body. */
+  readonly fault?: Fault
+  /** The checksum is a malformed value. */
+  readonly malformed?: number
   /** Of the body, only so many bytes are sent. */
   readonly only?: number
   /** Bytes behind the body, which are no request. */
   readonly extra?: boolean
 }
 
+/** What an upload is when it is made. */
+interface Made {
+  /** Null for a deferred one. */
+  readonly length: number | null
+  readonly partial: boolean
+}
+
+/** The type of all content: zeros, then what looks like nothing. */
+const TYPE = 'application/octet-stream'
+
 /** One upload as it must be, beside the real one. */
 export class ModelUpload {
   readonly path: string
   readonly #content: Buffer
+  readonly #partial: boolean
   length: number | null
   offset = 0
   gone = false
 
-  constructor(path: string, content: Buffer, length: number | null) {
+  constructor(path: string, content: Buffer, { length, partial }: Made) {
     this.path = path
     this.#content = content
+    this.#partial = partial
     this.length = length
   }
 
-  get finished(): boolean {
+  /** It has all its bytes. */
+  get whole(): boolean {
     return !this.gone && this.offset === this.length
+  }
+
+  /** It is a file; a partial upload is none (tus 1.0.0, concatenation). */
+  get finished(): boolean {
+    return this.whole && !this.#partial
+  }
+
+  /** The bytes that are stored. */
+  get stored(): Buffer {
+    return this.#content.subarray(0, this.offset)
   }
 
   /** Bytes that may still come; of a deferred upload, `most` decides. */
@@ -44,16 +72,24 @@ export class ModelUpload {
 
   /** Opens a connection and sends a PATCH, or a part of it. */
   async send(server: TestServer, wanted: PatchWanted): Promise<RawConnection> {
-    const { offset, bytes, chunked, declares, only = bytes, extra = false } = wanted
+    const { offset, bytes, framing, declares, only = bytes, extra = false } = wanted
+    const { chunked, sum } = framing
+    const body = this.#bytes(offset, bytes)
+    const value = checksumOf(wanted, body)
+    const inTrailer = sum?.inTrailer ?? false
+    const checksum = value === undefined ? [] : [`Upload-Checksum: ${value}`]
     const connection = await RawConnection.open(server.port)
     await connection.head(`PATCH ${this.path}`, [
       VERSION,
       `Upload-Offset: ${offset}`,
       ...(declares === undefined ? [] : [`Upload-Length: ${declares}`]),
+      ...(inTrailer ? ['Trailer: Upload-Checksum'] : checksum),
       ...bodyHeaders(chunked ? null : bytes),
     ])
-    const body = this.#bytes(offset, only)
-    const parts = chunked ? inChunks(body, only === bytes) : [body]
+    const trailer = inTrailer ? checksum.map((line) => `${line}\r\n`).join('') : ''
+    const sent = (wanted.fault === 'body' ? otherBody(body) : body).subarray(0, only)
+    const end = only === bytes ? Buffer.from(`0\r\n${trailer}\r\n`) : Buffer.alloc(0)
+    const parts = chunked ? [...inChunks(sent), end] : [sent]
     for (const part of [...parts, ...(extra ? [Buffer.from('no request\r\n\r\n')] : [])]) {
       // A part of a cut body may never be taken; nothing waits for it.
       void connection.write(part)
@@ -72,12 +108,19 @@ export class ModelUpload {
   }
 
   /** Notes that bytes were stored, and holds the answer against that. */
-  stored(answer: RawAnswer, bytes: number): void {
+  took(answer: RawAnswer, bytes: number): void {
     this.offset += bytes
     answered(answer, 204)
     const { headers } = answer
     same(headers.get('upload-offset'), `${this.offset}`, 'the offset in the answer')
     same(headers.get('repr-digest'), this.finished ? this.#reprDigest() : undefined, 'its digest')
+  }
+
+  /** Resolves when bytes behind the offset are in the file: those of a request that still runs. */
+  async arrived(server: TestServer): Promise<void> {
+    await eventually(30_000, 'a byte of the request in the file', async () =>
+      statSync(storedFile(server, this.path)).size > this.offset ? true : undefined,
+    )
   }
 
   /** Takes over the offset of a request whose end nobody could foresee; it lies between the two. */
@@ -86,6 +129,11 @@ export class ModelUpload {
     const offset = Number(headers['upload-offset'])
     assert.ok(offset >= least && offset <= most, `HEAD says ${offset}, not ${least} to ${most}`)
     this.offset = offset
+  }
+
+  /** Fails where the offset lies between these two. */
+  isOneOf(...offsets: readonly number[]): void {
+    assert.ok(offsets.includes(this.offset), `the offset is ${this.offset}, none of ${offsets}`)
   }
 
   /** Holds everything that can be seen of the real upload against the model. */
@@ -100,24 +148,37 @@ export class ModelUpload {
     answered(answer, 200)
     this.#checkHead(answer)
     same(statSync(file).size, this.offset, 'the size of the file')
+    await this.#checkRecord(server)
+    if (this.finished) return
+    const download = await send(server.origin, { method: 'GET', path: this.path })
+    same(download.status, 404, 'the download of what is no file')
   }
 
   /** Holds every stored byte against what was sent. */
   checkBytes(server: TestServer): void {
     const stored = readFileSync(storedFile(server, this.path))
-    assert.ok(stored.equals(this.#content.subarray(0, this.offset)), 'the bytes of the file')
+    assert.ok(stored.equals(this.stored), 'the bytes of the file')
   }
 
   #checkHead({ headers }: TestAnswer): void {
     same(headers['upload-offset'], `${this.offset}`, 'the offset of HEAD')
     same(headers['upload-length'], this.length === null ? undefined : `${this.length}`, 'its length')
     same(headers['upload-defer-length'], this.length === null ? '1' : undefined, 'the deferral of HEAD')
+    same(headers['upload-concat'], this.#partial ? 'partial' : undefined, 'its concatenation')
     same(headers['repr-digest'], this.finished ? this.#reprDigest() : undefined, 'its digest')
   }
 
+  /** Progress and type; a type that was seen in bytes that do not count must not stay. */
+  async #checkRecord(server: TestServer): Promise<void> {
+    const answer = await send(server.origin, { method: 'GET', path: `/api/uploads/${idOf(this.path)}` })
+    const { offset, length, type } = JSON.parse(answer.text)
+    same(offset, this.offset, 'the progress')
+    same(length, this.length, 'the length of the record')
+    if (type !== null || this.finished) same(type, TYPE, 'the type')
+  }
+
   #reprDigest(): string {
-    const hash = createHash('sha256').update(this.#content.subarray(0, this.offset))
-    return `sha-256=:${hash.digest('base64')}:`
+    return reprDigestOfBytes(this.stored)
   }
 
   /** What belongs at `offset`; behind the content, zeros that no upload has room for. */
@@ -132,18 +193,29 @@ export function answered(answer: { readonly status: number; readonly text: strin
   same(answer.status, status, `the answer (${answer.text.trim()})`)
 }
 
-/** The values stand in the message, because fast-check shows nothing else of a failure. */
-function same(value: unknown, expected: unknown, what: string): void {
+/** Holds a value against the one it must be. They stand in the message: fast-check shows nothing else. */
+export function same(value: unknown, expected: unknown, what: string): void {
   assert.is(value, expected, `${what} is ${value}, not ${expected}`)
 }
 
-/** A chunked body, in up to three chunks. */
-function inChunks(body: Buffer, whole: boolean): Buffer[] {
+/** RFC 9530's form of the digest of these bytes. */
+export function reprDigestOfBytes(bytes: Uint8Array): string {
+  return `sha-256=:${createHash('sha256').update(bytes).digest('base64')}:`
+}
+
+/** The value of Upload-Checksum; undefined where it never comes. */
+function checksumOf({ framing: { sum }, fault, malformed }: PatchWanted, body: Buffer): string | undefined {
+  if (!sum) return undefined
+  return malformed === undefined ? checksumValue(sum, body, fault) : malformedValue(malformed, sum, body)
+}
+
+/** A chunked body without its last chunk, in up to three chunks. */
+function inChunks(body: Buffer): Buffer[] {
   const third = Math.max(1, Math.ceil(body.length / 3))
   const parts: Buffer[] = []
   for (let at = 0; at < body.length; at += third) {
     const part = body.subarray(at, at + third)
     parts.push(Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n'))
   }
-  return whole ? [...parts, Buffer.from('0\r\n\r\n')] : parts
+  return parts
 }

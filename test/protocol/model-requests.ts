@@ -1,0 +1,149 @@
+import { tus } from '../helpers/server.js'
+import type { ModelServer } from './model-server.js'
+import { BLOCK_BYTES } from './model-sizes.js'
+import type { Step } from './model-steps.js'
+import { answered, type ModelUpload } from './model-upload.js'
+
+const TOO_LONG_BYTES = 2 ** 40
+const PLAIN = { chunked: false, sum: null }
+
+type Request<Kind extends Step['kind']> = (
+  server: ModelServer,
+  upload: ModelUpload,
+  step: Step & { kind: Kind },
+) => Promise<void>
+
+const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
+  patch: async (server, upload, { bytes, framing, extra }) => {
+    const { offset } = upload
+    const fit = upload.room(bytes)
+    const answer = await upload.patch(server.now, { offset, bytes: fit, framing, extra })
+    if (!extra || answer.status === 204) return upload.took(answer, fit)
+    // The parser may meet what is no request before the body's end is answered; the body counts all the same.
+    answered(answer, 400)
+    await upload.settle(server.now, offset, offset + fit)
+    if (framing.sum) upload.isOneOf(offset, offset + fit)
+  },
+
+  'wrong offset': async (server, upload, { bytes, framing, by }) => {
+    const offset = Math.max(0, upload.offset + by)
+    if (offset === upload.offset) return
+    answered(await upload.patch(server.now, { offset, bytes, framing }), 409)
+  },
+
+  overrun: async (server, upload, { over, framing }) => {
+    const { offset, length, whole } = upload
+    if (length === null) return
+    const answer = await upload.patch(server.now, { offset, bytes: length - offset + over, framing })
+    answered(answer, 413)
+    // A declared length is refused before a byte; of chunks, whole blocks before the end may be stored.
+    if (framing.chunked && !framing.sum && !whole) await upload.settle(server.now, offset, length - 1)
+  },
+
+  cut: async (server, upload, { bytes, share, framing, by }) => {
+    const fit = upload.room(bytes)
+    if (fit === 0) return
+    const only = Math.min(fit - 1, Math.floor(share * fit))
+    const { offset } = upload
+    const connection = await upload.send(server.now, { offset, bytes: fit, framing, only })
+    // Bytes that must not count are let into the file first, where that takes no waiting.
+    if (framing.sum && only > BLOCK_BYTES) await upload.arrived(server.now)
+    if (by === 'reset') connection.cut()
+    if (by === 'end') connection.socket.end()
+    await upload.settle(server.now, offset, framing.sum ? offset : offset + only)
+    connection.socket.destroy()
+  },
+
+  empty: async (server, upload, { framing }) => {
+    const answer = await upload.patch(server.now, { offset: upload.offset, bytes: 0, framing })
+    upload.took(answer, 0)
+  },
+
+  mismatch: async (server, upload, { bytes, framing, fault, room }) => {
+    // A finished upload looks at no checksum yet: its empty body is answered 204.
+    if (upload.finished) return
+    const { offset } = upload
+    const { declares, fit } = fitted(upload, bytes, room)
+    const wrong = fit === 0 ? 'digest' : fault
+    const answer = await upload.patch(server.now, { offset, bytes: fit, framing, fault: wrong, ...declares })
+    answered(answer, 460)
+  },
+
+  malformed: async (server, upload, { bytes, framing, value, room }) => {
+    // A finished upload looks at no checksum yet: its empty body is answered 204.
+    if (upload.finished) return
+    const { offset } = upload
+    const { declares, fit } = fitted(upload, bytes, room)
+    const answer = await upload.patch(server.now, {
+      ...{ offset, bytes: fit, framing, malformed: value },
+      ...declares,
+    })
+    answered(answer, 400)
+  },
+
+  declare: async (server, upload, { room, bytes, framing }) => {
+    const { offset, length } = upload
+    const declares = offset + room
+    if (declares < 0) return
+    if (length !== null || room < 0) {
+      answered(await upload.patch(server.now, { offset, bytes: 0, framing, declares }), 400)
+      return
+    }
+    const tooLong = await upload.patch(server.now, { offset, bytes: 0, framing, declares: TOO_LONG_BYTES })
+    answered(tooLong, 413)
+    const fit = Math.min(room, bytes)
+    const answer = await upload.patch(server.now, { offset, bytes: fit, framing, declares })
+    upload.length = declares
+    upload.took(answer, fit)
+  },
+
+  'declare and overrun': async (server, upload, { room, over, framing }) => {
+    const { offset, length } = upload
+    if (length !== null) return
+    const declares = offset + room
+    const answer = await upload.patch(server.now, { offset, bytes: room + over, framing, declares })
+    answered(answer, 413)
+    // With its body refused unread the request did nothing; with chunks it had begun. The length is not kept.
+    if (framing.chunked && !framing.sum && room > 0) await upload.settle(server.now, offset, declares - 1)
+  },
+
+  head: async () => {},
+
+  delete: async (server, upload) => {
+    answered(await tus.remove(server.now, upload.path), 204)
+    upload.gone = true
+  },
+
+  kill: async (server, upload, { bytes, share, framing }) => {
+    const { offset } = upload
+    const fit = upload.room(bytes)
+    const only = Math.min(Math.max(0, fit - 1), Math.floor(share * fit))
+    const connection =
+      fit > 0 ? await upload.send(server.now, { offset, bytes: fit, framing, only }) : undefined
+    if (framing.sum && only > 0) await upload.arrived(server.now)
+    await server.restart()
+    connection?.socket.destroy()
+    await upload.settle(server.now, offset, framing.sum ? offset : offset + only)
+  },
+}
+
+/** Takes one step of a story; of an upload that is gone, every request is answered 404. */
+export async function take<Kind extends Step['kind']>(
+  server: ModelServer,
+  upload: ModelUpload,
+  step: Step & { kind: Kind },
+): Promise<void> {
+  if (!upload.gone) await REQUESTS[step.kind](server, upload, step)
+  else if (step.kind !== 'kill') {
+    answered(await upload.patch(server.now, { offset: 0, bytes: 1, framing: PLAIN }), 404)
+    answered(await tus.remove(server.now, upload.path), 404)
+  }
+  await upload.check(server.now)
+}
+
+/** A body that fits, and Upload-Length with it where one can come: a request that would be taken, were it right. */
+function fitted(upload: ModelUpload, bytes: number, room: number | null) {
+  const fit = upload.room(room === null || upload.length !== null ? bytes : Math.min(room, bytes))
+  const declares = room === null || upload.length !== null ? {} : { declares: upload.offset + room }
+  return { declares, fit }
+}
