@@ -42,7 +42,7 @@ export async function join(
   if (parts.some(({ gone }) => gone)) {
     answered(await tus.join(server.now, urlsOf(server.now, parts, ending)), 400)
   } else {
-    if (!ending.late && !first.whole) await complete(server.now, first, ending.framing)
+    if (!ending.late && !first.whole && !first.gone) await complete(server.now, first, ending.framing)
     await joined(server, all, parts, ending)
   }
   for (const part of all) {

@@ -1,4 +1,5 @@
 import { tus } from '../helpers/server.js'
+import type { Framing } from './model-checksum.js'
 import type { ModelServer } from './model-server.js'
 import { BLOCK_BYTES } from './model-sizes.js'
 import type { Step } from './model-steps.js'
@@ -43,7 +44,7 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
   cut: async (server, upload, { bytes, share, framing, by }) => {
     const fit = upload.room(bytes)
     if (fit === 0) return
-    const only = Math.min(fit - 1, Math.floor(share * fit))
+    const only = part(fit, share, framing)
     const { offset } = upload
     const connection = await upload.send(server.now, { offset, bytes: fit, framing, only })
     // Bytes that must not count are let into the file first, where that takes no waiting.
@@ -117,7 +118,7 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
   kill: async (server, upload, { bytes, share, framing }) => {
     const { offset } = upload
     const fit = upload.room(bytes)
-    const only = Math.min(Math.max(0, fit - 1), Math.floor(share * fit))
+    const only = part(fit, share, framing)
     const connection =
       fit > 0 ? await upload.send(server.now, { offset, bytes: fit, framing, only }) : undefined
     if (framing.sum && only > 0) await upload.arrived(server.now)
@@ -139,6 +140,11 @@ export async function take<Kind extends Step['kind']>(
     answered(await tus.remove(server.now, upload.path), 404)
   }
   await upload.check(server.now)
+}
+
+/** The bytes of a body that is sent in part; of chunks these may be all, and what ends them is missing. */
+function part(bytes: number, share: number, { chunked }: Framing): number {
+  return Math.min(Math.max(0, chunked ? bytes : bytes - 1), Math.floor(share * bytes))
 }
 
 /** A body that fits, and Upload-Length with it where one can come: a request that would be taken, were it right. */

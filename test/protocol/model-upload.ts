@@ -18,7 +18,7 @@ export interface PatchWanted {
   readonly fault?: Fault
   /** The checksum is a malformed value. */
   readonly malformed?: number
-  /** Of the body, only so many bytes are sent. */
+  /** Of the body, only so many bytes are sent, and no end of chunks. */
   readonly only?: number
   /** Bytes behind the body, which are no request. */
   readonly extra?: boolean
@@ -72,7 +72,7 @@ export class ModelUpload {
 
   /** Opens a connection and sends a PATCH, or a part of it. */
   async send(server: TestServer, wanted: PatchWanted): Promise<RawConnection> {
-    const { offset, bytes, framing, declares, only = bytes, extra = false } = wanted
+    const { offset, bytes, framing, declares, only, extra = false } = wanted
     const { chunked, sum } = framing
     const body = this.#bytes(offset, bytes)
     const value = checksumOf(wanted, body)
@@ -88,7 +88,7 @@ export class ModelUpload {
     ])
     const trailer = inTrailer ? checksum.map((line) => `${line}\r\n`).join('') : ''
     const sent = (wanted.fault === 'body' ? otherBody(body) : body).subarray(0, only)
-    const end = only === bytes ? Buffer.from(`0\r\n${trailer}\r\n`) : Buffer.alloc(0)
+    const end = only === undefined ? Buffer.from(`0\r\n${trailer}\r\n`) : Buffer.alloc(0)
     const parts = chunked ? [...inChunks(sent), end] : [sent]
     for (const part of [...parts, ...(extra ? [Buffer.from('no request\r\n\r\n')] : [])]) {
       // A part of a cut body may never be taken; nothing waits for it.
@@ -131,7 +131,7 @@ export class ModelUpload {
     this.offset = offset
   }
 
-  /** Fails where the offset lies between these two. */
+  /** Fails where the offset is none of these. */
   isOneOf(...offsets: readonly number[]): void {
     assert.ok(offsets.includes(this.offset), `the offset is ${this.offset}, none of ${offsets}`)
   }
