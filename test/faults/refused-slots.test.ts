@@ -134,10 +134,10 @@ function goOn(socket: Socket, pace: (typeof PACES)[number], bytes: number): () =
   }
 }
 
-/** Asks for the only slot with one creation after the other, and resolves with the milliseconds until it was given. */
-async function untilSlot(server: TestServer): Promise<number> {
+/** Asks for the only slot with one creation after the other, until it is given: milliseconds, and 503s before. */
+async function untilSlot(server: TestServer): Promise<{ ms: number; refusals: number }> {
   const since = performance.now()
-  for (;;) {
+  for (let refusals = 0; ; refusals++) {
     const answer = await send(server.origin, {
       method: 'POST',
       path: '/files',
@@ -147,18 +147,25 @@ async function untilSlot(server: TestServer): Promise<number> {
     const ms = performance.now() - since
     if (answer.status === 201) {
       await tus.remove(server, locationOf(answer))
-      return ms
+      return { ms, refusals }
     }
     assert.is(answer.status, 503)
     assert.ok(ms < SLOT_WITHIN_MS, `the slot was not free ${Math.round(ms)} ms after the refusal`)
   }
 }
 
+function told(figures: readonly { ms: number; refusals: number }[]): string {
+  const sorted = figures.map(({ ms }) => ms).sort((a, b) => a - b)
+  const [middle, most] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)]
+  const refusals = figures.reduce((sum, figure) => sum + figure.refusals, 0)
+  return `a slot after ${middle?.toFixed(1)} ms, at most ${most?.toFixed(1)} ms, with ${refusals} 503s on the way`
+}
+
 for (const { name, status, begin } of REFUSALS) {
   for (const pace of PACES) {
     test(`${name} is answered ${status} on the open connection, and its slot is free, though the client goes on: ${pace}`, async () => {
       const server = await startServer(['--slots', '1'])
-      const figures: number[] = []
+      const figures: { ms: number; refusals: number }[] = []
       for (let round = 0; round < ROUNDS; round++) {
         const { connection, left, check } = await begin(server)
         const stop = goOn(connection.socket, pace, left)
@@ -172,10 +179,7 @@ for (const { name, status, begin } of REFUSALS) {
           connection.socket.destroy()
         }
       }
-      const [middle = 0, most = 0] = [Math.floor(ROUNDS / 2), ROUNDS - 1].map(
-        (at) => figures.toSorted((a, b) => a - b)[at],
-      )
-      console.log(`${status}, ${pace}: a slot after ${middle.toFixed(1)} ms, at most ${most.toFixed(1)} ms`)
+      console.log(`${status}, ${pace}: ${told(figures)}`)
       await idle(server)
       assert.is(await server.stop(), 0)
     })

@@ -11,6 +11,8 @@ type Place = Pick<TestServer, 'dataDir'>
 /** What a test reads of a sidecar. */
 export interface SidecarText {
   bootId: string
+  /** Upload-Concat. */
+  concat: string | null
   length: number | null
   sha256: string | null
   finishedAt: string | null

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import * as assert from 'uvu/assert'
 import { joinedHead } from '../helpers/parts.js'
-import { storedFile, storedNames } from '../helpers/proof.js'
+import { sidecarOf, storedFile, storedNames } from '../helpers/proof.js'
 import { eventually, idOf, send, type TestAnswer, type TestServer, tus } from '../helpers/server.js'
 import { answered, type ModelUpload, reprDigestOfBytes, same } from './model-upload.js'
 
@@ -83,9 +83,14 @@ export class ModelFinal {
   }
 }
 
-/** The path of the final upload on the disk: the one upload there that is none of these. */
-export function finalOnDisk(server: TestServer, others: readonly ModelUpload[]): string | undefined {
+/** The path of a final upload that is on the disk; `others` are no candidates, and may be removed meanwhile. */
+export function finalOnDisk(
+  server: TestServer,
+  concat: string,
+  others: readonly ModelUpload[],
+): string | undefined {
   const known = new Set(others.map(({ path }) => `${idOf(path)}.json`))
-  const name = storedNames(server).find((each) => each.endsWith('.json') && !known.has(each))
-  return name === undefined ? undefined : `/files/${name.slice(0, -'.json'.length)}`
+  const names = storedNames(server).filter((name) => name.endsWith('.json') && !known.has(name))
+  const paths = names.map((name) => `/files/${name.slice(0, -'.json'.length)}`)
+  return paths.find((path) => sidecarOf(server, path).concat === concat)
 }

@@ -97,11 +97,11 @@ async function make(
     const connection = await RawConnection.open(server.now.port)
     await connection.head('POST /files', [VERSION, `Upload-Concat: ${concat}`])
     if (ending.kill === 'made') {
-      await eventually(30_000, 'the final upload', async () => finalOnDisk(server.now, all))
+      await eventually(30_000, 'the final upload', async () => finalOnDisk(server.now, concat, all))
     }
     let path: string | undefined
     await server.restart(() => {
-      path = finalOnDisk(server.now, all)
+      path = finalOnDisk(server.now, concat, all)
       joinedBefore = path !== undefined && sidecarOf(server.now, path).sha256 !== null
     })
     connection.socket.destroy()

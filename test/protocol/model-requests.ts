@@ -126,6 +126,13 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     connection?.socket.destroy()
     await upload.settle(server.now, offset, framing.sum ? offset : offset + only)
   },
+
+  'patch and kill': async (server, upload, { bytes, framing }) => {
+    const fit = upload.room(bytes)
+    const answer = await upload.patch(server.now, { offset: upload.offset, bytes: fit, framing })
+    await server.restart()
+    upload.took(answer, fit)
+  },
 }
 
 /** Takes one step of a story; of an upload that is gone, every request is answered 404. */
@@ -135,7 +142,7 @@ export async function take<Kind extends Step['kind']>(
   step: Step & { kind: Kind },
 ): Promise<void> {
   if (!upload.gone) await REQUESTS[step.kind](server, upload, step)
-  else if (step.kind !== 'kill') {
+  else if (step.kind !== 'kill' && step.kind !== 'patch and kill') {
     answered(await upload.patch(server.now, { offset: 0, bytes: 1, framing: PLAIN }), 404)
     answered(await tus.remove(server.now, upload.path), 404)
   }

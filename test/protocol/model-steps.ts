@@ -32,6 +32,8 @@ export type Step =
   | { kind: 'delete' }
   /** kill -9 and a restart, while a PATCH of `bytes` runs of which `share` was sent. */
   | { kind: 'kill'; bytes: number; share: number; framing: Framing }
+  /** A PATCH as above, and kill -9 as soon as it is answered. */
+  | { kind: 'patch and kill'; bytes: number; framing: Framing }
 
 export interface Story {
   /** A partial upload. */
@@ -89,6 +91,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { arbitrary: fc.record({ kind: kind('head') }), weight: 5 },
   { arbitrary: fc.record({ kind: kind('delete') }), weight: 3 },
   { arbitrary: fc.record({ kind: kind('kill'), bytes: some, share, framing }), weight: 2 },
+  { arbitrary: fc.record({ kind: kind('patch and kill'), bytes: some, framing }), weight: 2 },
 )
 
 export const story: fc.Arbitrary<Story> = fc.record({
