@@ -121,7 +121,9 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const only = part(fit, share, framing)
     const connection =
       fit > 0 ? await upload.send(server.now, { offset, bytes: fit, framing, only }) : undefined
-    if (framing.sum && only > 0) await upload.arrived(server.now)
+    // The last block there is room for goes into the file only with the end of its chunks.
+    const mayArrive = only > BLOCK_BYTES || (only > 0 && offset + only !== upload.length)
+    if (framing.sum && mayArrive) await upload.arrived(server.now)
     await server.restart()
     connection?.socket.destroy()
     await upload.settle(server.now, offset, framing.sum ? offset : offset + only)
