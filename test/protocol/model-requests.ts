@@ -61,8 +61,6 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
   },
 
   mismatch: async (server, upload, { bytes, framing, fault, room }) => {
-    // A finished upload looks at no checksum yet: its empty body is answered 204.
-    if (upload.finished) return
     const { offset } = upload
     const { declares, fit } = fitted(upload, bytes, room)
     const wrong = fit === 0 ? 'digest' : fault
@@ -71,8 +69,6 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
   },
 
   malformed: async (server, upload, { bytes, framing, value, room }) => {
-    // A finished upload looks at no checksum yet: its empty body is answered 204.
-    if (upload.finished) return
     const { offset } = upload
     const { declares, fit } = fitted(upload, bytes, room)
     const answer = await upload.patch(server.now, {
