@@ -104,7 +104,8 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-async function flush(path: string): Promise<void> {
+/** Flushes a file's bytes. Rejects with the system's error. */
+export async function flush(path: string): Promise<void> {
   const fd = fs.openSync(path, 'r+')
   try {
     await fdatasync(fd)

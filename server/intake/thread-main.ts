@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import { RunningChecksums } from './checksum.js'
 import { copyOf, type Rolling, RollingDigests } from './rolling.js'
-import { create, describe, openToWrite, remove, replace, truncate, writeWhole } from './thread-files.js'
+import { create, describe, flush, openToWrite, remove, replace, truncate, writeWhole } from './thread-files.js'
 import type {
   AppendResult,
   AppendTask,
@@ -68,6 +68,8 @@ export default function run(task: ThreadTask): unknown {
       return truncate(task)
     case 'remove':
       return remove(task.paths)
+    case 'flush':
+      return flush(task.path)
     case 'forget':
       return forget(task.id)
   }

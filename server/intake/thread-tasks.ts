@@ -10,6 +10,7 @@ export type ThreadTask =
   | TruncateTask
   | { readonly kind: 'remove'; readonly paths: readonly string[] }
   | { readonly kind: 'forget'; readonly id: string }
+  | { readonly kind: 'flush'; readonly path: string }
 
 /** Creates an empty file, which must not exist, and its sidecar; `durable` flushes both and their folder. */
 export interface CreateTask {

@@ -82,6 +82,11 @@ export class DigestThread {
     return this.#pool.run({ kind: 'remove', paths } satisfies ThreadTask)
   }
 
+  /** Flushes a file's bytes (fdatasync). */
+  flush(path: string): Promise<void> {
+    return this.#pool.run({ kind: 'flush', path } satisfies ThreadTask)
+  }
+
   /** Lets go of an upload's rolling digest. */
   forget(id: string): Promise<void> {
     return this.#pool.run({ kind: 'forget', id } satisfies ThreadTask)

@@ -118,11 +118,11 @@ export class Reception {
     // A part that has all its bytes is as good as finished: nothing but its joining comes after this answer.
     const mustLast = end === 'overrun' || this.#tools.durability === 'request' || isWhole(upload)
     if (changed && mustLast) await this.#saver.save(upload)
-    else if (changed) {
+    else if (changed && upload.verifiedTo !== upload.savedVerifiedTo) {
       // What was verified counts after a crash only once the sidecar says so.
-      if (upload.verifiedTo !== upload.savedVerifiedTo) await this.#saver.note(upload)
-      this.#saver.saveLater(upload)
-    }
+      await this.#saver.note(upload)
+      this.#saver.flushLater(upload)
+    } else if (changed) this.#saver.saveLater(upload)
     this.#tools.record(upload.toRow(this.#tools.now()))
   }
 }

@@ -32,6 +32,15 @@ export class Saver {
     return this.#inOrder(upload, () => this.#write(upload, { flush: false }))
   }
 
+  /** Flushes an upload's bytes in the background, unless durability is `off`. A failure costs a checkpoint only. */
+  flushLater(upload: StoredUpload): void {
+    const { thread, durability, log } = this.#tools
+    if (durability === 'off') return
+    thread.flush(upload.paths.file).catch((error: unknown) => {
+      if (!upload.gone) log.warn({ err: error, id: upload.id }, 'the bytes of an upload could not be flushed')
+    })
+  }
+
   #inOrder(upload: StoredUpload, write: () => Promise<void>): Promise<void> {
     upload.savesUnderWay += 1
     const saved = upload.saving.then(write, write).finally(() => {

@@ -43,6 +43,7 @@ export interface Thread {
   replace(task: { path: string; text: string; durable: boolean; bytesPath: string | null }): Promise<void>
   truncate(task: { path: string; length: number }): Promise<void>
   remove(paths: readonly string[]): Promise<void>
+  flush(path: string): Promise<void>
   forget(id: string): Promise<unknown>
 }
 
