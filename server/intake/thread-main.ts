@@ -1,8 +1,17 @@
 import * as fs from 'node:fs'
 import { workerData } from 'node:worker_threads'
-import { RunningChecksums } from './checksum.js'
+import { openArena } from './arena-view.js'
 import { copyOf, type Rolling, RollingDigests } from './rolling.js'
-import { create, describe, flush, openToWrite, remove, replace, truncate, writeWhole } from './thread-files.js'
+import {
+  create,
+  describe,
+  flush,
+  openToWrite,
+  remove,
+  replace,
+  truncate,
+  writeWhole,
+} from './thread-files.js'
 import type {
   AppendResult,
   AppendTask,
@@ -10,9 +19,9 @@ import type {
   JoinTask,
   ProveResult,
   ProveTask,
+  SettleResult,
+  SettleTask,
   ThreadTask,
-  VerifyResult,
-  VerifyTask,
 } from './thread-tasks.js'
 
 /**
@@ -25,7 +34,6 @@ import type {
 interface Check {
   readonly base: number
   end: number
-  readonly checksums: RunningChecksums
   /** The rolling digest as it was before them. */
   readonly before: Rolling | undefined
 }
@@ -37,23 +45,13 @@ const checks = new Map<string, Check>()
 const arena = openArena(workerData)
 let readBuffer: Buffer | undefined
 
-function openArena(data: unknown): { bytes: Uint8Array; blockBytes: number } {
-  if (typeof data !== 'object' || data === null || !('shared' in data) || !('blockBytes' in data)) {
-    throw new Error('the digest thread was started without an arena')
-  }
-  if (!(data.shared instanceof SharedArrayBuffer) || typeof data.blockBytes !== 'number') {
-    throw new Error('the digest thread was started with something that is not an arena')
-  }
-  return { bytes: new Uint8Array(data.shared), blockBytes: data.blockBytes }
-}
-
 /** Does one task; the pool calls this. */
 export default function run(task: ThreadTask): unknown {
   switch (task.kind) {
     case 'append':
       return append(task)
-    case 'verify':
-      return verify(task)
+    case 'settle':
+      return settle(task)
     case 'join':
       return join(task)
     case 'prove':
@@ -77,13 +75,13 @@ export default function run(task: ThreadTask): unknown {
 
 function append(task: AppendTask): AppendResult {
   const state = digests.at(task.id, task.position)
-  const check = task.checksums.length > 0 ? checkAt(task, state) : undefined
+  const check = task.isChecked ? checkAt(task, state) : undefined
   let end = task.position
   if (task.blocks.length > 0) {
     const fd = openToWrite(task.path)
     if (typeof fd !== 'number') return { live: false, sha256: null, error: fd }
     try {
-      for (const block of blocksOf(task)) end = writeWhole(fd, block, end)
+      for (const block of arena.blocksOf(task.blocks)) end = writeWhole(fd, block, end)
     } catch (error) {
       fs.ftruncateSync(fd, task.position)
       return { live: state !== undefined, sha256: null, error: describe(error) }
@@ -91,12 +89,9 @@ function append(task: AppendTask): AppendResult {
       fs.closeSync(fd)
     }
   }
-  if (check) {
-    for (const block of blocksOf(task)) check.checksums.update(block)
-    check.end = end
-  }
+  if (check) check.end = end
   if (state) {
-    for (const block of blocksOf(task)) state.hash.update(block)
+    for (const block of arena.blocksOf(task.blocks)) state.hash.update(block)
     state.offset = end
   }
   const sha256 = state && task.digest !== 'none' ? digests.hex(task.id, state, task.digest === 'final') : null
@@ -104,39 +99,32 @@ function append(task: AppendTask): AppendResult {
 }
 
 /** The check that a request's bytes belong to; a new one with its first. */
-function checkAt({ id, position, checksums }: AppendTask, state: Rolling | undefined): Check {
+function checkAt({ id, position }: AppendTask, state: Rolling | undefined): Check {
   const running = checks.get(id)
   if (running?.end === position) return running
   const before = state && copyOf(state)
-  const check = { base: position, end: position, checksums: new RunningChecksums(checksums), before }
+  const check = { base: position, end: position, before }
   checks.set(id, check)
   return check
 }
 
-function verify({ id, path, base, expected, digest: due }: VerifyTask): VerifyResult {
+function settle({ id, path, base, counts, digest: due }: SettleTask): SettleResult {
   const check = checks.get(id)
   checks.delete(id)
-  if (check && expected && check.checksums.digest(expected.algorithm) === expected.digest) {
+  if (counts) {
+    if (!check) throw new Error('the bytes that are to count were lost')
     const state = digests.standsAt(id, check.end) ? digests.any(id) : undefined
     const sha256 = state && due !== 'none' ? digests.hex(id, state, due === 'final') : null
-    return { matches: true, live: state !== undefined, sha256 }
+    return { live: state !== undefined, sha256 }
   }
   if (check?.before) digests.restore(id, check.before)
   truncate({ kind: 'truncate', path, length: base })
-  if (!check && expected) throw new Error('the running checksum was lost')
-  return { matches: false, live: digests.standsAt(id, base), sha256: null }
+  return { live: digests.standsAt(id, base), sha256: null }
 }
 
 function forget(id: string): boolean {
   checks.delete(id)
   return digests.forget(id)
-}
-
-function* blocksOf(task: AppendTask): Generator<Uint8Array> {
-  for (let i = 0; i + 1 < task.blocks.length; i += 2) {
-    const start = (task.blocks[i] ?? 0) * arena.blockBytes
-    yield arena.bytes.subarray(start, start + (task.blocks[i + 1] ?? 0))
-  }
 }
 
 /** Takes a piece of a part over into the final upload and its digest; returns the milliseconds it took. */

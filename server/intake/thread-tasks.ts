@@ -2,7 +2,7 @@
 export type ThreadTask =
   | CreateTask
   | AppendTask
-  | VerifyTask
+  | SettleTask
   | JoinTask
   | ProveTask
   | ReplaceTask
@@ -31,8 +31,8 @@ export interface AppendTask {
   readonly blocks: readonly number[]
   /** Asks for the digest of everything up to the end of these blocks; `final`: the rolling one is let go. */
   readonly digest: 'none' | 'prefix' | 'final'
-  /** The algorithms of a request under Upload-Checksum: its bytes do not count before they are verified. */
-  readonly checksums: readonly string[]
+  /** Its bytes do not count before `settle` says so: they are of a request under Upload-Checksum. */
+  readonly isChecked: boolean
 }
 
 export interface AppendResult {
@@ -44,20 +44,29 @@ export interface AppendResult {
   readonly error: { readonly code: string; readonly message: string } | null
 }
 
-/** Decides about the bytes appended under a checksum; where they do not match, everything is as before them. */
-export interface VerifyTask {
-  readonly kind: 'verify'
+/** Computes the checksums of a request from blocks of it; done by a thread of its own. */
+export interface CheckTask {
+  readonly id: string
+  /** Index and filled bytes of each block, in turn. */
+  readonly blocks: readonly number[]
+  readonly algorithms: readonly string[]
+  /** These are the first blocks of the request, or the last, or both. */
+  readonly begins: boolean
+  readonly ends: boolean
+}
+
+/** Lets the bytes count that a request appended under its checksum, or makes everything as before them. */
+export interface SettleTask {
+  readonly kind: 'settle'
   readonly id: string
   readonly path: string
   /** Where the request began. */
   readonly base: number
-  /** The digest in lower-case hex; null takes the bytes back. */
-  readonly expected: { readonly algorithm: string; readonly digest: string } | null
+  readonly counts: boolean
   readonly digest: 'none' | 'prefix' | 'final'
 }
 
-export interface VerifyResult {
-  readonly matches: boolean
+export interface SettleResult {
   /** The rolling digest covers all bytes that count now. */
   readonly live: boolean
   readonly sha256: string | null

@@ -26,6 +26,9 @@ export class Receiver implements BatchSink {
   #markedAt: number
   /** Bytes of this body that are in the file but do not count yet. */
   #unverified = 0
+  #hasBegun = false
+  /** The body's digests by algorithm, once it is over. */
+  #digests: Readonly<Record<string, string>> | null = null
 
   constructor(
     upload: StoredUpload,
@@ -62,12 +65,13 @@ export class Receiver implements BatchSink {
   async settle(sent: Checksum | null): Promise<void> {
     const upload = this.#upload
     const end = upload.offset + this.#unverified
-    const { matches, live, sha256 } = await this.#tools.thread.verify({
-      ...{ id: upload.id, path: upload.paths.file, base: upload.offset, expected: sent },
+    const counts = sent !== null && this.#digests?.[sent.algorithm] === sent.digest
+    const { live, sha256 } = await this.#tools.thread.settle({
+      ...{ id: upload.id, path: upload.paths.file, base: upload.offset, counts },
       digest: end === upload.length ? 'final' : 'prefix',
     })
     upload.digestLive = live
-    if (matches) {
+    if (counts) {
       this.#count(this.#unverified)
       upload.verifiedTo = upload.offset
       if (sha256 !== null) this.#mark(sha256, true)
@@ -91,18 +95,29 @@ export class Receiver implements BatchSink {
     const upload = this.#upload
     const bytes = sum(blocks)
     const position = upload.offset + this.#unverified
-    const done = await this.#tools.thread.append({
-      ...{ id: upload.id, path: upload.paths.file, position },
-      blocks: blocks.flatMap((block) => [block.index, block.bytes]),
-      digest: this.#digestDue(position + bytes, last),
-      checksums: this.#checksums,
-    })
+    const given = { id: upload.id, blocks: blocks.flatMap((block) => [block.index, block.bytes]) }
+    const digest = this.#digestDue(position + bytes, last)
+    const isChecked = this.#checksums.length > 0
+    // Both have to be done with the blocks before they are given back, also where one of them fails.
+    const [appended, checked] = await Promise.allSettled([
+      this.#tools.thread.append({ ...given, path: upload.paths.file, position, digest, isChecked }),
+      isChecked ? this.#check(given, last) : null,
+    ])
+    if (appended.status === 'rejected') throw appended.reason
+    if (checked.status === 'rejected') throw checked.reason
+    const done = appended.value
     if (done.error) throw diskError(new Error(done.error.message))
     upload.digestLive = done.live
     upload.rate.add(bytes, this.#tools.now())
-    if (this.#checksums.length > 0) this.#unverified += bytes
+    if (isChecked) this.#unverified += bytes
     else this.#count(bytes)
     if (done.sha256 !== null) this.#mark(done.sha256, last)
+  }
+
+  async #check(given: { id: string; blocks: readonly number[] }, ends: boolean): Promise<void> {
+    const begins = !this.#hasBegun
+    this.#hasBegun = true
+    this.#digests = await this.#tools.thread.check({ ...given, algorithms: this.#checksums, begins, ends })
   }
 
   #count(bytes: number): void {

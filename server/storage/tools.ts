@@ -1,5 +1,4 @@
 import type { Checkpoint } from './settle.js'
-import type { Checksum } from './turn.js'
 import type { UploadRow } from './upload.js'
 
 /** The thread that writes and digests, as storage uses it; see the intake's DigestThread. */
@@ -10,19 +9,26 @@ export interface Thread {
     position: number
     blocks: readonly number[]
     digest: 'none' | 'prefix' | 'final'
-    checksums: readonly string[]
+    isChecked: boolean
   }): Promise<{
     live: boolean
     sha256: string | null
     error: { code: string; message: string } | null
   }>
-  verify(task: {
+  check(task: {
+    id: string
+    blocks: readonly number[]
+    algorithms: readonly string[]
+    begins: boolean
+    ends: boolean
+  }): Promise<Record<string, string> | null>
+  settle(task: {
     id: string
     path: string
     base: number
-    expected: Checksum | null
+    counts: boolean
     digest: 'none' | 'prefix' | 'final'
-  }): Promise<{ matches: boolean; live: boolean; sha256: string | null }>
+  }): Promise<{ live: boolean; sha256: string | null }>
   join(task: {
     id: string
     path: string

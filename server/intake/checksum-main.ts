@@ -1,0 +1,25 @@
+import { workerData } from 'node:worker_threads'
+import { openArena } from './arena-view.js'
+import { RunningChecksums } from './checksum.js'
+import type { CheckTask } from './thread-tasks.js'
+
+/**
+ * The thread that computes the checksums of requests under Upload-Checksum, beside the one that writes and
+ * digests the same blocks: two processors do in the time of one what one would do in twice that time.
+ */
+
+const arena = openArena(workerData)
+const running = new Map<string, RunningChecksums>()
+
+/** Takes blocks in, and gives the digests back with the last of them; the pool calls this. */
+export default function run(task: CheckTask): Record<string, string> | null {
+  const { id, algorithms, begins, ends } = task
+  const checksums = begins ? new RunningChecksums(algorithms) : running.get(id)
+  if (!checksums) throw new Error('the running checksums were lost')
+  running.set(id, checksums)
+  for (const block of arena.blocksOf(task.blocks)) checksums.update(block)
+  if (!ends) return null
+  running.delete(id)
+  const digests = algorithms.map((algorithm) => [algorithm, checksums.digest(algorithm) ?? ''])
+  return Object.fromEntries(digests)
+}
