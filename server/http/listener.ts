@@ -22,9 +22,8 @@ export interface ListenerTools {
 /** The HTTP server: its limits, its sockets, and the requests that are being served. */
 export class Listener {
   readonly #server: Server
-  readonly #serving = new Set<Promise<void>>()
-  /** What is being served on each connection: the next request of it waits (RFC 9112, section 9.3.2). */
-  readonly #onSocket = new WeakMap<Duplex, Promise<void>>()
+  /** The last request of each connection that is being served: the next waits for it (RFC 9112, section 9.3.2). */
+  readonly #serving = new Map<Duplex, Promise<void>>()
 
   /** `headers` go with the answer to what is not HTTP. */
   constructor(reception: Reception, tools: ListenerTools) {
@@ -34,13 +33,11 @@ export class Listener {
       response.on('error', () => {})
       const { socket } = request
       const serve = () => reception.serve(request, response, expectsContinue)
-      const before = this.#onSocket.get(socket)
+      const before = this.#serving.get(socket)
       const served = (before ? before.then(serve) : serve()).finally(() => {
-        this.#serving.delete(served)
-        if (this.#onSocket.get(socket) === served) this.#onSocket.delete(socket)
+        if (this.#serving.get(socket) === served) this.#serving.delete(socket)
       })
-      this.#serving.add(served)
-      this.#onSocket.set(socket, served)
+      this.#serving.set(socket, served)
     }
     this.#server = createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -85,7 +82,7 @@ export class Listener {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeoutMs)
     })
-    await Promise.race([Promise.allSettled([...this.#serving]), late])
+    await Promise.race([Promise.allSettled([...this.#serving.values()]), late])
     clearTimeout(timer)
     // A moment for the last answers to leave: destroying a socket drops what it has not sent.
     await new Promise((resolve) => setTimeout(resolve, LINGER_MS))

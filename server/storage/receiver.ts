@@ -65,6 +65,8 @@ export class Receiver implements BatchSink {
   async settle(sent: Checksum | null): Promise<void> {
     const upload = this.#upload
     const end = upload.offset + this.#unverified
+    if (sent !== null && this.#digests === null)
+      throw new UploadError('internal', { detail: 'the running checksums were lost' })
     const counts = sent !== null && this.#digests?.[sent.algorithm] === sent.digest
     const { live, sha256 } = await this.#tools.thread.settle({
       ...{ id: upload.id, path: upload.paths.file, base: upload.offset, counts },
@@ -98,14 +100,11 @@ export class Receiver implements BatchSink {
     const given = { id: upload.id, blocks: blocks.flatMap((block) => [block.index, block.bytes]) }
     const digest = this.#digestDue(position + bytes, last)
     const isChecked = this.#checksums.length > 0
+    const path = upload.paths.file
+    const appended = this.#tools.thread.append({ ...given, path, position, digest, isChecked })
     // Both have to be done with the blocks before they are given back, also where one of them fails.
-    const [appended, checked] = await Promise.allSettled([
-      this.#tools.thread.append({ ...given, path: upload.paths.file, position, digest, isChecked }),
-      isChecked ? this.#check(given, last) : null,
-    ])
-    if (appended.status === 'rejected') throw appended.reason
-    if (checked.status === 'rejected') throw checked.reason
-    const done = appended.value
+    if (isChecked) await Promise.allSettled([appended, this.#check(given, last)])
+    const done = await appended
     if (done.error) throw diskError(new Error(done.error.message))
     upload.digestLive = done.live
     upload.rate.add(bytes, this.#tools.now())
