@@ -9,7 +9,7 @@ import type { StoredUpload } from './upload.js'
 /** Bytes that are taken over between two looks at whether others need the thread. */
 const STEP_BYTES = 4 * 1024 * 1024
 /** While bodies are being received, all joining together has this part of the thread's time at most: one of so many. */
-const SHARE = 4
+const SHARE = 12
 /** Ends a joining without a word: its upload is removed, or the server is shutting down. */
 export class Stopped extends Error {}
 
