@@ -32,7 +32,7 @@ import type {
 
 /** The bytes of one request under Upload-Checksum, which do not count yet. */
 interface Check {
-  readonly base: number
+  /** Where the next of them goes. */
   end: number
   /** The rolling digest as it was before them. */
   readonly before: Rolling | undefined
@@ -103,7 +103,7 @@ function checkAt({ id, position }: AppendTask, state: Rolling | undefined): Chec
   const running = checks.get(id)
   if (running?.end === position) return running
   const before = state && copyOf(state)
-  const check = { base: position, end: position, before }
+  const check = { end: position, before }
   checks.set(id, check)
   return check
 }

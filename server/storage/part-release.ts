@@ -46,7 +46,7 @@ export class PartRelease {
         .catch((error: unknown) => {
           this.#tools.log.warn({ err: error, id }, 'a joined part could not be let go; it will expire')
         })
-      if (!this.#isHeldByRequest(id)) await released
+      if (!this.#tools.isHeldByRequest(id)) await released
     }
   }
 
@@ -55,10 +55,6 @@ export class PartRelease {
     // They go in their order.
     const last = await this.#parts.uploads.load(final.parts?.at(-1) ?? '')
     return this.#early !== undefined && last !== undefined && last.joinedAt === null
-  }
-
-  #isHeldByRequest(id: string): boolean {
-    return this.#tools.isHeldByRequest(id)
   }
 
   async #releaseOne(id: string, reason: string, keepMs: number): Promise<void> {

@@ -2,27 +2,13 @@ import type { Answer } from '../answer.js'
 import type { Group } from '../check.js'
 import { CHUNKED, type Client, chunks } from '../client.js'
 import { expect, expectHeader, expectStatus } from '../expect.js'
-import { checksumLine, expectDiscarded, half } from './checksums.js'
+import { checksumLine, DISCARDED, expectDiscarded, half, STATUS } from './checksums.js'
 
 const HANDLES = {
   section: 'Checksum',
   level: 'MUST',
   sentence:
     'If the hash cannot be calculated at the beginning of the upload, it MAY be included as a trailer. If the Server can handle trailers, this behavior MUST be announced by adding checksum-trailer to the Tus-Extension header.',
-} as const
-
-const DISCARDED = {
-  section: 'Checksum',
-  level: 'MUST',
-  sentence:
-    'In the first two cases the uploaded chunk MUST be discarded, and the upload and its offset MUST NOT be updated.',
-} as const
-
-const STATUS = {
-  section: 'Checksum',
-  level: 'SHOULD',
-  sentence:
-    'Depending on the result the Server MAY respond with one of the following status code: 1) 400 Bad Request if the checksum algorithm is not supported by the server, 2) 460 Checksum Mismatch if the checksums mismatch or 3) 204 No Content if the checksums match and the processing of the data succeeded.',
 } as const
 
 /** Checksums behind the body. */

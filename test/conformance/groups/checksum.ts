@@ -1,7 +1,15 @@
 import type { Group } from '../check.js'
 import { CHUNKED, type Client, chunks } from '../client.js'
 import { expect, expectHeader, expectList, expectPresent, expectStatus } from '../expect.js'
-import { algorithmsOf, checksumLine, checksumLines, expectDiscarded, half } from './checksums.js'
+import {
+  algorithmsOf,
+  checksumLine,
+  checksumLines,
+  DISCARDED,
+  expectDiscarded,
+  half,
+  STATUS,
+} from './checksums.js'
 import { looksAt } from './evidence.js'
 
 const VERIFIES = {
@@ -9,20 +17,6 @@ const VERIFIES = {
   level: 'MUST',
   sentence:
     'Once the entire request has been received, the Server MUST verify the uploaded chunk against the provided checksum using the specified algorithm.',
-} as const
-
-const DISCARDED = {
-  section: 'Checksum',
-  level: 'MUST',
-  sentence:
-    'In the first two cases the uploaded chunk MUST be discarded, and the upload and its offset MUST NOT be updated.',
-} as const
-
-const STATUS = {
-  section: 'Checksum',
-  level: 'SHOULD',
-  sentence:
-    'Depending on the result the Server MAY respond with one of the following status code: 1) 400 Bad Request if the checksum algorithm is not supported by the server, 2) 460 Checksum Mismatch if the checksums mismatch or 3) 204 No Content if the checksums match and the processing of the data succeeded.',
 } as const
 
 /** No checksum, no Base64, half a checksum, no space, and no name. */

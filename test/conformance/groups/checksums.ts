@@ -4,6 +4,22 @@ import { Skip } from '../check.js'
 import { type Client, VERSION } from '../client.js'
 import { expect, expectHeader } from '../expect.js'
 
+/** That wrong bytes do not stay. */
+export const DISCARDED = {
+  section: 'Checksum',
+  level: 'MUST',
+  sentence:
+    'In the first two cases the uploaded chunk MUST be discarded, and the upload and its offset MUST NOT be updated.',
+} as const
+
+/** How a client is told; a MAY that counts as a SHOULD here. */
+export const STATUS = {
+  section: 'Checksum',
+  level: 'SHOULD',
+  sentence:
+    'Depending on the result the Server MAY respond with one of the following status code: 1) 400 Bad Request if the checksum algorithm is not supported by the server, 2) 460 Checksum Mismatch if the checksums mismatch or 3) 204 No Content if the checksums match and the processing of the data succeeded.',
+} as const
+
 /** Algorithms of the server's list that Node computes. */
 export function computable(client: Client): readonly string[] {
   const known = getHashes().filter((name) => /^[a-z\d-]+$/.test(name))
