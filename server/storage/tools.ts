@@ -53,7 +53,7 @@ export interface Thread {
   forget(id: string): Promise<unknown>
 }
 
-/** Decides by an upload's first bytes whether its type may come in; see hooks/sniff. */
+/** Decides by an upload's first bytes whether its type may come in; see hooks/types/sniff. */
 export type Sniff = (input: {
   readonly head: Uint8Array
   readonly whole: boolean

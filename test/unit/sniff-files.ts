@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { createSniffer, SNIFF_BYTES, type SniffVerdict } from '../../hooks/sniff.js'
+import { createSniffer, SNIFF_BYTES, type SniffVerdict } from '../../hooks/types/sniff.js'
 
 /** A file in a test; a string is UTF-8 as a whole file and one character a byte as a part of one. */
 export type Bytes = string | readonly number[] | Uint8Array

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createSniffer, SNIFF_BYTES } from '../../hooks/sniff.js'
+import { createSniffer, SNIFF_BYTES } from '../../hooks/types/sniff.js'
 import {
   type Bytes,
   binary,

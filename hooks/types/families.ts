@@ -1,4 +1,4 @@
-import { canonicalType } from './type-names.js'
+import { canonicalType } from './names.js'
 
 /** Types that share a signature: what is declared as one of them may be seen as any of them. */
 interface Family {

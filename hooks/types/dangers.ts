@@ -1,4 +1,4 @@
-import { canonicalType } from './type-names.js'
+import { canonicalType } from './names.js'
 
 /** What an operating system, a runtime or a browser runs when it opens the file: type, and what to call it. */
 const DANGERS: ReadonlyMap<string, string> = new Map([

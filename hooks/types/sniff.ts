@@ -1,7 +1,7 @@
 import { dangerOf } from './dangers.js'
+import { contradicts, narrowType } from './families.js'
+import { canonicalType } from './names.js'
 import { OCTET_STREAM, see } from './sight.js'
-import { contradicts, narrowType } from './type-families.js'
-import { canonicalType } from './type-names.js'
 
 /** How many bytes of an upload are looked at before it is let in. */
 export const SNIFF_BYTES = 512

@@ -1,8 +1,8 @@
 import { fileTypeFromBuffer } from 'file-type'
 import { seeExecutable } from './dangers.js'
+import { OOXML_PACKAGE } from './families.js'
 import { seeMarkup } from './markup.js'
 import { decodeHead, isText } from './text.js'
-import { OOXML_PACKAGE } from './type-families.js'
 
 /** The type of bytes of which nothing is known. */
 export const OCTET_STREAM = 'application/octet-stream'
