@@ -41,8 +41,8 @@ const BLOCKS_A_BODY = 16
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
-// Half a minute of small uploads at full speed while another process holds the database.
-const QUEUED_RECORDS = 12_000
+// Half a minute of small uploads at full speed while another process holds the database: 12,000 ordinary records.
+const QUEUED_RECORD_BYTES = 10 * 1024 * 1024
 // Together less than ten seconds.
 const REQUESTS_END_WITHIN_MS = 4_000
 const BACKGROUND_ENDS_WITHIN_MS = 1_000
@@ -78,7 +78,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const thread = new DigestThread(arena)
   const records = openRecords({
     databasePath: join(dataDir, 'lading.db'),
-    queueLimit: QUEUED_RECORDS,
+    queueBytes: QUEUED_RECORD_BYTES,
     log,
     onNeedsReindex: () => housekeeping.reindex(),
   })
@@ -259,7 +259,11 @@ export async function reindex(config: Config): Promise<{ restored: number; remov
   const { dataDir } = config
   const log = await createLog(config)
   const bootId = currentBoot(Date.now())
-  const records = openRecords({ databasePath: join(dataDir, 'lading.db'), queueLimit: QUEUED_RECORDS, log })
+  const records = openRecords({
+    databasePath: join(dataDir, 'lading.db'),
+    queueBytes: QUEUED_RECORD_BYTES,
+    log,
+  })
   try {
     await records.ready
     return await records.reindex(

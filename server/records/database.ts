@@ -1,6 +1,7 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import type { Answer, Batch, Call, Opening, RowFault } from './message.js'
+import { bytesOf } from './queue.js'
 import type { UploadRecord } from './record.js'
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 
@@ -46,6 +47,9 @@ const UPSERT_UNLESS_NEWER = `${UPSERT}
 const UNFINISHED = `state IN ('receiving', 'paused')`
 const WITH_FILES = `state IN ('receiving', 'paused', 'finished')`
 const WITHOUT_FILES = `state IN ('refused', 'expired', 'terminated')`
+
+/** Rows with long metadata make a page of rows shorter than its limit. */
+const PAGE_BYTES = 256 * 1024
 
 /** The database is a newer Lading's: it is closed as it was found. */
 export class NewerSchemaError extends Error {
@@ -129,9 +133,9 @@ export class Database {
       case 'get':
         return { rows: this.#questions.get.all(call.id), changes: 0 }
       case 'unfinished':
-        return { rows: this.#questions.unfinished.all(call.afterId, call.limit), changes: 0 }
+        return { rows: page(this.#questions.unfinished.iterate(call.afterId, call.limit)), changes: 0 }
       case 'withFiles':
-        return { rows: this.#questions.withFiles.all(call.afterId, call.limit), changes: 0 }
+        return { rows: page(this.#questions.withFiles.iterate(call.afterId, call.limit)), changes: 0 }
       case 'remove':
         return { rows: [], changes: this.#statements.remove.run(JSON.stringify(call.ids)).changes }
       case 'purge':
@@ -229,6 +233,17 @@ function prepareReads(db: Sqlite.Database) {
        FROM states`,
     ),
   }
+}
+
+function page(rows: Iterable<UploadRecord>): UploadRecord[] {
+  const taken: UploadRecord[] = []
+  let bytes = 0
+  for (const row of rows) {
+    taken.push(row)
+    bytes += bytesOf(row)
+    if (bytes >= PAGE_BYTES) break
+  }
+  return taken
 }
 
 function writeRow(

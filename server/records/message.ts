@@ -18,7 +18,7 @@ export interface Batch {
   readonly incomplete: boolean
 }
 
-/** A question or a task for the database. Limits are rows. */
+/** A question or a task for the database. Limits are rows; a page of long rows has fewer. */
 export type Call =
   | { readonly name: 'get'; readonly id: string }
   | { readonly name: 'unfinished'; readonly afterId: string; readonly limit: number }

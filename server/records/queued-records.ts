@@ -40,7 +40,7 @@ export class QueuedRecords implements Records {
     // Whoever waits for it hears of a rejection; that nobody does must not end the process.
     this.ready.catch(() => {})
     this.#writer = new RecordWriter({
-      queueLimit: options.queueLimit,
+      queueBytes: options.queueBytes,
       send: (batch) => this.#thread.write(batch),
       overflowed: () => this.#overflowed(),
       caughtUp: () => this.#needsReindex('dropped'),
@@ -139,8 +139,9 @@ export class QueuedRecords implements Records {
       const { rows } = await this.#call({ name: 'withFiles', afterId, limit: PAGE_LIMIT }, TASK_RETRY_MS)
       const last = rows.at(-1)
       if (!last) return removed
-      const kept = await Promise.all(rows.map(isKept))
-      const ids = rows.filter((_, index) => !kept[index]).map((row) => row.id)
+      const ids: string[] = []
+      // One at a time: each look at the disk opens a file.
+      for (const row of rows) if (!(await isKept(row))) ids.push(row.id)
       if (ids.length > 0) removed += (await this.#call({ name: 'remove', ids }, TASK_RETRY_MS)).changes
       afterId = last.id
     }

@@ -14,8 +14,8 @@ export type ReindexCause = 'anew' | 'dropped'
 export interface RecordsOptions {
   /** The folder must exist; the file is created with mode 0640. */
   readonly databasePath: string
-  /** Distinct uploads whose states may wait for the database. */
-  readonly queueLimit: number
+  /** Bytes that the states which wait for the database may take in memory together. */
+  readonly queueBytes: number
   readonly log: RecordsLog
   /** Called once the database answers again and rows are missing; what `ready` tells is not told again. */
   readonly onNeedsReindex?: (cause: ReindexCause) => void
@@ -37,6 +37,8 @@ export interface RecordsReady {
 export interface RecordsStats {
   /** Uploads whose newest state is not in the database yet; twice those that have an older one on its way. */
   readonly queued: number
+  /** The bytes they take in memory, as an upper bound. */
+  readonly queuedBytes: number
   /** How long the longest-waiting of them has been waiting, in milliseconds; 0 when none does. */
   readonly lagMs: number
   /** States written since the start. */

@@ -4,6 +4,8 @@ import type { Answer, Batch, Call, FromThread, ThreadData, ToThread } from './me
 
 /** Questions and tasks that may wait for the thread at once; one more is refused as overloaded. */
 const CALLS_LIMIT = 1024
+/** Calls that the thread has at once: an answer may have 16 KiB, and answers gather while nobody reads them. */
+const UNDER_WAY_LIMIT = 64
 /** How much longer than its tries a call may take before it is given up, for a disk that hangs. */
 const CALL_GRACE_MS = 1000
 const FIRST_RESTART_MS = 50
@@ -32,6 +34,10 @@ export class Thread {
   readonly #data: ThreadData
   readonly #events: ThreadEvents
   readonly #calls = new Map<number, PendingCall>()
+  /** The messages of calls that the thread does not have yet, in order. */
+  readonly #unsent = new Map<number, ToThread>()
+  /** Calls that the thread has; one that was given up counts until it is answered. */
+  readonly #underWay = new Set<number>()
   #worker: Worker | undefined
   #restart: NodeJS.Timeout | undefined
   #deaths = 0
@@ -68,8 +74,8 @@ export class Thread {
       const giveUp = () => this.#fail(number, new RecordsError('slow', 'The database did not answer in time'))
       const timer = setTimeout(giveUp, retryMs + CALL_GRACE_MS)
       this.#calls.set(number, { resolve, reject, timer })
-      if (this.#send({ kind: 'call', number, call, retryMs })) return
-      this.#fail(number, new RecordsError('failing', 'The SQLite thread is being started again'))
+      this.#unsent.set(number, { kind: 'call', number, call, retryMs })
+      this.#sendCalls()
     })
   }
 
@@ -112,6 +118,7 @@ export class Thread {
 
   #exited(cause: unknown): void {
     this.#worker = undefined
+    this.#underWay.clear()
     if (this.#stopping) return
     this.#failAll(new RecordsError('failing', 'The SQLite thread died', { cause }))
     this.#events.died(cause)
@@ -122,12 +129,25 @@ export class Thread {
 
   #receive(message: FromThread): void {
     if (message.kind === 'answer') {
+      this.#underWay.delete(message.number)
       this.#take(message.number)?.resolve(message.answer)
+      this.#sendCalls()
     } else if (message.kind === 'failure') {
+      this.#underWay.delete(message.number)
       this.#fail(message.number, new RecordsError(message.problem, message.cause))
+      this.#sendCalls()
     } else {
       if (message.kind === 'written') this.#deaths = 0
       this.#events.told(message)
+    }
+  }
+
+  #sendCalls(): void {
+    for (const [number, message] of this.#unsent) {
+      if (this.#underWay.size >= UNDER_WAY_LIMIT) return
+      this.#unsent.delete(number)
+      if (this.#send(message)) this.#underWay.add(number)
+      else this.#fail(number, new RecordsError('failing', 'The SQLite thread is being started again'))
     }
   }
 
@@ -139,6 +159,7 @@ export class Thread {
   #take(number: number): PendingCall | undefined {
     const call = this.#calls.get(number)
     this.#calls.delete(number)
+    this.#unsent.delete(number)
     clearTimeout(call?.timer)
     return call
   }

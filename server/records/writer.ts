@@ -2,14 +2,15 @@ import type { Batch } from './message.js'
 import { type QueuedState, RecordQueue } from './queue.js'
 import type { UploadRecord } from './record.js'
 
-/** States in one transaction: bounds the thread's memory, and how long a read waits behind a write. */
+/** States in one transaction, and their bytes: bounds the thread's memory, and how long a read waits behind a write. */
 const BATCH_LIMIT = 512
+const BATCH_BYTES = 512 * 1024
 /** A burst of states becomes one transaction: a batch leaves so long after its first state. */
 const BATCH_EVERY_MS = 25
 
 export interface WriterNeeds {
-  /** Distinct uploads whose states may wait. */
-  readonly queueLimit: number
+  /** Bytes of the states that may wait; see bytesOf. */
+  readonly queueBytes: number
   /** Takes a batch on its way to the database; false while the thread is down. */
   readonly send: (batch: Batch) => boolean
   /** The queue has reached its limit, and states are being dropped. */
@@ -42,7 +43,7 @@ export class RecordWriter {
 
   constructor(needs: WriterNeeds) {
     this.#needs = needs
-    this.#queue = new RecordQueue(needs.queueLimit)
+    this.#queue = new RecordQueue(needs.queueBytes)
   }
 
   /** Counters since the start; times in milliseconds. */
@@ -50,6 +51,7 @@ export class RecordWriter {
     const oldest = this.#queue.oldest
     return {
       queued: this.#queue.size,
+      queuedBytes: this.#queue.bytes,
       lagMs: oldest ? performance.now() - oldest.sinceMs : 0,
       written: this.#written,
       dropped: this.#queue.dropped,
@@ -76,8 +78,8 @@ export class RecordWriter {
   /** Sees to it that a batch leaves soon, or at once if somebody waits or a full one is there. */
   schedule(): void {
     if (!this.#canSend()) return
-    const isUrgent = this.#waiters.size > 0 || this.#queue.waiting >= BATCH_LIMIT
-    if (isUrgent) this.#send()
+    const isFull = this.#queue.waiting >= BATCH_LIMIT || this.#queue.waitingBytes >= BATCH_BYTES
+    if (this.#waiters.size > 0 || isFull) this.#send()
     else this.#timer ??= setTimeout(() => this.#send(), BATCH_EVERY_MS)
   }
 
@@ -108,7 +110,7 @@ export class RecordWriter {
 
   /** Waits until the queue is less than half full: the other half is the uploads'. False after a stop. */
   hasRoom(): Promise<boolean> {
-    return this.#until(() => this.#queue.size < Math.max(1, this.#needs.queueLimit / 2))
+    return this.#until(() => this.#queue.bytes < this.#needs.queueBytes / 2)
   }
 
   /**
@@ -131,7 +133,7 @@ export class RecordWriter {
     this.#timer = undefined
     if (!this.#canSend()) return
     const { dropped } = this.#queue
-    const states = this.#queue.take(BATCH_LIMIT)
+    const states = this.#queue.take(BATCH_LIMIT, BATCH_BYTES)
     this.#droppedSent = dropped
     this.#isWriting = this.#needs.send({
       live: states.filter((state) => state.live).map((state) => state.record),
@@ -142,7 +144,7 @@ export class RecordWriter {
   }
 
   #tellCaughtUp(): void {
-    const isBehind = this.#queue.size > this.#needs.queueLimit / 2
+    const isBehind = this.#queue.bytes > this.#needs.queueBytes / 2
     if (!this.#isOverflowing || isBehind || this.#droppedMarked !== this.#queue.dropped) return
     this.#isOverflowing = false
     this.#needs.caughtUp()

@@ -147,4 +147,25 @@ test('a call that the dead thread had is rejected, and none hangs', async ({ ope
   await Promise.all([records.close(10), slow.close(10)])
 })
 
+test('a thread that hangs has few calls in its line, however many questions were given up', async (place) => {
+  const script = join(place.folder, 'hangs.mjs')
+  const mark = join(place.folder, 'calls')
+  writeFileSync(mark, '')
+  writeFileSync(
+    script,
+    `import { appendFileSync } from 'node:fs'
+     import { parentPort } from 'node:worker_threads'
+     parentPort.on('message', ({ kind }) => kind === 'call' && appendFileSync(${JSON.stringify(mark)}, '.'))`,
+  )
+  const records = place.open({ threadScript: pathToFileURL(script) })
+  for (const _ of range(2)) {
+    const problems = range(1100).map(async (number) => (await rejection(records.get(`${number}`))).problem)
+    const counts = (await Promise.all(problems)).map((problem) => (problem === 'slow' ? 1 : 0))
+    assert.is(counts.filter((count) => count === 1).length, 1024, 'the others are overloaded')
+  }
+  const arrived = readFileSync(mark, 'utf8').length
+  assert.ok(arrived <= 64, `${arrived} calls`)
+  await records.close(10)
+})
+
 test.run()

@@ -4,6 +4,7 @@ import {
   arrive,
   leave,
   type Place,
+  RECORD_BYTES,
   range,
   record,
   rejection,
@@ -71,7 +72,7 @@ test('opens behind locking_mode = EXCLUSIVE of another process, and is ready aft
 
 test('at the limit states are dropped with one line, and a reindex is asked for afterwards', async (place) => {
   const causes: string[] = []
-  const records = place.open({ queueLimit: 4, onNeedsReindex: (cause) => causes.push(cause) })
+  const records = place.open({ queueBytes: 4 * RECORD_BYTES, onNeedsReindex: (cause) => causes.push(cause) })
   await records.reindex(sidecars(), async () => true)
   const { release } = await place.lock('BEGIN EXCLUSIVE')
   for (const number of range(10)) records.put(record(number))
@@ -100,7 +101,7 @@ test('close gives up at its timeout under a lock, and says so', async ({ open, l
 })
 
 test('a reindex under a lock waits with the queue half full, and loses nothing', async (place) => {
-  const records = place.open({ queueLimit: 20 })
+  const records = place.open({ queueBytes: 20 * RECORD_BYTES })
   await records.ready
   const { release } = await place.lock('BEGIN EXCLUSIVE')
   const all = range(200).map((number) => record(number))

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import * as assert from 'uvu/assert'
 import { RecordsError } from '../../server/records/error.js'
+import { bytesOf } from '../../server/records/queue.js'
 import type { UploadRecord } from '../../server/records/record.js'
 import { openRecords, type Records, type RecordsOptions } from '../../server/records/records.js'
 
@@ -24,6 +25,11 @@ export interface Lock {
   release(): Promise<void>
 }
 
+export const AT = '2026-11-23T10:00:00.000Z'
+
+/** What one of the records made here takes in the queue. */
+export const RECORD_BYTES = bytesOf(record(0))
+
 const opened: Records[] = []
 const locks: Lock[] = []
 
@@ -38,7 +44,7 @@ export function arrive(place: Place): void {
   }
   const path = join(folder, 'lading.db')
   const open = (options: Partial<RecordsOptions> = {}) => {
-    const records = openRecords({ databasePath: path, queueLimit: 10_000, log, ...options })
+    const records = openRecords({ databasePath: path, queueBytes: 10_000 * RECORD_BYTES, log, ...options })
     opened.push(records)
     return records
   }
@@ -83,8 +89,6 @@ export async function until(condition: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
-
-export const AT = '2026-11-23T10:00:00.000Z'
 
 export function record(number: number, changes: Partial<UploadRecord> = {}): UploadRecord {
   const id = `20261123-${String(number).padStart(32, '0')}`

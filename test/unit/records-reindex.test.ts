@@ -35,6 +35,27 @@ test('unfinished gives the receiving and paused rows in pages', async ({ open })
   assert.equal(numbers, [[0, 2], [4], []])
 })
 
+test('a page of rows with long metadata is bounded in bytes, and no row is left out', async ({ open }) => {
+  const records = open({ queueBytes: 2 ** 30 })
+  const long = { metadata: `filename ${'QUFB'.repeat(2045)}`, filename: 'A'.repeat(6135) }
+  for (const number of range(300)) records.put(record(number, long))
+  assert.ok(await records.flush(10_000))
+  let seen = 0
+  let longest = 0
+  for (let afterId = ''; ; ) {
+    const page = await records.unfinished(afterId, 256)
+    const last = page.at(-1)
+    if (!last) break
+    seen += page.length
+    longest = Math.max(longest, JSON.stringify(page).length)
+    afterId = last.id
+  }
+  assert.is(seen, 300)
+  assert.ok(longest < 512 * 1024, `${longest} bytes in a page`)
+  const gone = await records.reindex(sidecars(), async () => false)
+  assert.equal(gone, { restored: 0, removed: 300 })
+})
+
 test('a reindex brings back what the disk has and removes rows whose files are gone', async (place) => {
   const records = place.open()
   assert.ok((await records.ready).fresh)
