@@ -67,12 +67,15 @@ type Lading = Exchange<Intake>
  */
 export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const config = defaultConfig(settings)
+  // Dates for what is kept and for what is compared with files; a clock that nobody sets for how long something takes.
   const now = Date.now
+  const monotonic = () => performance.now()
+  const startedAt = monotonic()
   const log = await createLog(config)
   const { dataDir } = config
   await mkdir(join(dataDir, 'uploads'), { recursive: true, mode: 0o750 })
   const bootId = currentBoot(now())
-  const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, now })
+  const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, monotonic })
   await disk.refresh()
   const arena = new Arena(ARENA)
   const thread = new DigestThread(arena)
@@ -94,7 +97,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
 
   const locks = new UploadLocks<Lading>(LOCK_LIMITS)
   const tools: StorageTools = {
-    ...{ dataDir, thread, log, now, bootId, disk },
+    ...{ dataDir, thread, log, now, monotonic, bootId, disk },
     sniff: createSniffer(config.accept),
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
@@ -140,13 +143,12 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const collected = createGarbageKeeper()
   const frontDoor = new FrontDoor<Intake>({
     ...config,
-    ...{ slots, protocol, log, now, extensions: store.extensions, isUploadId },
+    ...{ slots, protocol, log, monotonic, extensions: store.extensions, isUploadId },
     digestBytes: CHECKSUM_BYTES,
     interrupt: (id) => locks.interrupt(id),
     makeBody: (request: IncomingMessage, begins) =>
       new Intake(request, {
-        ...{ arena, limits, now, collected, begins },
-        isBounded: request.headers['content-length'] !== undefined,
+        ...{ arena, limits, monotonic, collected, begins },
       }),
     createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
   })
@@ -155,14 +157,13 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     find: (id) => readFinished(dataDir, id, bootId),
   })
   const vitals = new Vitals()
-  const startedAtMs = now()
   const version = readVersion()
   const api = new Api({
     ...{ log, corsOrigins: config.corsOrigins },
-    findUpload: (id) => findUpload(id, { store, records, dataDir, bootId, now, log }),
+    findUpload: (id) => findUpload(id, { store, records, dataDir, bootId, monotonic, log }),
     status: () => ({
       version,
-      uptimeSeconds: Math.round((now() - startedAtMs) / 1000),
+      uptimeSeconds: Math.round((monotonic() - startedAt) / 1000),
       slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
       arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
@@ -230,7 +231,7 @@ interface FindTools {
   readonly records: Records
   readonly dataDir: string
   readonly bootId: string
-  readonly now: () => number
+  readonly monotonic: () => number
   readonly log: { warn(fields: object, message: string): void }
 }
 
@@ -238,9 +239,10 @@ interface FindTools {
 async function findUpload(id: string, tools: FindTools): Promise<object | undefined> {
   if (!isUploadId(id)) return undefined
   const live = tools.store.uploads.peek(id)
-  const now = tools.now()
-  if (live)
-    return { ...live.toRow(live.changedAtMs), bytesPerSecond: live.body ? live.rate.perSecond(now) : 0 }
+  if (live) {
+    const bytesPerSecond = live.body ? live.rate.perSecond(tools.monotonic()) : 0
+    return { ...live.toRow(live.changedAtMs), bytesPerSecond }
+  }
   const row = await tools.records.get(id).catch((error: unknown) => {
     tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
     return undefined

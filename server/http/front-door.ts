@@ -36,7 +36,8 @@ export interface FrontDoorOptions<B extends Stoppable> {
   readonly createId: () => string
   readonly isUploadId: (text: string) => boolean
   readonly log: { info(fields: object, message: string): void; error(fields: object, message: string): void }
-  readonly now: () => number
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number
 }
 
 /** A request to the tus addresses, once its address and method are known. */
@@ -88,7 +89,7 @@ export class FrontDoor<B extends Stoppable> {
   /** Serves one request to its end; never rejects. */
   async serve(arrival: Arrival): Promise<void> {
     const { request, response } = arrival
-    const startedAt = this.#options.now()
+    const startedAt = this.#options.monotonic()
     let exchange: Exchange<B> | undefined
     let outcome: { status: number; code?: string }
     try {
@@ -216,7 +217,7 @@ export class FrontDoor<B extends Stoppable> {
   #note(arrival: Arrival, exchange: Exchange<B> | undefined, outcome: object, startedAt: number): void {
     if (arrival.method === 'HEAD') return
     const { upload, id = arrival.id, bodyEnd } = exchange ?? {}
-    const ms = this.#options.now() - startedAt
+    const ms = Math.round(this.#options.monotonic() - startedAt)
     const stored = { offset: upload?.offset, length: upload?.length, sha256: upload?.sha256 ?? undefined }
     const end = bodyEnd === null ? undefined : bodyEnd
     this.#options.log.info({ id, method: arrival.method, ...outcome, ...stored, end, ms }, 'request')

@@ -21,11 +21,10 @@ interface Filling {
 export interface IntakeTools {
   readonly arena: Arena
   readonly limits: IntakeLimits
-  readonly now: () => number
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number
   /** Told of every chunk, in bytes; see the garbage keeper. */
   readonly collected: (receivedBytes: number) => void
-  /** The body's length is announced: it cannot run over what was checked before. */
-  readonly isBounded: boolean
   /** Called once, when the first byte is wanted. */
   readonly begins: () => void
 }
@@ -59,18 +58,18 @@ export class Intake {
   constructor(source: Readable, tools: IntakeTools) {
     this.#source = source
     this.#tools = tools
-    this.#pace = new Pace(tools.limits, tools.now())
+    this.#pace = new Pace(tools.limits, tools.monotonic())
+    this.#pace.pause(tools.monotonic())
   }
 
   /**
    * Reads the body until it ends, is stopped, or runs over `roomBytes`, and resolves with how it ended
    * once the sink has seen the last batch. Rejects with the sink's error; the arena has its blocks back then.
-   * Of a body that runs over, the bytes of the block in which it does are not handed on.
+   * Of a body that runs over, the bytes that fit are handed on.
    */
   drain(sink: Sink, roomBytes: number): Promise<IntakeEnd> {
     this.#sink = sink
     this.#roomBytes = roomBytes
-    this.#pace.forgive(this.#tools.now())
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
       if (this.#end === undefined) this.#attach()
@@ -93,7 +92,17 @@ export class Intake {
     source.on('close', this.#onCut).on('error', this.#onCut)
     this.#timer = setInterval(this.#onTick, TICK_MS)
     this.#tools.begins()
-    source.resume()
+    this.#read()
+  }
+
+  #read(): void {
+    this.#pace.resume(this.#tools.monotonic())
+    this.#source.resume()
+  }
+
+  #pause(): void {
+    this.#pace.pause(this.#tools.monotonic())
+    this.#source.pause()
   }
 
   #detach(): void {
@@ -107,18 +116,12 @@ export class Intake {
   readonly #onCut = (): void => this.#finish('cut')
 
   readonly #onData = (chunk: Uint8Array): void => {
-    this.#receivedBytes += chunk.length
-    this.#pace.add(chunk.length, this.#tools.now())
+    const fitting = Math.min(chunk.length, this.#roomBytes - this.#receivedBytes)
+    this.#receivedBytes += fitting
+    this.#pace.add(fitting, this.#tools.monotonic())
     this.#tools.collected(chunk.length)
-    if (this.#receivedBytes > this.#roomBytes) this.#overrun()
-    else this.#take(chunk)
-  }
-
-  #overrun(): void {
-    if (this.#current) this.#giveBack(this.#current.index)
-    this.#current = undefined
-    this.#rest = undefined
-    this.#finish('overrun')
+    if (fitting > 0) this.#take(fitting === chunk.length ? chunk : chunk.subarray(0, fitting))
+    if (fitting < chunk.length) this.#finish('overrun')
   }
 
   #take(chunk: Uint8Array): void {
@@ -126,8 +129,8 @@ export class Intake {
     this.#place(chunk)
     this.#taking = false
     const wanted = this.#sink?.wantsFirstBytes ?? 0
-    if (wanted > 0 && (this.#current?.bytes ?? 0) >= wanted && !this.#mayRunOver()) this.#ship()
-    if (this.#mustPause()) this.#source.pause()
+    if (wanted > 0 && (this.#current?.bytes ?? 0) >= wanted) this.#ship()
+    if (this.#mustPause()) this.#pause()
   }
 
   #place(chunk: Uint8Array): void {
@@ -143,14 +146,8 @@ export class Intake {
       this.#tools.arena.fill(block.index, block.bytes, part)
       block.bytes += bytes
       at += bytes
-      if (block.bytes === this.#tools.arena.blockBytes && !this.#mayRunOver()) this.#ship()
+      if (block.bytes === this.#tools.arena.blockBytes) this.#ship()
     }
-  }
-
-  /** With the last byte there is room for, only the end of the body tells whether it runs over. */
-  #mayRunOver(): boolean {
-    if (this.#tools.isBounded) return false
-    return this.#end === undefined && this.#receivedBytes === this.#roomBytes && this.#rest === undefined
   }
 
   #mustPause(): boolean {
@@ -165,13 +162,13 @@ export class Intake {
     const index = arena.take()
     if (index === undefined) return undefined
     this.#held += 1
-    this.#current = { index, bytes: 0, sinceMs: this.#tools.now() }
+    this.#current = { index, bytes: 0, sinceMs: this.#tools.monotonic() }
     return this.#current
   }
 
   #wait(rest: Uint8Array): void {
     this.#rest = rest
-    this.#source.pause()
+    this.#pause()
     // With blocks of its own under way it goes on when they come back; else it waits for anybody's.
     if (this.#held < this.#tools.limits.blocks) this.#cancelWait = this.#tools.arena.whenFree(this.#goOn)
   }
@@ -191,8 +188,7 @@ export class Intake {
     if (this.#end !== undefined) this.#ship()
     this.#pump()
     if (this.#end !== undefined || this.#mustPause() || !this.#source.isPaused()) return
-    this.#pace.forgive(this.#tools.now())
-    this.#source.resume()
+    this.#read()
   }
 
   #ship(): void {
@@ -253,9 +249,8 @@ export class Intake {
   }
 
   readonly #onTick = (): void => {
-    const now = this.#tools.now()
-    if (this.#current && now - this.#current.sinceMs >= SHIP_AFTER_MS && !this.#mayRunOver()) this.#ship()
-    if (this.#rest || this.#mustPause()) this.#pace.forgive(now)
+    const now = this.#tools.monotonic()
+    if (this.#current && now - this.#current.sinceMs >= SHIP_AFTER_MS) this.#ship()
     const fault = this.#pace.fault(now)
     if (fault) this.stop(fault)
   }

@@ -7,12 +7,18 @@ export interface PaceLimits {
   readonly minRateBytesPerMinute: number
 }
 
-/** Tells a sender that has stopped, or is too slow to keep a slot. */
+/**
+ * Tells a sender that has stopped, or is too slow to keep a slot. Times are of a monotonic clock, in milliseconds.
+ *
+ * Both clocks stand still while we do not read. They never start again: a sender whose every byte makes us pause
+ * for a moment would otherwise never be found slow.
+ */
 export class Pace {
   readonly #limits: PaceLimits
   #lastByteAtMs: number
   #windowSinceMs: number
   #windowBytes = 0
+  #pausedAtMs: number | undefined
 
   constructor(limits: PaceLimits, nowMs: number) {
     this.#limits = limits
@@ -25,14 +31,23 @@ export class Pace {
     this.#windowBytes += bytes
   }
 
-  /** Begins anew: we did not read, so neither silence nor slowness was the sender's. */
-  forgive(nowMs: number): void {
-    this.#lastByteAtMs = this.#windowSinceMs = nowMs
-    this.#windowBytes = 0
+  /** We do not read from now on; a second call changes nothing. */
+  pause(nowMs: number): void {
+    this.#pausedAtMs ??= nowMs
   }
 
-  /** What is wrong with the sender's pace now, if anything is. */
+  /** We read again: the time since `pause` was not the sender's. */
+  resume(nowMs: number): void {
+    if (this.#pausedAtMs === undefined) return
+    // Bytes may have come after the pause began: what had been read already.
+    this.#lastByteAtMs += nowMs - Math.max(this.#pausedAtMs, this.#lastByteAtMs)
+    this.#windowSinceMs += nowMs - this.#pausedAtMs
+    this.#pausedAtMs = undefined
+  }
+
+  /** What is wrong with the sender's pace now, if anything is; nothing is while we do not read. */
   fault(nowMs: number): 'idle' | 'slow' | undefined {
+    if (this.#pausedAtMs !== undefined) return undefined
     if (nowMs - this.#lastByteAtMs >= this.#limits.idleTimeoutMs) return 'idle'
     if (nowMs - this.#windowSinceMs < RATE_WINDOW_MS) return undefined
     if (this.#windowBytes < this.#limits.minRateBytesPerMinute) return 'slow'

@@ -6,15 +6,15 @@ const FRESH_MS = 1_000
 export class Disk {
   readonly #folder: string
   readonly #minFreeBytes: number
-  readonly #now: () => number
+  readonly #monotonic: () => number
   #freeBytes = Number.MAX_SAFE_INTEGER
   #askedAt = Number.NEGATIVE_INFINITY
   #asking: Promise<void> | undefined
 
-  constructor(options: { folder: string; minFreeBytes: number; now: () => number }) {
+  constructor(options: { folder: string; minFreeBytes: number; monotonic: () => number }) {
     this.#folder = options.folder
     this.#minFreeBytes = options.minFreeBytes
-    this.#now = options.now
+    this.#monotonic = options.monotonic
   }
 
   /** Free bytes as last seen. */
@@ -24,7 +24,7 @@ export class Disk {
 
   /** Asks the system unless it was asked within the last second. Rejects with its error. */
   async refresh(): Promise<void> {
-    if (this.#now() - this.#askedAt < FRESH_MS) return
+    if (this.#monotonic() - this.#askedAt < FRESH_MS) return
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined
     })
@@ -40,6 +40,6 @@ export class Disk {
   async #ask(): Promise<void> {
     const { bavail, bsize } = await statfs(this.#folder)
     this.#freeBytes = bavail * bsize
-    this.#askedAt = this.#now()
+    this.#askedAt = this.#monotonic()
   }
 }

@@ -25,16 +25,16 @@ interface OpenFinal {
  * as the sweep meets them: until it has met all, any part may be wanted.
  */
 export class OpenFinals {
-  readonly #tools: Pick<StorageTools, 'row' | 'now' | 'log'>
+  readonly #tools: Pick<StorageTools, 'row' | 'now' | 'monotonic' | 'log'>
   readonly #uploads: Uploads
   readonly #open = new Map<string, OpenFinal>()
   readonly #byPart = new Map<string, Set<string>>()
-  /** The ids of those that were joined lately, by what was asked for. */
-  readonly #joined = new Map<string, string>()
+  /** Those that were joined lately, by what was asked for, and when; on the monotonic clock. */
+  readonly #joined = new Map<string, { id: string; atMs: number }>()
   #names = 0
   #allKnown = false
 
-  constructor(tools: Pick<StorageTools, 'row' | 'now' | 'log'>, uploads: Uploads) {
+  constructor(tools: Pick<StorageTools, 'row' | 'now' | 'monotonic' | 'log'>, uploads: Uploads) {
     this.#tools = tools
     this.#uploads = uploads
   }
@@ -78,7 +78,10 @@ export class OpenFinals {
   /** Notes that one is joined, for whoever asks for the same again. */
   joined(final: StoredUpload): void {
     this.delete(final.id)
-    this.#joined.set(keyOf(final.parts ?? [], final.metadata), final.id)
+    this.#joined.set(keyOf(final.parts ?? [], final.metadata), {
+      id: final.id,
+      atMs: this.#tools.monotonic(),
+    })
     const [oldest] = this.#joined.keys()
     if (this.#joined.size > MOST_JOINED && oldest !== undefined) this.#joined.delete(oldest)
   }
@@ -100,11 +103,13 @@ export class OpenFinals {
   async madeBefore(parts: readonly string[], metadata: string | null): Promise<StoredUpload | undefined> {
     const key = keyOf(parts, metadata)
     const open = [...this.#open].find(([, other]) => keyOf(other.parts, other.metadata) === key)?.[0]
-    const id = open ?? this.#joined.get(key) ?? (await this.#joinedFrom(parts))
+    const joined = this.#joined.get(key)
+    const id = open ?? joined?.id ?? (await this.#joinedFrom(parts))
     const final = id === undefined ? undefined : await this.#uploads.load(id)
     if (!final || final.gone || keyOf(final.parts ?? [], final.metadata) !== key) return undefined
-    const isLate = this.#tools.now() - final.changedAtMs >= ASKED_AGAIN_MS
-    return final.sha256 === null || !isLate ? final : undefined
+    // Of one that was joined before this process began, only the date is known.
+    const ageMs = joined ? this.#tools.monotonic() - joined.atMs : this.#tools.now() - final.changedAtMs
+    return final.sha256 === null || ageMs < ASKED_AGAIN_MS ? final : undefined
   }
 
   async #joinedFrom(parts: readonly string[]): Promise<string | undefined> {

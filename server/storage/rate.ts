@@ -1,8 +1,8 @@
 const WINDOW_MS = 2_000
 
-/** The speed of an upload over the last two to four seconds. */
+/** The speed of an upload over the last two to four seconds; times are of a monotonic clock. */
 export class Rate {
-  #since = 0
+  #since = Number.NEGATIVE_INFINITY
   #bytes = 0
   #earlier = { bytes: 0, ms: 0 }
 

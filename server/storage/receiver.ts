@@ -107,7 +107,7 @@ export class Receiver implements BatchSink {
     const done = await appended
     if (done.error) throw diskError(new Error(done.error.message))
     upload.digestLive = done.live
-    upload.rate.add(bytes, this.#tools.now())
+    upload.rate.add(bytes, this.#tools.monotonic())
     if (isChecked) this.#unverified += bytes
     else this.#count(bytes)
     if (done.sha256 !== null) this.#mark(done.sha256, last)

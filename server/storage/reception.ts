@@ -40,18 +40,30 @@ export class Reception {
     const declared = await this.#declare(upload, turn)
     const before = upload.offset
     const end = await this.#drainOrTakeBack(upload, turn, declared)
-    // A body that runs over the length it came with takes that length back.
-    if (declared && end === 'overrun') upload.length = null
-    const unbounded = !declared && end === 'overrun' && upload.length === null
+    const isOverrun = end === 'overrun'
+    if (declared && isOverrun) this.#takeLengthBack(upload)
+    const unbounded = !declared && isOverrun && upload.length === null
     if (upload.damagedAfter !== null) {
       await this.#lifecycle.mend(upload)
       throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
     }
     const next = nextStep(upload, this.#tools.now(), this.#tools)
-    if (next === 'finish' && end !== 'overrun') await this.#lifecycle.finish(upload)
+    // A creation that runs over is undone: its client never learns the address.
+    if (next === 'finish' && !(isOverrun && turn.creation)) await this.#lifecycle.finish(upload)
     else await this.#rest(upload, end, upload.offset > before)
     const code = unbounded ? 'size_exceeded' : ENDS[end]
-    if (code && upload.sha256 === null) throw new UploadError(code)
+    // An upload that its body made whole is finished, and a client that sees so by HEAD is right. But one that
+    // sent more than it had declared is told.
+    if (code && (isOverrun || upload.sha256 === null)) throw new UploadError(code)
+  }
+
+  /**
+   * A body that runs over the length it came with takes that length back; its bytes stay. The type was decided by
+   * what looked like a whole file: with few bytes it is decided again.
+   */
+  #takeLengthBack(upload: StoredUpload): void {
+    upload.length = null
+    if (upload.offset < this.#tools.sniffBytes) upload.type = null
   }
 
   /** Notes on the disk what must be there before the first byte; true where the body came with a length. */

@@ -89,7 +89,10 @@ export interface StorageTools {
   /** Tells whether a request holds or awaits an upload. */
   readonly isHeld: (id: string) => boolean
   readonly log: StorageLog
+  /** The date, in milliseconds since 1970: for what is kept, and for what is compared with files. */
   readonly now: () => number
+  /** Milliseconds of a clock that nobody sets: for how long something takes. */
+  readonly monotonic: () => number
   readonly bootId: string
   readonly durability: 'off' | 'finish' | 'request'
   readonly expireAfterMs: number

@@ -213,9 +213,8 @@ function slowIntake(limits: Partial<IntakeLimits>) {
   const intake = new Intake(source, {
     arena,
     limits: { blocks: 2, idleTimeoutMs: 600_000, minRateBytesPerMinute: 64 * KIB, ...limits },
-    now: () => clock.ms,
+    monotonic: () => clock.ms,
     collected: () => {},
-    isBounded: false,
     begins: () => {},
   })
   let stored = 0

@@ -37,8 +37,8 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     if (length === null) return
     const answer = await upload.patch(server.now, { offset, bytes: length - offset + over, framing })
     answered(answer, 413)
-    // A declared length is refused before a byte; of chunks, whole blocks before the end may be stored.
-    if (framing.chunked && !framing.sum && !whole) await upload.settle(server.now, offset, length - 1)
+    // A declared length is refused before a byte; of chunks, what fits is stored.
+    if (framing.chunked && !framing.sum && !whole) upload.offset = length
   },
 
   cut: async (server, upload, { bytes, share, framing, by }) => {
@@ -100,8 +100,8 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const declares = offset + room
     const answer = await upload.patch(server.now, { offset, bytes: room + over, framing, declares })
     answered(answer, 413)
-    // With its body refused unread the request did nothing; with chunks it had begun. The length is not kept.
-    if (framing.chunked && !framing.sum && room > 0) await upload.settle(server.now, offset, declares - 1)
+    // With its body refused unread the request did nothing; of chunks, what fits is stored. The length is not kept.
+    if (framing.chunked && !framing.sum && room > 0) upload.offset = declares
   },
 
   head: async () => {},
@@ -117,9 +117,7 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const only = part(fit, share, framing)
     const connection =
       fit > 0 ? await upload.send(server.now, { offset, bytes: fit, framing, only }) : undefined
-    // The last block there is room for goes into the file only with the end of its chunks.
-    const mayArrive = only > BLOCK_BYTES || (only > 0 && offset + only !== upload.length)
-    if (framing.sum && mayArrive) await upload.arrived(server.now)
+    if (framing.sum && only > 0) await upload.arrived(server.now)
     await server.restart()
     connection?.socket.destroy()
     await upload.settle(server.now, offset, framing.sum ? offset : offset + only)

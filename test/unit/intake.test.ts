@@ -44,9 +44,8 @@ function setUp(limits: Partial<IntakeLimits> = {}, blocks = 4) {
   const intake = new Intake(source, {
     arena,
     limits: { blocks: 4, idleTimeoutMs: 1e9, minRateBytesPerMinute: 0, ...limits },
-    now: () => clock.ms,
+    monotonic: () => clock.ms,
     collected: () => {},
-    isBounded: false,
     begins: () => {},
   })
   return { arena, source, clock, intake, sink: new Keeper(arena) }
@@ -125,26 +124,57 @@ test('gathers what comes while the sink is busy into one batch', async () => {
   assert.is(sink.batches[1], `${'b'.repeat(BLOCK_BYTES)}${'c'.repeat(BLOCK_BYTES)}d`)
 })
 
-test('hands nothing of the overrunning block on when a body runs over its room', async () => {
-  const { arena, source, intake, sink } = setUp()
-  const end = intake.drain(sink, 20)
-  source.write('a'.repeat(BLOCK_BYTES))
-  source.write('bbbb')
-  source.write('c')
-  assert.is(await bounded(SOON_MS, end, 'the end'), 'overrun')
-  assert.is(sink.all, 'a'.repeat(BLOCK_BYTES))
-  assert.is(arena.free, 4)
+test('of a body that runs over its room, hands on every byte that fits and none behind it', async () => {
+  const bodies = [
+    ['aaaabbbbccccddddeeeef'],
+    ['aaaabbbbccccdddd', 'eeee', 'f'],
+    ['aaaabbbb', 'ccccddddeeeeffff'.repeat(9)],
+  ]
+  for (const blocks of [1, 4]) {
+    for (const chunks of bodies) {
+      const { arena, source, intake, sink } = setUp({}, blocks)
+      const end = intake.drain(sink, 20)
+      for (const chunk of chunks) source.write(chunk)
+      assert.is(await bounded(SOON_MS, end, 'the end'), 'overrun')
+      assert.is(sink.all, 'aaaabbbbccccddddeeee')
+      assert.is(sink.lasts, 1)
+      assert.is(arena.free, blocks)
+    }
+  }
 })
 
-test('keeps the last block there is room for until the body has ended', async () => {
-  const { source, intake, sink } = setUp()
-  const end = intake.drain(sink, BLOCK_BYTES)
-  source.write('a'.repeat(BLOCK_BYTES))
-  await new Promise((resolve) => setImmediate(resolve))
-  assert.is(sink.batches.length, 0)
-  source.end()
-  assert.is(await bounded(SOON_MS, end, 'the end'), 'complete')
-  assert.is(sink.all.length, BLOCK_BYTES)
+test('time in which no block was free is not held against the sender, and ends with it', async () => {
+  const { arena, source, clock, intake, sink } = setUp({ idleTimeoutMs: 5000 }, 1)
+  const other = arena.take()
+  const end = intake.drain(sink, 100)
+  source.write('held')
+  await until('the pause', () => source.isPaused())
+  clock.ms = 60_000
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  arena.give(other ?? 0)
+  await until('the bytes', () => !source.isPaused())
+  clock.ms = 64_999
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  assert.is(sink.all, 'held')
+  clock.ms = 65_000
+  assert.is(await bounded(SOON_MS, end, 'the end'), 'idle')
+})
+
+test('a byte at a time does not keep a slot, although each is looked at before the next is read', async () => {
+  const { source, clock, intake, sink } = setUp({ idleTimeoutMs: 30_000, minRateBytesPerMinute: 64 })
+  sink.wantsFirstBytes = 512
+  let end = ''
+  void intake.drain(sink, 1000).then((how) => {
+    end = how
+  })
+  for (let sent = 0; end === '' && sent < 40; sent++) {
+    source.write('a')
+    await until('the byte', () => source.readableLength === 0)
+    clock.ms += 6_000
+    await until('its batch, or the end', () => end !== '' || sink.all.length > sent)
+  }
+  assert.is(end, 'slow')
+  assert.is(clock.ms, 60_000)
 })
 
 test('shows the first bytes the sink wants, and reads no more until it has decided', async () => {

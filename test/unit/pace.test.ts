@@ -26,10 +26,69 @@ test('a sender that brings the minimum goes on, and each minute counts by itself
   assert.is(pace.fault(120_000), 'slow')
 })
 
-test('time in which we did not read is not held against the sender', () => {
+test('nothing is held against a sender that is not read', () => {
   const pace = new Pace(LIMITS, 0)
-  pace.forgive(60_000)
-  assert.is(pace.fault(60_001), undefined)
+  pace.pause(10_000)
+  assert.is(pace.fault(500_000), undefined)
+})
+
+/** What a sender does: at these intervals, so many bytes, each followed by a pause of ours. */
+interface Sender {
+  readonly name: string
+  readonly everyMs: number
+  readonly bytes: number
+  readonly pausedMs: number
+  readonly ends: 'idle' | 'slow' | undefined
+  /** When it is ended, in milliseconds. */
+  readonly atMs?: number
+}
+
+const SENDERS: readonly Sender[] = [
+  { name: 'one byte each 300 ms', everyMs: 300, bytes: 1, pausedMs: 1, ends: 'slow', atMs: 60_300 },
+  { name: '12 bytes each 18 s', everyMs: 18_000, bytes: 12, pausedMs: 1, ends: 'slow', atMs: 72_000 },
+  { name: 'a byte each 29 s', everyMs: 29_000, bytes: 1, pausedMs: 5, ends: 'slow', atMs: 87_000 },
+  { name: 'a byte each 31 s', everyMs: 31_000, bytes: 1, pausedMs: 1, ends: 'idle', atMs: 31_000 },
+  // We read for half of the time, so a minute of its own takes two.
+  {
+    name: 'a byte each second, half of it unread',
+    everyMs: 1000,
+    bytes: 1,
+    pausedMs: 500,
+    ends: 'slow',
+    atMs: 119_000,
+  },
+  { name: 'enough, half of it unread', everyMs: 1000, bytes: 9, pausedMs: 500, ends: undefined },
+  { name: 'enough', everyMs: 1000, bytes: 17, pausedMs: 0, ends: undefined },
+]
+
+for (const { name, everyMs, bytes, pausedMs, ends, atMs } of SENDERS) {
+  test(`only time in which we did not read is forgiven: ${name}`, () => {
+    const pace = new Pace(LIMITS, 0)
+    let now = 0
+    let fault: string | undefined
+    while (fault === undefined && now < 300_000) {
+      now += everyMs
+      fault = pace.fault(now)
+      if (fault !== undefined) break
+      pace.add(bytes, now)
+      pace.pause(now)
+      // As in the intake: the pause is told more than once, and the end of none does nothing.
+      pace.pause(now + pausedMs / 2)
+      pace.resume(now + pausedMs)
+      pace.resume(now + pausedMs)
+    }
+    assert.is(fault, ends)
+    if (atMs !== undefined) assert.is(now, atMs)
+  })
+}
+
+test('bytes that had been read before a pause and are handed over in it still count as the last ones', () => {
+  const pace = new Pace(LIMITS, 0)
+  pace.pause(1000)
+  pace.add(1, 20_000)
+  pace.resume(21_000)
+  assert.is(pace.fault(50_999), undefined)
+  assert.is(pace.fault(51_000), 'idle')
 })
 
 test('no minimum rate means that any rate will do', () => {
