@@ -153,7 +153,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
   })
   const downloads = new Downloads({
-    ...{ log, corsOrigins: config.corsOrigins },
+    ...{ log, corsOrigins: config.corsOrigins, limit: config.downloads, idleTimeoutMs: config.idleTimeoutMs },
     find: (id) => readFinished(dataDir, id, bootId),
   })
   const vitals = new Vitals()
@@ -165,6 +165,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
       version,
       uptimeSeconds: Math.round((monotonic() - startedAt) / 1000),
       slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
+      downloads: { taken: downloads.taken, limit: downloads.limit },
       arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
       eventLoop: vitals.eventLoop(),

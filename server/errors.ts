@@ -59,6 +59,7 @@ export const ERRORS = {
   // The limits
   type_refused: { status: 415, text: 'Files of this type are not accepted here' },
   slots_full: { status: 503, text: 'All upload slots are taken; try again shortly' },
+  downloads_full: { status: 503, text: 'Too many downloads run; try again shortly' },
   finals_full: { status: 503, text: 'Too many final uploads wait for their parts; try again shortly' },
   shutting_down: { status: 503, text: 'The server is shutting down; try again shortly' },
   disk_full: { status: 507, text: 'The server has no room for this upload; try again later' },

@@ -132,6 +132,7 @@ export const SETTINGS = {
     'how long a request may wait, unread and in order, for a slot before 503',
     duration('0s', '1h'),
   ),
+  downloads: setting('downloads', 64, 'downloads at once; the next gets 503', whole(1, 10_000)),
   maxSizeBytes: setting('max-size', '64GiB', 'largest upload', size('1B', '1024TiB')),
   accept: setting(
     'accept',
@@ -155,7 +156,7 @@ export const SETTINGS = {
   idleTimeoutMs: setting(
     'idle-timeout',
     '30s',
-    'no bytes for so long ends the request',
+    'no bytes for so long, or no reading of a download, ends the request',
     duration('10ms', '24h'),
   ),
   minRateBytesPerMinute: setting(

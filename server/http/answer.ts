@@ -37,26 +37,45 @@ export function sendAnswer(request: IncomingMessage, response: ServerResponse, a
   const length = answer.status === 204 ? {} : { 'Content-Length': String(Buffer.byteLength(text)) }
   response.writeHead(answer.status, { ...answer.headers, ...length })
   if (request.complete || answer.headers.Connection === 'close') {
-    response.end(hasBody ? text : undefined)
+    end(response, hasBody ? text : undefined)
     return
   }
   // Ended only when the body has: Node closes a connection that is not kept alive as soon as the answer ends.
   if (hasBody && text !== '') response.write(text)
   else response.flushHeaders()
-  readOn(request, () => response.end())
+  endAnswer(request, response)
+}
+
+/**
+ * Ends an answer whose bytes are all written, once the request's own body is over. That is read on for at most
+ * 256 MiB and 15 s, then the connection ends.
+ */
+export function endAnswer(request: IncomingMessage, response: ServerResponse): void {
+  if (request.complete) end(response)
+  else readOn(request, () => end(response))
 }
 
 function readOn(request: IncomingMessage, done: () => void): void {
   const { socket } = request
   request.once('end', done)
-  const until = Date.now() + READ_ON_MS
+  const until = performance.now() + READ_ON_MS
   const bytes = socket.bytesRead + READ_ON_BYTES
   const timer = setInterval(() => {
     if (request.complete || socket.destroyed) return clearInterval(timer)
-    if (Date.now() < until && socket.bytesRead < bytes) return
+    if (performance.now() < until && socket.bytesRead < bytes) return
     clearInterval(timer)
     socket.destroy()
   }, LOOK_EVERY_MS)
   timer.unref()
   request.resume()
+}
+
+/** Ends a response. A client that does not read what is left of it loses its connection. */
+function end(response: ServerResponse, text?: string): void {
+  response.end(text)
+  const { socket } = response
+  // What the system took at once needs no reader.
+  if (!socket || socket.writableLength === 0) return
+  const unread = setTimeout(() => socket.destroy(), READ_ON_MS).unref()
+  response.once('close', () => clearTimeout(unread))
 }

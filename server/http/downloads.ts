@@ -1,13 +1,11 @@
-import { createReadStream } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { pipeline } from 'node:stream/promises'
 import { UploadError } from '../errors.js'
-import { answerFor, asUploadError, sendAnswer } from './answer.js'
+import { answerFor, asUploadError, endAnswer, sendAnswer } from './answer.js'
 import { corsHeaders, type HeaderFields } from './cors.js'
 import { reprDigest } from './repr-digest.js'
 
-/** A reader that takes nothing for so long loses its connection, and we the open file. */
-const SILENCE_MS = 60_000
+const PIECE_BYTES = 64 * 1024
 
 /** A finished file as a download needs it. */
 export interface FinishedFile {
@@ -22,35 +20,134 @@ export interface FinishedFile {
 export interface DownloadOptions {
   /** A finished upload; undefined where there is none, 'unfinished' where it is not whole. Reads no file bytes. */
   readonly find: (id: string) => Promise<FinishedFile | 'unfinished' | undefined>
+  /** Downloads at once. */
+  readonly limit: number
+  /** A reader that takes nothing for so long loses its connection, and we the open file. */
+  readonly idleTimeoutMs: number
   readonly corsOrigins: readonly string[]
-  readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void }
+  readonly log: { info(fields: object, message: string): void; error(fields: object, message: string): void }
 }
 
 /** Serves `GET /files/<id>`: the whole of a finished file, never shown inside the browser. */
 export class Downloads {
   readonly #options: DownloadOptions
+  #taken = 0
 
   constructor(options: DownloadOptions) {
     this.#options = options
   }
 
-  /** Answers one download; never rejects. */
+  /** Downloads that run now. */
+  get taken(): number {
+    return this.#taken
+  }
+
+  get limit(): number {
+    return this.#options.limit
+  }
+
+  /** Answers one download; never rejects. At the limit it is refused before the disk is asked. */
   async serve(request: IncomingMessage, response: ServerResponse, id: string): Promise<void> {
     const cors = { 'Tus-Resumable': '1.0.0', ...corsHeaders(request, this.#options.corsOrigins) }
     try {
-      const found = await this.#options.find(id)
-      if (found === undefined) throw new UploadError('upload_unknown')
-      if (found === 'unfinished') throw new UploadError('upload_unfinished')
-      response.setTimeout(SILENCE_MS, () => response.destroy())
-      response.writeHead(200, { ...fileHeaders(found), ...cors })
-      await pipeline(createReadStream(found.file, { highWaterMark: 256 * 1024 }), response)
+      // A HEAD that says GET by X-HTTP-Method-Override is answered without a body, and so without the file.
+      if (request.method === 'HEAD') return await this.#describe(request, response, { id, cors })
+      if (this.#taken >= this.limit) throw new UploadError('downloads_full')
+      this.#taken += 1
+      try {
+        await this.#send(request, response, { id, cors })
+      } finally {
+        this.#taken -= 1
+      }
     } catch (thrown) {
       const error = asUploadError(thrown)
-      if (response.headersSent) this.#options.log.warn({ id, err: error.cause }, 'a download was cut')
-      else if (error.status >= 500) this.#options.log.error({ id, err: error }, 'a download failed')
-      sendAnswer(request, response, answerFor(error, cors))
+      if (error.status >= 500 && error.code !== 'downloads_full')
+        this.#options.log.error({ id, err: error }, 'a download failed')
+      // Too late for another status: a reader that got fewer bytes than Content-Length knows that it failed.
+      if (response.headersSent) request.socket.destroy()
+      else sendAnswer(request, response, answerFor(error, cors))
     }
   }
+
+  async #describe(request: IncomingMessage, response: ServerResponse, { id, cors }: Asked): Promise<void> {
+    const found = await this.#found(id)
+    if (response.destroyed) return
+    response.writeHead(200, { ...fileHeaders(found), ...cors })
+    response.flushHeaders()
+    endAnswer(request, response)
+  }
+
+  async #send(request: IncomingMessage, response: ServerResponse, { id, cors }: Asked): Promise<void> {
+    const found = await this.#found(id)
+    const file = await open(found.file, 'r').catch((error: unknown) => {
+      throw isMissing(error) ? new UploadError('upload_unknown', { cause: error }) : error
+    })
+    try {
+      if (response.destroyed) return
+      response.writeHead(200, { ...fileHeaders(found), ...cors })
+      if (found.length === 0) response.flushHeaders()
+      const isSent = await this.#pieces(file, found.length, response, id)
+      if (isSent) endAnswer(request, response)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Sends the file piece by piece; the next is read when the system has taken the last. False where its reader is gone. */
+  async #pieces(file: FileHandle, length: number, response: ServerResponse, id: string): Promise<boolean> {
+    const { idleTimeoutMs, log } = this.#options
+    const silence = setTimeout(() => {
+      log.info({ id }, 'a download was ended: its reader took nothing for --idle-timeout')
+      response.destroy()
+    }, idleTimeoutMs)
+    try {
+      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length))
+      for (let at = 0; at < length; ) {
+        const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, length - at), at)
+        if (bytesRead === 0) throw shorter(at, length)
+        if (!(await isWritten(response, piece.subarray(0, bytesRead)))) return false
+        silence.refresh()
+        at += bytesRead
+      }
+      return true
+    } finally {
+      clearTimeout(silence)
+    }
+  }
+
+  async #found(id: string): Promise<FinishedFile> {
+    const found = await this.#options.find(id)
+    if (found === undefined) throw new UploadError('upload_unknown')
+    if (found === 'unfinished') throw new UploadError('upload_unfinished')
+    return found
+  }
+}
+
+interface Asked {
+  readonly id: string
+  readonly cors: HeaderFields
+}
+
+/** Resolves when the system has taken a piece, with false where the connection is gone. */
+function isWritten(response: ServerResponse, piece: Uint8Array): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (response.destroyed) return resolve(false)
+    const gone = (): void => resolve(false)
+    response.once('close', gone)
+    response.write(piece, (error) => {
+      response.off('close', gone)
+      resolve(!error)
+    })
+  })
+}
+
+function shorter(at: number, length: number): UploadError {
+  const cause = new Error(`the file of a finished upload ends at byte ${at}, before byte ${length}`)
+  return new UploadError('internal', { cause, detail: 'the file is shorter than recorded' })
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 function fileHeaders(file: FinishedFile): HeaderFields {

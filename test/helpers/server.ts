@@ -90,6 +90,7 @@ function firstAddress(child: ChildProcess, exited: Promise<unknown>, log: () => 
 
 export interface Status {
   readonly slots: { readonly taken: number; readonly limit: number; readonly waiting: number }
+  readonly downloads: { readonly taken: number; readonly limit: number }
   readonly arena: { readonly blocks: number; readonly free: number; readonly blockBytes: number }
   readonly records: { readonly queued: number; readonly lagMs: number }
   readonly eventLoop: { readonly p50Ms: number; readonly p99Ms: number }

@@ -108,6 +108,7 @@ test('/api/status has the shape that tools outside rely on', async () => {
     version: 'string',
     uptimeSeconds: 'number',
     slots: { taken: 'number', limit: 'number', waiting: 'number' },
+    downloads: { taken: 'number', limit: 'number' },
     arena: { blocks: 'number', free: 'number', blockBytes: 'number' },
     records: { queued: 'number', lagMs: 'number' },
     eventLoop: { p50Ms: 'number', p99Ms: 'number' },
