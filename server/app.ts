@@ -170,11 +170,11 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
       eventLoop: vitals.eventLoop(),
       memory: vitals.memory(),
-      disk: { freeBytes: disk.freeBytes },
+      disk: { freeBytes: disk.freeBytes, freeInodes: disk.freeInodes },
     }),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
-      return (await disk.isFull()) ? 'the disk is full' : undefined
+      return (await disk.isFull(0, 2)) ? 'the disk is full' : undefined
     },
   })
   const { basePath, corsOrigins } = config

@@ -61,6 +61,10 @@ export const ERRORS = {
   slots_full: { status: 503, text: 'All upload slots are taken; try again shortly' },
   downloads_full: { status: 503, text: 'Too many downloads run; try again shortly' },
   finals_full: { status: 503, text: 'Too many final uploads wait for their parts; try again shortly' },
+  files_exhausted: {
+    status: 503,
+    text: 'The server has as many files open as the system allows; try again shortly',
+  },
   shutting_down: { status: 503, text: 'The server is shutting down; try again shortly' },
   disk_full: { status: 507, text: 'The server has no room for this upload; try again later' },
   internal: { status: 500, text: 'Something went wrong on the server; try again' },
@@ -91,4 +95,30 @@ export class UploadError extends Error {
   get text(): string {
     return `${this.code}: ${ERRORS[this.code].text}\n`
   }
+}
+
+const SYSTEM_ERRORS: Readonly<Record<string, ErrorCode>> = {
+  ENOSPC: 'disk_full',
+  EDQUOT: 'disk_full',
+  EMFILE: 'files_exhausted',
+  ENFILE: 'files_exhausted',
+  // From the digest thread; see its OpenFiles.
+  DAMAGED: 'offset_conflict',
+  REPLACED: 'offset_conflict',
+  MISSING: 'upload_unknown',
+}
+
+/**
+ * The code of a system's error. Errors lose their `code` on their way between threads, so it is read from
+ * the message, which begins with it. Empty for every other error.
+ */
+export function systemCodeOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return /^[A-Z][A-Z0-9_]+(?=: )/.exec(text)?.[0] ?? ''
+}
+
+/** Any failure as an UploadError: what the system said has its code word, and everything else is `internal`. */
+export function asUploadError(error: unknown): UploadError {
+  if (error instanceof UploadError) return error
+  return new UploadError(SYSTEM_ERRORS[systemCodeOf(error)] ?? 'internal', { cause: error })
 }

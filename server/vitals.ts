@@ -8,6 +8,7 @@ const WINDOW_MS = 60_000
 export class Vitals {
   #current = startedHistogram()
   #earlier: IntervalHistogram | undefined
+  #rssBytes = memoryUsage.rss()
   readonly #timer = setInterval(() => this.#turn(), WINDOW_MS).unref()
 
   /** Delay of the event loop in milliseconds, beyond the timer's own interval. */
@@ -17,7 +18,12 @@ export class Vitals {
 
   /** Resident memory in bytes, now and at most. */
   memory(): { rssBytes: number; rssPeakBytes: number } {
-    return { rssBytes: memoryUsage.rss(), rssPeakBytes: resourceUsage().maxRSS * 1024 }
+    try {
+      this.#rssBytes = memoryUsage.rss()
+    } catch {
+      // It is read from a file, and no descriptor is left: what was seen last has to do.
+    }
+    return { rssBytes: this.#rssBytes, rssPeakBytes: resourceUsage().maxRSS * 1024 }
   }
 
   close(): void {

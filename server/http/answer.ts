@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { UploadError } from '../errors.js'
+import type { UploadError } from '../errors.js'
 import type { HeaderFields } from './cors.js'
+
+export { asUploadError } from '../errors.js'
 
 const READ_ON_BYTES = 256 * 1024 * 1024
 const READ_ON_MS = 15_000
@@ -18,11 +20,6 @@ export function answerFor(error: UploadError, headers: HeaderFields = {}): Answe
   const again = [503, 423, 507].includes(error.status) ? { 'Retry-After': RETRY_AFTER_S } : {}
   const type = { 'Content-Type': 'text/plain; charset=utf-8' }
   return { status: error.status, headers: { ...type, ...again, ...headers }, text: error.text }
-}
-
-/** Any failure as an UploadError; what is not one already is `internal`, with itself as the cause. */
-export function asUploadError(error: unknown): UploadError {
-  return error instanceof UploadError ? error : new UploadError('internal', { cause: error })
 }
 
 /**

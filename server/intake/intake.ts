@@ -77,6 +77,11 @@ export class Intake {
     })
   }
 
+  /** It was ended from outside, or its connection is gone. */
+  get isStopped(): boolean {
+    return this.#source.destroyed || (this.#end !== undefined && this.#end !== 'complete')
+  }
+
   /** Ends the intake where it stands: what was received goes to the sink, nothing more is read. */
   stop(reason: StopReason): void {
     if (this.#end === undefined) this.#finish(reason)

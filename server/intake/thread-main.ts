@@ -1,22 +1,16 @@
 import * as fs from 'node:fs'
+import { basename } from 'node:path'
 import { workerData } from 'node:worker_threads'
 import { openArena } from './arena-view.js'
+import { FileFault, OpenFiles, openPresent } from './open-files.js'
 import { copyOf, type Rolling, RollingDigests } from './rolling.js'
-import {
-  create,
-  describe,
-  flush,
-  openToWrite,
-  remove,
-  replace,
-  truncate,
-  writeWhole,
-} from './thread-files.js'
+import { create, describe, flush, remove, replace, writeWhole } from './thread-files.js'
 import type {
   AppendResult,
   AppendTask,
   DigestTask,
   JoinTask,
+  OpenTask,
   ProveResult,
   ProveTask,
   SettleResult,
@@ -40,6 +34,7 @@ interface Check {
 
 const READ_BYTES = 256 * 1024
 
+const files = new OpenFiles()
 const digests = new RollingDigests()
 const checks = new Map<string, Check>()
 const arena = openArena(workerData)
@@ -48,6 +43,8 @@ let readBuffer: Buffer | undefined
 /** Does one task; the pool calls this. */
 export default function run(task: ThreadTask): unknown {
   switch (task.kind) {
+    case 'open':
+      return open(task)
     case 'append':
       return append(task)
     case 'settle':
@@ -59,35 +56,43 @@ export default function run(task: ThreadTask): unknown {
     case 'digest':
       return digest(task)
     case 'create':
-      return create(task)
+      return create(task, files)
     case 'replace':
-      return replace(task)
+      return replace(task, files)
     case 'truncate':
-      return truncate(task)
+      return files.cut(task.path, task.length)
     case 'remove':
-      return remove(task.paths)
+      return remove(task)
     case 'flush':
-      return flush(task.path)
+      return flush(task.path, files)
     case 'forget':
       return forget(task.id)
+    case 'close':
+      return files.close(task.id)
   }
+}
+
+/** Opens an upload's file for a body, and reads its first bytes. */
+function open({ path, bytes, headBytes }: OpenTask): Uint8Array {
+  // One that a body left open, whose end did not come this far.
+  files.close(basename(path))
+  const fd = files.open(path, bytes)
+  const head = new Uint8Array(headBytes)
+  return head.subarray(0, headBytes === 0 ? 0 : fs.readSync(fd, head, 0, headBytes, 0))
 }
 
 function append(task: AppendTask): AppendResult {
   const state = digests.at(task.id, task.position)
   const check = task.isChecked ? checkAt(task, state) : undefined
   let end = task.position
-  if (task.blocks.length > 0) {
-    const fd = openToWrite(task.path)
-    if (typeof fd !== 'number') return { live: false, sha256: null, error: fd }
-    try {
-      for (const block of arena.blocksOf(task.blocks)) end = writeWhole(fd, block, end)
-    } catch (error) {
-      fs.ftruncateSync(fd, task.position)
-      return { live: state !== undefined, sha256: null, error: describe(error) }
-    } finally {
-      fs.closeSync(fd)
+  try {
+    if (task.blocks.length > 0) end = write(task)
+    if (task.closes) {
+      files.check(task.path, end)
+      files.close(task.id)
     }
+  } catch (error) {
+    return { live: state !== undefined, sha256: null, error: describe(error) }
   }
   if (check) check.end = end
   if (state) {
@@ -96,6 +101,19 @@ function append(task: AppendTask): AppendResult {
   }
   const sha256 = state && task.digest !== 'none' ? digests.hex(task.id, state, task.digest === 'final') : null
   return { live: state !== undefined, sha256, error: null }
+}
+
+/** Writes all blocks or none, and returns where they end. */
+function write({ path, position, blocks }: AppendTask): number {
+  const fd = files.open(path, position)
+  let end = position
+  try {
+    for (const block of arena.blocksOf(blocks)) end = writeWhole(fd, block, end)
+  } catch (error) {
+    fs.ftruncateSync(fd, position)
+    throw error
+  }
+  return end
 }
 
 /** The check that a request's bytes belong to; a new one with its first. */
@@ -110,19 +128,25 @@ function checkAt({ id, position }: AppendTask, state: Rolling | undefined): Chec
 
 function settle({ id, path, base, counts, digest: due }: SettleTask): SettleResult {
   const check = checks.get(id)
-  checks.delete(id)
   if (counts) {
     if (!check) throw new Error('the bytes that are to count were lost')
+    files.check(path, check.end)
+    files.close(id)
+    checks.delete(id)
     const state = digests.standsAt(id, check.end) ? digests.any(id) : undefined
     const sha256 = state && due !== 'none' ? digests.hex(id, state, due === 'final') : null
     return { live: state !== undefined, sha256 }
   }
+  // First, so that where it fails it can be tried again.
+  files.cut(path, base)
+  files.close(id)
+  checks.delete(id)
   if (check?.before) digests.restore(id, check.before)
-  truncate({ kind: 'truncate', path, length: base })
   return { live: digests.standsAt(id, base), sha256: null }
 }
 
 function forget(id: string): boolean {
+  files.close(id)
   checks.delete(id)
   return digests.forget(id)
 }
@@ -132,9 +156,9 @@ function join(task: JoinTask): number {
   const startedAt = performance.now()
   const state = digests.at(task.id, task.position)
   if (!state) throw new Error('the rolling digest of a final upload was lost')
-  const from = fs.openSync(task.partPath, 'r')
+  const from = openPresent(task.partPath, 'r')
   try {
-    const to = fs.openSync(task.path, 'r+')
+    const to = openPresent(task.path, 'r+')
     try {
       for (const bytes of readPieces(from, task.from, task.from + task.bytes)) {
         state.offset = writeWhole(to, bytes, state.offset)
@@ -153,7 +177,7 @@ function prove(task: ProveTask): ProveResult {
   const state = digests.any(task.id)
   const stop = Math.min(task.to, state.offset + task.budgetBytes)
   let matched = 0
-  const fd = fs.openSync(task.path, 'r')
+  const fd = openPresent(task.path, 'r')
   try {
     for (const checkpoint of task.checkpoints) {
       if (checkpoint.offset <= state.offset) matched = checkpoint.offset
@@ -185,7 +209,7 @@ function* readPieces(fd: number, from: number, to: number): Generator<Uint8Array
   readBuffer ??= Buffer.alloc(READ_BYTES)
   for (let at = from; at < to; ) {
     const got = fs.readSync(fd, readBuffer, 0, Math.min(READ_BYTES, to - at), at)
-    if (got === 0) throw new Error(`the file ends at byte ${at}, before byte ${to}`)
+    if (got === 0) throw new FileFault('DAMAGED', `the file ends at byte ${at}, before byte ${to}`)
     yield readBuffer.subarray(0, got)
     at += got
   }

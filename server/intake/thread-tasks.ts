@@ -1,6 +1,7 @@
 /** What the digest thread can be asked; one object a task, plain values only. */
 export type ThreadTask =
   | CreateTask
+  | OpenTask
   | AppendTask
   | SettleTask
   | JoinTask
@@ -8,9 +9,10 @@ export type ThreadTask =
   | ReplaceTask
   | DigestTask
   | TruncateTask
-  | { readonly kind: 'remove'; readonly paths: readonly string[] }
+  | RemoveTask
   | { readonly kind: 'forget'; readonly id: string }
   | { readonly kind: 'flush'; readonly path: string }
+  | { readonly kind: 'close'; readonly id: string }
 
 /** Creates an empty file, which must not exist, and its sidecar; `durable` flushes both and their folder. */
 export interface CreateTask {
@@ -21,7 +23,19 @@ export interface CreateTask {
   readonly durable: boolean
 }
 
-/** Writes blocks of the arena at `position`, all of them or none, and takes them into the rolling digest. */
+/** Opens the file of an upload, which must be `bytes` long, for a body; it stays open until a task closes it. */
+export interface OpenTask {
+  readonly kind: 'open'
+  readonly path: string
+  readonly bytes: number
+  /** So many of its first bytes are the answer; fewer where it is shorter. */
+  readonly headBytes: number
+}
+
+/**
+ * Writes blocks of the arena at `position`, all of them or none, and takes them into the rolling digest. The
+ * file must end there: it is opened where `open` has not done so.
+ */
 export interface AppendTask {
   readonly kind: 'append'
   readonly id: string
@@ -33,6 +47,8 @@ export interface AppendTask {
   readonly digest: 'none' | 'prefix' | 'final'
   /** Its bytes do not count before `settle` says so: they are of a request under Upload-Checksum. */
   readonly isChecked: boolean
+  /** The body ends with these blocks: the file is compared with what was written, and closed. */
+  readonly closes: boolean
 }
 
 export interface AppendResult {
@@ -55,7 +71,10 @@ export interface CheckTask {
   readonly ends: boolean
 }
 
-/** Lets the bytes count that a request appended under its checksum, or makes everything as before them. */
+/**
+ * Lets the bytes count that a request appended under its checksum, or makes everything as before them; the file
+ * is closed then.
+ */
 export interface SettleTask {
   readonly kind: 'settle'
   readonly id: string
@@ -116,6 +135,15 @@ export interface ReplaceTask {
   /** Flushes the new file and its folder, and before them the bytes it speaks of (fdatasync). */
   readonly durable: boolean
   readonly bytesPath: string | null
+  /** The file at `bytesPath` must have so many bytes before the new text counts; it is closed then. */
+  readonly finishedBytes?: number
+}
+
+/** Removes files in this order; one that is not there is no error. `durable` flushes their folders, each once. */
+export interface RemoveTask {
+  readonly kind: 'remove'
+  readonly paths: readonly string[]
+  readonly durable: boolean
 }
 
 /** The digest of the first `offset` bytes, where the rolling digest stands there; it is let go with that. */

@@ -1,5 +1,8 @@
+import { setTimeout } from 'node:timers/promises'
 import { Piscina } from 'piscina'
+import { systemCodeOf } from '../errors.js'
 import type { Arena } from './arena.js'
+import { ByteGate } from './byte-gate.js'
 import type {
   AppendResult,
   AppendTask,
@@ -7,8 +10,10 @@ import type {
   CreateTask,
   DigestTask,
   JoinTask,
+  OpenTask,
   ProveResult,
   ProveTask,
+  RemoveTask,
   ReplaceTask,
   SettleResult,
   SettleTask,
@@ -18,8 +23,15 @@ import type {
 
 // Flushes wait for the disk, not for the processor: so many may do so at once beside the bytes.
 const TASKS_AT_ONCE = 64
+/** Texts of sidecars, and paths, that may be with the thread or wait in its queue; beyond it callers wait in order. */
+const MOST_BYTES = 1024 * 1024
+/** What needs a descriptor is tried again for so long where the process, or the system, has none left. */
+const DESCRIPTOR_WITHIN_MS = 10_000
+const DESCRIPTOR_EVERY_MS = 100
 
 type Of<T extends ThreadTask> = Omit<T, 'kind'>
+/** A text that is made when it is its task's turn: what waits holds none. */
+type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly text: () => string }
 
 /**
  * The one thread that writes and digests, as functions. One, because a rolling digest lives in its thread
@@ -30,11 +42,26 @@ type Of<T extends ThreadTask> = Omit<T, 'kind'>
 export class DigestThread {
   readonly #arena: Arena
   readonly #pool: Piscina
+  readonly #gate = new ByteGate(MOST_BYTES)
   #checksumPool: Piscina | undefined
+  #isClosed = false
 
   constructor(arena: Arena) {
     this.#arena = arena
     this.#pool = oneThread(arena, './thread-main.js')
+  }
+
+  /**
+   * Opens an upload's file for a body and resolves with its first bytes; see OpenTask. Waits for a descriptor
+   * for as long as others do, or until `isOver`.
+   */
+  open(task: Of<OpenTask>, isOver: () => boolean): Promise<Uint8Array> {
+    return this.#patiently({ kind: 'open', ...task } satisfies OpenTask, isOver)
+  }
+
+  /** Closes what `open` has opened; what is not open is no error. */
+  closeFile(id: string): Promise<void> {
+    return this.#pool.run({ kind: 'close', id } satisfies ThreadTask)
   }
 
   /** Writes and digests blocks; a failure of the disk is in the result, and the file is as it was before. */
@@ -53,17 +80,17 @@ export class DigestThread {
   /** Lets the bytes of a request under Upload-Checksum count, or takes them back; see SettleTask. */
   async settle(task: Of<SettleTask>): Promise<SettleResult> {
     if (!task.counts) await this.#dropChecksums(task.id)
-    return this.#pool.run({ kind: 'settle', ...task } satisfies SettleTask)
+    return this.#patiently({ kind: 'settle', ...task } satisfies SettleTask)
   }
 
   /** Takes a piece of a part over into a final upload; resolves with the milliseconds the thread took for it. */
   join(task: Of<JoinTask>): Promise<number> {
-    return this.#pool.run({ kind: 'join', ...task } satisfies JoinTask)
+    return this.#patiently({ kind: 'join', ...task } satisfies JoinTask)
   }
 
   /** Reads the prefix on; see ProveTask. */
   prove(task: Of<ProveTask>): Promise<ProveResult> {
-    return this.#pool.run({ kind: 'prove', ...task } satisfies ProveTask)
+    return this.#patiently({ kind: 'prove', ...task } satisfies ProveTask)
   }
 
   /** The digest of the first `offset` bytes, lower-case hex; null where the rolling digest is not there. */
@@ -71,36 +98,61 @@ export class DigestThread {
     return this.#pool.run({ kind: 'digest', ...task } satisfies DigestTask)
   }
 
-  create(task: Of<CreateTask>): Promise<void> {
-    return this.#pool.run({ kind: 'create', ...task } satisfies CreateTask)
+  /** See CreateTask. Waits for its turn, but not for a descriptor: its client may come again. */
+  create(task: Omit<CreateTask, 'kind' | 'sidecarText'> & { sidecarText: () => string }): Promise<void> {
+    return this.#gate.run(task.sidecarText, (sidecarText) =>
+      this.#pool.run({ kind: 'create', ...task, sidecarText } satisfies CreateTask),
+    )
   }
 
-  replace(task: Of<ReplaceTask>): Promise<void> {
-    return this.#pool.run({ kind: 'replace', ...task } satisfies ReplaceTask)
+  /** See ReplaceTask; the text is made when it is its turn. */
+  replace(task: Late<Of<ReplaceTask>>): Promise<void> {
+    return this.#gate.run(task.text, (text) =>
+      this.#patiently({ kind: 'replace', ...task, text } satisfies ReplaceTask),
+    )
   }
 
+  /** Cuts a file; one that is shorter is damaged, and stays as it is. */
   truncate(task: Of<TruncateTask>): Promise<void> {
-    return this.#pool.run({ kind: 'truncate', ...task } satisfies TruncateTask)
+    return this.#patiently({ kind: 'truncate', ...task } satisfies TruncateTask)
   }
 
-  /** Removes files; one that is not there is no error. */
-  remove(paths: readonly string[]): Promise<void> {
-    return this.#pool.run({ kind: 'remove', paths } satisfies ThreadTask)
+  /** Removes files; see RemoveTask. One call for many costs one flush for each of their folders. */
+  remove(paths: readonly string[], durable = false): Promise<void> {
+    return this.#gate.run(
+      () => paths.join(),
+      () => this.#patiently({ kind: 'remove', paths, durable } satisfies RemoveTask),
+    )
   }
 
   /** Flushes a file's bytes (fdatasync). */
   flush(path: string): Promise<void> {
-    return this.#pool.run({ kind: 'flush', path } satisfies ThreadTask)
+    return this.#patiently({ kind: 'flush', path } satisfies ThreadTask)
   }
 
-  /** Lets go of an upload's rolling digest, and of the checksums of a request that did not come to its end. */
+  /** Lets go of an upload's file and rolling digest, and of the checksums of a request that did not come to its end. */
   async forget(id: string): Promise<void> {
     await Promise.all([this.#pool.run({ kind: 'forget', id } satisfies ThreadTask), this.#dropChecksums(id)])
   }
 
   /** Waits for what runs and ends the thread. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await Promise.all([this.#pool.close(), this.#checksumPool?.close()])
+  }
+
+  /** Tries a task until there is a descriptor for it, for so long as is bearable. */
+  async #patiently<T>(task: ThreadTask, isOver = () => false): Promise<T> {
+    const until = performance.now() + DESCRIPTOR_WITHIN_MS
+    for (;;) {
+      try {
+        return await this.#pool.run(task)
+      } catch (error) {
+        const isExhausted = ['EMFILE', 'ENFILE'].includes(systemCodeOf(error))
+        if (!isExhausted || this.#isClosed || isOver() || performance.now() >= until) throw error
+      }
+      await setTimeout(DESCRIPTOR_EVERY_MS, undefined, { ref: false })
+    }
   }
 
   async #dropChecksums(id: string): Promise<void> {

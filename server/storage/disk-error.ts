@@ -1,11 +1,18 @@
-import { UploadError } from '../errors.js'
+import { asUploadError, systemCodeOf, UploadError } from '../errors.js'
 
-/**
- * A failure of the disk as the client is told it: disk_full, or internal with the system's error as cause.
- * Errors cross threads without their `code`, so it is read from the message, where Node repeats it.
- */
+/** A failure of the disk as the client is told it, with the system's error as cause. */
 export function diskError(error: unknown): UploadError {
-  if (error instanceof UploadError) return error
-  const text = error instanceof Error ? error.message : String(error)
-  return new UploadError(/\b(?:ENOSPC|EDQUOT)\b/.test(text) ? 'disk_full' : 'internal', { cause: error })
+  return asUploadError(error)
+}
+
+/** Tells whether an upload's file is another one than the file that was open. */
+export function isReplaced(error: UploadError): boolean {
+  return systemCodeOf(error.cause) === 'REPLACED'
+}
+
+/** Tells whether an upload's file is gone, or is not as it was left. */
+export function isFileFault(error: unknown): error is UploadError {
+  return (
+    error instanceof UploadError && ['DAMAGED', 'REPLACED', 'MISSING'].includes(systemCodeOf(error.cause))
+  )
 }

@@ -1,6 +1,11 @@
 import { statfs } from 'node:fs/promises'
 
 const FRESH_MS = 1_000
+/** `--min-free` keeps as many inodes as a file system of ext4's usual kind has for so many bytes: one for 16 KiB. */
+const BYTES_AN_INODE = 16 * 1024
+/** But at most this part of all inodes, for file systems that have few, and at least what ten uploads need to end. */
+const MOST_INODES_KEPT = 1 / 20
+const LEAST_INODES_KEPT = 16
 
 /** How much room the data folder's disk has, asked at most once a second. */
 export class Disk {
@@ -8,9 +13,12 @@ export class Disk {
   readonly #minFreeBytes: number
   readonly #monotonic: () => number
   #freeBytes = Number.MAX_SAFE_INTEGER
+  #freeInodes: number | null = null
+  #keptInodes = 0
   #askedAt = Number.NEGATIVE_INFINITY
   #asking: Promise<void> | undefined
 
+  /** `monotonic` gives milliseconds of a clock that nobody sets. */
   constructor(options: { folder: string; minFreeBytes: number; monotonic: () => number }) {
     this.#folder = options.folder
     this.#minFreeBytes = options.minFreeBytes
@@ -22,6 +30,11 @@ export class Disk {
     return this.#freeBytes
   }
 
+  /** Free inodes as last seen; null where the file system makes them as it needs them. */
+  get freeInodes(): number | null {
+    return this.#freeInodes
+  }
+
   /** Asks the system unless it was asked within the last second. Rejects with its error. */
   async refresh(): Promise<void> {
     if (this.#monotonic() - this.#askedAt < FRESH_MS) return
@@ -31,15 +44,23 @@ export class Disk {
     return this.#asking
   }
 
-  /** Tells whether less than `--min-free` is free, as of the last second, or would be after `addedBytes` more. */
-  async isFull(addedBytes = 0): Promise<boolean> {
+  /**
+   * Tells whether less than `--min-free` is free, as of the last second, or would be after `addedBytes` more.
+   * Inodes count where files are to be added: a body that runs needs none.
+   */
+  async isFull(addedBytes = 0, addedFiles = 0): Promise<boolean> {
     await this.refresh()
-    return this.#freeBytes - addedBytes < this.#minFreeBytes
+    if (this.#freeBytes - addedBytes < this.#minFreeBytes) return true
+    if (addedFiles === 0 || this.#freeInodes === null) return false
+    return this.#freeInodes - addedFiles < this.#keptInodes
   }
 
   async #ask(): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#folder)
+    const { bavail, bsize, files, ffree } = await statfs(this.#folder)
     this.#freeBytes = bavail * bsize
+    this.#freeInodes = files === 0 ? null : ffree
+    const kept = Math.min(this.#minFreeBytes / BYTES_AN_INODE, files * MOST_INODES_KEPT)
+    this.#keptInodes = Math.max(LEAST_INODES_KEPT, kept)
     this.#askedAt = this.#monotonic()
   }
 }

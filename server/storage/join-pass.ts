@@ -35,6 +35,8 @@ export class JoinPass {
   async prove(parts: readonly StoredUpload[]): Promise<void> {
     const { prover, lifecycle } = this.#parts
     for (const part of parts) {
+      if (!part.gone && !(await lifecycle.isSound(part)))
+        await this.#tools.underLock(part.id, () => lifecycle.verify(part))
       if (part.digestLive || part.gone) continue
       await prover.prove(part)
       await this.#tools.thread.forget(part.id)

@@ -1,9 +1,11 @@
+import { stat } from 'node:fs/promises'
 import { UploadError } from '../errors.js'
-import { diskError } from './disk-error.js'
+import { diskError, isFileFault, isReplaced } from './disk-error.js'
 import { Finisher } from './finisher.js'
 import type { Prover } from './prover.js'
+import { unlessMissing } from './reader.js'
 import type { Saver } from './saver.js'
-import { nextStep } from './settle.js'
+import { nextStep, settleOffset } from './settle.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 import type { Uploads } from './uploads.js'
@@ -37,7 +39,7 @@ export class Lifecycle {
     } catch (thrown) {
       const error = diskError(thrown)
       if (error.code === 'type_refused') await this.refuse(upload, error)
-      if (error.code === 'offset_conflict') await this.mend(upload)
+      else await this.recover(upload, error)
       throw error
     }
   }
@@ -45,6 +47,89 @@ export class Lifecycle {
   /** Lets an upload go from memory: whoever asks next reads it from the disk. */
   letGo(upload: StoredUpload): void {
     this.#uploads.drop(upload.id)
+  }
+
+  /**
+   * After an error: where it says that the upload's file is gone, or is not as it was left, the upload is removed,
+   * or falls back to what is proven. Every other error changes nothing.
+   */
+  async recover(upload: StoredUpload, error: UploadError): Promise<void> {
+    if (error.code === 'offset_conflict' && !isFileFault(error)) return this.mend(upload)
+    if (!isFileFault(error)) return
+    const fileBytes = await fileBytesOf(upload)
+    if (fileBytes === undefined) return this.#lost(upload)
+    await this.#fallBack(upload, fileBytes, isReplaced(error))
+  }
+
+  /**
+   * Compares an upload that no request changes now with its files, and makes it true where they differ. One whose
+   * file is gone is `gone` afterwards; a sidecar that is gone is written again. A finished one that differs leaves
+   * memory: whoever asks next reads it from the disk.
+   */
+  async verify(upload: StoredUpload): Promise<void> {
+    const [fileBytes, sidecar] = await Promise.all([
+      fileBytesOf(upload),
+      unlessMissing(stat(upload.paths.sidecar)),
+    ])
+    if (upload.gone) return
+    if (fileBytes === undefined) return this.#lost(upload)
+    const isSame = fileBytes === upload.offset || (upload.kind === 'final' && upload.sha256 === null)
+    if (!isSame && upload.sha256 !== null) this.#uploads.drop(upload.id)
+    else if (!isSame) await this.#fallBack(upload, fileBytes, false)
+    else if (!sidecar) await this.#saver.save(upload)
+  }
+
+  /** Tells whether an upload's file has the bytes that count, and no others. */
+  async isSound(upload: StoredUpload): Promise<boolean> {
+    return (await fileBytesOf(upload)) === upload.offset
+  }
+
+  /** Its bytes are gone from the disk; of a finished upload the record stays as it is, for who has moved the file. */
+  async #lost(upload: StoredUpload): Promise<void> {
+    this.#tools.log.error({ id: upload.id, offset: upload.offset }, 'the file of an upload is gone')
+    if (upload.sha256 === null) return this.remove(upload, 'terminated', 'its file is gone')
+    upload.gone = true
+    this.#uploads.drop(upload.id)
+  }
+
+  /**
+   * Falls back to what is proven of a file that was changed under an upload. Where the file still has as many
+   * bytes as count, what is beyond them is cut off, and they are read again and held against the rolling digest.
+   */
+  async #fallBack(upload: StoredUpload, fileBytes: number, isOther: boolean): Promise<void> {
+    const { thread, log } = this.#tools
+    const { id, offset } = upload
+    if (upload.digestLive) await this.#markNow(upload)
+    const isMarked = upload.checkpoints.at(-1)?.offset === offset
+    const goodBytes =
+      fileBytes >= offset && (isMarked || !isOther)
+        ? offset
+        : settleOffset({
+            ...upload,
+            sha256: null,
+            sameBoot: false,
+            fileBytes,
+            isFinal: upload.kind === 'final',
+          })
+    log.error(
+      { id, offset, fileBytes, goodBytes },
+      'the file of an upload is not as it was left; it falls back',
+    )
+    upload.damagedAfter = goodBytes
+    upload.proofFailed = false
+    await Promise.allSettled([upload.proof])
+    // It may be a file that is not at that path any more.
+    await thread.forget(id)
+    upload.isOpen = false
+    await this.mend(upload)
+  }
+
+  /** A checkpoint where the rolling digest stands now. */
+  async #markNow(upload: StoredUpload): Promise<void> {
+    const at = { id: upload.id, path: upload.paths.file, position: upload.offset }
+    const task = { ...at, blocks: [], digest: 'prefix' as const, isChecked: false, closes: false }
+    const { sha256 } = await this.#tools.thread.append(task)
+    if (sha256 !== null) upload.mark(upload.offset, sha256)
   }
 
   /** Falls back to the last good checkpoint where the prefix was found damaged. */
@@ -67,17 +152,23 @@ export class Lifecycle {
     await this.remove(upload, 'refused', error.detail ?? error.message)
   }
 
-  /** Removes an upload's files, its digest and its progress; the record stays and says why. */
+  /**
+   * Removes an upload's files, its digest and its progress; the record stays and says why. `mustLast` flushes the
+   * removal, unless durability is `off`: what expired and comes back after a power cut expires again.
+   */
   async remove(
     upload: StoredUpload,
     state: 'refused' | 'expired' | 'terminated',
     reason: string,
+    mustLast = state !== 'expired',
   ): Promise<void> {
     upload.gone = true
     await Promise.allSettled([upload.saving, upload.proof])
-    // What cannot be removed is read anew from the disk by whoever asks next.
-    this.#uploads.drop(upload.id)
-    await this.#tools.thread.remove([upload.paths.file, upload.paths.sidecar])
+    // The bytes first: a crash in between leaves a sidecar alone, which the sweep removes. Bytes alone might be
+    // restored from their record.
+    const paths = [upload.paths.file, upload.paths.sidecar]
+    const durable = this.#tools.durability !== 'off' && mustLast
+    await this.#uploads.leave(upload.id, () => this.#tools.thread.remove(paths, durable))
     this.#tools.record(upload.toRow(this.#tools.now(), { state, reason }))
   }
 
@@ -112,4 +203,10 @@ export class Lifecycle {
       throw error
     }
   }
+}
+
+/** How long an upload's file is; undefined where it is gone. */
+async function fileBytesOf({ paths }: StoredUpload): Promise<number | undefined> {
+  const found = await unlessMissing(stat(paths.file))
+  return found?.isFile() ? found.size : undefined
 }

@@ -50,7 +50,7 @@ export class Receiver implements BatchSink {
     return this.#upload.isTypeDue ? this.#tools.sniffBytes - this.#head.length : 0
   }
 
-  /** Stores a batch. Rejects with an UploadError: type_refused, disk_full or internal. */
+  /** Stores a batch. Rejects with an UploadError: type_refused, or as the disk does. */
   async write(blocks: readonly Batch[], last: boolean): Promise<void> {
     if (this.#upload.isTypeDue) await this.#look(blocks)
     await this.#append(blocks, last)
@@ -72,6 +72,7 @@ export class Receiver implements BatchSink {
       ...{ id: upload.id, path: upload.paths.file, base: upload.offset, counts },
       digest: end === upload.length ? 'final' : 'prefix',
     })
+    upload.isOpen = false
     upload.digestLive = live
     if (counts) {
       this.#count(this.#unverified)
@@ -97,15 +98,18 @@ export class Receiver implements BatchSink {
     const upload = this.#upload
     const bytes = sum(blocks)
     const position = upload.offset + this.#unverified
+    if (last && bytes === 0 && this.#isDigested(position)) return
     const given = { id: upload.id, blocks: blocks.flatMap((block) => [block.index, block.bytes]) }
     const digest = this.#digestDue(position + bytes, last)
     const isChecked = this.#checksums.length > 0
-    const path = upload.paths.file
-    const appended = this.#tools.thread.append({ ...given, path, position, digest, isChecked })
+    const closes = last && !isChecked && !this.#finishesAt(position + bytes)
+    const at = { path: upload.paths.file, position }
+    const appended = this.#tools.thread.append({ ...given, ...at, digest, isChecked, closes })
     // Both have to be done with the blocks before they are given back, also where one of them fails.
     if (isChecked) await Promise.allSettled([appended, this.#check(given, last)])
     const done = await appended
     if (done.error) throw diskError(new Error(done.error.message))
+    if (closes) upload.isOpen = false
     upload.digestLive = done.live
     upload.rate.add(bytes, this.#tools.monotonic())
     if (isChecked) this.#unverified += bytes
@@ -124,9 +128,21 @@ export class Receiver implements BatchSink {
     if (bytes > 0) this.#upload.touchedAtMs = this.#tools.now()
   }
 
+  /** With so many bytes the upload is finished after this request; what finishes it closes its file. */
+  #finishesAt(offset: number): boolean {
+    return this.#upload.kind === 'single' && offset === this.#upload.length
+  }
+
+  /** The last bytes came in a batch before, and the digest of the whole is known. */
+  #isDigested(offset: number): boolean {
+    const { checkpoints, digestLive } = this.#upload
+    return this.#finishesAt(offset) && digestLive && checkpoints.at(-1)?.offset === offset
+  }
+
   #digestDue(offset: number, last: boolean): 'none' | 'prefix' | 'final' {
     if (this.#checksums.length > 0) return 'none'
-    if (last) return offset === this.#upload.length ? 'final' : 'prefix'
+    if (offset === this.#upload.length) return 'final'
+    if (last) return 'prefix'
     return offset - this.#markedAt >= CHECKPOINT_EVERY_BYTES ? 'prefix' : 'none'
   }
 
@@ -134,7 +150,7 @@ export class Receiver implements BatchSink {
     this.#upload.mark(this.#upload.offset, sha256)
     this.#markedAt = this.#upload.offset
     // The end of the request saves for itself.
-    if (last) return
+    if (last || this.#upload.offset === this.#upload.length) return
     this.#saver.saveLater(this.#upload)
     this.#tools.record(this.#upload.toRow(this.#tools.now()))
   }

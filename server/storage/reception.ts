@@ -1,4 +1,5 @@
 import { type ErrorCode, UploadError } from '../errors.js'
+import { diskError, isFileFault } from './disk-error.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { Prover } from './prover.js'
 import { Receiver } from './receiver.js'
@@ -6,7 +7,6 @@ import type { Saver } from './saver.js'
 import { isWhole, nextStep } from './settle.js'
 import type { StorageTools } from './tools.js'
 import type { BodyEnd, Turn } from './turn.js'
-import { storedHead } from './type.js'
 import type { StoredUpload } from './upload.js'
 
 interface ReceptionParts {
@@ -32,29 +32,61 @@ export class Reception {
 
   /**
    * Receives the body of a turn; the caller holds the upload's lock. Rejects with length_exceeded,
-   * size_exceeded, type_refused, checksum_mismatch, checksum_invalid, disk_full, upload_taken_over,
-   * shutting_down, offset_conflict or internal.
+   * size_exceeded, type_refused, checksum_mismatch, checksum_invalid, disk_full, files_exhausted,
+   * upload_taken_over, shutting_down, offset_conflict, upload_unknown where its file is gone, or internal.
    */
   async receive(upload: StoredUpload, turn: Turn): Promise<void> {
-    if (await this.#tools.disk.isFull()) throw new UploadError('disk_full')
-    const declared = await this.#declare(upload, turn)
+    if (await this.#tools.disk.isFull(announcedBytes(upload, turn))) throw new UploadError('disk_full')
     const before = upload.offset
-    const end = await this.#drainOrTakeBack(upload, turn, declared)
-    const isOverrun = end === 'overrun'
-    if (declared && isOverrun) this.#takeLengthBack(upload)
-    const unbounded = !declared && isOverrun && upload.length === null
-    if (upload.damagedAfter !== null) {
-      await this.#lifecycle.mend(upload)
-      throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
+    try {
+      const { end, declared } = await this.#takeIn(upload, turn)
+      const isOverrun = end === 'overrun'
+      if (declared && isOverrun) this.#takeLengthBack(upload)
+      const unbounded = !declared && isOverrun && upload.length === null
+      if (upload.damagedAfter !== null) {
+        await this.#lifecycle.mend(upload)
+        throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
+      }
+      const next = nextStep(upload, this.#tools.now(), this.#tools)
+      // A creation that runs over is undone: its client never learns the address.
+      if (next === 'finish' && !(isOverrun && turn.creation)) await this.#lifecycle.finish(upload)
+      else await this.#rest(upload, end, upload.offset > before)
+      const code = unbounded ? 'size_exceeded' : ENDS[end]
+      // An upload that its body made whole is finished, and a client that sees so by HEAD is right. But one that
+      // sent more than it had declared is told.
+      if (code && (isOverrun || upload.sha256 === null)) throw new UploadError(code)
+    } finally {
+      if (upload.isOpen) await this.#close(upload)
     }
-    const next = nextStep(upload, this.#tools.now(), this.#tools)
-    // A creation that runs over is undone: its client never learns the address.
-    if (next === 'finish' && !(isOverrun && turn.creation)) await this.#lifecycle.finish(upload)
-    else await this.#rest(upload, end, upload.offset > before)
-    const code = unbounded ? 'size_exceeded' : ENDS[end]
-    // An upload that its body made whole is finished, and a client that sees so by HEAD is right. But one that
-    // sent more than it had declared is told.
-    if (code && (isOverrun || upload.sha256 === null)) throw new UploadError(code)
+  }
+
+  /** The body's bytes, from the opening of the file on. A file that is not as it was left makes the upload fall back. */
+  async #takeIn(upload: StoredUpload, turn: Turn): Promise<{ end: BodyEnd; declared: boolean }> {
+    try {
+      const head = await this.#open(upload, turn)
+      const declared = await this.#declare(upload, turn)
+      return { end: await this.#drainOrTakeBack(upload, turn, { head, declared }), declared }
+    } catch (thrown) {
+      const error = diskError(thrown)
+      await this.#lifecycle.recover(upload, error)
+      throw error
+    }
+  }
+
+  /** Opens the file before anything of the body is read, and gives its first bytes while the type is not decided. */
+  async #open(upload: StoredUpload, turn: Turn): Promise<Uint8Array> {
+    const headBytes = upload.isTypeDue ? Math.min(upload.offset, this.#tools.sniffBytes) : 0
+    const task = { path: upload.paths.file, bytes: upload.offset, headBytes }
+    const head = await this.#tools.thread.open(task, () => turn.body?.isStopped ?? false)
+    upload.isOpen = true
+    return head
+  }
+
+  async #close(upload: StoredUpload): Promise<void> {
+    upload.isOpen = false
+    await this.#tools.thread.closeFile(upload.id).catch((error: unknown) => {
+      this.#tools.log.error({ err: error, id: upload.id }, 'the file of an upload could not be closed')
+    })
   }
 
   /**
@@ -78,9 +110,13 @@ export class Reception {
   }
 
   /** A length whose body does not count does not count either: the client will send both again. */
-  async #drainOrTakeBack(upload: StoredUpload, turn: Turn, declared: boolean): Promise<BodyEnd> {
+  async #drainOrTakeBack(
+    upload: StoredUpload,
+    turn: Turn,
+    { head, declared }: { head: Uint8Array; declared: boolean },
+  ): Promise<BodyEnd> {
     try {
-      return await this.#drain(upload, turn)
+      return await this.#drain(upload, turn, head)
     } catch (error) {
       const code = error instanceof UploadError ? error.code : undefined
       if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
@@ -91,8 +127,7 @@ export class Reception {
     }
   }
 
-  async #drain(upload: StoredUpload, turn: Turn): Promise<BodyEnd> {
-    const head = upload.isTypeDue ? await storedHead(upload, this.#tools.sniffBytes) : new Uint8Array(0)
+  async #drain(upload: StoredUpload, turn: Turn, head: Uint8Array): Promise<BodyEnd> {
     const checksums = turn.checksum?.algorithms ?? []
     const receiver = new Receiver(upload, { head, checksums }, this.#parts)
     upload.body = turn.body
@@ -118,7 +153,9 @@ export class Reception {
   async #takeBack(upload: StoredUpload, receiver: Receiver): Promise<void> {
     try {
       await receiver.settle(null)
-    } catch (error) {
+    } catch (thrown) {
+      const error = diskError(thrown)
+      if (isFileFault(error)) throw error
       this.#tools.log.error({ err: error, id: upload.id }, 'bytes that do not count could not be cut off')
       this.#lifecycle.letGo(upload)
     }
@@ -137,6 +174,11 @@ export class Reception {
     } else if (changed) this.#saver.saveLater(upload)
     this.#tools.record(upload.toRow(this.#tools.now()))
   }
+}
+
+/** Bytes that an upload will have more than was known when it was created: of a length that comes with its body. */
+function announcedBytes(upload: StoredUpload, { declaredLength }: Turn): number {
+  return upload.length === null && declaredLength !== null ? declaredLength - upload.offset : 0
 }
 
 /** What the sender of a body that did not simply end is told. */

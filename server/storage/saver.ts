@@ -32,11 +32,20 @@ export class Saver {
     return this.#inOrder(upload, () => this.#write(upload, { flush: false }))
   }
 
-  /** Flushes an upload's bytes in the background, unless durability is `off`. A failure costs a checkpoint only. */
+  /**
+   * Flushes an upload's bytes in the background, unless durability is `off`; one flush that has not begun yet
+   * does for all that ask. A failure costs a checkpoint only.
+   */
   flushLater(upload: StoredUpload): void {
     const { thread, durability, log } = this.#tools
     if (durability === 'off') return
-    thread.flush(upload.paths.file).catch((error: unknown) => {
+    if (upload.isFlushDue) return
+    upload.isFlushDue = true
+    const flush = (): Promise<void> => {
+      upload.isFlushDue = false
+      return thread.flush(upload.paths.file)
+    }
+    upload.flushing = upload.flushing.then(flush).catch((error: unknown) => {
       if (!upload.gone) log.warn({ err: error, id: upload.id }, 'the bytes of an upload could not be flushed')
     })
   }
@@ -50,9 +59,18 @@ export class Saver {
     return saved
   }
 
-  /** Saves in the background. The sidecar before it stays true, so a failure costs a checkpoint only. */
+  /**
+   * Saves in the background; one save that has not begun yet does for all that ask. The sidecar before it stays
+   * true, so a failure costs a checkpoint only.
+   */
   saveLater(upload: StoredUpload): void {
-    this.save(upload).catch((error: unknown) => {
+    if (upload.isSaveDue) return
+    upload.isSaveDue = true
+    const write = (): Promise<void> => {
+      upload.isSaveDue = false
+      return this.#write(upload, { flush: true })
+    }
+    this.#inOrder(upload, write).catch((error: unknown) => {
       this.#tools.log.warn({ err: error, id: upload.id }, 'a checkpoint could not be written')
     })
   }
@@ -64,10 +82,15 @@ export class Saver {
     const { thread, durability, now, bootId } = this.#tools
     const durable = durability !== 'off'
     const { file, sidecar } = upload.paths
+    let { verifiedTo } = upload
     // Taken before the bytes are flushed: what it says of them must not be ahead of them.
-    const text = formatSidecar({ ...upload.toSidecar(now(), bootId), ...finished })
-    const { verifiedTo } = upload
-    await thread.replace({ path: sidecar, text, durable, bytesPath: flush ? file : null })
+    const text = (): string => {
+      verifiedTo = upload.verifiedTo
+      return formatSidecar({ ...upload.toSidecar(now(), bootId), ...finished })
+    }
+    const length = finished ? { finishedBytes: upload.offset } : {}
+    await thread.replace({ path: sidecar, text, durable, bytesPath: flush ? file : null, ...length })
+    if (finished) upload.isOpen = false
     upload.savedVerifiedTo = verifiedTo
     upload.savedInBoot = bootId
   }

@@ -16,6 +16,8 @@ import { Uploads } from './uploads.js'
 
 type TusUpload = Parameters<FileStore['create']>[0]
 
+// Its bytes and its sidecar.
+const FILES_OF_AN_UPLOAD = 2
 const EXTENSIONS = [
   ...['creation', 'creation-with-upload', 'creation-defer-length', 'termination', 'expiration'],
   ...['checksum', 'checksum-trailer', 'concatenation', 'concatenation-unfinished'],
@@ -57,7 +59,7 @@ export class LadingStore extends FileStore {
   override async create(file: TusUpload): Promise<TusUpload> {
     const turn = this.#turnOf(file.id)
     if (!turn.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
-    if (await this.#tools.disk.isFull()) throw new UploadError('disk_full')
+    if (await this.#tools.disk.isFull(file.size ?? 0, FILES_OF_AN_UPLOAD)) throw new UploadError('disk_full')
     const { metadata, concat } = turn.creation
     const parts = concat?.parts
     const before = parts && (await this.#joiner.madeBefore(parts, metadata))
@@ -71,7 +73,7 @@ export class LadingStore extends FileStore {
       await this.#tools.thread.create({
         path: upload.paths.file,
         sidecarPath: upload.paths.sidecar,
-        sidecarText: formatSidecar(upload.toSidecar(this.#tools.now(), this.#tools.bootId)),
+        sidecarText: () => formatSidecar(upload.toSidecar(this.#tools.now(), this.#tools.bootId)),
         // A creation that a crash of the machine takes back has no bytes to lose: only `request` waits for it.
         durable: this.#tools.durability === 'request',
       })
@@ -89,7 +91,9 @@ export class LadingStore extends FileStore {
 
   /** What is stored of an upload. Rejects with upload_unknown, upload_expired, and what finishing rejects with. */
   override async getUpload(id: string): Promise<TusUpload> {
-    const upload = await this.#found(id)
+    let upload = await this.#found(id)
+    // Who asks goes on from what it is told: that must be true of the file.
+    if (this.#turnOf(id).method === 'HEAD') upload = await this.#verified(upload)
     if (upload.kind === 'final') return this.#getFinal(upload)
     await this.#lifecycle.mend(upload)
     const next = nextStep(upload, this.#tools.now(), this.#tools)
@@ -119,7 +123,8 @@ export class LadingStore extends FileStore {
     } catch (error) {
       throw diskError(error)
     } finally {
-      if (upload.kind === 'partial' && !wasWhole && isWhole(upload)) this.#joiner.partChanged(id)
+      if (upload.kind === 'partial' && !wasWhole && (isWhole(upload) || upload.gone))
+        this.#joiner.partChanged(id)
     }
     return upload.offset
   }
@@ -160,6 +165,15 @@ export class LadingStore extends FileStore {
     if (this.#turnOf(upload.id).method === 'PATCH') throw new UploadError('final_unpatchable')
     await this.#joiner.advance(upload)
     return tusUpload(upload)
+  }
+
+  async #verified(upload: StoredUpload): Promise<StoredUpload> {
+    await this.#lifecycle.verify(upload)
+    // A finished one that is not as it was left is read from the disk again.
+    if (!upload.gone) return this.#found(upload.id)
+    this.#joiner.forget(upload.id)
+    if (upload.kind === 'partial') this.#joiner.partChanged(upload.id)
+    throw new UploadError('upload_unknown', { detail: 'its file is gone' })
   }
 
   async #found(id: string): Promise<StoredUpload> {

@@ -75,7 +75,8 @@ export class Sweep {
     }
     const found = await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
     if (found.kind === 'upload' && found.upload.sha256 !== null) return this.#tools.met(found.upload)
-    if (found.kind === 'torn') await underLock(id, () => this.#torn(id))
+    // One that is in memory writes its sidecar again.
+    if (found.kind === 'torn' && !this.#tools.inMemory(id)) await underLock(id, () => this.#torn(id))
     else if (found.kind === 'upload' && this.#isDue(found.upload)) await underLock(id, () => this.#tend(id))
   }
 
@@ -116,7 +117,12 @@ export class Sweep {
       return
     }
     if (restored)
-      await thread.replace({ path: sidecar, text: formatSidecar(restored), durable: true, bytesPath: null })
+      await thread.replace({
+        path: sidecar,
+        text: () => formatSidecar(restored),
+        durable: true,
+        bytesPath: null,
+      })
     else await thread.remove([file, sidecar])
   }
 }

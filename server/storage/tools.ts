@@ -3,6 +3,8 @@ import type { UploadRow } from './upload.js'
 
 /** The thread that writes and digests, as storage uses it; see the intake's DigestThread. */
 export interface Thread {
+  open(task: { path: string; bytes: number; headBytes: number }, isOver: () => boolean): Promise<Uint8Array>
+  closeFile(id: string): Promise<void>
   append(task: {
     id: string
     path: string
@@ -10,6 +12,7 @@ export interface Thread {
     blocks: readonly number[]
     digest: 'none' | 'prefix' | 'final'
     isChecked: boolean
+    closes: boolean
   }): Promise<{
     live: boolean
     sha256: string | null
@@ -45,10 +48,21 @@ export interface Thread {
     budgetBytes: number
   }): Promise<{ offset: number; damagedAfter: number | null }>
   digest(task: { id: string; offset: number }): Promise<string | null>
-  create(task: { path: string; sidecarPath: string; sidecarText: string; durable: boolean }): Promise<void>
-  replace(task: { path: string; text: string; durable: boolean; bytesPath: string | null }): Promise<void>
+  create(task: {
+    path: string
+    sidecarPath: string
+    sidecarText: () => string
+    durable: boolean
+  }): Promise<void>
+  replace(task: {
+    path: string
+    text: () => string
+    durable: boolean
+    bytesPath: string | null
+    finishedBytes?: number
+  }): Promise<void>
   truncate(task: { path: string; length: number }): Promise<void>
-  remove(paths: readonly string[]): Promise<void>
+  remove(paths: readonly string[], durable?: boolean): Promise<void>
   flush(path: string): Promise<void>
   forget(id: string): Promise<unknown>
 }
@@ -60,6 +74,11 @@ export type Sniff = (input: {
   readonly declaredType: string | null
   readonly filename: string | null
 }) => Promise<{ accepted: true; type: string } | { accepted: false; type: string; reason: string }>
+
+/** Whether there is room on the disk for so many bytes more, and so many files; see Disk. */
+export interface Room {
+  isFull(addedBytes?: number, addedFiles?: number): Promise<boolean>
+}
 
 /** The log, as far as storage writes to it. */
 export interface StorageLog {
@@ -98,6 +117,5 @@ export interface StorageTools {
   readonly expireAfterMs: number
   readonly keepPartialsMs: number
   readonly maxSizeBytes: number
-  /** `isFull` is asked with the bytes that are to be added. */
-  readonly disk: { isFull(addedBytes?: number): Promise<boolean> }
+  readonly disk: Room
 }

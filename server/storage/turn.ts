@@ -20,6 +20,8 @@ export type BodyEnd = 'complete' | 'cut' | 'overrun' | BodyStop
 
 /** A request's body as the intake offers it. */
 export interface Body {
+  /** It was ended from outside, or its connection is gone. */
+  readonly isStopped: boolean
   /** Hands the body's bytes on, at most `roomBytes` of them, and resolves with how it ended. */
   drain(sink: BatchSink, roomBytes: number): Promise<BodyEnd>
   stop(reason: BodyStop): void

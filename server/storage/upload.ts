@@ -79,9 +79,16 @@ export class StoredUpload {
   joining: Promise<void> | null = null
   /** The client has its address: what fails from now on is tried again. */
   isTold = true
+  /** Its file is open in the digest thread. */
+  isOpen = false
   /** The last write of the sidecar; the next waits for it. */
   saving: Promise<void> = Promise.resolve()
   savesUnderWay = 0
+  /** A save in the background waits for its turn; so does a flush. */
+  isSaveDue = false
+  isFlushDue = false
+  /** The last flush in the background. */
+  flushing: Promise<void> = Promise.resolve()
   readonly rate = new Rate()
 
   constructor(facts: UploadFacts, paths: UploadPaths) {

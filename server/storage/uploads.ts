@@ -13,6 +13,8 @@ const MOST_IN_MEMORY = 1000
 export class Uploads {
   readonly #tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log' | 'isHeld'>
   readonly #inMemory = new Map<string, StoredUpload>()
+  /** Uploads whose files are being removed: who loads one waits until they are. */
+  readonly #leaving = new Map<string, Promise<void>>()
   readonly #loading = new Map<string, Promise<StoredUpload | undefined>>()
 
   constructor(tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log' | 'isHeld'>) {
@@ -45,6 +47,23 @@ export class Uploads {
     })
   }
 
+  /**
+   * Drops an upload while `remove` removes its files; who asks for it meanwhile waits. Rejects as `remove` does:
+   * what could not be removed is read from the disk again by whoever asks next.
+   */
+  async leave(id: string, remove: () => Promise<void>): Promise<void> {
+    this.drop(id)
+    const leaving = remove()
+    const left = leaving.then(
+      () => {},
+      () => {},
+    )
+    this.#leaving.set(id, left)
+    await leaving.finally(() => {
+      if (this.#leaving.get(id) === left) this.#leaving.delete(id)
+    })
+  }
+
   /** Ends the reading of prefixes, and resolves when no sidecar is being written any more. */
   async settled(): Promise<void> {
     for (const upload of this.#inMemory.values()) upload.halted = true
@@ -69,7 +88,9 @@ export class Uploads {
 
   async #read(id: string): Promise<StoredUpload | undefined> {
     const { dataDir, bootId, thread, log } = this.#tools
+    await this.#leaving.get(id)
     const found = await readUpload(dataDir, id, bootId)
+    if (this.#leaving.has(id)) return this.#read(id)
     if (found.kind === 'missing') return undefined
     if (found.kind !== 'upload') {
       // The sweep will restore it from its record or remove it; until then a client must not begin anew.

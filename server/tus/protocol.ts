@@ -1,5 +1,5 @@
 import { Server } from '@tus/server'
-import { UploadError } from '../errors.js'
+import { asUploadError, UploadError } from '../errors.js'
 import type { LockOwner, UploadLocks } from './locker.js'
 
 type Options = ConstructorParameters<typeof Server>[0]
@@ -87,5 +87,5 @@ function toUploadError(error: unknown): UploadError {
   if (status === 409) return new UploadError('offset_conflict', { cause: error })
   if (status === 413) return new UploadError('length_exceeded', { cause: error })
   if (status === 400) return new UploadError('length_conflict', { cause: error })
-  return new UploadError('internal', { cause: error })
+  return asUploadError(error)
 }

@@ -95,7 +95,7 @@ export interface Status {
   readonly records: { readonly queued: number; readonly lagMs: number }
   readonly eventLoop: { readonly p50Ms: number; readonly p99Ms: number }
   readonly memory: { readonly rssBytes: number; readonly rssPeakBytes: number }
-  readonly disk: { readonly freeBytes: number }
+  readonly disk: { readonly freeBytes: number; readonly freeInodes: number | null }
 }
 
 /** `GET /api/status`. */
