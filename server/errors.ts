@@ -24,7 +24,7 @@ export const ERRORS = {
   },
   concat_invalid: {
     status: 400,
-    text: 'Upload-Concat is neither partial nor final; and URLs of partial uploads, or comes with a length or a body',
+    text: 'Upload-Concat is neither partial nor final; and URLs of partial uploads, or final comes with a body',
   },
   part_unknown: {
     status: 400,
@@ -60,7 +60,14 @@ export const ERRORS = {
   type_refused: { status: 415, text: 'Files of this type are not accepted here' },
   slots_full: { status: 503, text: 'All upload slots are taken; try again shortly' },
   downloads_full: { status: 503, text: 'Too many downloads run; try again shortly' },
-  finals_full: { status: 503, text: 'Too many final uploads wait for their parts; try again shortly' },
+  finals_full: {
+    status: 503,
+    text: 'Too many final uploads of yours wait for their parts; try again shortly',
+  },
+  starting: {
+    status: 503,
+    text: 'The server has just started and cannot tell yet what became of a part; try again shortly',
+  },
   files_exhausted: {
     status: 503,
     text: 'The server has as many files open as the system allows; try again shortly',

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { UploadError } from '../errors.js'
 import { bringsBody, headerOf } from './checks.js'
+import { clientOf } from './origin.js'
 
 /** Upload-Concat of a creation: a partial upload, or a final one of these parts, in order. */
 export interface Concat {
@@ -8,28 +9,36 @@ export interface Concat {
   readonly header: string
   /** The ids of a final upload's parts; null for a partial one. */
   readonly parts: readonly string[] | null
+  /** The network address that asks; what is shared is shared between these. */
+  readonly client: string
+}
+
+export interface ConcatOptions {
+  readonly isUploadId: (text: string) => boolean
+  readonly behindProxy: boolean
 }
 
 /**
  * What a creation says of concatenation (tus 1.0.0, concatenation); null where it says nothing. A URL counts
- * by the id at its end: behind a proxy this server does not know its own name. Throws concat_invalid, and
+ * by the id at its end: behind a proxy this server does not know its own name. A length of a final upload is
+ * ignored: clients must not send one, some do, and its parts have the right one. Throws concat_invalid, and
  * part_unknown where a URL cannot be that of an upload here.
  */
-export function concatOf(request: IncomingMessage, isUploadId: (text: string) => boolean): Concat | null {
+export function concatOf(request: IncomingMessage, options: ConcatOptions): Concat | null {
   const header = headerOf(request, 'upload-concat')
   if (header === undefined) return null
-  if (header === 'partial') return { header, parts: null }
+  const client = clientOf(request, options.behindProxy)
+  if (header === 'partial') return { header, parts: null, client }
   const [, list] = /^final;\s*(\S.*)$/.exec(header) ?? []
   if (list === undefined) throw new UploadError('concat_invalid')
-  const { headers } = request
-  const hasLength = headers['upload-length'] !== undefined || headers['upload-defer-length'] !== undefined
-  if (hasLength || bringsBody(request)) throw new UploadError('concat_invalid', { detail: 'length or body' })
+  if (bringsBody(request)) throw new UploadError('concat_invalid', { detail: 'a body' })
   const parts = list.split(/\s+/).map(idOf)
-  if (!parts.every(isUploadId)) throw new UploadError('part_unknown')
-  return { header, parts }
+  if (!parts.every(options.isUploadId)) throw new UploadError('part_unknown')
+  return { header, parts, client }
 }
 
 function idOf(url: string): string {
   const path = url.split(/[?#]/, 1)[0] ?? ''
-  return path.slice(path.lastIndexOf('/') + 1)
+  // Copied: a slice would keep the whole header in memory for as long as the id is kept.
+  return Buffer.from(path.slice(path.lastIndexOf('/') + 1)).toString()
 }

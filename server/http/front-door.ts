@@ -136,8 +136,8 @@ export class FrontDoor<B extends Stoppable> {
   }
 
   #creation(request: IncomingMessage) {
-    const { maxSizeBytes, isUploadId } = this.#options
-    const concat = concatOf(request, isUploadId)
+    const { maxSizeBytes } = this.#options
+    const concat = concatOf(request, this.#options)
     const headers = concat?.parts ? FINAL_HEADERS : creationHeaders(request, maxSizeBytes)
     return { headers, creation: { ...toldOf(request), concat } }
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { isIP, isIPv4 } from 'node:net'
 
 const HOST = /^[A-Za-z0-9._~%:[\]-]+$/
 
@@ -23,9 +24,41 @@ function forwardedBy(request: IncomingMessage): { proto?: string | undefined; ho
   }
 }
 
+/**
+ * The network address a request comes from; of IPv6 the first 64 bits, which is what one customer has. Behind a
+ * proxy that is trusted it is the last one in Forwarded or X-Forwarded-For: that one our own proxy wrote, while
+ * those before it may be made up.
+ */
+export function clientOf(request: IncomingMessage, behindProxy: boolean): string {
+  const own = request.socket.remoteAddress ?? ''
+  if (!behindProxy) return networkOf(own)
+  const forwarded = last(request.headers.forwarded)
+  const told = parameter(forwarded, 'for') ?? last(request.headers['x-forwarded-for']) ?? ''
+  const address = /^\[([^\]]*)\]/.exec(told)?.[1] ?? (isIP(told) ? told : told.replace(/:\d+$/, ''))
+  return networkOf(isIP(address) ? address : own)
+}
+
+function networkOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').split('%', 1)[0] ?? ''
+  if (isIPv4(plain) || !isIP(plain)) return plain
+  const [head = '', tail = ''] = plain.split('::')
+  const groups = (text: string): string[] => text.split(':').filter((group) => group !== '')
+  const zeros = Array(Math.max(0, 8 - groups(head).length - groups(tail).length)).fill('0')
+  const all = [...groups(head), ...zeros, ...groups(tail)]
+  return all
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')
+}
+
 function first(header: string | string[] | undefined): string | undefined {
   const text = Array.isArray(header) ? header.join(',') : header
   return text?.split(',')[0]?.trim()
+}
+
+function last(header: string | string[] | undefined): string | undefined {
+  const text = Array.isArray(header) ? header.join(',') : header
+  return text?.split(',').at(-1)?.trim()
 }
 
 function parameter(element: string | undefined, name: string): string | undefined {

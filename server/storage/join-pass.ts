@@ -2,9 +2,11 @@ import { setTimeout } from 'node:timers/promises'
 import { UploadError } from '../errors.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { Prover } from './prover.js'
+import { isWhole } from './settle.js'
 import type { StorageTools } from './tools.js'
 import { storedHead, typeOf } from './type.js'
 import type { StoredUpload } from './upload.js'
+import type { Uploads } from './uploads.js'
 
 /** Bytes that are taken over between two looks at whether others need the thread. */
 const STEP_BYTES = 4 * 1024 * 1024
@@ -17,6 +19,13 @@ interface PassParts {
   readonly tools: StorageTools
   readonly prover: Prover
   readonly lifecycle: Lifecycle
+  readonly uploads: Uploads
+}
+
+/** Where the bytes of a whole part lie, and how many they are. */
+export interface PartBytes {
+  readonly offset: number
+  readonly paths: { readonly file: string }
 }
 
 /** The way of the bytes from parts into a final upload: proven, looked at, copied and digested. */
@@ -31,25 +40,42 @@ export class JoinPass {
     this.#tools = parts.tools
   }
 
+  /**
+   * Joins a final upload and finishes it; false where a part has not all its bytes any more. Rejects with
+   * part_unknown, size_exceeded, type_refused, disk_full, Stopped, and with the disk's error.
+   */
+  async join(final: StoredUpload): Promise<boolean> {
+    const parts = await this.#prove(final)
+    if (!parts) return false
+    final.length = parts.reduce((sum, { offset }) => sum + offset, 0)
+    if (final.length > this.#tools.maxSizeBytes) throw new UploadError('size_exceeded')
+    await this.#look(final, parts)
+    await this.#copy(final, parts)
+    await this.#tools.underLock(final.id, () => this.#finish(final))
+    return true
+  }
+
   /** After a restart the bytes of a part are proven against its digest before they go into another. */
-  async prove(parts: readonly StoredUpload[]): Promise<void> {
-    const { prover, lifecycle } = this.#parts
-    for (const part of parts) {
-      if (!part.gone && !(await lifecycle.isSound(part)))
-        await this.#tools.underLock(part.id, () => lifecycle.verify(part))
-      if (part.digestLive || part.gone) continue
-      await prover.prove(part)
-      await this.#tools.thread.forget(part.id)
-      if (part.damagedAfter !== null) await this.#tools.underLock(part.id, () => lifecycle.mend(part))
+  async #prove(final: StoredUpload): Promise<readonly PartBytes[] | undefined> {
+    const ids = final.parts ?? []
+    const proven = new Map<string, PartBytes>()
+    for (const id of new Set(ids)) {
+      if (final.gone || final.halted) throw new Stopped()
+      const part = await this.#proven(id)
+      if (!isWhole(part)) return undefined
+      // No more is kept of it: all parts together would be too much for the memory.
+      proven.set(id, { offset: part.offset, paths: { file: part.paths.file } })
     }
+    return ids.flatMap((id) => proven.get(id) ?? [])
   }
 
   /** The type rule, on the first bytes of the whole. */
-  async look(final: StoredUpload, parts: readonly StoredUpload[]): Promise<void> {
+  async #look(final: StoredUpload, parts: readonly PartBytes[]): Promise<void> {
     const { sniffBytes } = this.#tools
     const heads: Uint8Array[] = []
     let wanted = sniffBytes
     for (const part of parts) {
+      if (wanted <= 0) break
       const head = await storedHead(part, wanted)
       heads.push(head)
       wanted -= head.length
@@ -57,8 +83,8 @@ export class JoinPass {
     await typeOf(final, Buffer.concat(heads), final.length ?? 0, this.#tools)
   }
 
-  /** Copies and digests all parts, from the first byte on. Rejects with part_unknown, disk_full, and Stopped. */
-  async copy(final: StoredUpload, parts: readonly StoredUpload[]): Promise<void> {
+  /** Copies and digests all parts, from the first byte on. */
+  async #copy(final: StoredUpload, parts: readonly PartBytes[]): Promise<void> {
     const { thread } = this.#tools
     // Nothing that an earlier try has left may count.
     final.checkpoints = []
@@ -79,37 +105,42 @@ export class JoinPass {
     }
   }
 
+  async #finish(final: StoredUpload): Promise<void> {
+    if (final.gone || final.halted) throw new Stopped()
+    final.offset = final.length ?? 0
+    final.digestLive = true
+    final.touchedAtMs = this.#tools.now()
+    try {
+      await this.#parts.lifecycle.finish(final)
+    } catch (error) {
+      final.offset = 0
+      throw error
+    }
+  }
+
+  async #proven(id: string): Promise<StoredUpload> {
+    const { prover, lifecycle, uploads } = this.#parts
+    const part = await uploads.load(id)
+    if (!part || part.gone) throw new UploadError('part_unknown')
+    if (!(await lifecycle.isSound(part))) await this.#tools.underLock(id, () => lifecycle.verify(part))
+    if (part.gone) throw new UploadError('part_unknown')
+    if (part.digestLive) return part
+    await prover.prove(part)
+    await this.#tools.thread.forget(id)
+    if (part.damagedAfter !== null) await this.#tools.underLock(id, () => lifecycle.mend(part))
+    return part
+  }
+
   async #step(
     final: StoredUpload,
-    part: StoredUpload,
+    part: PartBytes,
     place: { position: number; from: number; bytes: number },
   ): Promise<void> {
     const { thread, disk, isReceiving } = this.#tools
     if (final.gone || final.halted) throw new Stopped()
-    if (part.gone) throw new UploadError('part_unknown')
     if (await disk.isFull()) throw new UploadError('disk_full')
     const paths = { path: final.paths.file, partPath: part.paths.file }
     const tookMs = await thread.join({ id: final.id, ...paths, ...place })
     if (isReceiving()) await setTimeout(tookMs * (SHARE * this.#copying - 1))
   }
-}
-
-/** The length of a final upload of these parts; null where a part's own is not known. Throws size_exceeded. */
-export function checkedLength(
-  parts: readonly StoredUpload[],
-  { maxSizeBytes }: Pick<StorageTools, 'maxSizeBytes'>,
-): number | null {
-  const length = lengthOf(parts)
-  if (length !== null && length > maxSizeBytes) throw new UploadError('size_exceeded')
-  return length
-}
-
-/** The bytes of these uploads together; null where one of them is not known. */
-export function lengthOf(parts: readonly StoredUpload[]): number | null {
-  let sum = 0
-  for (const { length } of parts) {
-    if (length === null) return null
-    sum += length
-  }
-  return sum
 }

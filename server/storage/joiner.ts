@@ -1,19 +1,21 @@
-import { setImmediate } from 'node:timers/promises'
 import { UploadError } from '../errors.js'
 import { diskError } from './disk-error.js'
-import { checkedLength, JoinPass, lengthOf, Stopped } from './join-pass.js'
+import { finalDueAtMs } from './final-due.js'
+import { FinalLooks } from './final-looks.js'
+import { FinalMemory, joinedInto } from './final-memory.js'
+import { FinalPlan, type WantedFinal } from './final-plan.js'
+import { JoinPass, Stopped } from './join-pass.js'
+import { JoinQueue } from './join-queue.js'
 import type { Lifecycle, Tended } from './lifecycle.js'
-import { joinedInto, OpenFinals } from './open-finals.js'
+import { OpenFinals } from './open-finals.js'
 import { PartRelease } from './part-release.js'
+import { type Missing, PartSurvey, type Survey } from './part-survey.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
-import { isWhole, nextStep } from './settle.js'
+import { isWhole } from './settle.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 import type { Uploads } from './uploads.js'
-
-/** So many final uploads are joined at once; a short one need not wait for a long one. */
-const JOINED_AT_ONCE = 4
 
 interface JoinerParts {
   readonly tools: StorageTools
@@ -31,30 +33,42 @@ interface JoinerParts {
 export class Joiner {
   readonly #parts: JoinerParts
   readonly #tools: StorageTools
-  readonly #finals: OpenFinals
+  readonly #finals = new OpenFinals()
+  readonly #memory: FinalMemory
+  readonly #survey: PartSurvey
+  readonly #plan: FinalPlan
   readonly #pass: JoinPass
   readonly #release: PartRelease
+  readonly #queue = new JoinQueue((id) => this.#join(id))
+  readonly #looks: FinalLooks
   /** Final uploads whose joining failed: the sweep tries again. */
   readonly #failedOnce = new Set<string>()
-  readonly #lanes = Array.from({ length: JOINED_AT_ONCE }, () => ({ tail: Promise.resolve(), length: 0 }))
-  #looks: Promise<unknown> = Promise.resolve()
 
   constructor(parts: JoinerParts) {
+    const { tools, uploads } = parts
     this.#parts = parts
-    this.#tools = parts.tools
-    this.#finals = new OpenFinals(parts.tools, parts.uploads)
+    this.#tools = tools
+    this.#survey = new PartSurvey(tools, uploads)
+    this.#memory = new FinalMemory({ tools, finals: this.#finals, survey: this.#survey })
+    this.#plan = new FinalPlan({ tools, finals: this.#finals, survey: this.#survey })
     this.#pass = new JoinPass(parts)
-    this.#release = new PartRelease(parts, this.#finals)
+    this.#release = new PartRelease({ ...parts, survey: this.#survey }, this.#finals)
+    this.#looks = new FinalLooks(tools, (id) => this.#lookAt(id))
   }
 
-  /** See OpenFinals' `madeBefore`. */
-  madeBefore(ids: readonly string[], metadata: string | null): Promise<StoredUpload | undefined> {
-    return this.#finals.madeBefore(ids, metadata)
-  }
-
-  /** Tells whether a part may not go, because a final upload waits for it. */
+  /** Tells whether a part may not go, because a final upload needs it. */
   wants(part: string): boolean {
-    return this.#finals.wants(part)
+    return this.#finals.mayBeNamed(part)
+  }
+
+  /** Tells whether a part is gone because it was joined. */
+  async hasJoined(part: string): Promise<boolean> {
+    return (await this.#memory.joinedFrom(part)) !== undefined
+  }
+
+  /** Takes a whole part away from its client; its bytes go once no final upload needs them. Rejects with the disk's error. */
+  terminate(part: StoredUpload): Promise<void> {
+    return this.#release.terminate(part)
   }
 
   /** The sweep has met every upload since the start: who needs which part is known from now on. */
@@ -63,22 +77,33 @@ export class Joiner {
     await this.#release.begin()
   }
 
-  /** The sweep has met a finished final upload: a crash may have come before its parts were let go. */
+  /**
+   * The sweep of the start has met a finished final upload: its client may ask for it again, and a crash may
+   * have come before its parts were released.
+   */
   async met(final: StoredUpload): Promise<void> {
-    if (await this.#release.isDue(final)) await this.#joined(final)
+    if (this.#finals.allKnown) return
+    this.#memory.remember(final)
+    if (await this.#release.isDue(final))
+      await this.#release.release(final, joinedInto(final), this.#tools.keepPartialsMs)
   }
 
   /**
-   * The length of a final upload of these parts; null where a part's own is not known yet. Rejects with
-   * part_unknown, size_exceeded, disk_full and finals_full.
+   * Makes a final upload, once for the same parts and metadata: resolves with the one that was made before, or
+   * else with what `make` made, which is given its length; null where a part's own is not known yet.
+   * Rejects with part_unknown, starting, size_exceeded, disk_full, finals_full, and as `make` does.
    */
-  async plan(ids: readonly string[]): Promise<number | null> {
-    const parts = await this.#load(ids)
-    if (!parts || parts.some((part) => this.#isNoPart(part))) throw new UploadError('part_unknown')
-    const length = checkedLength(parts, this.#tools)
-    if (await this.#tools.disk.isFull(length ?? 0)) throw new UploadError('disk_full')
-    if (!this.#finals.hasRoomFor(ids.length)) throw new UploadError('finals_full')
-    return length
+  async create(
+    wanted: WantedFinal,
+    make: (length: number | null) => Promise<StoredUpload>,
+  ): Promise<StoredUpload> {
+    let made: StoredUpload | undefined
+    // A client that lost its answer may ask again while its first request is still being served.
+    await this.#tools.underLock(this.#memory.lockOf(wanted), async () => {
+      made = (await this.#memory.madeBefore(wanted)) ?? (await this.#createNew(wanted, make))
+    })
+    if (!made) throw new UploadError('internal', { detail: 'no final upload was made' })
+    return made
   }
 
   /**
@@ -87,127 +112,130 @@ export class Joiner {
    * Rejects with upload_unknown where it was removed, and with upload_expired.
    */
   async advance(final: StoredUpload): Promise<void> {
-    if (final.sha256 !== null || final.joining || final.gone) return
-    this.#finals.add(final)
-    const parts = await this.#load(final.parts ?? [])
-    if (!parts) {
-      this.forget(final.id)
-      await this.#parts.lifecycle.remove(final, 'terminated', 'a part is gone')
-      throw new UploadError('upload_unknown', { detail: 'a part is gone' })
-    }
-    final.length ??= lengthOf(parts)
-    if (parts.every(isWhole)) return this.#enqueue(final)
-    // Bytes for a part are bytes for the whole.
-    final.touchedAtMs = Math.max(final.touchedAtMs, ...parts.map(({ touchedAtMs }) => touchedAtMs))
-    if (nextStep(final, this.#tools.now(), this.#tools) === 'expire') throw new UploadError('upload_expired')
+    await this.#advance(final, 0)
+  }
+
+  /** What is due with a final upload, where no look at its parts is needed: they tell of themselves. */
+  known(id: string): Tended | undefined {
+    if (this.#queue.has(id)) return 'joining'
+    const wait = this.#failedOnce.has(id) ? null : this.#finals.waitOf(id)
+    return wait && this.#tools.now() < wait.dueAtMs ? 'waiting' : undefined
   }
 
   /** Does what is due with a final upload that is not joined yet, for the start and the sweep. */
   async tend(final: StoredUpload): Promise<Tended> {
-    const isOld = nextStep(final, this.#tools.now(), this.#tools) === 'expire'
-    // What is known waits for its parts, which tell of themselves.
-    if (this.#finals.has(final.id) && !isOld && !this.#failedOnce.has(final.id)) return 'waiting'
     try {
       await this.advance(final)
-      return final.joining ? 'joining' : 'waiting'
+      return this.#queue.has(final.id) ? 'joining' : 'waiting'
     } catch (error) {
       const code = error instanceof UploadError ? error.code : undefined
       if (code === 'upload_unknown') return 'lost'
       if (code !== 'upload_expired') throw error
-      this.forget(final.id)
       await this.#parts.lifecycle.expire(final)
+      await this.forget(final)
       return 'expired'
     }
   }
 
   /** A partial upload became whole or is gone: final uploads that wait for it are looked at, in the background. */
   partChanged(id: string): void {
-    for (const finalId of this.#finals.of(id)) {
-      this.#looks = this.#looks
-        .then(() => this.#lookAt(finalId))
-        .catch((error: unknown) => {
-          this.#tools.log.error({ err: error, id: finalId }, 'a final upload could not be looked at')
-        })
-        // Many may wait for one part.
-        .then(() => setImmediate())
-    }
+    for (const finalId of this.#finals.waitingFor(id)) this.#looks.add(finalId)
   }
 
   /** A final upload is gone before it was joined. */
-  forget(id: string): void {
-    this.#finals.delete(id)
-    this.#failedOnce.delete(id)
+  async forget(final: Pick<StoredUpload, 'id' | 'parts'>): Promise<void> {
+    this.#finals.delete(final)
+    this.#failedOnce.delete(final.id)
+    await this.#release.abandon(final.parts ?? [])
   }
 
-  #lookAt(finalId: string): Promise<void> {
-    return this.#tools.underLock(finalId, async () => {
-      const final = await this.#parts.uploads.load(finalId)
-      if (!final) return this.forget(finalId)
-      await this.advance(final).catch((error: unknown) => {
+  /** `from`: the parts before that place are known to be whole. */
+  async #advance(final: StoredUpload, from: number): Promise<void> {
+    if (final.sha256 !== null || final.joining || final.gone || this.#queue.has(final.id)) return
+    this.#finals.add(final)
+    await this.#follow(final, await this.#survey.of(final.parts ?? [], from), from)
+  }
+
+  async #follow(final: StoredUpload, survey: Survey | Missing, from = 0): Promise<void> {
+    if ('missing' in survey) {
+      await this.#parts.lifecycle.remove(final, 'terminated', 'a part is gone')
+      await this.forget(final)
+      throw new UploadError('upload_unknown', { detail: 'a part is gone' })
+    }
+    if (from === 0) final.length ??= survey.length
+    this.#release.noteTerminated(survey.terminated)
+    if (survey.unfinished === undefined) this.#enqueue(final)
+    else await this.#wait(final, survey, survey.unfinished)
+  }
+
+  async #wait(final: StoredUpload, survey: Survey, place: number): Promise<void> {
+    const { id, parts } = final
+    const part = parts?.[place] ?? ''
+    const before = this.#finals.waitOf(id)
+    // Bytes for a part are bytes for the whole.
+    final.touchedAtMs = Math.max(final.touchedAtMs, survey.touchedAtMs, before?.touchedAtMs ?? 0)
+    const { touchedAtMs } = final
+    const dueAtMs = finalDueAtMs({ touchedAtMs, hasBytes: survey.hasBytes || place > 0 }, this.#tools)
+    this.#finals.waitFor(id, { part, place, touchedAtMs, dueAtMs })
+    // Its list of parts may have 64 KiB; the disk has it.
+    this.#parts.uploads.drop(id)
+    if (this.#tools.now() >= dueAtMs) throw new UploadError('upload_expired')
+    // The part may have changed before it was noted who waits for it.
+    const now = await this.#survey.read(part)
+    if (!now || isWhole(now)) this.#looks.add(id)
+  }
+
+  #lookAt(id: string): Promise<void> {
+    return this.#tools.underLock(id, async () => {
+      const final = await this.#parts.uploads.load(id)
+      if (!final) return this.forget({ id, parts: null })
+      await this.#advance(final, this.#finals.waitOf(id)?.place ?? 0).catch((error: unknown) => {
         if (!(error instanceof UploadError) || error.status >= 500) throw error
       })
     })
   }
 
-  #isNoPart(part: StoredUpload): boolean {
-    if (part.kind !== 'partial') return true
-    const isOver = nextStep(part, this.#tools.now(), this.#tools) === 'expire'
-    return isOver && !this.#finals.wants(part.id)
-  }
-
   #enqueue(final: StoredUpload): void {
-    const lane = this.#lanes.reduce((least, each) => (each.length < least.length ? each : least))
-    lane.length += 1
-    const joining = lane.tail
-      .then(() => this.#join(final))
-      .finally(() => {
-        lane.length -= 1
-      })
-    final.joining = joining
-    lane.tail = joining.catch((error: unknown) => {
-      this.#tools.log.warn({ err: error, id: final.id }, 'a final upload could not be joined')
-    })
+    this.#finals.waitFor(final.id, null)
+    this.#failedOnce.delete(final.id)
+    final.joining = this.#queue.add(final.id)
+    if (this.#queue.isWaiting(final.id) && final.joining === null) this.#parts.uploads.drop(final.id)
   }
 
-  async #join(final: StoredUpload): Promise<void> {
+  async #join(id: string): Promise<void> {
+    const final = await this.#parts.uploads.load(id)
+    if (!final || final.gone || final.sha256 !== null) return
+    const work = this.#joinAll(final)
+    final.joining ??= work
     try {
-      const parts = await this.#load(final.parts ?? [])
-      if (!parts) throw new UploadError('part_unknown')
-      await this.#pass.prove(parts)
-      final.length = checkedLength(parts, this.#tools)
-      // A part whose bytes proved damaged has fallen back: the final upload waits on.
-      if (!parts.every(isWhole)) return
-      await this.#pass.look(final, parts)
-      await this.#pass.copy(final, parts)
-      await this.#tools.underLock(final.id, () => this.#finish(final))
-      await this.#joined(final)
+      await work
     } catch (error) {
-      if (error instanceof Stopped || final.gone || final.halted) return
-      const isPartGone = (await this.#load(final.parts ?? [])) === undefined
-      const told = isPartGone ? new UploadError('part_unknown', { cause: error }) : diskError(error)
-      await this.#failed(final, told)
-      throw told
+      this.#tools.log.warn({ err: error, id }, 'a final upload could not be joined')
+      throw error
     } finally {
       final.joining = null
     }
   }
 
-  async #finish(final: StoredUpload): Promise<void> {
-    if (final.gone || final.halted) throw new Stopped()
-    final.offset = final.length ?? 0
-    final.digestLive = true
-    final.touchedAtMs = this.#tools.now()
+  async #joinAll(final: StoredUpload): Promise<void> {
+    const ids = final.parts ?? []
     try {
-      await this.#parts.lifecycle.finish(final)
+      // A part whose bytes proved damaged has fallen back: the final upload waits on.
+      if (!(await this.#pass.join(final))) return this.#looks.add(final.id)
+      await this.#joined(final)
     } catch (error) {
-      final.offset = 0
-      throw error
+      if (final.halted) this.#queue.clear()
+      if (error instanceof Stopped || final.gone || final.halted) return
+      const isPartGone = 'missing' in (await this.#survey.of(ids))
+      const told = isPartGone ? new UploadError('part_unknown', { cause: error }) : diskError(error)
+      await this.#failed(final, told)
+      throw told
     }
   }
 
   async #joined(final: StoredUpload): Promise<void> {
-    this.#failedOnce.delete(final.id)
-    this.#finals.joined(final)
+    this.#finals.delete(final)
+    this.#memory.remember(final)
     await this.#release.release(final, joinedInto(final), this.#tools.keepPartialsMs)
   }
 
@@ -217,24 +245,35 @@ export class Joiner {
     const { id } = final
     if (error.code === 'type_refused' || error.code === 'size_exceeded') {
       await this.#tools.underLock(id, () => lifecycle.refuse(final, error))
-      this.forget(id)
+      await this.forget(final)
       await this.#release.release(final, error.message, 0)
     } else if (error.code === 'part_unknown' || !final.isTold) {
       await this.#tools.underLock(id, () => lifecycle.remove(final, 'terminated', error.message))
-      this.forget(id)
+      await this.forget(final)
     } else {
       this.#failedOnce.add(id)
       await this.#tools.thread.truncate({ path: final.paths.file, length: 0 })
     }
   }
 
-  async #load(ids: readonly string[]): Promise<StoredUpload[] | undefined> {
-    const parts: StoredUpload[] = []
-    for (const id of ids) {
-      const part = await this.#parts.uploads.load(id)
-      if (!part || part.gone) return undefined
-      parts.push(part)
+  async #createNew(
+    wanted: WantedFinal,
+    make: (length: number | null) => Promise<StoredUpload>,
+  ): Promise<StoredUpload> {
+    this.#finals.enter(wanted, wanted.client)
+    try {
+      const plan = await this.#plan.of(wanted)
+      if (!('missing' in plan)) {
+        const final = await make(plan.length)
+        await this.#follow(final, plan)
+        return final
+      }
+      const made = await this.#memory.joinedWith(wanted, plan.missing)
+      this.#finals.delete(wanted)
+      return made
+    } catch (error) {
+      this.#finals.delete(wanted)
+      throw error
     }
-    return parts
   }
 }

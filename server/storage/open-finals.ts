@@ -1,50 +1,68 @@
-import type { StorageTools } from './tools.js'
+import { UploadError } from '../errors.js'
+import { finalKey } from './final-key.js'
+import { Shares } from './shares.js'
 import type { StoredUpload } from './upload.js'
-import type { Uploads } from './uploads.js'
 
-/** How long after a joining the same request again is taken for a client whose answer was lost. */
-const ASKED_AGAIN_MS = 10 * 60_000
-/** Joined final uploads that are remembered for that; beyond it the oldest is forgotten. */
-const MOST_JOINED = 1000
-/** Parts that all open final uploads may name together; the next final upload is refused. */
-const MOST_NAMES = 20_000
-const JOINED_INTO = /^joined into (\S+)$/
+/** Final uploads that may be open at once; half a kilobyte each. */
+const MOST_OPEN = 20_000
+/** Parts that all open final uploads may name together, each counted once; 150 bytes each. */
+const MOST_NAMES = 100_000
+/** Who asked for a final upload before this process began is not known. */
+const NOBODY = ''
 
-/** The reason in the record of a part that is joined; after a restart it leads from the part to the whole. */
-export function joinedInto(final: StoredUpload): string {
-  return `joined into ${final.id}`
+/** What a final upload waits for. */
+export interface Wait {
+  /** The part that has yet to get bytes; those before it in the list are whole. */
+  readonly part: string
+  /** Its place in the list. */
+  readonly place: number
+  /** When the final upload, or one of its parts, last got bytes or was created; milliseconds since 1970. */
+  readonly touchedAtMs: number
+  /** When it expires unless bytes come; milliseconds since 1970. */
+  readonly dueAtMs: number
 }
 
 interface OpenFinal {
-  readonly parts: readonly string[]
-  readonly metadata: string | null
+  readonly key: string
+  readonly owner: string
+  wait: Wait | null
 }
 
+interface Name {
+  /** The final uploads that name this part. */
+  finals: number
+  /** Who named it first; it counts for them. */
+  readonly owner: string
+}
+
+type Final = Pick<StoredUpload, 'id' | 'parts' | 'metadata'>
+
 /**
- * The final uploads that are not joined yet, and which parts they wait for. After a start they become known
- * as the sweep meets them: until it has met all, any part may be wanted.
+ * The final uploads that are not joined yet, and the parts they name. What is kept for each is small and of
+ * one size; its list of parts and its metadata are on the disk. After a start the sweep brings them in one by
+ * one: until it has ended, any part may be named by one of them.
  */
 export class OpenFinals {
-  readonly #tools: Pick<StorageTools, 'row' | 'now' | 'monotonic' | 'log'>
-  readonly #uploads: Uploads
   readonly #open = new Map<string, OpenFinal>()
-  readonly #byPart = new Map<string, Set<string>>()
-  /** Those that were joined lately, by what was asked for, and when; on the monotonic clock. */
-  readonly #joined = new Map<string, { id: string; atMs: number }>()
-  #names = 0
+  readonly #byKey = new Map<string, string>()
+  readonly #names = new Map<string, Name>()
+  /** The final uploads that wait for a part. */
+  readonly #waiting = new Map<string, Set<string>>()
+  readonly #finalShares: Shares
+  readonly #nameShares: Shares
   #allKnown = false
 
-  constructor(tools: Pick<StorageTools, 'row' | 'now' | 'monotonic' | 'log'>, uploads: Uploads) {
-    this.#tools = tools
-    this.#uploads = uploads
+  constructor(limits: { open: number; names: number } = { open: MOST_OPEN, names: MOST_NAMES }) {
+    this.#finalShares = new Shares(limits.open)
+    this.#nameShares = new Shares(limits.names)
   }
 
-  /** Tells whether there is room for another one of so many parts. */
-  hasRoomFor(parts: number): boolean {
-    return this.#names + parts <= MOST_NAMES
+  /** The sweep has brought in every final upload there is. */
+  get allKnown(): boolean {
+    return this.#allKnown
   }
 
-  /** The sweep has met every final upload there is. */
+  /** See `allKnown`. */
   knowsAll(): void {
     this.#allKnown = true
   }
@@ -53,78 +71,96 @@ export class OpenFinals {
     return this.#open.has(id)
   }
 
-  add({ id, parts, metadata }: StoredUpload): void {
-    if (!parts || this.#open.has(id)) return
-    this.#open.set(id, { parts, metadata })
-    this.#names += parts.length
-    for (const part of parts) {
-      const wanting = this.#byPart.get(part) ?? new Set()
-      this.#byPart.set(part, wanting.add(id))
-    }
+  /** The id of the open final upload that the same request has made. */
+  madeBy(key: string): string | undefined {
+    return this.#byKey.get(key)
   }
 
-  delete(id: string): void {
-    const { parts } = this.#open.get(id) ?? {}
-    if (!parts) return
+  /** Takes a new one in, for the client that asks for it. Throws finals_full where that client has its share. */
+  enter(final: Final, owner: string): void {
+    const fresh = [...new Set(final.parts)].filter((part) => !this.#names.has(part)).length
+    const hasRoom = this.#finalShares.hasRoom(owner, 1) && this.#nameShares.hasRoom(owner, fresh)
+    if (!hasRoom) throw new UploadError('finals_full', { detail: owner })
+    this.#add(final, owner)
+  }
+
+  /** Takes one in that is on the disk; nothing happens where it is known already. */
+  add(final: Final): void {
+    if (!this.#open.has(final.id)) this.#add(final, NOBODY)
+  }
+
+  /** Takes one out; `parts` are those it was taken in with. */
+  delete({ id, parts }: Pick<Final, 'id' | 'parts'>): void {
+    const open = this.#open.get(id)
+    if (!open) return
+    this.waitFor(id, null)
     this.#open.delete(id)
-    this.#names -= parts.length
-    for (const part of parts) {
-      const wanting = this.#byPart.get(part)
-      wanting?.delete(id)
-      if (wanting?.size === 0) this.#byPart.delete(part)
+    if (this.#byKey.get(open.key) === id) this.#byKey.delete(open.key)
+    this.#finalShares.giveBack(open.owner, 1)
+    for (const part of new Set(parts)) this.#unname(part)
+  }
+
+  /** Notes what a final upload waits for now; null: for nothing. */
+  waitFor(id: string, wait: Wait | null): void {
+    const open = this.#open.get(id)
+    if (!open) return
+    const before = open.wait?.part
+    open.wait = wait
+    if (before === wait?.part) return
+    if (before !== undefined) {
+      const waiting = this.#waiting.get(before)
+      waiting?.delete(id)
+      if (waiting?.size === 0) this.#waiting.delete(before)
+    }
+    if (wait) this.#waiting.set(wait.part, (this.#waiting.get(wait.part) ?? new Set()).add(id))
+  }
+
+  /** What a final upload waits for; null where that is not known, or nothing. */
+  waitOf(id: string): Wait | null {
+    return this.#open.get(id)?.wait ?? null
+  }
+
+  /** The ids of the final uploads that wait for a part. */
+  waitingFor(part: string): readonly string[] {
+    return [...(this.#waiting.get(part) ?? [])]
+  }
+
+  /** Tells whether an open final upload names a part, as far as they are known. */
+  isNamed(part: string): boolean {
+    return this.#names.has(part)
+  }
+
+  /** Tells whether a part is, or may be, named by another open final upload than one that names it. */
+  isNamedByOthers(part: string): boolean {
+    return !this.#allKnown || (this.#names.get(part)?.finals ?? 0) > 1
+  }
+
+  /** Tells whether a part is, or may be, named by an open final upload. */
+  mayBeNamed(part: string): boolean {
+    return !this.#allKnown || this.#names.has(part)
+  }
+
+  #add(final: Final, owner: string): void {
+    const key = finalKey(final)
+    this.#open.set(final.id, { key, owner, wait: null })
+    this.#byKey.set(key, final.id)
+    this.#finalShares.take(owner, 1)
+    for (const part of new Set(final.parts)) {
+      const name = this.#names.get(part)
+      if (name) name.finals += 1
+      else {
+        this.#names.set(part, { finals: 1, owner })
+        this.#nameShares.take(owner, 1)
+      }
     }
   }
 
-  /** Notes that one is joined, for whoever asks for the same again. */
-  joined(final: StoredUpload): void {
-    this.delete(final.id)
-    this.#joined.set(keyOf(final.parts ?? [], final.metadata), {
-      id: final.id,
-      atMs: this.#tools.monotonic(),
-    })
-    const [oldest] = this.#joined.keys()
-    if (this.#joined.size > MOST_JOINED && oldest !== undefined) this.#joined.delete(oldest)
+  #unname(part: string): void {
+    const name = this.#names.get(part)
+    if (!name) return
+    name.finals -= 1
+    if (name.finals > 0) return
+    this.#names.delete(part)
+    this.#nameShares.giveBack(name.owner, 1)
   }
-
-  /** The ids of the open final uploads that a part belongs to. */
-  of(part: string): readonly string[] {
-    return [...(this.#byPart.get(part) ?? [])]
-  }
-
-  /** Tells whether a part is, or may be, one that an open final upload waits for. */
-  wants(part: string): boolean {
-    return !this.#allKnown || this.#byPart.has(part)
-  }
-
-  /**
-   * The final upload that the same request has made before: a client asks again where the answer was lost,
-   * and its parts may be gone then.
-   */
-  async madeBefore(parts: readonly string[], metadata: string | null): Promise<StoredUpload | undefined> {
-    const key = keyOf(parts, metadata)
-    const open = [...this.#open].find(([, other]) => keyOf(other.parts, other.metadata) === key)?.[0]
-    const joined = this.#joined.get(key)
-    const id = open ?? joined?.id ?? (await this.#joinedFrom(parts))
-    const final = id === undefined ? undefined : await this.#uploads.load(id)
-    if (!final || final.gone || keyOf(final.parts ?? [], final.metadata) !== key) return undefined
-    // Of one that was joined before this process began, only the date is known.
-    const ageMs = joined ? this.#tools.monotonic() - joined.atMs : this.#tools.now() - final.changedAtMs
-    return final.sha256 === null || ageMs < ASKED_AGAIN_MS ? final : undefined
-  }
-
-  async #joinedFrom(parts: readonly string[]): Promise<string | undefined> {
-    for (const part of parts) {
-      if (await this.#uploads.load(part)) continue
-      const row = await this.#tools.row(part).catch((error: unknown) => {
-        this.#tools.log.warn({ err: error, id: part }, 'the index could not tell what a part was joined into')
-        return undefined
-      })
-      return JOINED_INTO.exec(row?.reason ?? '')?.[1]
-    }
-    return undefined
-  }
-}
-
-function keyOf(parts: readonly string[], metadata: string | null): string {
-  return `${parts.join(' ')};${metadata ?? ''}`
 }

@@ -1,8 +1,9 @@
 import type { Lifecycle } from './lifecycle.js'
 import type { OpenFinals } from './open-finals.js'
+import type { PartSurvey } from './part-survey.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import type { StoredUpload } from './upload.js'
+import { type StoredUpload, TERMINATED } from './upload.js'
 import type { Uploads } from './uploads.js'
 
 interface ReleaseParts {
@@ -10,59 +11,109 @@ interface ReleaseParts {
   readonly uploads: Uploads
   readonly saver: Saver
   readonly lifecycle: Lifecycle
+  readonly survey: PartSurvey
 }
 
-/** Lets parts go that a final upload does not need any more, but for those that others wait for too. */
+/** Why a part is released, and how long it is kept all the same; in milliseconds. */
+interface Release {
+  readonly reason: string
+  readonly keepMs: number
+}
+
+/** Releases that may wait for the first sweep, about 200 bytes each; parts beyond it expire. */
+const MOST_EARLY = 20_000
+
+/** Releases the parts that a final upload does not need any more, but for those that others name too. */
 export class PartRelease {
   readonly #parts: ReleaseParts
   readonly #tools: StorageTools
   readonly #finals: OpenFinals
-  /** What came before every open final upload was known: only then it is seen who else needs a part. */
-  #early: (() => Promise<void>)[] | undefined = []
+  readonly #mostEarly: number
+  /** Releases that were asked for before the first sweep ended: until then nobody knows who else names the part. */
+  #early: Map<string, Release> | undefined = new Map()
+  /** Parts that their clients have terminated and that an open final upload still needs. */
+  readonly #terminated = new Set<string>()
 
-  constructor(parts: ReleaseParts, finals: OpenFinals) {
+  constructor(parts: ReleaseParts, finals: OpenFinals, mostEarly = MOST_EARLY) {
     this.#parts = parts
     this.#tools = parts.tools
     this.#finals = finals
+    this.#mostEarly = mostEarly
   }
 
   /** Every open final upload is known now. */
   async begin(): Promise<void> {
-    const early = this.#early ?? []
+    const early = this.#early ?? new Map<string, Release>()
     this.#early = undefined
-    for (const release of early) await release()
+    for (const [id, release] of early) await this.#release(id, release)
   }
 
   /** Keeps a final upload's parts for `keepMs` more, or removes them; one that is in use, a little later. */
-  async release(final: StoredUpload, reason: string, keepMs: number): Promise<void> {
-    if (this.#early) {
-      this.#early.push(() => this.release(final, reason, keepMs))
-      return
+  async release(final: Pick<StoredUpload, 'parts'>, reason: string, keepMs: number): Promise<void> {
+    for (const id of new Set(final.parts)) await this.#release(id, { reason, keepMs })
+  }
+
+  /** Takes a part away from its client, and keeps its bytes for the final uploads that name it. Rejects with the disk's error. */
+  async terminate(part: StoredUpload): Promise<void> {
+    part.terminatedAt = new Date(this.#tools.now()).toISOString()
+    try {
+      await this.#parts.saver.note(part)
+    } catch (error) {
+      part.terminatedAt = null
+      throw error
     }
-    for (const id of new Set(final.parts)) {
-      if (this.#finals.of(id).length > 0) continue
-      const released = this.#tools
-        .underLock(id, () => this.#releaseOne(id, reason, keepMs))
-        .catch((error: unknown) => {
-          this.#tools.log.warn({ err: error, id }, 'a joined part could not be let go; it will expire')
-        })
-      if (!this.#tools.isHeldByRequest(id)) await released
+    this.#tools.record(part.toRow(this.#tools.now()))
+    this.noteTerminated([part.id])
+  }
+
+  /** Parts that were found terminated on the disk; those that nobody needs are removed. */
+  noteTerminated(ids: readonly string[]): void {
+    for (const id of ids) {
+      if (this.#finals.isNamed(id)) this.#terminated.add(id)
+      // Not awaited: the caller may hold the part's lock. What goes wrong is logged there.
+      else this.#release(id, { reason: TERMINATED, keepMs: 0 }).catch(() => {})
     }
   }
 
-  /** Tells whether a final upload that is finished still has parts that nobody let go. */
+  /** A final upload is gone and was not joined: its parts stay, but for those that were terminated. */
+  async abandon(parts: readonly string[]): Promise<void> {
+    for (const id of new Set(parts)) {
+      if (this.#terminated.has(id)) await this.#release(id, { reason: TERMINATED, keepMs: 0 })
+    }
+  }
+
+  /** Tells whether a final upload that is finished still has parts that nobody has released. */
   async isDue(final: StoredUpload): Promise<boolean> {
     // They go in their order.
-    const last = await this.#parts.uploads.load(final.parts?.at(-1) ?? '')
-    return this.#early !== undefined && last !== undefined && last.joinedAt === null
+    const last = await this.#parts.survey.read(final.parts?.at(-1) ?? '')
+    return last !== undefined && last.joinedAt === null
   }
 
-  async #releaseOne(id: string, reason: string, keepMs: number): Promise<void> {
+  async #release(id: string, release: Release): Promise<void> {
+    if (this.#early) return this.#postpone(id, release)
+    if (this.#finals.isNamed(id)) return
+    this.#terminated.delete(id)
+    const released = this.#tools
+      .underLock(id, () => this.#releaseOne(id, release))
+      .catch((error: unknown) => {
+        this.#tools.log.warn({ err: error, id }, 'a joined part could not be released; it will expire')
+      })
+    if (!this.#tools.isHeldByRequest(id)) await released
+  }
+
+  #postpone(id: string, release: Release): void {
+    if (!this.#early) return
+    if (this.#early.size < this.#mostEarly || this.#early.has(id)) this.#early.set(id, release)
+    else
+      this.#tools.log.info({ id }, 'too many parts are to be released after the start; this one will expire')
+  }
+
+  async #releaseOne(id: string, { reason, keepMs }: Release): Promise<void> {
     const { uploads, lifecycle, saver } = this.#parts
     const part = await uploads.load(id)
     // Meanwhile another final upload may have come that names it.
-    if (!part || this.#finals.of(id).length > 0) return
-    if (keepMs === 0) return lifecycle.remove(part, 'terminated', reason)
+    if (!part || part.gone || this.#finals.isNamed(id)) return
+    if (keepMs === 0 || part.terminatedAt !== null) return lifecycle.remove(part, 'terminated', reason)
     part.joinedAt = new Date(this.#tools.now()).toISOString()
     await saver.save(part)
   }

@@ -17,7 +17,7 @@ export function sidecarFromRow(row: UploadRow | undefined, fileBytes: number): S
   const { id, createdAt, updatedAt, length, metadata, filename, declaredType } = row
   const facts = { version: 1 as const, id, createdAt, updatedAt, length, metadata, filename, declaredType }
   const concat = row.concat === 'partial' ? 'partial' : null
-  const joined = { concat, parts: null, joinedAt: null, verifiedTo: null }
+  const joined = { concat, parts: null, joinedAt: null, terminatedAt: null, verifiedTo: null }
   const open = { type: null, checkpoints: [], sha256: null, finishedAt: null }
   const done = { type: row.type, checkpoints: [], sha256: row.sha256, finishedAt: row.finishedAt }
   return { ...facts, ...joined, bootId: NO_BOOT, ...(finished ? done : open) }

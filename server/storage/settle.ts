@@ -42,6 +42,8 @@ export interface Standing {
   readonly kind: UploadKind
   /** When a partial upload was joined into a final one. */
   readonly joinedAtMs: number | null
+  /** When its client terminated a partial upload that a final one still needed. */
+  readonly terminatedAt?: string | null
 }
 
 /** An upload of its own, one that is a part of others, or one that is joined from parts (tus 1.0.0, concatenation). */
@@ -60,6 +62,7 @@ export type NextStep = 'keep' | 'wait' | 'finish' | 'join' | 'expire'
 export function nextStep(upload: Standing, nowMs: number, terms: Terms): NextStep {
   if (upload.sha256 !== null) return 'keep'
   if (upload.kind === 'single' && isWhole(upload)) return 'finish'
+  if (upload.terminatedAt) return 'expire'
   if (upload.joinedAtMs !== null) return nowMs - upload.joinedAtMs >= terms.keepPartialsMs ? 'expire' : 'wait'
   if (nowMs - upload.touchedAtMs >= terms.expireAfterMs) return 'expire'
   return upload.kind === 'final' ? 'join' : 'wait'

@@ -28,6 +28,8 @@ const SidecarSchema = v.object({
   parts: v.optional(v.nullable(v.pipe(v.array(v.string()), v.readonly())), null),
   /** When a partial upload was joined into a final one. */
   joinedAt: v.optional(v.nullable(v.pipe(v.string(), v.isoTimestamp())), null),
+  /** When its client terminated a partial upload that a final one still needs; it is gone for clients. */
+  terminatedAt: v.optional(v.nullable(v.pipe(v.string(), v.isoTimestamp())), null),
   checkpoints: v.array(v.object({ offset: count, sha256 })),
   /** Set by finishing, which happens once. */
   sha256: v.nullable(sha256),

@@ -11,7 +11,7 @@ import { isWhole, nextStep } from './settle.js'
 import { formatSidecar } from './sidecar.js'
 import type { StorageTools } from './tools.js'
 import type { Creation, Turn } from './turn.js'
-import { StoredUpload } from './upload.js'
+import { StoredUpload, TERMINATED } from './upload.js'
 import { Uploads } from './uploads.js'
 
 type TusUpload = Parameters<FileStore['create']>[0]
@@ -54,21 +54,28 @@ export class LadingStore extends FileStore {
 
   /**
    * Creates an upload's two files; an id that exists is never emptied. Rejects with disk_full or internal, and
-   * for a final upload with part_unknown, size_exceeded and finals_full.
+   * for a final upload as Joiner's `create` does.
    */
   override async create(file: TusUpload): Promise<TusUpload> {
     const turn = this.#turnOf(file.id)
     if (!turn.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     if (await this.#tools.disk.isFull(file.size ?? 0, FILES_OF_AN_UPLOAD)) throw new UploadError('disk_full')
     const { metadata, concat } = turn.creation
-    const parts = concat?.parts
-    const before = parts && (await this.#joiner.madeBefore(parts, metadata))
-    if (before) {
-      turn.found(before)
+    if (concat?.parts) {
+      const wanted = { id: file.id, parts: concat.parts, metadata, client: concat.client }
+      turn.found(await this.#joiner.create(wanted, (length) => this.#make(file.id, length, turn)))
       return file
     }
-    const length = parts ? await this.#joiner.plan(parts) : (file.size ?? null)
-    const upload = this.#newUpload(file.id, length, turn.creation, turn.checksum !== null)
+    const upload = await this.#make(file.id, file.size ?? null, turn)
+    if (upload.length === 0 && upload.kind === 'single')
+      await this.#orUndo(upload, () => this.#lifecycle.finish(upload))
+    return file
+  }
+
+  /** Makes an upload's two files. Rejects with disk_full or internal. */
+  async #make(id: string, length: number | null, turn: Turn): Promise<StoredUpload> {
+    if (!turn.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
+    const upload = this.#newUpload(id, length, turn.creation, turn.checksum !== null)
     try {
       await this.#tools.thread.create({
         path: upload.paths.file,
@@ -83,10 +90,7 @@ export class LadingStore extends FileStore {
     this.uploads.add(upload)
     turn.found(upload)
     this.#tools.record(upload.toRow(this.#tools.now()))
-    if (parts) await this.#joiner.advance(upload)
-    else if (upload.length === 0 && upload.kind === 'single')
-      await this.#orUndo(upload, () => this.#lifecycle.finish(upload))
-    return file
+    return upload
   }
 
   /** What is stored of an upload. Rejects with upload_unknown, upload_expired, and what finishing rejects with. */
@@ -129,20 +133,31 @@ export class LadingStore extends FileStore {
     return upload.offset
   }
 
-  /** Removes an upload at a client's wish. Rejects with upload_unknown. */
+  /**
+   * Removes an upload at a client's wish. A whole part that a final upload still needs is gone for clients,
+   * and its bytes go later; one that was joined is gone already. Rejects with upload_unknown.
+   */
   override async remove(id: string): Promise<void> {
-    const upload = await this.#found(id)
-    await this.#lifecycle.remove(upload, 'terminated', 'terminated by the client')
-    this.#joiner.forget(id)
+    const upload = await this.#known(id)
+    if (!upload && (await this.#joiner.hasJoined(id))) return
+    if (!upload) throw new UploadError('upload_unknown')
+    if (this.#isWanted(upload) && isWhole(upload)) return this.#joiner.terminate(upload)
+    await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
+    if (upload.kind === 'final') await this.#joiner.forget(upload)
     if (upload.kind === 'partial') this.#joiner.partChanged(id)
   }
 
   /** Does what is due with one upload, for the start and the sweep; the caller holds its lock. */
   async tend(id: string): Promise<Tended> {
+    const known = this.#joiner.known(id)
+    if (known) return known
     const upload = await this.uploads.load(id)
     if (!upload) return 'lost'
     if (upload.kind === 'final' && upload.sha256 === null) return this.#joiner.tend(upload)
-    return this.#isWanted(upload) ? 'waiting' : this.#lifecycle.tend(upload)
+    if (this.#isWanted(upload)) return 'waiting'
+    if (upload.terminatedAt === null) return this.#lifecycle.tend(upload)
+    await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
+    return 'expired'
   }
 
   /** The sweep has met a finished upload. */
@@ -171,16 +186,22 @@ export class LadingStore extends FileStore {
     await this.#lifecycle.verify(upload)
     // A finished one that is not as it was left is read from the disk again.
     if (!upload.gone) return this.#found(upload.id)
-    this.#joiner.forget(upload.id)
+    if (upload.kind === 'final') await this.#joiner.forget(upload)
     if (upload.kind === 'partial') this.#joiner.partChanged(upload.id)
     throw new UploadError('upload_unknown', { detail: 'its file is gone' })
   }
 
   async #found(id: string): Promise<StoredUpload> {
-    const upload = await this.uploads.load(id)
+    const upload = await this.#known(id)
     if (!upload) throw new UploadError('upload_unknown')
     this.#turnOf(id).found(upload)
     return upload
+  }
+
+  /** An upload as clients know it: one that was terminated is gone for them, also while its bytes are needed. */
+  async #known(id: string): Promise<StoredUpload | undefined> {
+    const upload = await this.uploads.load(id)
+    return upload && upload.terminatedAt === null ? upload : undefined
   }
 
   /** Finishes an upload that a crash left whole; where its prefix proves damaged, its offset has fallen back. */
@@ -195,7 +216,15 @@ export class LadingStore extends FileStore {
   #newUpload(id: string, length: number | null, creation: Creation, isChecked: boolean): StoredUpload {
     const { bootId, dataDir, now } = this.#tools
     const { concat, ...told } = creation
-    const fresh = { type: null, offset: 0, checkpoints: [], sha256: null, finishedAt: null, joinedAt: null }
+    const fresh = {
+      type: null,
+      offset: 0,
+      checkpoints: [],
+      sha256: null,
+      finishedAt: null,
+      joinedAt: null,
+      terminatedAt: null,
+    }
     const joined = { concat: concat?.header ?? null, parts: concat?.parts ?? null }
     const at = { createdAt: new Date(now()).toISOString(), touchedAtMs: now() }
     const facts = {

@@ -42,6 +42,8 @@ export interface Concat {
   readonly header: string
   /** The ids of a final upload's parts; null for a partial one. */
   readonly parts: readonly string[] | null
+  /** The network address that asks; what is shared is shared between these. */
+  readonly client: string
 }
 
 /** A digest that a client sent; lower-case hex. */

@@ -24,7 +24,10 @@ export async function typeOf(
 }
 
 /** The first bytes of an upload that are stored already; needed only while its type is not decided. */
-export async function storedHead(upload: StoredUpload, sniffBytes: number): Promise<Uint8Array> {
+export async function storedHead(
+  upload: { readonly offset: number; readonly paths: { readonly file: string } },
+  sniffBytes: number,
+): Promise<Uint8Array> {
   const bytes = new Uint8Array(Math.min(upload.offset, sniffBytes))
   if (bytes.length === 0) return bytes
   const file = await open(upload.paths.file, 'r')

@@ -27,6 +27,9 @@ export interface UploadRow {
   readonly concat: 'partial' | 'final' | null
 }
 
+/** The reason in the record of an upload that its client has terminated. */
+export const TERMINATED = 'terminated by the client'
+
 /** What is known of an upload when it is created or found on the disk. */
 export type UploadFacts = Omit<Sidecar, 'version' | 'updatedAt'> & {
   readonly offset: number
@@ -54,6 +57,8 @@ export class StoredUpload {
   finishedAt: string | null
   touchedAtMs: number
   joinedAt: string | null
+  /** When its client terminated it, while a final upload still needs it; it is gone for clients. */
+  terminatedAt: string | null
   /** Bytes behind this count after a crash only once a checksum has been verified; null: all count. */
   verifiedTo: number | null
   /** The same as the sidecar has it. */
@@ -101,6 +106,7 @@ export class StoredUpload {
     this.concat = facts.concat
     this.parts = facts.parts
     this.joinedAt = facts.joinedAt
+    this.terminatedAt = facts.terminatedAt
     this.verifiedTo = facts.verifiedTo
     this.savedVerifiedTo = facts.verifiedTo
     this.length = facts.length
@@ -137,6 +143,7 @@ export class StoredUpload {
   /** The state of an upload that has not been removed. */
   get state(): UploadState {
     if (this.sha256 !== null) return 'finished'
+    if (this.terminatedAt !== null) return 'terminated'
     return this.body || this.joining ? 'receiving' : 'paused'
   }
 
@@ -159,7 +166,7 @@ export class StoredUpload {
       ...{ filename, type, declaredType, length, offset, sha256, metadata },
       path: this.paths.relative,
       ...{ createdAt, updatedAt: new Date(nowMs).toISOString(), finishedAt },
-      reason: end?.reason ?? null,
+      reason: end?.reason ?? (this.terminatedAt === null ? null : TERMINATED),
       concat: this.kind === 'single' ? null : this.kind,
     }
   }
@@ -167,11 +174,11 @@ export class StoredUpload {
   /** The sidecar as of now. */
   toSidecar(nowMs: number, bootId: string): Sidecar {
     const { id, createdAt, length, metadata, filename, declaredType, type, sha256, finishedAt } = this
-    const { verifiedTo, concat, joinedAt, parts } = this
+    const { verifiedTo, concat, joinedAt, terminatedAt, parts } = this
     const updatedAt = new Date(nowMs).toISOString()
     return {
       ...{ version: 1, id, createdAt, updatedAt, length, metadata, filename, declaredType },
-      ...{ type, bootId, verifiedTo, concat, parts, joinedAt },
+      ...{ type, bootId, verifiedTo, concat, parts, joinedAt, terminatedAt },
       ...{ checkpoints: [...this.checkpoints], sha256, finishedAt },
     }
   }

@@ -16,6 +16,7 @@ export class Uploads {
   /** Uploads whose files are being removed: who loads one waits until they are. */
   readonly #leaving = new Map<string, Promise<void>>()
   readonly #loading = new Map<string, Promise<StoredUpload | undefined>>()
+  #halted = false
 
   constructor(tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log' | 'isHeld'>) {
     this.#tools = tools
@@ -29,6 +30,7 @@ export class Uploads {
   /** Keeps a new upload. */
   add(upload: StoredUpload): void {
     this.#inMemory.set(upload.id, upload)
+    upload.halted = this.#halted
     for (const [id, old] of this.#inMemory) {
       if (this.#inMemory.size <= MOST_IN_MEMORY) return
       if (old === upload || old.proof || old.joining || old.savesUnderWay > 0 || this.#tools.isHeld(id))
@@ -66,6 +68,7 @@ export class Uploads {
 
   /** Ends the reading of prefixes, and resolves when no sidecar is being written any more. */
   async settled(): Promise<void> {
+    this.#halted = true
     for (const upload of this.#inMemory.values()) upload.halted = true
     const all = [...this.#inMemory.values()]
     await Promise.allSettled(all.flatMap((upload) => [upload.saving, upload.proof, upload.joining]))

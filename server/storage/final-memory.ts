@@ -1,0 +1,79 @@
+import { UploadError } from '../errors.js'
+import { type FinalRequest, finalKey } from './final-key.js'
+import { ASKED_AGAIN_MS, JoinedFinals } from './joined-finals.js'
+import type { OpenFinals } from './open-finals.js'
+import type { PartSurvey } from './part-survey.js'
+import type { StorageTools } from './tools.js'
+import type { StoredUpload } from './upload.js'
+
+const JOINED_INTO = /^joined into (\S+)$/
+
+/** The reason in the record of a part that is joined; it leads from the part to the whole. */
+export function joinedInto(final: Pick<StoredUpload, 'id'>): string {
+  return `joined into ${final.id}`
+}
+
+interface MemoryParts {
+  readonly tools: Pick<StorageTools, 'row' | 'now' | 'log'>
+  readonly finals: OpenFinals
+  readonly survey: PartSurvey
+}
+
+/**
+ * Finds the final upload that the same request has made before: a client asks again where the answer was
+ * lost, and its parts may be gone then.
+ */
+export class FinalMemory {
+  readonly #parts: MemoryParts
+  readonly #joined = new JoinedFinals()
+
+  constructor(parts: MemoryParts) {
+    this.#parts = parts
+  }
+
+  /** The name of the lock under which one request, however often it is sent, is served. */
+  lockOf(wanted: FinalRequest): string {
+    return `final ${finalKey(wanted)}`
+  }
+
+  /** Remembers a final upload that is joined. */
+  remember(final: StoredUpload): void {
+    const ageMs = final.finishedAt === null ? 0 : this.#parts.tools.now() - Date.parse(final.finishedAt)
+    this.#joined.remember(finalKey(final), final.id, Math.max(0, ageMs))
+  }
+
+  /** The final upload that the same request has made, as far as memory knows. Rejects with the disk's error. */
+  async madeBefore(wanted: FinalRequest): Promise<StoredUpload | undefined> {
+    const key = finalKey(wanted)
+    const id = this.#parts.finals.madeBy(key) ?? this.#joined.madeBy(key)
+    return id === undefined ? undefined : this.#ifSame(id, key)
+  }
+
+  /**
+   * The final upload that the same request has made, as the record of a part of it tells that is not there
+   * any more. Rejects with part_unknown where there is none, and with starting before that can be known.
+   */
+  async joinedWith(wanted: FinalRequest, missing: string): Promise<StoredUpload> {
+    const id = await this.joinedFrom(missing)
+    const final = id === undefined ? undefined : await this.#ifSame(id, finalKey(wanted))
+    const isLate = final && this.#parts.tools.now() - final.changedAtMs >= ASKED_AGAIN_MS
+    if (final && (final.sha256 === null || !isLate)) return final
+    // A crash may have taken the record, and the sweep has yet to find the final upload.
+    throw new UploadError(this.#parts.finals.allKnown ? 'part_unknown' : 'starting')
+  }
+
+  /** The id of the final upload that a part was joined into, by the part's record. */
+  async joinedFrom(part: string): Promise<string | undefined> {
+    const { tools } = this.#parts
+    const row = await tools.row(part).catch((error: unknown) => {
+      tools.log.warn({ err: error, id: part }, 'the index could not tell what a part was joined into')
+      return undefined
+    })
+    return JOINED_INTO.exec(row?.reason ?? '')?.[1]
+  }
+
+  async #ifSame(id: string, key: string): Promise<StoredUpload | undefined> {
+    const final = await this.#parts.survey.read(id)
+    return final && finalKey(final) === key ? final : undefined
+  }
+}

@@ -1,0 +1,56 @@
+import { UploadError } from '../errors.js'
+import type { OpenFinals } from './open-finals.js'
+import type { Missing, PartSurvey, Survey } from './part-survey.js'
+import { nextStep } from './settle.js'
+import type { StorageTools } from './tools.js'
+import type { StoredUpload } from './upload.js'
+
+/** A final upload that a client asks for. */
+export interface WantedFinal {
+  readonly id: string
+  readonly parts: readonly string[]
+  /** Upload-Metadata as it was sent. */
+  readonly metadata: string | null
+  /** The network address that asks. */
+  readonly client: string
+}
+
+interface PlanParts {
+  readonly tools: Pick<StorageTools, 'now' | 'expireAfterMs' | 'keepPartialsMs' | 'maxSizeBytes' | 'disk'>
+  readonly finals: OpenFinals
+  readonly survey: PartSurvey
+}
+
+/** Decides whether a final upload can be made of its parts. */
+export class FinalPlan {
+  readonly #parts: PlanParts
+
+  constructor(parts: PlanParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Looks at the parts of a final upload that is entered. Resolves with the part that is missing where one is,
+   * or was terminated. Rejects with part_unknown, size_exceeded, disk_full, and with the disk's error.
+   */
+  async of({ parts }: WantedFinal): Promise<Survey | Missing> {
+    const { tools } = this.#parts
+    const survey = await this.#parts.survey.of(parts, 0, (part) => this.#check(part))
+    if ('missing' in survey) return survey
+    const [terminated] = survey.terminated
+    if (terminated !== undefined) return { missing: terminated }
+    const bytes = survey.length ?? 0
+    if (bytes > tools.maxSizeBytes) throw new UploadError('size_exceeded')
+    if (await tools.disk.isFull(bytes)) throw new UploadError('disk_full')
+    return survey
+  }
+
+  #check(part: StoredUpload): void {
+    if (part.kind !== 'partial') throw new UploadError('part_unknown')
+    if (part.terminatedAt !== null) return
+    const { tools, finals } = this.#parts
+    const isOver = nextStep(part, tools.now(), tools) === 'expire'
+    // A part does not expire while a final upload needs it.
+    if (isOver && !finals.isNamedByOthers(part.id)) throw new UploadError('part_unknown')
+  }
+}

@@ -1,0 +1,92 @@
+import { UploadError } from '../errors.js'
+import { readUpload } from './reader.js'
+import { isWhole } from './settle.js'
+import type { StorageTools } from './tools.js'
+import type { StoredUpload } from './upload.js'
+import type { Uploads } from './uploads.js'
+
+/** What the parts of a final upload are together. */
+export interface Survey {
+  /** Bytes; null where a part's own length is not known yet. */
+  readonly length: number | null
+  /** The place of the first part that has not all its bytes; undefined where all have. */
+  readonly unfinished: number | undefined
+  /** When a part last got bytes or was created; milliseconds since 1970. */
+  readonly touchedAtMs: number
+  readonly hasBytes: boolean
+  /** Parts that their client has terminated. */
+  readonly terminated: readonly string[]
+}
+
+/** One of the parts is not there. */
+export interface Missing {
+  readonly missing: string
+}
+
+type Facts = Pick<Survey, 'length' | 'touchedAtMs' | 'hasBytes'> & {
+  readonly isWhole: boolean
+  readonly isTerminated: boolean
+}
+
+/**
+ * Reads the parts of final uploads, one after the other, and keeps none in memory: a final upload may name
+ * more parts than all users together have uploads in memory.
+ */
+export class PartSurvey {
+  readonly #tools: Pick<StorageTools, 'dataDir' | 'bootId'>
+  readonly #uploads: Uploads
+
+  constructor(tools: Pick<StorageTools, 'dataDir' | 'bootId'>, uploads: Uploads) {
+    this.#tools = tools
+    this.#uploads = uploads
+  }
+
+  /**
+   * An upload from memory, or as the disk has it; it does not come into memory. Undefined where there is
+   * none. Rejects with upload_locked where its sidecar cannot be read, and with the disk's error.
+   */
+  async read(id: string): Promise<StoredUpload | undefined> {
+    const found = this.#uploads.peek(id)
+      ? undefined
+      : await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
+    // It may have come into memory while the disk was read.
+    const live = this.#uploads.peek(id)
+    if (live) return live.gone ? undefined : live
+    if (found?.kind === 'upload') return found.upload
+    if (found === undefined || found.kind === 'missing') return undefined
+    throw new UploadError('upload_locked', { detail: 'no sidecar that can be read' })
+  }
+
+  /** Looks at these parts, from place `from` on; `check` throws for one that may not be a part. Rejects as `read` does. */
+  async of(
+    ids: readonly string[],
+    from = 0,
+    check: (part: StoredUpload) => void = () => {},
+  ): Promise<Survey | Missing> {
+    const seen = new Map<string, Facts>()
+    const sum = { length: 0 as number | null, touchedAtMs: 0, hasBytes: false }
+    let unfinished: number | undefined
+    for (const [place, id] of ids.entries()) {
+      if (place < from) continue
+      const facts = seen.get(id) ?? (await this.#facts(id, check))
+      // One that its client has terminated gets no bytes any more.
+      if (!facts || (facts.isTerminated && !facts.isWhole)) return { missing: id }
+      seen.set(id, facts)
+      sum.length = sum.length === null || facts.length === null ? null : sum.length + facts.length
+      sum.touchedAtMs = Math.max(sum.touchedAtMs, facts.touchedAtMs)
+      sum.hasBytes ||= facts.hasBytes
+      if (!facts.isWhole) unfinished ??= place
+    }
+    const terminated = [...seen].filter(([, { isTerminated }]) => isTerminated).map(([id]) => id)
+    return { ...sum, unfinished, terminated }
+  }
+
+  async #facts(id: string, check: (part: StoredUpload) => void): Promise<Facts | undefined> {
+    const part = await this.read(id)
+    if (!part) return undefined
+    check(part)
+    const { length, offset, touchedAtMs } = part
+    const isTerminated = part.terminatedAt !== null
+    return { length, touchedAtMs, hasBytes: offset > 0, isWhole: isWhole(part), isTerminated }
+  }
+}
