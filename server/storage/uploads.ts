@@ -5,16 +5,23 @@ import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
 const MOST_IN_MEMORY = 1000
+const MOST_BYTES = 4 * 1024 * 1024
+/** What an upload takes beside the texts that a client chooses: its objects, paths and checkpoints. */
+const UPLOAD_BYTES = 2048
+/** An id in the list of a final upload's parts. */
+const PART_BYTES = 64
 
 /**
- * The uploads that are in memory, at most a thousand: beyond that the one unused for longest is let go,
- * and read from its sidecar again when it is next asked for. One that is being received stays.
+ * The uploads that are in memory, at most a thousand and 4 MiB: beyond that the one unused for longest is
+ * dropped, and read from its sidecar again when it is next asked for. One that is being received stays.
  */
 export class Uploads {
   readonly #tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log' | 'isHeld'>
   readonly #inMemory = new Map<string, StoredUpload>()
   /** Uploads whose files are being removed: who loads one waits until they are. */
   readonly #leaving = new Map<string, Promise<void>>()
+  /** What they take together; see bytesOf. */
+  #bytes = 0
   readonly #loading = new Map<string, Promise<StoredUpload | undefined>>()
   #halted = false
 
@@ -29,10 +36,12 @@ export class Uploads {
 
   /** Keeps a new upload. */
   add(upload: StoredUpload): void {
+    this.#forget(upload.id)
     this.#inMemory.set(upload.id, upload)
     upload.halted = this.#halted
+    this.#bytes += bytesOf(upload)
     for (const [id, old] of this.#inMemory) {
-      if (this.#inMemory.size <= MOST_IN_MEMORY) return
+      if (this.#inMemory.size <= MOST_IN_MEMORY && this.#bytes <= MOST_BYTES) return
       if (old === upload || old.proof || old.joining || old.savesUnderWay > 0 || this.#tools.isHeld(id))
         continue
       this.drop(id)
@@ -41,8 +50,7 @@ export class Uploads {
 
   /** Lets an upload go from memory, and its rolling digest with it. */
   drop(id: string): void {
-    const upload = this.#inMemory.get(id)
-    this.#inMemory.delete(id)
+    const upload = this.#forget(id)
     if (!upload || upload.sha256 !== null) return
     this.#tools.thread.forget(id).catch((error: unknown) => {
       this.#tools.log.error({ err: error, id }, 'a rolling digest could not be let go')
@@ -89,6 +97,13 @@ export class Uploads {
     return loading
   }
 
+  #forget(id: string): StoredUpload | undefined {
+    const upload = this.#inMemory.get(id)
+    this.#inMemory.delete(id)
+    if (upload) this.#bytes -= bytesOf(upload)
+    return upload
+  }
+
   async #read(id: string): Promise<StoredUpload | undefined> {
     const { dataDir, bootId, thread, log } = this.#tools
     await this.#leaving.get(id)
@@ -108,4 +123,12 @@ export class Uploads {
     this.add(upload)
     return upload
   }
+}
+
+/** What an upload takes in memory, as an upper bound; of texts that never change. */
+function bytesOf({ metadata, filename, declaredType, concat, parts }: StoredUpload): number {
+  // Headers have one byte a character, decoded values may have two.
+  const headers = (metadata?.length ?? 0) + (concat?.length ?? 0)
+  const decoded = 2 * ((filename?.length ?? 0) + (declaredType?.length ?? 0))
+  return UPLOAD_BYTES + headers + decoded + (parts?.length ?? 0) * PART_BYTES
 }
