@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer, SNIFF_BYTES } from '../hooks/types/sniff.js'
 import { type Config, defaultConfig } from './config.js'
+import { connectionLimit } from './connection-limit.js'
 import { Api } from './http/api.js'
 import { Downloads } from './http/downloads.js'
 import type { Exchange } from './http/exchange.js'
@@ -30,7 +31,8 @@ import { isOnDisk, rowsOnDisk } from './storage/walk.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
 import { readVersion } from './version.js'
-import { Vitals } from './vitals.js'
+import { openFilesLimit, Vitals } from './vitals.js'
+import { within } from './within.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
 
@@ -57,6 +59,8 @@ export interface App {
   listen(): Promise<{ url: string; port: number }>
   /** Ends what runs at a block, keeps its offset, drains the queue; resolves within 10 s. A second call waits too. */
   close(): Promise<void>
+  /** For what no part of the server caught: logs it, then closes as `close()` does. */
+  fail(error: unknown): Promise<void>
 }
 
 type Lading = Exchange<Intake>
@@ -67,6 +71,7 @@ type Lading = Exchange<Intake>
  */
 export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const config = defaultConfig(settings)
+  const limit = connectionLimit(config, openFilesLimit())
   // Dates for what is kept and for what is compared with files; a clock that nobody sets for how long something takes.
   const now = Date.now
   const monotonic = () => performance.now()
@@ -164,6 +169,8 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
     status: () => ({
       version,
       uptimeSeconds: Math.round((monotonic() - startedAt) / 1000),
+      connections: { open: connections.open, limit: connections.limit },
+      faults: { requests: connections.faults },
       slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
       downloads: { taken: downloads.taken, limit: downloads.limit },
       arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
@@ -182,8 +189,11 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const anyOrigin = corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
   const listener = new Listener(router, {
     headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
+    limit,
+    keepAliveMs: config.keepAliveMs,
     log,
   })
+  const { connections } = listener
 
   let closed: Promise<void> | undefined
 
@@ -207,24 +217,21 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   return {
     async listen() {
       const { port, address, family } = await listener.listen(config.host, config.port)
-      housekeeping.start()
+      if (!closed) housekeeping.start()
       const host = family === 'IPv6' ? `[${address}]` : address
       return { port, url: `http://${host}:${port}${basePath}` }
     },
-    close: () => {
-      closed ??= end()
-      return closed
+    close,
+    fail: (error) => {
+      log.fatal({ err: error }, 'nothing caught this; the server ends')
+      return close()
     },
   }
-}
 
-/** Waits for `work`, but no longer than `ms`. Rejects as it does. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([work, late]).finally(() => clearTimeout(timer))
+  function close(): Promise<void> {
+    closed ??= end()
+    return closed
+  }
 }
 
 interface FindTools {

@@ -51,7 +51,15 @@ function oneLine(value: unknown): string {
  * Throws ConfigError, which names the field, under the same rules as the command line.
  */
 export function defaultConfig(overrides: Partial<Config> = {}): Config {
+  const given: unknown = overrides
+  if (!isPlain(given)) throw new ConfigError(`the settings are ${oneLine(given)} but must be an object`)
   return check(new Map(Object.entries(overrides).map(([name, value]) => [name, { name, value }])))
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 /**

@@ -38,6 +38,13 @@ const size = (least: string, most: string) =>
 const whole = (least: number, most: number) =>
   quantity({ '': 1 }, `${least}`, `${most}`, `a whole number from ${least} to ${most}`)
 
+/** A number that is found out at the start where it is not given. */
+const wholeOrAuto = (least: number, most: number) =>
+  v.pipe(
+    v.union([v.literal('auto'), whole(least, most)]),
+    v.description(`auto, or a whole number from ${least} to ${most}`),
+  )
+
 const word = <const Words extends readonly string[]>(...words: Words) =>
   v.pipe(v.picklist(words), v.description(`${words.slice(0, -1).join(', ')} or ${words.at(-1)}`))
 
@@ -133,6 +140,14 @@ export const SETTINGS = {
     duration('0s', '1h'),
   ),
   downloads: setting('downloads', 64, 'downloads at once; the next gets 503', whole(1, 10_000)),
+  connections: setting(
+    'connections',
+    'auto',
+    'connections at once',
+    wholeOrAuto(1, 1_000_000),
+    'ulimit -n less a reserve for files, 1000 at most',
+  ),
+  keepAliveMs: setting('keep-alive', '75s', 'how long an idle connection is kept', duration('1s', '1h')),
   maxSizeBytes: setting('max-size', '64GiB', 'largest upload', size('1B', '1024TiB')),
   accept: setting(
     'accept',

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
-import { memoryUsage, resourceUsage } from 'node:process'
+import { memoryUsage, report, resourceUsage } from 'node:process'
 
 const RESOLUTION_MS = 10
 const WINDOW_MS = 60_000
@@ -50,4 +51,24 @@ function startedHistogram(): IntervalHistogram {
   const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   histogram.enable()
   return histogram
+}
+
+/** How many files and sockets this process may have open at once; Infinity where the system sets no limit. */
+export function openFilesLimit(): number {
+  const limit = linuxLimit() ?? reportedLimit()
+  return limit === undefined || limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit)
+}
+
+function linuxLimit(): string | undefined {
+  try {
+    return /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+  } catch {
+    return undefined
+  }
+}
+
+/** The slow way, for systems without /proc. */
+function reportedLimit(): string | undefined {
+  const found: unknown = report?.getReport()
+  return /"open_files":\s*\{\s*"soft":\s*"?(\d+|unlimited)/.exec(JSON.stringify(found) ?? '')?.[1]
 }

@@ -1,12 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { UploadError } from '../errors.js'
+import type { Visit } from './connection.js'
+import { Connections } from './connections.js'
 
 const MAX_HEADER_BYTES = 64 * 1024
-const HEADERS_TIMEOUT_MS = 30_000
+const HEADERS_WITHIN_MS = 30_000
+const LOOK_EVERY_MS = 5_000
 const LINGER_MS = 100
-const KEEP_ALIVE_MS = 15_000
+const REPORT_EVERY_MS = 5_000
 
 /** What requests are shown to. */
 export interface Reception {
@@ -15,65 +16,96 @@ export interface Reception {
 }
 
 export interface ListenerTools {
+  /** They go with the answer to what is not HTTP. */
   readonly headers: Readonly<Record<string, string>>
+  /** Connections at once. */
+  readonly limit: number
+  /** How long an idle connection is kept. */
+  readonly keepAliveMs: number
   readonly log: { error(fields: object, message: string): void }
 }
 
-/** The HTTP server: its limits, its sockets, and the requests that are being served. */
+/** The HTTP server: its address, its limits, and its connections. */
 export class Listener {
+  readonly connections: Connections
   readonly #server: Server
-  /** The last request of each connection that is being served: the next waits for it (RFC 9112, section 9.3.2). */
-  readonly #serving = new Map<Duplex, Promise<void>>()
+  readonly #log: ListenerTools['log']
+  #state: 'new' | 'listening' | 'closed' = 'new'
+  #notTaken = 0
+  #notTakenUntilMs = 0
 
-  /** `headers` go with the answer to what is not HTTP. */
   constructor(reception: Reception, tools: ListenerTools) {
-    const begin = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-      // A connection that dies is an end like any other; whoever reads the body hears of it by 'close'.
-      request.on('error', () => {})
-      response.on('error', () => {})
-      const { socket } = request
-      const serve = () => reception.serve(request, response, expectsContinue)
-      const before = this.#serving.get(socket)
-      const served = (before ? before.then(serve) : serve()).finally(() => {
-        if (this.#serving.get(socket) === served) this.#serving.delete(socket)
-      })
-      this.#serving.set(socket, served)
-    }
+    this.#log = tools.log
+    this.connections = new Connections({
+      limit: tools.limit,
+      log: tools.log,
+      headers: Object.entries(tools.headers).map(([name, value]) => `${name}: ${value}`),
+      serve: async ({ request, response, expects }) => {
+        if (expects === 'unknown') reception.refuseExpectation(request, response)
+        else await reception.serve(request, response, expects === 'continue')
+      },
+    })
     this.#server = createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: HEADERS_WITHIN_MS,
+      connectionsCheckingInterval: LOOK_EVERY_MS,
+      keepAliveTimeout: tools.keepAliveMs,
       // It would include the body, and end every upload of more than five minutes; the intake has its own.
       requestTimeout: 0,
       noDelay: true,
       // We answer that ourselves, with a code word.
       requireHostHeader: false,
     })
-    this.#server.on('request', (request, response) => begin(request, response, false))
-    this.#server.on('checkContinue', (request, response) => begin(request, response, true))
-    this.#server.on('checkExpectation', (request, response) => reception.refuseExpectation(request, response))
-    this.#server.on('clientError', (error, socket) => refuseMalformed(error, socket, tools.headers))
-    // Too many open files, for one: those that are connected go on.
-    this.#server.on('error', (error) => tools.log.error({ err: error }, 'a connection could not be taken'))
+    const begin = (request: IncomingMessage, response: ServerResponse, expects: Visit['expects']): void => {
+      this.connections.of(request.socket)?.begin({ request, response, expects })
+    }
+    this.#server.on('connection', (socket) => this.connections.add(socket))
+    this.#server.on('request', (request, response) => begin(request, response, 'nothing'))
+    this.#server.on('checkContinue', (request, response) => begin(request, response, 'continue'))
+    this.#server.on('checkExpectation', (request, response) => begin(request, response, 'unknown'))
+    this.#server.on('clientError', (error, socket) => {
+      const connection = this.connections.of(socket)
+      if (connection) connection.refuse(error)
+      else socket.destroy()
+    })
+    // CONNECT. Node forgets such a connection, with the requests before it.
+    this.#server.on('connect', (request) => this.connections.of(request.socket)?.cut())
+    this.#server.on('error', (error) => this.#couldNotTake(error))
   }
 
-  /** Listens and resolves with the port. Rejects with the system's error. */
+  /** Listens and resolves with the port. Rejects with the system's error, when called twice, and once closed. */
   listen(host: string, port: number): Promise<AddressInfo> {
+    if (this.#state !== 'new')
+      return Promise.reject(
+        new Error(`the server ${this.#state === 'closed' ? 'is closed' : 'listens already'}`),
+      )
+    this.#state = 'listening'
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
+      const settle = (end: () => void): void => {
+        this.#server.off('error', failed).off('close', closed)
+        end()
+      }
+      const failed = (error: Error): void => {
+        if (this.#state === 'listening') this.#state = 'new'
+        settle(() => reject(error))
+      }
+      const closed = (): void => settle(() => reject(new Error('the server was closed before it listened')))
+      this.#server.once('error', failed).once('close', closed)
       this.#server.listen(port, host, () => {
-        this.#server.off('error', reject)
         const address = this.#server.address()
-        if (typeof address === 'object' && address !== null) resolve(address)
-        else reject(new Error('the server listens on no port'))
+        // The name of the host was looked up meanwhile.
+        if (this.#state === 'closed') this.#server.close()
+        if (typeof address === 'object' && address !== null) settle(() => resolve(address))
+        else closed()
       })
     })
   }
 
-  /** Takes no new connections, and lets go of those that bring nothing. */
+  /** Takes no new connections, and closes those that bring nothing. */
   refuseNew(): void {
+    this.#state = 'closed'
     this.#server.close()
-    this.#server.closeIdleConnections()
+    this.connections.close()
   }
 
   /** Resolves when every request has been served, or after `timeoutMs`; then ends every connection. */
@@ -82,33 +114,22 @@ export class Listener {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeoutMs)
     })
-    await Promise.race([Promise.allSettled([...this.#serving.values()]), late])
+    await Promise.race([this.connections.served(), late])
     clearTimeout(timer)
     // A moment for the last answers to leave: destroying a socket drops what it has not sent.
     await new Promise((resolve) => setTimeout(resolve, LINGER_MS))
+    this.connections.cut()
     this.#server.closeAllConnections()
   }
-}
 
-/** What Node's parser cannot read gets an answer where it still can. */
-function refuseMalformed(
-  error: Error & { code?: string },
-  socket: Duplex,
-  headers: Readonly<Record<string, string>>,
-): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
-  const { status, text } = new UploadError(
-    error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'request_malformed',
-  )
-  const fields = [
-    `HTTP/1.1 ${status} ${status === 431 ? 'Request Header Fields Too Large' : 'Bad Request'}`,
-    'Content-Type: text/plain; charset=utf-8',
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-    `Content-Length: ${Buffer.byteLength(text)}`,
-    'Connection: close',
-  ]
-  socket.end(`${fields.join('\r\n')}\r\n\r\n${text}`)
-  // Read on for a moment, so that the answer is not lost to a reset; a sender that never closes is not waited for.
-  socket.resume()
-  setTimeout(() => socket.destroy(), LINGER_MS)
+  /** Too many open files, for one: those that are connected go on, and one that brings nothing makes room. */
+  #couldNotTake(error: Error): void {
+    this.connections.evict()
+    this.#notTaken += 1
+    const nowMs = performance.now()
+    if (nowMs < this.#notTakenUntilMs) return
+    this.#notTakenUntilMs = nowMs + REPORT_EVERY_MS
+    this.#log.error({ err: error, connections: this.#notTaken }, 'connections could not be taken')
+    this.#notTaken = 0
+  }
 }

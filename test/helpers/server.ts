@@ -34,17 +34,28 @@ export function temporaryFolder(): string {
   return folder
 }
 
+/** How a server's process is begun. */
+export interface Beginning {
+  /** What `ulimit -n` says in it. */
+  readonly openFiles?: number
+  /** Flags for Node. */
+  readonly nodeFlags?: readonly string[]
+}
+
 /** Starts a server; it is killed with the test process. Small disks are allowed unless `--min-free` is given. */
 export async function startServer(
   flags: readonly string[] = [],
   dataDir = join(temporaryFolder(), 'data'),
   logTo: 'pipe' | number = 'pipe',
+  beginning: Beginning = {},
 ): Promise<TestServer> {
   const minFree = flags.includes('--min-free') ? [] : ['--min-free', '0']
   const args = ['--port', '0', '--data-dir', dataDir, '--log-format', 'json', ...minFree, ...flags]
-  const child = spawn(process.execPath, [...shippedNodeFlags(), MAIN, ...args], {
-    stdio: ['ignore', 'pipe', logTo],
-  })
+  const { openFiles, nodeFlags = [] } = beginning
+  const node = [process.execPath, ...shippedNodeFlags(), ...nodeFlags, MAIN, ...args]
+  const limited = openFiles === undefined ? [] : ['sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh']
+  const [program = '', ...rest] = [...limited, ...node]
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', logTo] })
   const kill = (): void => void child.kill('SIGKILL')
   process.on('exit', kill)
   let log = ''
@@ -89,6 +100,8 @@ function firstAddress(child: ChildProcess, exited: Promise<unknown>, log: () => 
 }
 
 export interface Status {
+  readonly connections: { readonly open: number; readonly limit: number }
+  readonly faults: { readonly requests: number }
   readonly slots: { readonly taken: number; readonly limit: number; readonly waiting: number }
   readonly downloads: { readonly taken: number; readonly limit: number }
   readonly arena: { readonly blocks: number; readonly free: number; readonly blockBytes: number }

@@ -107,6 +107,8 @@ test('/api/status has the shape that tools outside rely on', async () => {
   assert.equal(shapeOf(JSON.parse(answer.text)), {
     version: 'string',
     uptimeSeconds: 'number',
+    connections: { open: 'number', limit: 'number' },
+    faults: { requests: 'number' },
     slots: { taken: 'number', limit: 'number', waiting: 'number' },
     downloads: { taken: 'number', limit: 'number' },
     arena: { blocks: 'number', free: 'number', blockBytes: 'number' },

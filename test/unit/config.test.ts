@@ -57,6 +57,8 @@ test('has the documented defaults', () => {
     dataDir: './data',
     slots: 10,
     slotWaitMs: 0,
+    connections: 'auto',
+    keepAliveMs: 75_000,
     maxSizeBytes: 64 * 2 ** 30,
     accept: [],
     expireAfterMs: 86_400_000,
@@ -163,6 +165,16 @@ test('holds the overrides of a program to the same rules', () => {
     const message = refusal(() => defaultConfig(overrides))
     assert.ok(message.startsWith(names), message)
   }
+})
+
+test('takes nothing but an object from a program, and says so in one line', () => {
+  for (const settings of [null, 5, [], 'x', true, () => {}, new Map(), new Date()] as const) {
+    const message = refusal(() => Reflect.apply(defaultConfig, undefined, [settings]))
+    assert.match(message, /^the settings are .* but must be an object$/)
+    assert.not.match(message, '\n')
+  }
+  assert.equal(defaultConfig(undefined), runConfig([]))
+  assert.equal(defaultConfig(Object.create(null)), runConfig([]))
 })
 
 test('reads back every duration and size that is written in any of its units', () => {

@@ -1,0 +1,231 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { UploadError } from '../errors.js'
+import { Feed } from './feed.js'
+
+/** Requests of one connection that may wait for the one before them; beyond that the connection is not read. */
+const MOST_WAITING = 8
+/** A client has so long to take an answer that is complete. */
+const ANSWER_TAKEN_WITHIN_MS = 30_000
+const LINGER_MS = 100
+const RETRY_AFTER = 'Retry-After: 5'
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  431: 'Request Header Fields Too Large',
+  503: 'Service Unavailable',
+}
+
+/** A request with its answer, and how it came: whether it waits for a 100, or expects what nobody can do. */
+export interface Visit {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly expects: 'nothing' | 'continue' | 'unknown'
+}
+
+/** What a connection is doing, as far as it matters to who must go when there are too many. */
+export type Doing = 'silent' | 'head' | 'busy' | 'idle'
+
+export interface ConnectionTools {
+  /** Serves one request to its end. */
+  readonly serve: (visit: Visit) => Promise<void>
+  /** Calls back once it is the turn of a request that was pipelined. */
+  readonly takeTurn: (begin: () => void) => void
+  readonly changed: (connection: Connection) => void
+  /** Told once of what our own code threw for this connection, which has ended. */
+  readonly fault: (error: unknown) => void
+  /** Header lines of answers to what is not a request. */
+  readonly headers: readonly string[]
+}
+
+/**
+ * One connection: its requests are served one behind the other (RFC 9112, section 9.3.2), the next one when the
+ * answer before it has left. Behind an answer that closes, and on a socket that has ended, nothing is served.
+ */
+export class Connection {
+  readonly socket: Socket
+  readonly #tools: ConnectionTools
+  readonly #feed: Feed
+  #doing: Doing = 'silent'
+  #waiting: Array<{ readonly visit: Visit; readonly bytes: number }> = []
+  #current: Visit | undefined
+  #serving: Promise<void> | undefined
+  #refusal: (() => void) | undefined
+  #isClosing = false
+  #isOver = false
+
+  constructor(socket: Socket, firstByteWithinMs: number, tools: ConnectionTools) {
+    this.socket = socket
+    this.#tools = tools
+    this.#feed = new Feed(socket, {
+      isFull: () => this.#waiting.length >= MOST_WAITING,
+      came: () => this.#came(),
+      threw: (error) => this.fail(error),
+    })
+    // Node ends a socket whose timeout nobody listens for.
+    socket.setTimeout(firstByteWithinMs)
+    socket.on('close', () => this.#end())
+  }
+
+  get doing(): Doing {
+    return this.#doing
+  }
+
+  /** The request that is being served; undefined between requests. Never rejects. */
+  get serving(): Promise<void> | undefined {
+    return this.#serving
+  }
+
+  /** Bytes that were read and are not being served yet. */
+  get unservedBytes(): number {
+    let bytes = this.#feed.pendingBytes
+    for (const { visit, bytes: head } of this.#waiting) bytes += head + visit.request.readableLength
+    return bytes
+  }
+
+  /** Serves a request whose head is complete, now or behind those before it. */
+  begin(visit: Visit): void {
+    // A connection that dies is an end like any other; whoever reads the body hears of it by 'close'.
+    visit.request.on('error', () => {})
+    visit.response.on('error', () => {})
+    const bytes = this.#feed.began(visit.request, !visit.response.shouldKeepAlive)
+    if (this.#isOver) return
+    if (this.#current || this.#waiting.length > 0) this.#waiting.push({ visit, bytes })
+    else this.#serve(visit)
+    this.#change('busy')
+  }
+
+  /** What came is not HTTP, or came too late: answers so behind the requests before it, and closes. */
+  refuse(error: Error & { code?: string }): void {
+    this.#feed.end()
+    if (!this.socket.writable || error.code === 'ECONNRESET') return void this.cut()
+    // Bytes behind a request that said it is the last: its answer closes.
+    if (error.code === 'HPE_CLOSED_CONNECTION' && this.#current) return
+    const last = this.#waiting.at(-1)?.visit ?? this.#current
+    const isBroken = last !== undefined && !last.request.complete
+    if (isBroken) this.#waiting.pop()
+    const refusal = (): void => this.#refuseNow(error)
+    if (!this.#current || (isBroken && last === this.#current)) refusal()
+    else this.#refusal = refusal
+  }
+
+  /** Ends after the request that is being served, or at once where there is none and nothing has come. */
+  close(): void {
+    this.#isClosing = true
+    this.#waiting = []
+    if (this.#doing === 'silent' || this.#doing === 'idle') this.cut()
+  }
+
+  /** Ends the connection where it stands. */
+  cut(): void {
+    this.#end()
+    this.socket.destroy()
+  }
+
+  /** Our own code threw: this connection ends, and no other. */
+  fail(error: unknown): void {
+    const isFirst = !this.#isOver || !this.socket.destroyed
+    this.cut()
+    if (isFirst) this.#tools.fault(error)
+  }
+
+  #came(): void {
+    if (this.#doing === 'silent') this.socket.setTimeout(0)
+    if (this.#doing !== 'busy') this.#change('head')
+    else this.#tools.changed(this)
+  }
+
+  #change(doing: Doing): void {
+    this.#doing = doing
+    this.#tools.changed(this)
+  }
+
+  #serve(visit: Visit): void {
+    this.#current = visit
+    const served = serving(this.#tools.serve, visit).catch((error: unknown) => this.fail(error))
+    this.#serving = served
+    served
+      .then(() => taken(visit.response, this.socket))
+      .then(() => this.#next())
+      .catch((error: unknown) => this.fail(error))
+  }
+
+  #next(): void {
+    this.#current = undefined
+    this.#serving = undefined
+    this.#feed.answered()
+    if (this.socket.destroyed || this.socket.writableEnded) return void this.#end()
+    if (this.#isClosing) {
+      this.#end()
+      return void this.socket.destroySoon()
+    }
+    if (this.#waiting.length > 0) return void this.#tools.takeTurn(() => this.#takeTurn())
+    if (this.#refusal) return void this.#refusal()
+    this.#feed.goOn()
+    if (!this.#current && !this.#isOver) this.#change(this.#feed.pendingBytes > 0 ? 'head' : 'idle')
+  }
+
+  #takeTurn(): void {
+    if (this.socket.destroyed || this.socket.writableEnded) return void this.#end()
+    const next = this.#waiting.shift()
+    if (next) this.#serve(next.visit)
+    this.#feed.goOn()
+    if (!next) this.#next()
+  }
+
+  #refuseNow(error: Error & { code?: string }): void {
+    const current = this.#current
+    this.#end()
+    if (!this.socket.writable) return void this.socket.destroy()
+    // Who sends no head is not owed an answer, and a second answer behind one that has begun would be read as it.
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || current?.response.headersSent) closeGently(this.socket)
+    else {
+      const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'request_malformed'
+      answerRaw(this.socket, new UploadError(code), this.#tools.headers)
+    }
+  }
+
+  #end(): void {
+    this.#isOver = true
+    this.#waiting = []
+    this.#refusal = undefined
+    this.#feed.end()
+  }
+}
+
+async function serving(serve: (visit: Visit) => Promise<void>, visit: Visit): Promise<void> {
+  await serve(visit)
+}
+
+/** Resolves once the system has taken the answer. A client that does not read it loses its connection. */
+function taken(response: ServerResponse, socket: Socket): Promise<void> | undefined {
+  if (response.writableFinished || response.closed || socket.destroyed) return undefined
+  return new Promise((resolve) => {
+    const late = setTimeout(() => socket.destroy(), ANSWER_TAKEN_WITHIN_MS)
+    const done = (): void => {
+      clearTimeout(late)
+      resolve()
+    }
+    response.once('finish', done).once('close', done)
+  })
+}
+
+/** Answers on a socket that has no request, and closes it. */
+export function answerRaw(socket: Socket, error: UploadError, headers: readonly string[]): void {
+  const { status, text } = error
+  const fields = [
+    `HTTP/1.1 ${status} ${REASONS[status] ?? 'Error'}`,
+    'Content-Type: text/plain; charset=utf-8',
+    ...headers,
+    ...(status === 503 ? [RETRY_AFTER] : []),
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    'Connection: close',
+  ]
+  closeGently(socket, `${fields.join('\r\n')}\r\n\r\n${text}`)
+}
+
+/** Reads on for a moment, so that the answer is not lost to a reset; a sender that never closes is not waited for. */
+function closeGently(socket: Socket, answer = ''): void {
+  socket.end(answer)
+  socket.resume()
+  setTimeout(() => socket.destroy(), LINGER_MS)
+}

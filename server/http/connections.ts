@@ -1,0 +1,157 @@
+import type { Socket } from 'node:net'
+import { UploadError } from '../errors.js'
+import { answerRaw, Connection, type Doing, type Visit } from './connection.js'
+import { Turns } from './turns.js'
+
+const FIRST_BYTE_WITHIN_MS = 10_000
+/** What may be in memory of requests that are not being served, all connections together. */
+const MOST_UNSERVED_BYTES = 16 * 1024 * 1024
+/** Connections beyond the limit that may be told so at once; others are closed without an answer. */
+const MOST_REFUSED_AT_ONCE = 32
+
+/** In this order connections go when there are too many. One that is being served never goes. */
+const EXPENDABLE = ['silent', 'idle', 'head'] as const
+
+export interface ConnectionsOptions {
+  readonly limit: number
+  readonly serve: (visit: Visit) => Promise<void>
+  /** Header lines of answers to what is not a request. */
+  readonly headers: readonly string[]
+  readonly log: { error(fields: object, message: string): void }
+}
+
+/** All connections: their limit, their memory, and what was at fault in them. */
+export class Connections {
+  readonly #options: ConnectionsOptions
+  readonly #turns = new Turns()
+  readonly #all = new Map<object, Connection>()
+  /** Each in the order in which they began to do so. */
+  readonly #doing: Readonly<Record<Doing, Set<Connection>>> = {
+    silent: new Set(),
+    idle: new Set(),
+    head: new Set(),
+    busy: new Set(),
+  }
+  readonly #unserved = new Map<Connection, number>()
+  readonly #refused = new Set<Socket>()
+  #unservedBytes = 0
+  #isClosing = false
+  #faults = 0
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options
+  }
+
+  get open(): number {
+    return this.#all.size
+  }
+
+  get limit(): number {
+    return this.#options.limit
+  }
+
+  /** Requests whose connection ended because our own code threw. */
+  get faults(): number {
+    return this.#faults
+  }
+
+  /** Takes a connection in. Where there are too many, one that brings nothing goes for it, else it is refused. */
+  add(socket: Socket): void {
+    if (this.#isClosing) return void socket.destroy()
+    if (this.#all.size >= this.#options.limit && !this.evict()) return void this.#refuse(socket)
+    const connection = new Connection(socket, FIRST_BYTE_WITHIN_MS, {
+      serve: this.#options.serve,
+      takeTurn: (begin) => this.#turns.take(begin),
+      changed: (changed) => this.#changed(changed),
+      fault: (error) => this.fault(error),
+      headers: this.#options.headers,
+    })
+    this.#all.set(socket, connection)
+    this.#doing.silent.add(connection)
+    socket.on('close', () => this.#remove(connection))
+  }
+
+  /** The connection of a socket; undefined for one that was refused. */
+  of(socket: object): Connection | undefined {
+    return this.#all.get(socket)
+  }
+
+  /** Ends the connection that has brought nothing for longest. Returns false where all are being served. */
+  evict(): boolean {
+    for (const doing of EXPENDABLE) {
+      for (const connection of this.#doing[doing]) {
+        connection.cut()
+        this.#remove(connection)
+        return true
+      }
+    }
+    return false
+  }
+
+  /** Counts and logs what our own code threw in a request's path. */
+  fault(error: unknown): void {
+    this.#faults += 1
+    this.#options.log.error({ err: error }, 'a fault in a request; its connection was ended')
+  }
+
+  /** Ends connections that bring nothing, and each other one after the request that it is serving. */
+  close(): void {
+    this.#isClosing = true
+    for (const connection of this.#all.values()) connection.close()
+  }
+
+  /** Resolves when no request is being served. */
+  async served(): Promise<void> {
+    await Promise.all([...this.#doing.busy].map((connection) => connection.serving))
+  }
+
+  /** Ends every connection where it stands. */
+  cut(): void {
+    for (const connection of this.#all.values()) connection.cut()
+    for (const socket of this.#refused) socket.destroy()
+  }
+
+  #refuse(socket: Socket): void {
+    if (this.#refused.size >= MOST_REFUSED_AT_ONCE) return void socket.destroy()
+    this.#refused.add(socket)
+    socket.on('close', () => this.#refused.delete(socket))
+    // Its requests are not parsed.
+    socket.removeAllListeners('data')
+    socket.on('data', () => {})
+    answerRaw(socket, new UploadError('connections_full'), this.#options.headers)
+  }
+
+  #changed(connection: Connection): void {
+    if (this.#all.get(connection.socket) !== connection) return
+    const now = this.#doing[connection.doing]
+    if (!now.has(connection)) {
+      for (const set of Object.values(this.#doing)) set.delete(connection)
+      now.add(connection)
+    }
+    this.#count(connection, connection.unservedBytes)
+    if (this.#unservedBytes > MOST_UNSERVED_BYTES) this.#cutLargest()
+  }
+
+  #count(connection: Connection, bytes: number): void {
+    this.#unservedBytes += bytes - (this.#unserved.get(connection) ?? 0)
+    if (bytes > 0) this.#unserved.set(connection, bytes)
+    else this.#unserved.delete(connection)
+  }
+
+  #cutLargest(): void {
+    let [largest, most]: [Connection | undefined, number] = [undefined, 0]
+    for (const [connection, bytes] of this.#unserved) {
+      if (bytes > most) [largest, most] = [connection, bytes]
+    }
+    if (!largest) return
+    largest.cut()
+    this.#remove(largest)
+  }
+
+  #remove(connection: Connection): void {
+    if (this.#all.get(connection.socket) !== connection) return
+    this.#count(connection, 0)
+    for (const set of Object.values(this.#doing)) set.delete(connection)
+    this.#all.delete(connection.socket)
+  }
+}
