@@ -46,6 +46,7 @@ export class Connection {
   readonly #tools: ConnectionTools
   readonly #feed: Feed
   #doing: Doing = 'silent'
+  #sinceMs = performance.now()
   #waiting: Array<{ readonly visit: Visit; readonly bytes: number }> = []
   #current: Visit | undefined
   #serving: Promise<void> | undefined
@@ -68,6 +69,11 @@ export class Connection {
 
   get doing(): Doing {
     return this.#doing
+  }
+
+  /** For how long it has been doing so, in milliseconds. */
+  get forMs(): number {
+    return performance.now() - this.#sinceMs
   }
 
   /** The request that is being served; undefined between requests. Never rejects. */
@@ -135,6 +141,7 @@ export class Connection {
   }
 
   #change(doing: Doing): void {
+    if (doing !== this.#doing) this.#sinceMs = performance.now()
     this.#doing = doing
     this.#tools.changed(this)
   }

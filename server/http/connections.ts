@@ -9,8 +9,10 @@ const MOST_UNSERVED_BYTES = 16 * 1024 * 1024
 /** Connections beyond the limit that may be told so at once; others are closed without an answer. */
 const MOST_REFUSED_AT_ONCE = 32
 
-/** In this order connections go when there are too many. One that is being served never goes. */
+/** In this order connections go when there are too many; one that is being served never goes. */
 const EXPENDABLE = ['silent', 'idle', 'head'] as const
+/** A client that has just connected, or been answered, may be about to send: it goes only when all others have. */
+const SPARED_MS = 1_000
 
 export interface ConnectionsOptions {
   readonly limit: number
@@ -78,14 +80,12 @@ export class Connections {
 
   /** Ends the connection that has brought nothing for longest. Returns false where all are being served. */
   evict(): boolean {
-    for (const doing of EXPENDABLE) {
-      for (const connection of this.#doing[doing]) {
-        connection.cut()
-        this.#remove(connection)
-        return true
-      }
-    }
-    return false
+    const oldest = EXPENDABLE.flatMap((doing) => this.#doing[doing].values().next().value ?? [])
+    const first = oldest.find(({ forMs }) => forMs > SPARED_MS) ?? oldest.sort((a, b) => b.forMs - a.forMs)[0]
+    if (!first) return false
+    first.cut()
+    this.#remove(first)
+    return true
   }
 
   /** Counts and logs what our own code threw in a request's path. */

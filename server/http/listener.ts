@@ -124,6 +124,7 @@ export class Listener {
 
   /** Too many open files, for one: those that are connected go on, and one that brings nothing makes room. */
   #couldNotTake(error: Error): void {
+    if (!this.#server.listening) return
     this.connections.evict()
     this.#notTaken += 1
     const nowMs = performance.now()

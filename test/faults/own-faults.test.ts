@@ -1,0 +1,77 @@
+import { once } from 'node:events'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { assertStored, rowsOf, storedBytes } from '../helpers/proof.js'
+import { RawConnection } from '../helpers/raw.js'
+import { createUpload, offsetOf, Patch, PseudoFile, printedSeed, resume } from '../helpers/sender.js'
+import { eventually, idOf, send, statusOf, type TestServer } from '../helpers/server.js'
+import { killServers, startServer } from '../helpers/servers.js'
+import { bounded } from '../helpers/test.js'
+
+const test = suite('own-faults')
+test.after(killServers)
+
+const FAULTS = new URL('../helpers/faults.js', import.meta.url).pathname
+const MIB = 2 ** 20
+const seed = printedSeed('own-faults')
+
+const startFaulty = (dataDir?: string): Promise<TestServer> =>
+  startServer([], dataDir, undefined, { nodeFlags: ['--import', FAULTS] })
+
+const times = (text: string, part: string): number => text.split(part).length - 1
+
+test('"A fault in one request\'s path ends that connection, never the process"', async () => {
+  const server = await startFaulty()
+  for (const line of ['GET /healthz', 'OPTIONS /files', 'GET /x', 'HEAD /files']) {
+    const raw = await RawConnection.open(server.port)
+    const one = (headers: string): string => `${line} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`
+    await raw.write(one('X-Fault: thrown\r\n') + one(''))
+    await raw.closed()
+    assert.ok(
+      await raw.answer().then(
+        () => false,
+        () => true,
+      ),
+      'no answer',
+    )
+  }
+  const expecting = await RawConnection.open(server.port)
+  await expecting.head('GET /', ['Expect: y', 'X-Fault: thrown'])
+  await expecting.closed()
+  assert.is((await send(server.origin, { method: 'GET', path: '/healthz' })).status, 200)
+  assert.is((await statusOf(server)).faults.requests, 5)
+  await eventually(10_000, 'the lines of the log', async () => {
+    return times(server.log(), 'a fault in a request') === 5 ? true : undefined
+  })
+  assert.is(times(server.log(), '"stack":"Error: a deliberate fault, thrown'), 5)
+  assert.is(await server.stop(), 0)
+})
+
+for (const kind of ['uncaught', 'rejected']) {
+  test(`what nobody catches ends the process as SIGTERM does, with exit code 1: ${kind}`, async () => {
+    const server = await startFaulty()
+    const file = new PseudoFile(seed, 16 * MIB)
+    const path = await createUpload(server, file)
+    const patch = await Patch.begin(server, path, file, 0)
+    await patch.send(MIB + 5)
+    await eventually(10_000, 'the stored bytes', async () => {
+      return storedBytes(server, path) === MIB + 5 ? true : undefined
+    })
+    const ended = once(server.process, 'exit')
+    const raw = await RawConnection.open(server.port)
+    await raw.head('GET /healthz', [`X-Fault: ${kind}`])
+    const [code] = await bounded(12_000, ended, 'the end of the process')
+    assert.is(code, 1)
+    assert.match(server.log(), `a deliberate fault, ${kind}`)
+    assert.match(server.log(), '"level":60')
+    assert.is(rowsOf(server).get(idOf(path))?.offset, MIB + 5)
+    for (const each of [patch.connection, raw]) each.socket.destroy()
+    const again = await startServer([], server.dataDir)
+    assert.is(await offsetOf(again, path), MIB + 5)
+    await resume(again, path, file)
+    await assertStored(again, path, file)
+    assert.is(await again.stop(), 0)
+  })
+}
+
+test.run()
