@@ -13,7 +13,10 @@ const REFUSED_AT_ONCE = 32
  * How many connections there may be beside the files that uploads, downloads and the database need.
  * Throws ConfigError where more are asked for than the process may have.
  */
-export function connectionLimit(config: Pick<Config, 'connections' | 'slots' | 'downloads'>, openFiles: number): number {
+export function connectionLimit(
+  config: Pick<Config, 'connections' | 'slots' | 'downloads'>,
+  openFiles: number,
+): number {
   const { connections, slots, downloads } = config
   const reserve = OWN_FILES + slots * FILES_A_SLOT + downloads + REFUSED_AT_ONCE
   const room = Math.max(LEAST_CONNECTIONS, openFiles - reserve)

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Visit } from './connection.js'
 import { Connections } from './connections.js'
+import { SmallChunks } from './small-chunks.js'
 
 const MAX_HEADER_BYTES = 64 * 1024
 const HEADERS_WITHIN_MS = 30_000
@@ -56,7 +57,9 @@ export class Listener {
       // We answer that ourselves, with a code word.
       requireHostHeader: false,
     })
+    const smallChunks = new SmallChunks()
     const begin = (request: IncomingMessage, response: ServerResponse, expects: Visit['expects']): void => {
+      smallChunks.watch(request)
       this.connections.of(request.socket)?.begin({ request, response, expects })
     }
     this.#server.on('connection', (socket) => this.connections.add(socket))

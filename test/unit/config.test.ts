@@ -59,6 +59,7 @@ test('has the documented defaults', () => {
     slotWaitMs: 0,
     connections: 'auto',
     keepAliveMs: 75_000,
+    downloads: 64,
     maxSizeBytes: 64 * 2 ** 30,
     accept: [],
     expireAfterMs: 86_400_000,
