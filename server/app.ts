@@ -18,6 +18,7 @@ import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import { DigestThread } from './intake/thread.js'
 import { createLog } from './log.js'
+import { type FolderLock, lockFolder } from './records/folder-lock.js'
 import { openRecords, type Records } from './records/records.js'
 import { currentBoot } from './storage/boot.js'
 import { Disk } from './storage/disk.js'
@@ -31,10 +32,11 @@ import { isOnDisk, rowsOnDisk } from './storage/walk.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
 import { readVersion } from './version.js'
-import { openFilesLimit, Vitals } from './vitals.js'
+import { openFilesLimit, processName, Vitals } from './vitals.js'
 import { within } from './within.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
+export { FolderLockError } from './records/folder-lock.js'
 
 // 32 blocks of 256 KiB: 8 MiB for all uploads together. A block fits into a core's cache; more or larger
 // ones were not faster (README, Decisions).
@@ -67,18 +69,29 @@ type Lading = Exchange<Intake>
 
 /**
  * Builds a server with everything it needs; nothing listens yet. Settings that are left out have their
- * defaults. Rejects with ConfigError, or with the system's error where the data folder cannot be made.
+ * defaults. Rejects with ConfigError, with FolderLockError while another server has the data folder, or with
+ * the system's error where the folder cannot be made.
  */
 export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const config = defaultConfig(settings)
-  const limit = connectionLimit(config, openFilesLimit())
+  const connections = connectionLimit(config, openFilesLimit())
+  await mkdir(join(config.dataDir, 'uploads'), { recursive: true, mode: 0o750 })
+  const folder = await lockFolder(config.dataDir, processName())
+  try {
+    return await build({ ...config, connections }, folder)
+  } catch (error) {
+    folder.release()
+    throw error
+  }
+}
+
+async function build(config: Config & { connections: number }, folder: FolderLock): Promise<App> {
   // Dates for what is kept and for what is compared with files; a clock that nobody sets for how long something takes.
   const now = Date.now
   const monotonic = () => performance.now()
   const startedAt = monotonic()
   const log = await createLog(config)
   const { dataDir } = config
-  await mkdir(join(dataDir, 'uploads'), { recursive: true, mode: 0o750 })
   const bootId = currentBoot(now())
   const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, monotonic })
   await disk.refresh()
@@ -189,7 +202,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   const anyOrigin = corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
   const listener = new Listener(router, {
     headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
-    limit,
+    limit: config.connections,
     keepAliveMs: config.keepAliveMs,
     log,
   })
@@ -229,7 +242,7 @@ export async function createApp(settings: Partial<Config> = {}): Promise<App> {
   }
 
   function close(): Promise<void> {
-    closed ??= end()
+    closed ??= end().finally(() => folder.release())
     return closed
   }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --max-semi-space-size=2 --heap-growing-percent=50
-import { createApp, reindex } from './app.js'
+import { createApp, FolderLockError, reindex } from './app.js'
 import { type Config, ConfigError, parseConfig } from './config.js'
 import { readVersion } from './version.js'
 
@@ -37,7 +37,8 @@ async function rebuild(config: Config): Promise<void> {
 }
 
 function fail(error: unknown): void {
-  console.error(error instanceof ConfigError ? `lading: ${error.message}` : error)
+  const isForOperator = error instanceof ConfigError || error instanceof FolderLockError
+  console.error(isForOperator ? `lading: ${error.message}` : error)
   process.exit(1)
 }
 

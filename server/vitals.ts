@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
-import { memoryUsage, report, resourceUsage } from 'node:process'
+import { memoryUsage, pid, report, resourceUsage } from 'node:process'
 
 const RESOLUTION_MS = 10
 const WINDOW_MS = 60_000
@@ -45,6 +46,11 @@ export class Vitals {
     )
     return Math.max(0, Math.round((worstNs / 1e6 - RESOLUTION_MS) * 10) / 10)
   }
+}
+
+/** What an operator finds this process by. In a container its id counts there, and the host is the container. */
+export function processName(): string {
+  return `process ${pid} on ${hostname()}, started ${new Date().toISOString()}`
 }
 
 function startedHistogram(): IntervalHistogram {

@@ -14,7 +14,14 @@ const BOOT = 'this boot'
 function stored(dataDir: string): StoredUpload {
   const at = { createdAt: new Date().toISOString(), touchedAtMs: Date.now() }
   const told = { metadata: null, filename: null, declaredType: null, concat: null, parts: null }
-  const open = { type: null, checkpoints: [], sha256: null, finishedAt: null, joinedAt: null }
+  const open = {
+    type: null,
+    checkpoints: [],
+    sha256: null,
+    finishedAt: null,
+    joinedAt: null,
+    terminatedAt: null,
+  }
   const facts = { id: ID, length: 10, offset: 0, verifiedTo: null, bootId: BOOT, ...at, ...told, ...open }
   const upload = new StoredUpload(facts, pathsOf(dataDir, ID))
   mkdirSync(dirname(upload.paths.file), { recursive: true })
