@@ -104,15 +104,6 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     onNeedsReindex: () => housekeeping.reindex(),
   })
 
-  // An index that begins anew vouches for nothing: what it does not know is kept.
-  let indexIsWhole = false
-  records.ready.then(
-    ({ fresh }) => {
-      indexIsWhole = !fresh
-    },
-    () => {},
-  )
-
   const locks = new UploadLocks<Lading>(LOCK_LIMITS)
   const tools: StorageTools = {
     ...{ dataDir, thread, log, now, monotonic, bootId, disk },
@@ -143,7 +134,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     met: (finished) => store.met(finished),
     metAll: () => store.knowsAll(),
     row: (id) => records.get(id),
-    indexIsWhole: () => indexIsWhole,
+    indexIsWhole: (sinceMs) => sinceMs > records.wholeSinceMs,
   })
   const housekeeping = new Housekeeping({
     ...{ sweep, records, log, now },

@@ -1,7 +1,8 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
+import { Marks } from './marks.js'
 import type { Answer, Batch, Call, Opening, RowFault } from './message.js'
-import { bytesOf } from './queue.js'
+import { page } from './page.js'
 import type { UploadRecord } from './record.js'
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 
@@ -48,9 +49,6 @@ const UNFINISHED = `state IN ('receiving', 'paused')`
 const WITH_FILES = `state IN ('receiving', 'paused', 'finished')`
 const WITHOUT_FILES = `state IN ('refused', 'expired', 'terminated')`
 
-/** Rows with long metadata make a page of rows shorter than its limit. */
-const PAGE_BYTES = 256 * 1024
-
 /** The database is a newer Lading's: it is closed as it was found. */
 export class NewerSchemaError extends Error {
   constructor(path: string, version: number) {
@@ -73,6 +71,7 @@ export class Database {
   readonly #reader: Sqlite.Database
   readonly #statements: ReturnType<typeof prepareWrites>
   readonly #questions: ReturnType<typeof prepareReads>
+  readonly #marks: Marks
 
   /**
    * Opens or creates the file and brings its schema up to date. It never waits for a lock.
@@ -93,8 +92,12 @@ export class Database {
       this.#reader = reader
       this.#statements = prepareWrites(this.#writer)
       this.#questions = prepareReads(reader)
+      this.#marks = new Marks(this.#writer, reader)
       this.#file = identify(path)
-      this.opening = { anew, incomplete: this.#isIncomplete(), newestAt: this.#newestAt() }
+      this.opening = {
+        ...{ anew, incomplete: this.#marks.isIncomplete, newestAt: this.#newestAt() },
+        ...{ wholeSinceMs: this.#marks.wholeSinceMs, file: this.#file ?? '' },
+      }
     } catch (error) {
       reader?.close()
       this.#writer.close()
@@ -114,11 +117,11 @@ export class Database {
    * @throws SQLite's errors; then nothing of the batch is written
    */
   write(batch: Batch): RowFault[] {
-    const { mark, upsert, upsertUnlessNewer } = this.#statements
+    const { upsert, upsertUnlessNewer } = this.#statements
     const faults: RowFault[] = []
     const openedAt = this.#openedAt
     const writeAll = this.#writer.transaction(() => {
-      if (batch.incomplete) mark.run()
+      if (batch.incomplete) this.#marks.setIncomplete()
       for (const record of batch.live) writeRow(upsert, record, faults)
       const yielding = { run: (record: UploadRecord) => upsertUnlessNewer.run({ ...record, openedAt }) }
       for (const record of batch.restored) writeRow(yielding, record, faults)
@@ -141,17 +144,14 @@ export class Database {
       case 'purge':
         return { rows: [], changes: this.#statements.purge.run(call.before, call.limit).changes }
       case 'complete':
-        return { rows: [], changes: this.#statements.unmark.run().changes }
+        this.#marks.setWhole(call.wholeSinceMs)
+        return { rows: [], changes: 0 }
     }
   }
 
   close(): void {
     this.#reader.close()
     this.#writer.close()
-  }
-
-  #isIncomplete(): boolean {
-    return this.#questions.incomplete.get() !== undefined
   }
 
   #newestAt(): string | null {
@@ -209,8 +209,6 @@ function prepareWrites(db: Sqlite.Database) {
       `DELETE FROM uploads WHERE id IN
          (SELECT id FROM uploads WHERE ${WITHOUT_FILES} AND updated_at < ? LIMIT ?)`,
     ),
-    mark: db.prepare<[]>(`INSERT OR IGNORE INTO marks VALUES ('incomplete')`),
-    unmark: db.prepare<[]>(`DELETE FROM marks WHERE name = 'incomplete'`),
   }
 }
 
@@ -224,7 +222,6 @@ function prepareReads(db: Sqlite.Database) {
     withFiles: db.prepare<[string, number], UploadRecord>(
       `${SELECT} WHERE +${WITH_FILES} AND id > ? ORDER BY id LIMIT ?`,
     ),
-    incomplete: db.prepare<[], { name: string }>(`SELECT name FROM marks WHERE name = 'incomplete'`),
     // One seek in the index for each state, however many rows there are.
     newest: db.prepare<[], { newestAt: string | null }>(
       `WITH states (state) AS
@@ -233,17 +230,6 @@ function prepareReads(db: Sqlite.Database) {
        FROM states`,
     ),
   }
-}
-
-function page(rows: Iterable<UploadRecord>): UploadRecord[] {
-  const taken: UploadRecord[] = []
-  let bytes = 0
-  for (const row of rows) {
-    taken.push(row)
-    bytes += bytesOf(row)
-    if (bytes >= PAGE_BYTES) break
-  }
-  return taken
 }
 
 function writeRow(

@@ -25,7 +25,8 @@ export type Call =
   | { readonly name: 'withFiles'; readonly afterId: string; readonly limit: number }
   | { readonly name: 'remove'; readonly ids: readonly string[] }
   | { readonly name: 'purge'; readonly before: string; readonly limit: number }
-  | { readonly name: 'complete' }
+  /** No rows are missing any more of uploads that got bytes after then; milliseconds since 1970. */
+  | { readonly name: 'complete'; readonly wholeSinceMs: number }
 
 /** What every call is answered with; a question has rows, a task has changes. */
 export interface Answer {
@@ -48,6 +49,10 @@ export interface Opening {
   readonly incomplete: boolean
   /** The latest `updatedAt` in it; null when it has no rows. */
   readonly newestAt: string | null
+  /** Every upload that got bytes after then has a row, once rows are not missing; milliseconds since 1970. */
+  readonly wholeSinceMs: number
+  /** Which file it is: another one after it was deleted or replaced. */
+  readonly file: string
   /** Where a damaged database was moved to, and why; null when none was. */
   readonly setAside: { readonly path: string; readonly cause: string } | null
 }

@@ -29,8 +29,12 @@ export class QueuedRecords implements Records {
   /** Why nothing more will be written: closed, or the database is a newer Lading's. */
   #end: RecordsError | undefined
   #closing: Promise<void> | undefined
-  /** How often the file was begun anew, to see whether it was during a reindex. */
-  #beginnings = 0
+  /** How often the file was begun anew, replaced or found incomplete, to see whether it was during a reindex. */
+  #losses = 0
+  #file: string | undefined
+  /** False while rows may be missing: not open yet, lost, or states were dropped. */
+  #isWhole = false
+  #wholeSinceMs = 0
 
   constructor(options: RecordsOptions) {
     this.#options = options
@@ -43,7 +47,7 @@ export class QueuedRecords implements Records {
       queueBytes: options.queueBytes,
       send: (batch) => this.#thread.write(batch),
       overflowed: () => this.#overflowed(),
-      caughtUp: () => this.#needsReindex('dropped'),
+      caughtUp: () => this.#caughtUp(),
     })
     const script = options.threadScript ?? new URL('./thread-main.js', import.meta.url)
     this.#thread = new Thread(
@@ -59,6 +63,10 @@ export class QueuedRecords implements Records {
 
   get stats(): RecordsStats {
     return this.#writer.stats
+  }
+
+  get wholeSinceMs(): number {
+    return this.#isWhole ? this.#wholeSinceMs : Number.POSITIVE_INFINITY
   }
 
   put(record: UploadRecord): void {
@@ -100,7 +108,8 @@ export class QueuedRecords implements Records {
   ): Promise<ReindexResult> {
     await this.ready
     const { dropped } = this.stats
-    const beginnings = this.#beginnings
+    const losses = this.#losses
+    const isComplete = () => dropped === this.stats.dropped && losses === this.#losses
     let restored = 0
     for await (const record of sidecars) {
       await this.restore(record)
@@ -109,8 +118,10 @@ export class QueuedRecords implements Records {
     await this.#writer.flush()
     const removed = await this.#sweep(isKept)
     // What was lost meanwhile needs another reindex, which is asked for by its own event.
-    const isComplete = dropped === this.stats.dropped && beginnings === this.#beginnings
-    if (isComplete) await this.#call({ name: 'complete' }, TASK_RETRY_MS)
+    if (isComplete()) {
+      await this.#call({ name: 'complete', wholeSinceMs: this.#wholeSinceMs }, TASK_RETRY_MS)
+      this.#isWhole = isComplete()
+    }
     return { restored, removed }
   }
 
@@ -160,13 +171,21 @@ export class QueuedRecords implements Records {
     else this.#halted(news.cause)
   }
 
-  #opened({ anew, incomplete: fresh, newestAt, setAside }: Opening): void {
+  #opened({ anew, incomplete: fresh, newestAt, wholeSinceMs, file, setAside }: Opening): void {
     const { log } = this.#options
+    // Another file in its place, such as an older copy, is without rows that the one before it had.
+    const isReplaced = this.#file !== undefined && this.#file !== file
+    this.#file = file
+    const isFirst = this.#settleReady !== undefined
+    if (isFirst) {
+      this.#isWhole = true
+      this.#wholeSinceMs = wholeSinceMs
+    }
+    if (isFirst ? fresh : anew || isReplaced) this.#lostRows()
     if (setAside) log.error(this.#fields(setAside), 'A damaged database was set aside')
     if (anew) log.info(this.#fields(), 'The database of records begins anew; a reindex fills it')
-    if (anew) this.#beginnings += 1
     if (this.#settleReady) this.#settleReady.resolve({ fresh, newestAt })
-    else if (anew) this.#needsReindex('anew')
+    else if (anew || isReplaced) this.#needsReindex('anew')
     this.#settleReady = undefined
   }
 
@@ -174,6 +193,8 @@ export class QueuedRecords implements Records {
     for (const fault of faults) {
       this.#options.log.error(this.#fields(fault), 'A record cannot be stored and is left out')
     }
+    // Of those that were left out the index knows nothing.
+    if (faults.length > 0) this.#wholeSinceMs = Date.now()
     this.#writer.wrote(tookMs, faults.length)
   }
 
@@ -199,7 +220,20 @@ export class QueuedRecords implements Records {
     this.#writer.lost()
   }
 
+  #lostRows(): void {
+    this.#losses += 1
+    this.#isWhole = false
+    this.#wholeSinceMs = Date.now()
+  }
+
+  #caughtUp(): void {
+    // Once more: what came since the first state was dropped may be dropped as well.
+    this.#lostRows()
+    this.#needsReindex('dropped')
+  }
+
   #overflowed(): void {
+    this.#lostRows()
     this.#options.log.warn(
       this.#fields(),
       'The queue of records is full; states are dropped until it shrinks',

@@ -65,6 +65,11 @@ export interface Records {
    */
   readonly ready: Promise<RecordsReady>
   readonly stats: RecordsStats
+  /**
+   * Every upload that got bytes after then, in milliseconds since 1970, has a row; Infinity while rows may be
+   * missing. After a loss a reindex brings back what sidecars tell, but of older bytes without one nobody knows.
+   */
+  readonly wholeSinceMs: number
   /** Queues the newest state of an upload; never waits, never throws. */
   put(record: UploadRecord): void
   /**

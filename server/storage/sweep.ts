@@ -28,8 +28,8 @@ export interface SweepTools {
   /** Told of every finished upload, and of the end of every walk. */
   readonly met: (finished: StoredUpload) => Promise<void>
   readonly metAll: () => Promise<void>
-  /** False while the index cannot tell that an upload never was. */
-  readonly indexIsWhole: () => boolean
+  /** True when every upload that got bytes at that time or later has a record; milliseconds since 1970. */
+  readonly indexIsWhole: (sinceMs: number) => boolean
   /** The record of an upload. Rejects where the database cannot be asked now. */
   readonly row: (id: string) => Promise<UploadRow | undefined>
 }
@@ -112,8 +112,8 @@ export class Sweep {
     const { file, sidecar } = pathsOf(dataDir, id)
     const restored = sidecarFromRow(await this.#tools.row(id), found.fileBytes)
     log.warn({ id, restored: restored !== undefined }, 'bytes without a sidecar, left by a crash')
-    if (!restored && found.fileBytes > 0 && !this.#tools.indexIsWhole()) {
-      log.warn({ id }, 'no record vouches for these bytes, but the index began anew: they are kept')
+    if (!restored && found.fileBytes > 0 && !this.#tools.indexIsWhole(found.touchedAtMs)) {
+      log.warn({ id }, 'the index may have lost the record of these bytes: they are kept')
       return
     }
     if (restored)

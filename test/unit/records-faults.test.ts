@@ -1,11 +1,31 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/schema.js'
-import { AT, arrive, leave, type Place, range, record, rejection, rows, until } from './records-place.js'
+import {
+  AT,
+  arrive,
+  leave,
+  type Place,
+  RECORD_BYTES,
+  range,
+  record,
+  rejection,
+  rows,
+  sidecars,
+  until,
+} from './records-place.js'
 
 const test = suite<Place>('records, faults')
 test.before.each(arrive)
@@ -145,6 +165,51 @@ test('a call that the dead thread had is rejected, and none hangs', async ({ ope
   const slow = open({ threadScript: pathToFileURL(mute), databasePath: join(folder, 'other.db') })
   assert.is((await rejection(slow.get('any'))).problem, 'slow')
   await Promise.all([records.close(10), slow.close(10)])
+})
+
+test('the index is whole after its reindex, and no more once its file is lost or replaced', async (place) => {
+  const records = place.open()
+  assert.is(records.wholeSinceMs, Number.POSITIVE_INFINITY, 'not open yet')
+  await records.ready
+  const openedMs = Date.now()
+  assert.is(records.wholeSinceMs, Number.POSITIVE_INFINITY, 'begun anew')
+  await records.reindex(sidecars(), async () => true)
+  const first = records.wholeSinceMs
+  assert.ok(first <= openedMs, `${first}`)
+  await records.close(5000)
+  const again = place.open()
+  await again.ready
+  assert.is(again.wholeSinceMs, first, 'the database remembers it')
+  copyFileSync(place.path, `${place.path}.copy`)
+  for (const end of ['', '-wal', '-shm']) rmSync(`${place.path}${end}`, { force: true })
+  again.put(record(1))
+  assert.ok(await again.flush(10_000))
+  assert.is(again.wholeSinceMs, Number.POSITIVE_INFINITY, 'lost')
+  await again.reindex(sidecars(), async () => true)
+  const second = again.wholeSinceMs
+  assert.ok(second > first && second <= Date.now(), `${second}`)
+  for (const end of ['-wal', '-shm']) rmSync(`${place.path}${end}`, { force: true })
+  renameSync(`${place.path}.copy`, place.path)
+  again.put(record(2))
+  assert.ok(await again.flush(10_000))
+  assert.is(again.wholeSinceMs, Number.POSITIVE_INFINITY, 'replaced by an older copy')
+})
+
+test('the index is not whole while states were dropped, until a reindex ends', async (place) => {
+  let due = 0
+  const records = place.open({ queueBytes: 4 * RECORD_BYTES, onNeedsReindex: () => due++ })
+  await records.ready
+  await records.reindex(sidecars(), async () => true)
+  const first = records.wholeSinceMs
+  const { release } = await place.lock('BEGIN EXCLUSIVE')
+  for (const number of range(10)) records.put(record(number))
+  assert.is(records.wholeSinceMs, Number.POSITIVE_INFINITY)
+  const droppedMs = Date.now()
+  await release()
+  await until(() => due === 1)
+  assert.is(records.wholeSinceMs, Number.POSITIVE_INFINITY, 'the reindex is only due')
+  await records.reindex(sidecars(), async () => true)
+  assert.ok(records.wholeSinceMs >= droppedMs && droppedMs >= first)
 })
 
 test('a thread that hangs has few calls in its line, however many questions were given up', async (place) => {

@@ -1,0 +1,44 @@
+import type Sqlite from 'better-sqlite3'
+
+const INCOMPLETE = 'incomplete'
+/** The start of the mark that tells since when no rows are missing; milliseconds since 1970 follow. */
+const WHOLE_SINCE = 'whole since '
+
+/** What the database says of itself, in the table `marks`: whether rows are missing, and since when none are. */
+export class Marks {
+  readonly #insert: Sqlite.Statement<string>
+  readonly #remove: Sqlite.Statement<string>
+  readonly #find: Sqlite.Statement<string, { name: string }>
+  readonly #replaceWholeSince: (wholeSinceMs: number) => void
+
+  constructor(writer: Sqlite.Database, reader: Sqlite.Database) {
+    this.#insert = writer.prepare('INSERT OR IGNORE INTO marks VALUES (?)')
+    this.#remove = writer.prepare('DELETE FROM marks WHERE name LIKE ?')
+    this.#find = reader.prepare('SELECT name FROM marks WHERE name LIKE ?')
+    const replace = writer.transaction((wholeSinceMs: number) => {
+      this.#remove.run(INCOMPLETE)
+      this.#remove.run(`${WHOLE_SINCE}%`)
+      this.#insert.run(`${WHOLE_SINCE}${wholeSinceMs}`)
+    })
+    this.#replaceWholeSince = (wholeSinceMs) => replace.immediate(wholeSinceMs)
+  }
+
+  get isIncomplete(): boolean {
+    return this.#find.get(INCOMPLETE) !== undefined
+  }
+
+  /** Milliseconds since 1970; 0 in the database of an older Lading, which has no such mark. */
+  get wholeSinceMs(): number {
+    return Number(this.#find.get(`${WHOLE_SINCE}%`)?.name.slice(WHOLE_SINCE.length) ?? 0)
+  }
+
+  /** Rows are missing. Belongs into the caller's transaction. */
+  setIncomplete(): void {
+    this.#insert.run(INCOMPLETE)
+  }
+
+  /** No rows are missing of uploads that got bytes after `wholeSinceMs`. @throws SQLite's errors */
+  setWhole(wholeSinceMs: number): void {
+    this.#replaceWholeSince(wholeSinceMs)
+  }
+}

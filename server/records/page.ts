@@ -1,0 +1,16 @@
+import { bytesOf } from './queue.js'
+import type { UploadRecord } from './record.js'
+
+const PAGE_BYTES = 256 * 1024
+
+/** The first of some rows, 256 KiB and one row at most: long metadata makes a page of few rows. */
+export function page(rows: Iterable<UploadRecord>): UploadRecord[] {
+  const taken: UploadRecord[] = []
+  let bytes = 0
+  for (const row of rows) {
+    taken.push(row)
+    bytes += bytesOf(row)
+    if (bytes >= PAGE_BYTES) break
+  }
+  return taken
+}
