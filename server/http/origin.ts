@@ -24,12 +24,16 @@ function forwardedBy(request: IncomingMessage): { proto?: string | undefined; ho
   }
 }
 
+interface ClientRequest extends Pick<IncomingMessage, 'headers'> {
+  readonly socket: { readonly remoteAddress?: string | undefined }
+}
+
 /**
  * The network address a request comes from; of IPv6 the first 64 bits, which is what one customer has. Behind a
  * proxy that is trusted it is the last one in Forwarded or X-Forwarded-For: that one our own proxy wrote, while
  * those before it may be made up.
  */
-export function clientOf(request: IncomingMessage, behindProxy: boolean): string {
+export function clientOf(request: ClientRequest, behindProxy: boolean): string {
   const own = request.socket.remoteAddress ?? ''
   if (!behindProxy) return networkOf(own)
   const forwarded = last(request.headers.forwarded)

@@ -54,12 +54,16 @@ export class FinalMemory {
    * any more. Rejects with part_unknown where there is none, and with starting before that can be known.
    */
   async joinedWith(wanted: FinalRequest, missing: string): Promise<StoredUpload> {
+    const { allKnown } = this.#parts.finals
+    // The sweep may have found it since memory was asked first.
+    const found = await this.madeBefore(wanted)
+    if (found) return found
     const id = await this.joinedFrom(missing)
     const final = id === undefined ? undefined : await this.#ifSame(id, finalKey(wanted))
     const isLate = final && this.#parts.tools.now() - final.changedAtMs >= ASKED_AGAIN_MS
     if (final && (final.sha256 === null || !isLate)) return final
     // A crash may have taken the record, and the sweep has yet to find the final upload.
-    throw new UploadError(this.#parts.finals.allKnown ? 'part_unknown' : 'starting')
+    throw new UploadError(allKnown ? 'part_unknown' : 'starting')
   }
 
   /** The id of the final upload that a part was joined into, by the part's record. */

@@ -268,9 +268,8 @@ export class Joiner {
         await this.#follow(final, plan)
         return final
       }
-      const made = await this.#memory.joinedWith(wanted, plan.missing)
       this.#finals.delete(wanted)
-      return made
+      return await this.#memory.joinedWith(wanted, plan.missing)
     } catch (error) {
       this.#finals.delete(wanted)
       throw error
