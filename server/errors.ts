@@ -16,11 +16,11 @@ export const ERRORS = {
   length_needed: { status: 400, text: 'Send exactly one of Upload-Length and Upload-Defer-Length: 1' },
   length_conflict: {
     status: 400,
-    text: 'Upload-Length is already known, or is less than the bytes stored',
+    text: 'Upload-Length is not the one that is already known, or is less than the bytes stored',
   },
   checksum_invalid: {
     status: 400,
-    text: 'Upload-Checksum is not an algorithm of Tus-Checksum-Algorithm and a Base64 digest of its length',
+    text: 'Upload-Checksum is not an algorithm of Tus-Checksum-Algorithm and a Base64 digest of its length, or comes twice',
   },
   concat_invalid: {
     status: 400,
@@ -30,7 +30,7 @@ export const ERRORS = {
     status: 400,
     text: 'A URL in Upload-Concat is not that of a partial upload of this server',
   },
-  metadata_invalid: { status: 400, text: 'Upload-Metadata is not a list of unique keys and Base64 values' },
+  metadata_too_large: { status: 400, text: 'Upload-Metadata is longer than 8 KiB' },
   request_malformed: { status: 400, text: 'The request is not valid HTTP' },
   expectation_unknown: { status: 417, text: 'The only expectation this server meets is 100-continue' },
   headers_too_large: { status: 431, text: 'The headers of the request are too large' },

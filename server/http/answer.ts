@@ -8,6 +8,8 @@ const READ_ON_BYTES = 256 * 1024 * 1024
 const READ_ON_MS = 15_000
 const LOOK_EVERY_MS = 250
 const RETRY_AFTER_S = '5'
+/** The reasons of statuses that are not HTTP's; 460 is of tus (tus 1.0.0, checksum). */
+const REASONS: Readonly<Record<number, string>> = { 460: 'Checksum Mismatch' }
 
 export interface Answer {
   readonly status: number
@@ -30,8 +32,13 @@ export function answerFor(error: UploadError, headers: HeaderFields = {}): Answe
 export function sendAnswer(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
   if (response.destroyed || response.headersSent) return
   const text = answer.text ?? ''
-  const hasBody = answer.status !== 204 && request.method !== 'HEAD'
-  const length = answer.status === 204 ? {} : { 'Content-Length': String(Buffer.byteLength(text)) }
+  const isHead = request.method === 'HEAD'
+  const hasBody = answer.status !== 204 && !isHead
+  // The answer to HEAD may have the length of what GET would send (RFC 9110, section 8.6); no other may.
+  const told = isHead ? answer.headers['Content-Length'] : undefined
+  const length = answer.status === 204 ? {} : { 'Content-Length': told ?? String(Buffer.byteLength(text)) }
+  const reason = REASONS[answer.status]
+  if (reason !== undefined) response.statusMessage = reason
   response.writeHead(answer.status, { ...answer.headers, ...length })
   if (request.complete || answer.headers.Connection === 'close') {
     end(response, hasBody ? text : undefined)

@@ -2,11 +2,19 @@ import type { IncomingMessage } from 'node:http'
 import { UploadError } from '../errors.js'
 
 const OFFSET_TYPE = 'application/offset+octet-stream'
+const BLANK = /^[ \t]*$/
 
-/** The one value of a header; undefined where it is missing. Of a doubled one, the values joined by a comma. */
+/** A body that belongs to no upload is read and ignored up to so many bytes. */
+export const MOST_IGNORED_BYTES = 64 * 1024
+
+/**
+ * The one value of a header; undefined where it is missing or empty, because clients in use send a header
+ * of which they have no value. Of a doubled one, the values joined by a comma.
+ */
 export function headerOf(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name]
-  return Array.isArray(value) ? value.join(', ') : value
+  const text = Array.isArray(value) ? value.join(', ') : value
+  return text === undefined || BLANK.test(text) ? undefined : text
 }
 
 /**
@@ -30,10 +38,9 @@ export function bringsBody(request: IncomingMessage): boolean {
   )
 }
 
-/** Throws content_type_wrong unless the body is announced as offset bytes; parameters and case do not matter. */
-export function checkContentType(request: IncomingMessage): void {
-  const type = headerOf(request, 'content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (type !== OFFSET_TYPE) throw new UploadError('content_type_wrong')
+/** Tells whether the body is announced as offset bytes; parameters and case do not matter. */
+export function isOffsetType(request: IncomingMessage): boolean {
+  return headerOf(request, 'content-type')?.split(';')[0]?.trim().toLowerCase() === OFFSET_TYPE
 }
 
 /** The length a creation declares; null where it is deferred. Throws length_needed or header_invalid. */
@@ -51,17 +58,19 @@ export const FINAL_HEADERS = { 'upload-defer-length': '1' }
 /** The headers of a creation in the form @tus/server takes. Throws what the front door answers. */
 export function creationHeaders(request: IncomingMessage, maxSizeBytes: number): Record<string, string> {
   const length = creationLength(request)
+  const takesBody = bringsBody(request) && isOffsetType(request)
   const bodyBytes = Number(request.headers['content-length'] ?? 0)
-  if (bringsBody(request)) checkContentType(request)
-  if ((length ?? bodyBytes) > maxSizeBytes) throw new UploadError('size_exceeded')
-  if (length !== null && bodyBytes > length) throw new UploadError('length_exceeded')
+  if (!takesBody && bodyBytes > MOST_IGNORED_BYTES) throw new UploadError('content_type_wrong')
+  const uploadBytes = takesBody ? bodyBytes : 0
+  if ((length ?? uploadBytes) > maxSizeBytes) throw new UploadError('size_exceeded')
+  if (length !== null && uploadBytes > length) throw new UploadError('length_exceeded')
   const declared = length === null ? { 'upload-defer-length': '1' } : { 'upload-length': String(length) }
-  return { ...declared, ...(bringsBody(request) ? bodyHeaders(request) : {}) }
+  return { ...declared, ...(takesBody ? bodyHeaders(request) : {}) }
 }
 
 /** The headers of a PATCH in the form @tus/server takes. Throws what the front door answers. */
 export function patchHeaders(request: IncomingMessage, maxSizeBytes: number): Record<string, string> {
-  checkContentType(request)
+  if (!isOffsetType(request)) throw new UploadError('content_type_wrong')
   const offset = bytesHeader(request, 'upload-offset')
   if (offset === undefined) throw new UploadError('offset_missing')
   const length = bytesHeader(request, 'upload-length')

@@ -9,39 +9,95 @@ export interface Checksum {
   readonly digest: string
 }
 
+/** A checksum that is known once the body is over. */
+interface Sent {
+  /**
+   * The checksum; null for one that counts as none. Throws checksum_invalid where a trailer has none that can
+   * be read, and where there are two.
+   */
+  sent(): Checksum | null
+  /** Tells whether it is that of no bytes, or counts as none. Throws as `sent` does. */
+  isOfNothing(): boolean
+}
+
 /** What a body must match. */
-export interface Checked {
+export interface Checked extends Sent {
   /** What is to be computed: one algorithm, or all where only the trailer will name it. */
   readonly algorithms: readonly string[]
-  /** The checksum, once the body is over. Throws checksum_invalid where a trailer has none that can be read. */
-  sent(): Checksum
-  /** Tells whether that is the checksum of no bytes. Throws as `sent` does. */
-  isOfNothing(): boolean
+}
+
+/** A checksum in a trailer that no header announced. */
+export interface Unannounced extends Sent {
+  /** Tells whether the body is over and has one. */
+  hasCome(): boolean
+}
+
+export interface ChecksumTools {
+  /** The algorithms, and the bytes of each one's digest. */
+  readonly digestBytes: Readonly<Record<string, number>>
+  /** Called with the algorithm of a checksum that counts as none. */
+  readonly ignored: (algorithm: string) => void
 }
 
 const NAME = 'upload-checksum'
 
 /**
  * The checksum of a request's body, in its headers or announced for its trailer (tus 1.0.0, checksum and
- * checksum-trailer); null where there is none. `digestBytes` has the algorithms. Throws checksum_invalid.
+ * checksum-trailer); null where there is none. Throws checksum_invalid.
  */
-export function checksumOf(
-  request: IncomingMessage,
-  digestBytes: Readonly<Record<string, number>>,
-): Checked | null {
+export function checksumOf(request: IncomingMessage, tools: ChecksumTools): Checked | null {
   const header = headerOf(request, NAME)
   const announced = headerOf(request, 'trailer')?.split(',') ?? []
-  const inTrailer = announced.some((name) => name.trim().toLowerCase() === NAME)
-  if (header === undefined && !inTrailer) return null
-  if (!inTrailer) {
-    const sent = parse(header, digestBytes)
-    return { algorithms: [sent.algorithm], sent: () => sent, isOfNothing: () => isOfNothing(sent) }
+  if (announced.some((name) => name.trim().toLowerCase() === NAME)) {
+    // Two checksums could contradict each other, and only chunks have a trailer.
+    if (header !== undefined || !isChunked(request)) throw twoOrNone()
+    const algorithms = Object.keys(tools.digestBytes)
+    return { algorithms, ...lateChecksum(() => parse(trailerOf(request), tools)) }
   }
-  // Two checksums could contradict each other, and only chunks have a trailer.
-  const isChunked = request.headers['transfer-encoding'] !== undefined
-  if (header !== undefined || !isChunked) throw new UploadError('checksum_invalid', { detail: 'trailer' })
-  const sent = () => parse(request.trailers[NAME], digestBytes)
-  return { algorithms: Object.keys(digestBytes), sent, isOfNothing: () => isOfNothing(sent()) }
+  const given = header === undefined ? null : parse(header, tools)
+  if (given === null) return null
+  const sent = () => {
+    if (trailerOf(request) !== undefined) throw twoOrNone()
+    return given
+  }
+  return { algorithms: [given.algorithm], ...lateChecksum(sent) }
+}
+
+/**
+ * The checksum that a body may have in a trailer although no header announced it, which HTTP allows
+ * (RFC 9110, section 6.6.2: a sender only SHOULD); null where no trailer can come.
+ */
+export function unannouncedOf(request: IncomingMessage, tools: ChecksumTools): Unannounced | null {
+  if (!isChunked(request)) return null
+  return {
+    // Before the end of the body is read, a body that was stopped could be taken for a whole one.
+    hasCome: () => request.readableEnded && trailerOf(request) !== undefined,
+    ...lateChecksum(() => parse(trailerOf(request), tools)),
+  }
+}
+
+function lateChecksum(sent: () => Checksum | null): Sent {
+  return {
+    sent,
+    isOfNothing: () => {
+      const checksum = sent()
+      return checksum === null || isOfNothing(checksum)
+    },
+  }
+}
+
+function isChunked(request: IncomingMessage): boolean {
+  return request.headers['transfer-encoding'] !== undefined
+}
+
+/** An empty trailer is an absent one. */
+function trailerOf(request: IncomingMessage): string | undefined {
+  const text = request.trailers[NAME]?.trim()
+  return text === '' ? undefined : text
+}
+
+function twoOrNone(): UploadError {
+  return new UploadError('checksum_invalid', { detail: 'trailer' })
 }
 
 function isOfNothing({ algorithm, digest }: Checksum): boolean {
@@ -49,12 +105,30 @@ function isOfNothing({ algorithm, digest }: Checksum): boolean {
   return digest === ofNothing
 }
 
-function parse(text: string | undefined, digestBytes: Readonly<Record<string, number>>): Checksum {
-  const [, algorithm = '', base64 = ''] = /^(\S+) (\S+)$/.exec(text ?? '') ?? []
-  const digest = Buffer.from(base64, 'base64')
-  const isKnown = Object.hasOwn(digestBytes, algorithm) && digest.length === digestBytes[algorithm]
-  if (!isKnown || digest.toString('base64') !== base64) {
-    throw new UploadError('checksum_invalid', { detail: algorithm.slice(0, 20) })
-  }
-  return { algorithm, digest: digest.toString('hex') }
+function parse(text: string | undefined, { digestBytes, ignored }: ChecksumTools): Checksum | null {
+  const [, name = '', value = ''] = /^(\S+)[ \t]+(\S+)$/.exec(text?.trim() ?? '') ?? []
+  const algorithm = name.toLowerCase()
+  const bytes = Object.hasOwn(digestBytes, algorithm) ? digestBytes[algorithm] : undefined
+  const digest = bytes === undefined ? undefined : readDigest(value, bytes)
+  if (digest === undefined) throw new UploadError('checksum_invalid', { detail: algorithm.slice(0, 20) })
+  if (digest !== null) return { algorithm, digest }
+  ignored(algorithm)
+  return null
+}
+
+/**
+ * A digest of so many bytes as lower-case hex, from Base64 or bare hex; null for Base64 of hex, undefined for
+ * what is none of these. Clients that send Base64 of hex send the digest of the whole file with each part of
+ * it: it says nothing about the body.
+ */
+function readDigest(value: string, bytes: number): string | null | undefined {
+  if (isHex(value, bytes)) return value.toLowerCase()
+  const decoded = Buffer.from(value, 'base64')
+  if (decoded.toString('base64') !== value) return undefined
+  if (decoded.length === bytes) return decoded.toString('hex')
+  return isHex(decoded.toString('latin1').trim(), bytes) ? null : undefined
+}
+
+function isHex(text: string, bytes: number): boolean {
+  return text.length === 2 * bytes && /^[0-9a-f]+$/i.test(text)
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { UploadError } from '../errors.js'
-import { bringsBody, headerOf } from './checks.js'
+import { bringsBody, headerOf, isOffsetType, MOST_IGNORED_BYTES } from './checks.js'
 import { clientOf } from './origin.js'
 
 /** Upload-Concat of a creation: a partial upload, or a final one of these parts, in order. */
@@ -28,13 +28,20 @@ export function concatOf(request: IncomingMessage, options: ConcatOptions): Conc
   const header = headerOf(request, 'upload-concat')
   if (header === undefined) return null
   const client = clientOf(request, options.behindProxy)
-  if (header === 'partial') return { header, parts: null, client }
-  const [, list] = /^final;\s*(\S.*)$/.exec(header) ?? []
+  const value = header.trim()
+  if (/^partial\s*;?$/i.test(value)) return { header, parts: null, client }
+  const [, list] = /^final\s*;\s*(\S.*?)[\s;]*$/i.exec(value) ?? []
   if (list === undefined) throw new UploadError('concat_invalid')
-  if (bringsBody(request)) throw new UploadError('concat_invalid', { detail: 'a body' })
+  if (bringsBytes(request)) throw new UploadError('concat_invalid', { detail: 'a body' })
   const parts = list.split(/\s+/).map(idOf)
   if (!parts.every(options.isUploadId)) throw new UploadError('part_unknown')
   return { header, parts, client }
+}
+
+/** Tells whether a final upload's creation comes with bytes that cannot be ignored; of chunks their end tells. */
+function bringsBytes(request: IncomingMessage): boolean {
+  const bytes = Number(request.headers['content-length'] ?? 0)
+  return bringsBody(request) && bytes > (isOffsetType(request) ? 0 : MOST_IGNORED_BYTES)
 }
 
 function idOf(url: string): string {

@@ -150,7 +150,8 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
-function fileHeaders(file: FinishedFile): HeaderFields {
+/** The headers of a finished file, for GET and HEAD: an attachment that no browser shows or runs. */
+export function fileHeaders(file: Omit<FinishedFile, 'file'>): HeaderFields {
   const name = encodeURIComponent(file.filename ?? 'download').replaceAll("'", '%27')
   return {
     'Content-Type': file.type,

@@ -1,5 +1,6 @@
-import type { Checked } from './checksum.js'
+import type { Checked, Unannounced } from './checksum.js'
 import type { Concat } from './concat.js'
+import type { FileFacts } from './metadata.js'
 
 /** A body that can be ended from outside. */
 export interface Stoppable {
@@ -13,6 +14,9 @@ export interface UploadView {
   readonly length: number | null
   readonly offset: number
   readonly metadata: string | null
+  /** The type that was seen in the bytes. */
+  readonly type: string | null
+  readonly filename: string | null
   readonly touchedAtMs: number
   readonly kind: 'single' | 'partial' | 'final'
   /** Upload-Concat as it was sent. */
@@ -33,13 +37,11 @@ interface Facts<B> {
   readonly headers: Readonly<Record<string, string>>
   readonly body: B | null
   readonly checksum: Checked | null
+  readonly trailing: Unannounced | null
   readonly creation: Creation | null
 }
 
-interface Creation {
-  readonly metadata: string | null
-  readonly filename: string | null
-  readonly declaredType: string | null
+interface Creation extends FileFacts {
   readonly concat: Concat | null
 }
 
@@ -50,6 +52,7 @@ export class Exchange<B extends Stoppable> {
   readonly headers: Readonly<Record<string, string>>
   readonly body: B | null
   readonly checksum: Checked | null
+  readonly trailing: Unannounced | null
   readonly creation: Creation | null
   declaredLength: number | null = null
   bodyEnd: string | null = null
@@ -61,6 +64,7 @@ export class Exchange<B extends Stoppable> {
     this.headers = facts.headers
     this.body = facts.body
     this.checksum = facts.checksum
+    this.trailing = facts.trailing
     this.creation = facts.creation
   }
 

@@ -1,19 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setTimeout } from 'node:timers/promises'
 import { UploadError } from '../errors.js'
 import { answerFor, asUploadError, sendAnswer } from './answer.js'
-import { bringsBody, creationHeaders, FINAL_HEADERS, headerOf, patchHeaders } from './checks.js'
-import { checksumOf } from './checksum.js'
+import {
+  bringsBody,
+  creationHeaders,
+  FINAL_HEADERS,
+  headerOf,
+  isOffsetType,
+  MOST_IGNORED_BYTES,
+  patchHeaders,
+} from './checks.js'
+import { checksumOf, unannouncedOf } from './checksum.js'
 import { concatOf } from './concat.js'
-import { corsHeaders, type HeaderFields, preflightHeaders } from './cors.js'
-import { Exchange, type Stoppable, type TusMethod, type UploadView } from './exchange.js'
-import { parseMetadata, textOf } from './metadata.js'
-import { publicOrigin } from './origin.js'
-import { reprDigest } from './repr-digest.js'
+import { corsHeaders, preflightHeaders } from './cors.js'
+import { Exchange, type Stoppable, type TusMethod } from './exchange.js'
+import { joined } from './joined.js'
+import { factsOf } from './metadata.js'
+import { readAway } from './surplus.js'
+import { answerHeaders } from './upload-headers.js'
 
 const TUS_VERSION = '1.0.0'
-/** How long the answer to a final upload waits for its joining: proxies give up after a minute. */
-const JOINED_WITHIN_MS = 20_000
+const TUS = { 'Tus-Resumable': TUS_VERSION }
 
 export interface FrontDoorOptions<B extends Stoppable> {
   readonly basePath: string
@@ -61,6 +68,7 @@ export class FrontDoor<B extends Stoppable> {
   /** Requests whose sender waited for a 100 and got it. */
   readonly #continued = new WeakSet<IncomingMessage>()
   readonly #closed = new AbortController()
+  #hasIgnoredChecksum = false
 
   constructor(options: FrontDoorOptions<B>) {
     this.#options = options
@@ -76,6 +84,7 @@ export class FrontDoor<B extends Stoppable> {
   answerOptions(request: IncomingMessage, response: ServerResponse): void {
     const { extensions, maxSizeBytes, digestBytes } = this.#options
     const headers = {
+      ...TUS,
       'Tus-Version': TUS_VERSION,
       'Tus-Extension': extensions.join(','),
       'Tus-Checksum-Algorithm': Object.keys(digestBytes).join(','),
@@ -93,42 +102,82 @@ export class FrontDoor<B extends Stoppable> {
     let exchange: Exchange<B> | undefined
     let outcome: { status: number; code?: string }
     try {
-      this.#check(request)
+      this.#check(arrival)
       exchange = this.#exchange(arrival)
-      const { status, headers } = await this.#pass(exchange, response)
-      const cut = isSilence(exchange.bodyEnd)
-      outcome = { status: cut ? 0 : status }
+      const isRead = exchange.body !== null || (await this.#readAway(arrival))
+      const answer = isRead ? await this.#pass(exchange, response) : null
+      const cut = answer === null || isSilence(exchange.bodyEnd)
+      outcome = { status: cut ? 0 : answer.status }
       if (cut) request.socket.destroy()
-      else sendAnswer(request, response, { status, headers: this.#headers(exchange, request, headers) })
+      else {
+        const headers = { ...TUS, ...answerHeaders(exchange, request, answer.headers, this.#options) }
+        sendAnswer(request, response, { status: answer.status, headers })
+      }
     } catch (thrown) {
       outcome = this.#refuse(arrival, this.#forHead(arrival, asUploadError(thrown)))
     }
     this.#note(arrival, exchange, outcome, startedAt)
   }
 
-  #check(request: IncomingMessage): void {
-    if (headerOf(request, 'tus-resumable') !== TUS_VERSION) throw new UploadError('version_unsupported')
+  /** A HEAD without a version is served, because clients in use send it; it changes nothing. */
+  #check({ request, method }: Arrival): void {
+    const version = headerOf(request, 'tus-resumable')
+    const isServed = version === TUS_VERSION || (version === undefined && method === 'HEAD')
+    if (!isServed) throw new UploadError('version_unsupported')
   }
 
   #exchange(arrival: Arrival): Exchange<B> {
-    const { request, response, method, expectsContinue } = arrival
+    const { request, method } = arrival
     const id = arrival.id ?? this.#options.createId()
     if (method === 'HEAD' || method === 'DELETE') {
-      return new Exchange<B>({ id, method, headers: VERSION, body: null, checksum: null, creation: null })
+      const nothing = { body: null, checksum: null, trailing: null, creation: null }
+      return new Exchange<B>({ id, method, headers: VERSION, ...nothing })
     }
     if (this.#closed.signal.aborted) throw new UploadError('shutting_down')
     const { makeBody, digestBytes } = this.#options
     const { headers, creation } = method === 'POST' ? this.#creation(request) : this.#patch(request)
-    const checksum = checksumOf(request, digestBytes)
+    const takesBody = bringsBody(request) && isOffsetType(request) && !creation?.concat?.parts
+    const tools = { digestBytes, ignored: (algorithm: string) => this.#noteIgnored(algorithm) }
+    const checksum = checksumOf(request, tools)
+    const trailing = checksum || !takesBody ? null : unannouncedOf(request, tools)
     const bringsNothing = method === 'POST' && !bringsBody(request)
     if (bringsNothing && checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
-    const begins = (): void => {
-      if (!expectsContinue) return
-      this.#continued.add(request)
-      response.writeContinue()
-    }
-    const body = bringsBody(request) ? makeBody(request, begins) : null
-    return new Exchange<B>({ id, method, headers: { ...VERSION, ...headers }, body, checksum, creation })
+    const body = takesBody ? makeBody(request, () => this.#continue(arrival)) : null
+    const all = { ...VERSION, ...headers }
+    return new Exchange<B>({ id, method, headers: all, body, checksum, trailing, creation })
+  }
+
+  /** Asks for the body of a sender that waits for that. */
+  #continue({ request, response, expectsContinue }: Arrival): void {
+    if (!expectsContinue) return
+    this.#continued.add(request)
+    response.writeContinue()
+  }
+
+  /**
+   * Reads the body of a creation that is none of its upload: hand-written clients send a form or some JSON with
+   * their headers. False where the connection ended, or the body did not end in time.
+   */
+  async #readAway(arrival: Arrival): Promise<boolean> {
+    const { request, method } = arrival
+    if (method !== 'POST' || !bringsBody(request)) return true
+    this.#continue(arrival)
+    // Bytes of a final upload come from its parts alone; that none comes is seen at the end of the chunks.
+    const isFinals = isOffsetType(request)
+    const most = isFinals ? 0 : MOST_IGNORED_BYTES
+    const bytes = await readAway(request, most)
+    if (bytes !== null && bytes > most)
+      throw new UploadError(isFinals ? 'concat_invalid' : 'content_type_wrong')
+    if (this.#closed.signal.aborted) throw new UploadError('shutting_down')
+    return bytes !== null
+  }
+
+  /** One line a process: such clients send it with each part of each file. */
+  #noteIgnored(algorithm: string): void {
+    if (this.#hasIgnoredChecksum) return
+    this.#hasIgnoredChecksum = true
+    const message = 'Upload-Checksum is Base64 of a hex digest: it counts as none; told once'
+    this.#options.log.info({ algorithm }, message)
   }
 
   #patch(request: IncomingMessage) {
@@ -139,7 +188,7 @@ export class FrontDoor<B extends Stoppable> {
     const { maxSizeBytes } = this.#options
     const concat = concatOf(request, this.#options)
     const headers = concat?.parts ? FINAL_HEADERS : creationHeaders(request, maxSizeBytes)
-    return { headers, creation: { ...toldOf(request), concat } }
+    return { headers, creation: { ...factsOf(headerOf(request, 'upload-metadata')), concat } }
   }
 
   async #pass(exchange: Exchange<B>, response: ServerResponse) {
@@ -173,26 +222,6 @@ export class FrontDoor<B extends Stoppable> {
     return this.#options.slots.take(id, gone.signal).finally(() => response.off('close', leave))
   }
 
-  #headers(exchange: Exchange<B>, request: IncomingMessage, answered: Headers): HeaderFields {
-    const { expireAfterMs, basePath, behindProxy, corsOrigins } = this.#options
-    const { upload, method } = exchange
-    const id = upload?.id ?? exchange.id
-    const headers: HeaderFields = { 'Tus-Resumable': TUS_VERSION, ...corsHeaders(request, corsOrigins) }
-    const passed = upload?.kind === 'final' ? PASSED_OF_FINAL : PASSED
-    for (const [name, value] of Object.entries(passed)) {
-      const text = answered.get(name)
-      if (text !== null) headers[value] = text
-    }
-    if (method === 'POST') headers.Location = `${publicOrigin(request, behindProxy)}${basePath}/${id}`
-    if (!upload || method === 'DELETE') return headers
-    if (upload.kind === 'final') Object.assign(headers, finalHeaders(upload))
-    if (method === 'HEAD' && upload.concat !== null) headers['Upload-Concat'] = upload.concat
-    if (method === 'HEAD' && upload.metadata !== null) headers['Upload-Metadata'] = upload.metadata
-    if (upload.sha256 !== null) headers['Repr-Digest'] = reprDigest(upload.sha256)
-    else headers['Upload-Expires'] = new Date(upload.touchedAtMs + expireAfterMs).toUTCString()
-    return headers
-  }
-
   /** A client that sees HEAD fail begins again at byte 0; told 423 it asks again at the same address. */
   #forHead({ method, id }: Arrival, error: UploadError): UploadError {
     if (method !== 'HEAD' || error.status < 500) return error
@@ -209,7 +238,7 @@ export class FrontDoor<B extends Stoppable> {
     const unsent = arrival.expectsContinue && !this.#continued.has(request)
     const close = unsent ? { Connection: 'close' } : {}
     const cors = corsHeaders(request, this.#options.corsOrigins)
-    const headers = { 'Tus-Resumable': TUS_VERSION, ...version, ...close, ...cors }
+    const headers = { ...TUS, ...version, ...close, ...cors }
     sendAnswer(request, response, answerFor(error, headers))
     return { status: error.status, code: error.code }
   }
@@ -225,38 +254,6 @@ export class FrontDoor<B extends Stoppable> {
 }
 
 const VERSION = { 'tus-resumable': TUS_VERSION }
-
-/** What @tus/server answers and a client needs, by the names it is sent under. */
-const PASSED = {
-  'upload-offset': 'Upload-Offset',
-  'upload-length': 'Upload-Length',
-  'upload-defer-length': 'Upload-Defer-Length',
-  'cache-control': 'Cache-Control',
-}
-const PASSED_OF_FINAL = { 'cache-control': 'Cache-Control' }
-
-/** Waits until a final upload is joined, for so long as a client will. Rejects with why it is refused. */
-async function joined(upload: UploadView, closing: AbortSignal): Promise<void> {
-  const over = new AbortController()
-  const signal = AbortSignal.any([over.signal, closing])
-  const late = setTimeout(JOINED_WITHIN_MS, undefined, { signal }).catch(() => {})
-  await Promise.race([upload.joining, late]).finally(() => over.abort())
-  if (upload.gone) throw new UploadError('upload_unknown')
-}
-
-/** A final upload has an offset once it is joined, and not before (tus 1.0.0, concatenation). */
-function finalHeaders({ sha256, length }: UploadView): HeaderFields {
-  if (length === null) return {}
-  const known = { 'Upload-Length': String(length) }
-  return sha256 === null ? known : { ...known, 'Upload-Offset': String(length) }
-}
-
-function toldOf(request: IncomingMessage) {
-  const raw = headerOf(request, 'upload-metadata')
-  const metadata = raw === undefined ? null : parseMetadata(raw)
-  const filename = textOf(metadata, ['filename', 'name'])
-  return { metadata: raw ?? null, filename, declaredType: textOf(metadata, ['filetype', 'type']) }
-}
 
 /** A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut. */
 function isSilence(end: string | null): boolean {

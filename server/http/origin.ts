@@ -2,25 +2,40 @@ import type { IncomingMessage } from 'node:http'
 import { isIP, isIPv4 } from 'node:net'
 
 const HOST = /^[A-Za-z0-9._~%:[\]-]+$/
+const WITHOUT_PORT = /^(?:\[[^\]]*\]|[^:]*)$/
+const STANDARD_PORTS = { http: '80', https: '443' }
 
 /**
  * The scheme and host a client reached us by, e.g. `https://up.example`; '' where it named no host, which
  * makes a Location relative. Forwarded (RFC 7239) and X-Forwarded-* count only behind a proxy that is
- * trusted; of a list the first, which is the client's side.
+ * trusted; of a list the first, which is the client's side. X-Forwarded-Port counts where the host has no port.
  */
 export function publicOrigin(request: IncomingMessage, behindProxy: boolean): string {
   const forwarded = behindProxy ? forwardedBy(request) : {}
   const host = [forwarded.host, request.headers.host].find((name) => name !== undefined && HOST.test(name))
   if (host === undefined) return ''
-  const proto = forwarded.proto?.toLowerCase()
-  return `${proto === 'https' || proto === 'http' ? proto : 'http'}://${host}`
+  const proto = forwarded.proto?.toLowerCase() === 'https' ? 'https' : 'http'
+  const isPortNeeded = WITHOUT_PORT.test(host) && forwarded.port !== STANDARD_PORTS[proto]
+  return `${proto}://${host}${isPortNeeded ? portOf(forwarded.port) : ''}`
 }
 
-function forwardedBy(request: IncomingMessage): { proto?: string | undefined; host?: string | undefined } {
+/** `:8443`; '' for what is no port. */
+function portOf(text = ''): string {
+  return /^[1-9]\d{0,4}$/.test(text) && Number(text) < 65_536 ? `:${text}` : ''
+}
+
+interface Forwarded {
+  readonly proto?: string | undefined
+  readonly host?: string | undefined
+  readonly port?: string | undefined
+}
+
+function forwardedBy(request: IncomingMessage): Forwarded {
   const forwarded = first(request.headers.forwarded)
   return {
     proto: parameter(forwarded, 'proto') ?? first(request.headers['x-forwarded-proto']),
     host: parameter(forwarded, 'host') ?? first(request.headers['x-forwarded-host']),
+    port: first(request.headers['x-forwarded-port']),
   }
 }
 

@@ -6,7 +6,7 @@ import { headerOf } from './checks.js'
 import { corsHeaders } from './cors.js'
 import type { Downloads } from './downloads.js'
 import type { Stoppable } from './exchange.js'
-import type { FrontDoor } from './front-door.js'
+import type { Arrival, FrontDoor } from './front-door.js'
 
 export interface Doors<B extends Stoppable> {
   readonly basePath: string
@@ -20,7 +20,11 @@ export interface Doors<B extends Stoppable> {
 const CREATION_METHODS = 'POST, OPTIONS'
 const UPLOAD_METHODS = 'GET, HEAD, PATCH, DELETE, OPTIONS'
 const READ_METHODS = 'GET, HEAD, OPTIONS'
-const TUS_HEADERS = { 'Tus-Resumable': '1.0.0' }
+const TUS_VERSION = '1.0.0'
+const TUS_HEADERS = { 'Tus-Resumable': TUS_VERSION }
+
+/** A request whose address and method are still to be looked at. */
+type Asked = Omit<Arrival, 'method' | 'id'>
 
 /** Shows each request to its door by its address and method. */
 export class Router<B extends Stoppable> {
@@ -38,12 +42,19 @@ export class Router<B extends Stoppable> {
       this.#refuse(request, response, new UploadError('request_malformed'), TUS_HEADERS)
       return
     }
-    if (path === basePath || path === `${basePath}/`)
-      return this.#creation(request, response, expectsContinue)
-    if (!path.startsWith(`${basePath}/`)) return this.#beside(request, response, path)
-    if (request.method === 'OPTIONS') return frontDoor.answerOptions(request, response)
+    const isTus = path === basePath || path.startsWith(`${basePath}/`)
+    if (!isTus) return this.#beside(request, response, path)
+    const method = methodOf(request)
+    if (method === 'OPTIONS') return frontDoor.answerOptions(request, response)
+    // Another version is told so also where there is no upload (tus 1.0.0, core).
+    if ((headerOf(request, 'tus-resumable') ?? TUS_VERSION) !== TUS_VERSION) {
+      const headers = { ...TUS_HEADERS, 'Tus-Version': TUS_VERSION }
+      return this.#refuse(request, response, new UploadError('version_unsupported'), headers)
+    }
     const id = path.slice(basePath.length + 1)
-    if (isUploadId(id)) return this.#upload(request, response, expectsContinue, id)
+    const arrival = { request, response, expectsContinue }
+    if (id === '') return this.#creation(arrival, method)
+    if (isUploadId(id)) return this.#upload(arrival, method, id)
     this.#refuse(request, response, new UploadError('upload_unknown'), TUS_HEADERS)
   }
 
@@ -53,35 +64,22 @@ export class Router<B extends Stoppable> {
     this.#refuse(request, response, new UploadError('expectation_unknown'), headers)
   }
 
-  async #creation(
-    request: IncomingMessage,
-    response: ServerResponse,
-    expectsContinue: boolean,
-  ): Promise<void> {
-    const { frontDoor } = this.#doors
-    const method = methodOf(request)
-    if (method === 'OPTIONS') return frontDoor.answerOptions(request, response)
+  async #creation(arrival: Asked, method: string): Promise<void> {
+    const { request, response } = arrival
     if (method !== 'POST') return this.#notAllowed(request, response, CREATION_METHODS, TUS_HEADERS)
-    return frontDoor.serve({ request, response, method, id: undefined, expectsContinue })
+    return this.#doors.frontDoor.serve({ ...arrival, method, id: undefined })
   }
 
-  async #upload(
-    request: IncomingMessage,
-    response: ServerResponse,
-    expectsContinue: boolean,
-    id: string,
-  ): Promise<void> {
+  async #upload(arrival: Asked, method: string, id: string): Promise<void> {
     const { frontDoor, downloads } = this.#doors
-    const method = methodOf(request)
+    const { request, response } = arrival
     switch (method) {
-      case 'OPTIONS':
-        return frontDoor.answerOptions(request, response)
       case 'GET':
         return downloads.serve(request, response, id)
       case 'HEAD':
       case 'PATCH':
       case 'DELETE':
-        return frontDoor.serve({ request, response, method, id, expectsContinue })
+        return frontDoor.serve({ ...arrival, method, id })
       default:
         return this.#notAllowed(request, response, UPLOAD_METHODS, TUS_HEADERS)
     }
@@ -103,7 +101,9 @@ export class Router<B extends Stoppable> {
 
   #refuse(request: IncomingMessage, response: ServerResponse, error: UploadError, headers: object): void {
     const cors = corsHeaders(request, this.#doors.corsOrigins)
-    sendAnswer(request, response, answerFor(error, { ...headers, ...cors }))
+    // Who waited for a 100 and gets a refusal may not send its body: the connection cannot be used again.
+    const close = request.headers.expect === undefined ? {} : { Connection: 'close' }
+    sendAnswer(request, response, answerFor(error, { ...headers, ...close, ...cors }))
   }
 }
 
@@ -113,9 +113,11 @@ function pathOf(target = ''): string {
   return URL.canParse(target) ? new URL(target).pathname : ''
 }
 
-/** X-HTTP-Method-Override names the method that counts (tus 1.0.0, core); a preflight is never overridden. */
+/**
+ * X-HTTP-Method-Override names the method that counts, and the actual one is ignored (tus 1.0.0, core); a
+ * preflight names the header in Access-Control-Request-Headers and never has it.
+ */
 function methodOf(request: IncomingMessage): string {
   const override = headerOf(request, 'x-http-method-override')
-  if (override === undefined || request.method === 'OPTIONS') return request.method ?? ''
-  return override.trim().toUpperCase()
+  return override === undefined ? (request.method ?? '') : override.trim().toUpperCase()
 }

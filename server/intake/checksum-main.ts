@@ -1,6 +1,8 @@
+import { closeSync, openSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import { openArena } from './arena-view.js'
 import { RunningChecksums } from './checksum.js'
+import { readPieces } from './pieces.js'
 import type { CheckTask } from './thread-tasks.js'
 
 /**
@@ -18,8 +20,18 @@ export default function run(task: CheckTask): Record<string, string> | null {
   if (!checksums) throw new Error('the running checksums were lost')
   running.set(id, checksums)
   for (const block of arena.blocksOf(task.blocks)) checksums.update(block)
+  if (task.stored) readBack(task.stored, checksums)
   if (!ends) return null
   running.delete(id)
   const digests = algorithms.map((algorithm) => [algorithm, checksums.digest(algorithm) ?? ''])
   return Object.fromEntries(digests)
+}
+
+function readBack({ path, from, to }: NonNullable<CheckTask['stored']>, checksums: RunningChecksums): void {
+  const fd = openSync(path, 'r')
+  try {
+    for (const bytes of readPieces(fd, from, to)) checksums.update(bytes)
+  } finally {
+    closeSync(fd)
+  }
 }

@@ -28,6 +28,11 @@ export class RollingDigests {
     return this.#states.get(id)?.offset === offset
   }
 
+  /** Tells whether an upload's digest covers bytes behind `offset`. */
+  isBeyond(id: string, offset: number): boolean {
+    return (this.#states.get(id)?.offset ?? 0) > offset
+  }
+
   /** Puts back what a digest was, for bytes that do not count. */
   restore(id: string, before: Rolling): void {
     this.#states.set(id, before)

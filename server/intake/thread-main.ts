@@ -2,7 +2,8 @@ import * as fs from 'node:fs'
 import { basename } from 'node:path'
 import { workerData } from 'node:worker_threads'
 import { openArena } from './arena-view.js'
-import { FileFault, OpenFiles, openPresent } from './open-files.js'
+import { OpenFiles, openPresent } from './open-files.js'
+import { readPieces } from './pieces.js'
 import { copyOf, type Rolling, RollingDigests } from './rolling.js'
 import { create, describe, flush, remove, replace, writeWhole } from './thread-files.js'
 import type {
@@ -24,7 +25,7 @@ import type {
  * that other uploads go on; the rest is synchronous, so that a task is never half done.
  */
 
-/** The bytes of one request under Upload-Checksum, which do not count yet. */
+/** The bytes of one request that has a checksum or may end with one, so that they can be taken back. */
 interface Check {
   /** Where the next of them goes. */
   end: number
@@ -32,13 +33,10 @@ interface Check {
   readonly before: Rolling | undefined
 }
 
-const READ_BYTES = 256 * 1024
-
 const files = new OpenFiles()
 const digests = new RollingDigests()
 const checks = new Map<string, Check>()
 const arena = openArena(workerData)
-let readBuffer: Buffer | undefined
 
 /** Does one task; the pool calls this. */
 export default function run(task: ThreadTask): unknown {
@@ -84,6 +82,7 @@ function open({ path, bytes, headBytes }: OpenTask): Uint8Array {
 function append(task: AppendTask): AppendResult {
   const state = digests.at(task.id, task.position)
   const check = task.isChecked ? checkAt(task, state) : undefined
+  if (!check) checks.delete(task.id)
   let end = task.position
   try {
     if (task.blocks.length > 0) end = write(task)
@@ -117,8 +116,8 @@ function write({ path, position, blocks }: AppendTask): number {
 }
 
 /** The check that a request's bytes belong to; a new one with its first. */
-function checkAt({ id, position }: AppendTask, state: Rolling | undefined): Check {
-  const running = checks.get(id)
+function checkAt({ id, position, begins }: AppendTask, state: Rolling | undefined): Check {
+  const running = begins ? undefined : checks.get(id)
   if (running?.end === position) return running
   const before = state && copyOf(state)
   const check = { end: position, before }
@@ -142,6 +141,8 @@ function settle({ id, path, base, counts, digest: due }: SettleTask): SettleResu
   files.close(id)
   checks.delete(id)
   if (check?.before) digests.restore(id, check.before)
+  // Where the prefix was still being read again it may have come into the bytes that go now.
+  else if (digests.isBeyond(id, base)) digests.forget(id)
   return { live: digests.standsAt(id, base), sha256: null }
 }
 
@@ -201,17 +202,6 @@ function readOn(fd: number, state: Rolling, to: number): void {
   for (const bytes of readPieces(fd, state.offset, to)) {
     state.hash.update(bytes)
     state.offset += bytes.length
-  }
-}
-
-/** A file's bytes between two places, in pieces that are good until the next is asked for. */
-function* readPieces(fd: number, from: number, to: number): Generator<Uint8Array> {
-  readBuffer ??= Buffer.alloc(READ_BYTES)
-  for (let at = from; at < to; ) {
-    const got = fs.readSync(fd, readBuffer, 0, Math.min(READ_BYTES, to - at), at)
-    if (got === 0) throw new FileFault('DAMAGED', `the file ends at byte ${at}, before byte ${to}`)
-    yield readBuffer.subarray(0, got)
-    at += got
   }
 }
 

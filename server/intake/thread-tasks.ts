@@ -45,10 +45,12 @@ export interface AppendTask {
   readonly blocks: readonly number[]
   /** Asks for the digest of everything up to the end of these blocks; `final`: the rolling one is let go. */
   readonly digest: 'none' | 'prefix' | 'final'
-  /** Its bytes do not count before `settle` says so: they are of a request under Upload-Checksum. */
+  /** `settle` follows, or may follow: they are of a request that has a checksum, or may end with one. */
   readonly isChecked: boolean
   /** The body ends with these blocks: the file is compared with what was written, and closed. */
   readonly closes: boolean
+  /** These are the first blocks of such a request. */
+  readonly begins: boolean
 }
 
 export interface AppendResult {
@@ -60,11 +62,13 @@ export interface AppendResult {
   readonly error: { readonly code: string; readonly message: string } | null
 }
 
-/** Computes the checksums of a request from blocks of it; done by a thread of its own. */
+/** Computes the checksums of a request from blocks of it, or from its bytes on the disk; done by a thread of its own. */
 export interface CheckTask {
   readonly id: string
   /** Index and filled bytes of each block, in turn. */
   readonly blocks: readonly number[]
+  /** Bytes that are read back; null for none. */
+  readonly stored: { readonly path: string; readonly from: number; readonly to: number } | null
   readonly algorithms: readonly string[]
   /** These are the first blocks of the request, or the last, or both. */
   readonly begins: boolean
@@ -72,7 +76,7 @@ export interface CheckTask {
 }
 
 /**
- * Lets the bytes count that a request appended under its checksum, or makes everything as before them; the file
+ * Lets the bytes count that a request appended under a checksum, or makes everything as before them; the file
  * is closed then.
  */
 export interface SettleTask {

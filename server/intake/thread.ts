@@ -21,6 +21,8 @@ import type {
   TruncateTask,
 } from './thread-tasks.js'
 
+/** What is read back of a file in one task, between which other requests' checksums are computed. */
+const READ_BACK_BYTES = 8 * 1024 * 1024
 // Flushes wait for the disk, not for the processor: so many may do so at once beside the bytes.
 const TASKS_AT_ONCE = 64
 /** Texts of sidecars, and paths, that may be with the thread or wait in its queue; beyond it callers wait in order. */
@@ -73,8 +75,27 @@ export class DigestThread {
    * Takes blocks into the checksums of a request, beside their `append`; resolves with the digests, lower-case
    * hex by algorithm, once it `ends`, and with null before.
    */
-  check(task: CheckTask): Promise<Record<string, string> | null> {
-    return this.#checksums().run(task)
+  check(task: Omit<CheckTask, 'stored'>): Promise<Record<string, string> | null> {
+    return this.#checksums().run({ ...task, stored: null } satisfies CheckTask)
+  }
+
+  /** The digest of a file's bytes from one place to another, lower-case hex; reads them, in steps. */
+  async digestStored(range: {
+    id: string
+    path: string
+    from: number
+    to: number
+    algorithm: string
+  }): Promise<string> {
+    const { id, path, from, to, algorithm } = range
+    for (let at = from; ; ) {
+      const end = Math.min(to, at + READ_BACK_BYTES)
+      const stored = { path, from: at, to: end }
+      const step = { id, blocks: [], algorithms: [algorithm], stored, begins: at === from, ends: end === to }
+      const digests: Record<string, string> | null = await this.#checksums().run(step satisfies CheckTask)
+      if (digests) return digests[algorithm] ?? ''
+      at = end
+    }
   }
 
   /** Lets the bytes of a request under Upload-Checksum count, or takes them back; see SettleTask. */
@@ -159,6 +180,7 @@ export class DigestThread {
     await this.#checksumPool?.run({
       id,
       blocks: [],
+      stored: null,
       algorithms: [],
       begins: true,
       ends: true,

@@ -127,7 +127,7 @@ export class Lifecycle {
   /** A checkpoint where the rolling digest stands now. */
   async #markNow(upload: StoredUpload): Promise<void> {
     const at = { id: upload.id, path: upload.paths.file, position: upload.offset }
-    const task = { ...at, blocks: [], digest: 'prefix' as const, isChecked: false, closes: false }
+    const task = { ...at, blocks: [], digest: 'prefix' as const, isChecked: false, begins: false, closes: false }
     const { sha256 } = await this.#tools.thread.append(task)
     if (sha256 !== null) upload.mark(upload.offset, sha256)
   }
@@ -170,6 +170,14 @@ export class Lifecycle {
     const durable = this.#tools.durability !== 'off' && mustLast
     await this.#uploads.leave(upload.id, () => this.#tools.thread.remove(paths, durable))
     this.#tools.record(upload.toRow(this.#tools.now(), { state, reason }))
+  }
+
+  /**
+   * Removes an upload whose creation ended without an answer: its client never learns the address, and creates
+   * another.
+   */
+  async abandon(upload: StoredUpload): Promise<void> {
+    await this.remove(upload, 'terminated', 'its creation was cut before the answer')
   }
 
   /** Does what is due with one upload that is not joined from others, for the start and the sweep. */

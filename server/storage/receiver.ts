@@ -3,7 +3,7 @@ import { diskError } from './disk-error.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import type { Batch, BatchSink, Checksum } from './turn.js'
+import type { Batch, BatchSink, Checksum, Unannounced } from './turn.js'
 import { typeOf } from './type.js'
 import type { StoredUpload } from './upload.js'
 
@@ -11,7 +11,8 @@ const CHECKPOINT_EVERY_BYTES = 64 * 1024 * 1024
 
 /**
  * Takes the batches of one body: the type is decided, then they are written and digested, then marked.
- * Under a checksum nothing of them counts before `settle` has verified it.
+ * Under a checksum nothing of them counts before `settle` has verified it. A checksum that nothing announced is
+ * seen with the last batch: what counted of the body is then verified too, or taken back.
  */
 export class Receiver implements BatchSink {
   readonly #upload: StoredUpload
@@ -20,25 +21,30 @@ export class Receiver implements BatchSink {
   readonly #prover: Prover
   /** The algorithms of the body's checksum; empty where it has none. */
   readonly #checksums: readonly string[]
-  readonly #typeBefore: string | null
+  readonly #trailing: Unannounced | null
+  /** What the upload was before this body. */
+  readonly #before: Pick<StoredUpload, 'offset' | 'type' | 'checkpoints' | 'touchedAtMs'>
   /** The upload's first bytes, until its type is decided. */
   #head: Uint8Array
   #markedAt: number
   /** Bytes of this body that are in the file but do not count yet. */
   #unverified = 0
   #hasBegun = false
+  #isHeld = false
   /** The body's digests by algorithm, once it is over. */
   #digests: Readonly<Record<string, string>> | null = null
 
   constructor(
     upload: StoredUpload,
-    body: { head: Uint8Array; checksums: readonly string[] },
+    body: { head: Uint8Array; checksums: readonly string[]; trailing: Unannounced | null },
     parts: { tools: StorageTools; saver: Saver; prover: Prover },
   ) {
     this.#upload = upload
     this.#head = body.head
     this.#checksums = body.checksums
-    this.#typeBefore = upload.type
+    this.#trailing = body.trailing
+    const { offset, type, checkpoints, touchedAtMs } = upload
+    this.#before = { offset, type, checkpoints, touchedAtMs }
     this.#tools = parts.tools
     this.#saver = parts.saver
     this.#prover = parts.prover
@@ -50,8 +56,14 @@ export class Receiver implements BatchSink {
     return this.#upload.isTypeDue ? this.#tools.sniffBytes - this.#head.length : 0
   }
 
+  /** A checksum that nothing announced has come: `settle` decides about the body. */
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
   /** Stores a batch. Rejects with an UploadError: type_refused, or as the disk does. */
   async write(blocks: readonly Batch[], last: boolean): Promise<void> {
+    if (last && this.#trailing?.hasCome()) await this.#hold()
     if (this.#upload.isTypeDue) await this.#look(blocks)
     await this.#append(blocks, last)
     if (!this.#upload.digestLive && this.#upload.damagedAfter === null) this.#prover.start(this.#upload)
@@ -59,17 +71,16 @@ export class Receiver implements BatchSink {
   }
 
   /**
-   * Lets the body count where its checksum is what was `sent`, and takes it back where it is not, or where
-   * null says that the body is not whole. Rejects with checksum_mismatch, and with the disk's error.
+   * Lets the body count where its checksum is what was `sent`, or counts as none; takes it back where it is
+   * another, or where the body is not whole. Rejects with checksum_mismatch, and with the disk's error.
    */
-  async settle(sent: Checksum | null): Promise<void> {
+  async settle(sent: Checksum | 'none' | 'not whole'): Promise<void> {
     const upload = this.#upload
+    const counts = typeof sent === 'string' ? sent === 'none' : await this.#matches(sent)
+    if (!counts) this.#forgetBytes()
     const end = upload.offset + this.#unverified
-    if (sent !== null && this.#digests === null)
-      throw new UploadError('internal', { detail: 'the running checksums were lost' })
-    const counts = sent !== null && this.#digests?.[sent.algorithm] === sent.digest
     const { live, sha256 } = await this.#tools.thread.settle({
-      ...{ id: upload.id, path: upload.paths.file, base: upload.offset, counts },
+      ...{ id: upload.id, path: upload.paths.file, base: this.#before.offset, counts },
       digest: end === upload.length ? 'final' : 'prefix',
     })
     upload.isOpen = false
@@ -78,10 +89,40 @@ export class Receiver implements BatchSink {
       this.#count(this.#unverified)
       upload.verifiedTo = upload.offset
       if (sha256 !== null) this.#mark(sha256, true)
-    } else {
-      upload.type = this.#typeBefore
-      if (sent) throw new UploadError('checksum_mismatch', { detail: sent.algorithm })
+      return
     }
+    if (this.#isHeld) await this.#saveTakenBack()
+    if (typeof sent !== 'string') throw new UploadError('checksum_mismatch', { detail: sent.algorithm })
+  }
+
+  /** From here on nothing of the body counts before it is verified, also after a crash. */
+  async #hold(): Promise<void> {
+    this.#isHeld = true
+    this.#upload.verifiedTo = this.#before.offset
+    await this.#saver.note(this.#upload)
+  }
+
+  async #matches({ algorithm, digest }: Checksum): Promise<boolean> {
+    const { id, paths, offset } = this.#upload
+    if (this.#isHeld) {
+      const range = { from: this.#before.offset, to: offset + this.#unverified }
+      return digest === (await this.#tools.thread.digestStored({ id, path: paths.file, algorithm, ...range }))
+    }
+    if (this.#digests === null)
+      throw new UploadError('internal', { detail: 'the running checksums were lost' })
+    return digest === this.#digests[algorithm]
+  }
+
+  /** Before the file is cut: whoever reads the prefix again must not ask for what goes. */
+  #forgetBytes(): void {
+    this.#unverified = 0
+    Object.assign(this.#upload, this.#before)
+  }
+
+  /** Checkpoints and the record may tell of bytes that were taken back. */
+  async #saveTakenBack(): Promise<void> {
+    await this.#saver.save(this.#upload)
+    this.#tools.record(this.#upload.toRow(this.#tools.now()))
   }
 
   async #look(blocks: readonly Batch[]): Promise<void> {
@@ -98,28 +139,38 @@ export class Receiver implements BatchSink {
     const upload = this.#upload
     const bytes = sum(blocks)
     const position = upload.offset + this.#unverified
-    if (last && bytes === 0 && this.#isDigested(position)) return
+    if (last && bytes === 0 && !this.#isUnverified && this.#isDigested(position)) return
     const given = { id: upload.id, blocks: blocks.flatMap((block) => [block.index, block.bytes]) }
     const digest = this.#digestDue(position + bytes, last)
-    const isChecked = this.#checksums.length > 0
+    // Where a trailer may still come the thread keeps what it needs to take the body back.
+    const isChecked = this.#isUnverified || (this.#trailing !== null && !last)
+    const begins = !this.#hasBegun
+    this.#hasBegun = true
     const closes = last && !isChecked && !this.#finishesAt(position + bytes)
     const at = { path: upload.paths.file, position }
-    const appended = this.#tools.thread.append({ ...given, ...at, digest, isChecked, closes })
+    const appended = this.#tools.thread.append({ ...given, ...at, digest, isChecked, begins, closes })
     // Both have to be done with the blocks before they are given back, also where one of them fails.
-    if (isChecked) await Promise.allSettled([appended, this.#check(given, last)])
+    if (this.#checksums.length > 0) await Promise.allSettled([appended, this.#check(given, begins, last)])
     const done = await appended
     if (done.error) throw diskError(new Error(done.error.message))
     if (closes) upload.isOpen = false
     upload.digestLive = done.live
     upload.rate.add(bytes, this.#tools.monotonic())
-    if (isChecked) this.#unverified += bytes
+    if (this.#isUnverified) this.#unverified += bytes
     else this.#count(bytes)
     if (done.sha256 !== null) this.#mark(done.sha256, last)
   }
 
-  async #check(given: { id: string; blocks: readonly number[] }, ends: boolean): Promise<void> {
-    const begins = !this.#hasBegun
-    this.#hasBegun = true
+  /** What is appended now does not count yet. */
+  get #isUnverified(): boolean {
+    return this.#checksums.length > 0 || this.#isHeld
+  }
+
+  async #check(
+    given: { id: string; blocks: readonly number[] },
+    begins: boolean,
+    ends: boolean,
+  ): Promise<void> {
     this.#digests = await this.#tools.thread.check({ ...given, algorithms: this.#checksums, begins, ends })
   }
 
@@ -140,9 +191,10 @@ export class Receiver implements BatchSink {
   }
 
   #digestDue(offset: number, last: boolean): 'none' | 'prefix' | 'final' {
-    if (this.#checksums.length > 0) return 'none'
-    if (offset === this.#upload.length) return 'final'
-    if (last) return 'prefix'
+    if (this.#isUnverified) return 'none'
+    // Under a trailer that may still come the rolling digest is kept: the body may have to be taken back.
+    if (offset === this.#upload.length && (last || this.#trailing === null)) return 'final'
+    if (last || offset === this.#upload.length) return 'prefix'
     return offset - this.#markedAt >= CHECKPOINT_EVERY_BYTES ? 'prefix' : 'none'
   }
 

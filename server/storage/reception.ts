@@ -6,7 +6,7 @@ import { Receiver } from './receiver.js'
 import type { Saver } from './saver.js'
 import { isWhole, nextStep } from './settle.js'
 import type { StorageTools } from './tools.js'
-import type { BodyEnd, Turn } from './turn.js'
+import { type BodyEnd, isUnanswered, type Turn } from './turn.js'
 import type { StoredUpload } from './upload.js'
 
 interface ReceptionParts {
@@ -40,6 +40,7 @@ export class Reception {
     const before = upload.offset
     try {
       const { end, declared } = await this.#takeIn(upload, turn)
+      if (turn.creation && isUnanswered(end)) return await this.#lifecycle.abandon(upload)
       const isOverrun = end === 'overrun'
       if (declared && isOverrun) this.#takeLengthBack(upload)
       const unbounded = !declared && isOverrun && upload.length === null
@@ -122,6 +123,7 @@ export class Reception {
       if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
         upload.length = null
         await this.#saver.save(upload)
+        this.#tools.record(upload.toRow(this.#tools.now()))
       }
       throw error
     }
@@ -129,20 +131,23 @@ export class Reception {
 
   async #drain(upload: StoredUpload, turn: Turn, head: Uint8Array): Promise<BodyEnd> {
     const checksums = turn.checksum?.algorithms ?? []
-    const receiver = new Receiver(upload, { head, checksums }, this.#parts)
+    const { trailing } = turn
+    const receiver = new Receiver(upload, { head, checksums, trailing }, this.#parts)
     upload.body = turn.body
     try {
       if (!turn.body) await receiver.write([], true)
       const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
       const end = turn.body ? await turn.body.drain(receiver, room) : 'complete'
       turn.ended(end)
-      if (turn.checksum && end === 'complete') await receiver.settle(turn.checksum.sent())
+      if (turn.checksum && end === 'complete') await receiver.settle(turn.checksum.sent() ?? 'none')
       else if (turn.checksum) await this.#takeBack(upload, receiver)
+      else if (trailing && receiver.isHeld) await receiver.settle(trailing.sent() ?? 'none')
       return end
     } catch (error) {
       const code = error instanceof UploadError ? error.code : undefined
       if (error instanceof UploadError && code === 'type_refused') await this.#lifecycle.refuse(upload, error)
-      else if (turn.checksum && code !== 'checksum_mismatch') await this.#takeBack(upload, receiver)
+      else if ((turn.checksum || receiver.isHeld) && code !== 'checksum_mismatch')
+        await this.#takeBack(upload, receiver)
       throw error
     } finally {
       upload.body = null
@@ -152,7 +157,7 @@ export class Reception {
   /** Takes back what a body brought; where even that fails, the upload is read anew from the disk, which knows. */
   async #takeBack(upload: StoredUpload, receiver: Receiver): Promise<void> {
     try {
-      await receiver.settle(null)
+      await receiver.settle('not whole')
     } catch (thrown) {
       const error = diskError(thrown)
       if (isFileFault(error)) throw error
@@ -184,7 +189,6 @@ function announcedBytes(upload: StoredUpload, { declaredLength }: Turn): number 
 /** What the sender of a body that did not simply end is told. */
 const ENDS = {
   complete: undefined,
-  // The connection is gone, or is about to be: the answer reaches nobody.
   cut: undefined,
   idle: undefined,
   slow: undefined,

@@ -10,7 +10,7 @@ import { Saver } from './saver.js'
 import { isWhole, nextStep } from './settle.js'
 import { formatSidecar } from './sidecar.js'
 import type { StorageTools } from './tools.js'
-import type { Creation, Turn } from './turn.js'
+import { type Creation, isUnanswered, type Turn } from './turn.js'
 import { StoredUpload, TERMINATED } from './upload.js'
 import { Uploads } from './uploads.js'
 
@@ -67,7 +67,8 @@ export class LadingStore extends FileStore {
       return file
     }
     const upload = await this.#make(file.id, file.size ?? null, turn)
-    if (upload.length === 0 && upload.kind === 'single')
+    // A body may still end in a checksum that is not that of no bytes.
+    if (upload.length === 0 && upload.kind === 'single' && !turn.body)
       await this.#orUndo(upload, () => this.#lifecycle.finish(upload))
     return file
   }
@@ -103,7 +104,10 @@ export class LadingStore extends FileStore {
     const next = nextStep(upload, this.#tools.now(), this.#tools)
     if (next === 'expire' && !this.#isWanted(upload)) throw new UploadError('upload_expired')
     if (next === 'finish') await this.#finishOrFallBack(upload)
-    return tusUpload(upload)
+    // The length that is already known may come again: @tus/server takes one where none is known.
+    const { method, headers } = this.#turnOf(id)
+    const isSame = method === 'PATCH' && headers['upload-length'] === String(upload.length)
+    return tusUpload(upload, isSame ? null : upload.length)
   }
 
   /** Notes a deferred length; it counts once the body that came with it is taken up. */
@@ -121,7 +125,7 @@ export class LadingStore extends FileStore {
     const upload = await this.#found(id)
     const turn = this.#turnOf(id)
     const wasWhole = isWhole(upload)
-    const receive = () => (wasWhole ? takeNothing(turn) : this.#reception.receive(upload, turn))
+    const receive = () => (wasWhole ? this.#takeNothing(upload, turn) : this.#reception.receive(upload, turn))
     try {
       await (turn.creation ? this.#orUndo(upload, receive) : receive())
     } catch (error) {
@@ -179,7 +183,7 @@ export class LadingStore extends FileStore {
     // PATCH is the one request that goes on from an offset (tus 1.0.0, concatenation).
     if (this.#turnOf(upload.id).method === 'PATCH') throw new UploadError('final_unpatchable')
     await this.#joiner.advance(upload)
-    return tusUpload(upload)
+    return tusUpload(upload, upload.length)
   }
 
   async #verified(upload: StoredUpload): Promise<StoredUpload> {
@@ -242,6 +246,19 @@ export class LadingStore extends FileStore {
     return upload
   }
 
+  /** A whole upload takes no byte: a body that has one runs over. */
+  async #takeNothing(upload: StoredUpload, turn: Turn): Promise<void> {
+    const end = await turn.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
+    if (end) turn.ended(end)
+    if (end === 'overrun') throw new UploadError('length_exceeded')
+    if (turn.creation && end && isUnanswered(end)) return this.#lifecycle.abandon(upload)
+    const isWholeBody = end === undefined || end === 'complete'
+    const checksum = turn.checksum ?? (turn.trailing?.hasCome() ? turn.trailing : null)
+    if (isWholeBody && checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
+    // A creation of no bytes whose body is over now.
+    if (upload.kind === 'single' && upload.sha256 === null) await this.#lifecycle.finish(upload)
+  }
+
   /** The client of a creation that fails never learns the address: nothing of it may stay. */
   async #orUndo(upload: StoredUpload, work: () => Promise<void>): Promise<void> {
     try {
@@ -253,16 +270,8 @@ export class LadingStore extends FileStore {
   }
 }
 
-/** A whole upload takes no byte: a body that has one runs over. */
-async function takeNothing(turn: Turn): Promise<void> {
-  const end = await turn.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
-  if (end === 'overrun') throw new UploadError('length_exceeded')
-  const isWholeBody = end === undefined || end === 'complete'
-  if (isWholeBody && turn.checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
-}
-
 /** An upload in the form @tus/server asks for; a deferred length is no size. */
-function tusUpload({ id, offset, length }: StoredUpload): TusUpload {
+function tusUpload({ id, offset }: StoredUpload, length: number | null): TusUpload {
   return {
     ...{ id, offset, size: length ?? undefined, sizeIsDeferred: length === null },
     ...{ metadata: undefined, storage: undefined, creation_date: undefined },

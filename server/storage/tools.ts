@@ -13,6 +13,7 @@ export interface Thread {
     digest: 'none' | 'prefix' | 'final'
     isChecked: boolean
     closes: boolean
+    begins: boolean
   }): Promise<{
     live: boolean
     sha256: string | null
@@ -25,6 +26,13 @@ export interface Thread {
     begins: boolean
     ends: boolean
   }): Promise<Record<string, string> | null>
+  digestStored(range: {
+    id: string
+    path: string
+    from: number
+    to: number
+    algorithm: string
+  }): Promise<string>
   settle(task: {
     id: string
     path: string

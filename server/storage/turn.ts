@@ -18,6 +18,11 @@ export type BodyStop = 'taken_over' | 'shutting_down' | 'idle' | 'slow' | 'disk_
 /** How a body ended. */
 export type BodyEnd = 'complete' | 'cut' | 'overrun' | BodyStop
 
+/** The connection is gone, or is about to be: no answer reaches the sender. */
+export function isUnanswered(end: BodyEnd): boolean {
+  return end === 'cut' || end === 'idle' || end === 'slow'
+}
+
 /** A request's body as the intake offers it. */
 export interface Body {
   /** It was ended from outside, or its connection is gone. */
@@ -52,21 +57,35 @@ export interface Checksum {
   readonly digest: string
 }
 
+/** A checksum that is known once the body is over. */
+interface Sent {
+  /** The checksum; null for one that counts as none. Throws checksum_invalid where it cannot be read. */
+  sent(): Checksum | null
+  /** Tells whether it is that of no bytes, or counts as none. Throws as `sent` does. */
+  isOfNothing(): boolean
+}
+
 /** What a body must match: nothing of it counts before. */
-export interface Checked {
+export interface Checked extends Sent {
   /** What is to be computed: one algorithm, or all where only the trailer will name it. */
   readonly algorithms: readonly string[]
-  /** The checksum, once the body is over. Throws checksum_invalid where a trailer has none that can be read. */
-  sent(): Checksum
-  /** Tells whether that is the checksum of no bytes. Throws as `sent` does. */
-  isOfNothing(): boolean
+}
+
+/** A checksum in a trailer that nothing announced: the body counts while it comes, and is verified at its end. */
+export interface Unannounced extends Sent {
+  /** Tells whether the body is over and has one. */
+  hasCome(): boolean
 }
 
 /** The request that holds an upload's lock: what it brings, and what became of it. */
 export interface Turn {
   readonly method: string
+  /** Headers in the form @tus/server takes. */
+  readonly headers: Readonly<Record<string, string>>
   readonly body: Body | null
   readonly checksum: Checked | null
+  /** Null where the body is under a checksum already, or can have no trailer. */
+  readonly trailing: Unannounced | null
   readonly creation: Creation | null
   /** Upload-Length that came with a PATCH; it counts once the body is taken up. */
   declaredLength: number | null

@@ -10,6 +10,8 @@ export interface TusRequest extends LockOwner {
   readonly method: 'POST' | 'HEAD' | 'PATCH' | 'DELETE'
   /** Headers that have been checked, in the one form @tus/server takes. */
   readonly headers: Readonly<Record<string, string>>
+  /** The upload once the store has found or made it; its length is null while it is deferred. */
+  readonly upload: { readonly length: number | null } | null
 }
 
 export interface TusAnswer {
@@ -67,7 +69,7 @@ export class Protocol<R extends TusRequest> {
     const entry: { request: R; error?: unknown } = { request }
     this.#requests.set(web, entry)
     const { status, headers: answered } = await this.#server.handleWeb(web)
-    if (entry.error !== undefined) throw toUploadError(entry.error)
+    if (entry.error !== undefined) throw toUploadError(entry.error, request)
     if (status >= 400) throw new UploadError('internal', { detail: `@tus/server answered ${status}` })
     return { status, headers: answered }
   }
@@ -80,12 +82,14 @@ export class Protocol<R extends TusRequest> {
 }
 
 /** @tus/server throws plain objects with a status; each status it can reach here has one meaning. */
-function toUploadError(error: unknown): UploadError {
+function toUploadError(error: unknown, { upload }: TusRequest): UploadError {
   if (error instanceof UploadError) return error
   const status = typeof error === 'object' && error !== null && 'status_code' in error ? error.status_code : 0
   if (status === 404) return new UploadError('upload_unknown', { cause: error })
   if (status === 409) return new UploadError('offset_conflict', { cause: error })
-  if (status === 413) return new UploadError('length_exceeded', { cause: error })
+  // While the length is deferred only Tus-Max-Size can be passed.
+  const exceeded = upload?.length === null ? 'size_exceeded' : 'length_exceeded'
+  if (status === 413) return new UploadError(exceeded, { cause: error })
   if (status === 400) return new UploadError('length_conflict', { cause: error })
   return asUploadError(error)
 }

@@ -47,10 +47,13 @@ export class RawConnection {
     return this.write(`${[`${line} HTTP/1.1`, 'Host: lading.test', ...headers].join('\r\n')}\r\n\r\n`)
   }
 
-  /** The next whole answer; informational ones are answers too. Fails when the connection ends first. */
-  async answer(withinMs = ANSWER_WITHIN_MS): Promise<RawAnswer> {
+  /**
+   * The next whole answer, to HEAD one without a body; informational ones are answers too. Fails when the
+   * connection ends first.
+   */
+  async answer(withinMs = ANSWER_WITHIN_MS, isHead = false): Promise<RawAnswer> {
     for (;;) {
-      const whole = this.#take()
+      const whole = this.#take(isHead)
       if (whole) return whole
       if (this.#closed) throw new Error(`the connection ended with no answer: ${this.#received}`)
       const changed = Promise.race([once(this.socket, 'data'), once(this.socket, 'close')])
@@ -68,13 +71,14 @@ export class RawConnection {
     this.socket.resetAndDestroy()
   }
 
-  #take(): RawAnswer | undefined {
+  #take(isHead: boolean): RawAnswer | undefined {
     const end = this.#received.indexOf('\r\n\r\n')
     if (end < 0) return undefined
     const [line = '', ...fields] = this.#received.subarray(0, end).toString('latin1').split('\r\n')
     const headers = new Map(fields.map((field) => splitField(field)))
     const status = Number(line.split(' ')[1])
-    const bodyBytes = status < 200 || status === 204 ? 0 : Number(headers.get('content-length') ?? 0)
+    const bodyBytes =
+      isHead || status < 200 || status === 204 ? 0 : Number(headers.get('content-length') ?? 0)
     if (this.#received.length < end + 4 + bodyBytes) return undefined
     const text = this.#received.subarray(end + 4, end + 4 + bodyBytes).toString()
     this.#received = this.#received.subarray(end + 4 + bodyBytes)

@@ -142,6 +142,8 @@ export interface TestRequest {
 
 export interface TestAnswer {
   readonly status: number
+  /** The words behind the status. */
+  readonly reason: string
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly text: string
   readonly bytes: Buffer
@@ -161,6 +163,7 @@ export function send(origin: string, wanted: TestRequest): Promise<TestAnswer> {
           const bytes = Buffer.concat(parts)
           resolve({
             status: response.statusCode ?? 0,
+            reason: response.statusMessage ?? '',
             headers: response.headers,
             text: bytes.toString(),
             bytes,

@@ -49,7 +49,7 @@ export async function exchange(
   try {
     await connection.head(line, headers)
     if (body !== '') await connection.write(body)
-    return await connection.answer()
+    return await connection.answer(undefined, line.startsWith('HEAD '))
   } finally {
     connection.socket.destroy()
   }

@@ -67,7 +67,7 @@ for (const algorithm of ALGORITHMS) {
     assert.is(right.status, 204)
     assert.is(right.headers['upload-offset'], '5')
     const wrong = await tus.patch(server, location, 5, 'world', checksum(algorithm, 'World'))
-    assert.is(wrong.status, 460)
+    assert.equal([wrong.status, wrong.reason], [460, 'Checksum Mismatch'])
     assert.match(wrong.text, /^checksum_mismatch: /)
     assert.is(await offsetOf(server, location), 5)
     assert.is(storedBytes(server, pathOf(location)), 5)
@@ -112,8 +112,19 @@ test('line 27: a type seen in bytes that do not count is not kept, and a wrong t
 test('line 27: a checksum that is malformed, or of an unknown algorithm, gets 400 before the body, and no byte counts', async () => {
   const location = locationOf(await tus.create(server, 5))
   const wrong = [
-    ...['', 'sha1', 'sha1 ', 'sha1 !!!!', `sha1  ${sumOf('sha1', 'hello')}`, 'sha1 AAAA', 'crc32 AAAAAA'],
-    ...[`SHA1 ${sumOf('sha1', 'hello')}`, 'blake3 AAAA', 'constructor AAAA', `md5 ${sumOf('sha1', 'hello')}`],
+    ...[',', 'sha1', 'sha1 ', 'sha1 !!!!', `sha1,${sumOf('sha1', 'hello')}`, 'sha1 AAAA', 'crc32 AAAAAA'],
+    ...[
+      'blake3 AAAA',
+      'constructor AAAA',
+      `md5 ${sumOf('sha1', 'hello')}`,
+      'sha-1 2jmj7l5rSw0yVb/vlWAYkK/YBwk=',
+    ],
+    ...[
+      `sha1 ${'a'.repeat(39)}`,
+      `sha1 ${'a'.repeat(41)}`,
+      `sha1 ${'g'.repeat(40)}`,
+      `md5 ${'a'.repeat(40)}`,
+    ],
     `sha1 ${sumOf('sha1', 'hello')}, sha1 ${sumOf('sha1', 'hello')}`,
   ]
   for (const value of wrong) {

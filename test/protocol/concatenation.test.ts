@@ -148,7 +148,7 @@ test('line 31: a body, an unknown part or a list that cannot be read gets 400, a
     await join({ 'Upload-Concat': 'final;' }),
     await join({ 'Upload-Concat': 'FINAL;x' }),
     await join({ 'Upload-Concat': 'partial;x', 'Upload-Length': '3' }),
-    await join({ 'Upload-Concat': '', 'Upload-Length': '3' }),
+    await join({ 'Upload-Concat': 'final;,', 'Upload-Length': '3' }),
     await tus.join(server, [known, `/files/${unknownId()}`]),
     await tus.join(server, [known, 'http://elsewhere.test/files/1']),
     await tus.join(server, [known, '/files/../../etc/passwd']),

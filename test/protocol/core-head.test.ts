@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { filesIn } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
 import { idOf, locationOf, send, startServer, type TestServer, tus } from '../helpers/server.js'
-import { OFFSET_TYPE, offsetOf, patchHeaders, unknownId } from '../helpers/wire.js'
+import { exchange, OFFSET_TYPE, offsetOf, patchHeaders, unknownId } from '../helpers/wire.js'
 
 let server: TestServer
 
@@ -13,7 +13,7 @@ test.before(async () => {
 test.after(async () => void (await server.stop()))
 
 const WRONG_NUMBERS = [
-  ...['1e3', '+5', '05x', '-1', '0, 5', '0x10', '5.0', '', 'five', '١', '\u00a05'],
+  ...['1e3', '+5', '05x', '-1', '0, 5', '0x10', '5.0', ',', 'five', '١', '\u00a05', '\u00a0'],
   ...['9007199254740992', '99999999999999999999'],
 ]
 
@@ -57,7 +57,7 @@ test('line 2: Tus-Version is a comma list in order of preference', async () => {
   assert.equal(String(answer.headers['tus-version']).split(','), ['1.0.0'])
 })
 
-test('line 3: Tus-Resumable is on every response but OPTIONS', async () => {
+test('line 3: Tus-Resumable is on every response, also to OPTIONS', async () => {
   const location = locationOf(await tus.create(server, 4))
   const answers = [
     await tus.create(server, 3),
@@ -77,11 +77,21 @@ test('line 3: Tus-Resumable is on every response but OPTIONS', async () => {
     [201, 200, 204, 409, 405, 405, 412, 400, 404, 404, 204],
   )
   for (const { headers, status } of answers) assert.is(headers['tus-resumable'], '1.0.0', String(status))
-  const options = await send(server.origin, { method: 'OPTIONS', path: '/files' })
-  assert.is(options.headers['tus-resumable'], undefined)
+  for (const path of [
+    '/files',
+    '/files/',
+    location,
+    `/files/${unknownId()}`,
+    '/files/nothing',
+    '/api/status',
+  ]) {
+    const options = await send(server.origin, { method: 'OPTIONS', path })
+    assert.is(options.status, 204)
+    assert.is(options.headers['tus-resumable'], '1.0.0', path)
+  }
 })
 
-test('line 3: a request without Tus-Resumable or with another version gets 412, and nothing is done', async () => {
+test('line 3: HEAD without Tus-Resumable is served; others, and another version, get 412, and nothing is done', async () => {
   const location = locationOf(await tus.create(server, 4))
   const before = filesIn(server)
   const body = { 'Upload-Offset': 0, 'Content-Type': OFFSET_TYPE }
@@ -95,12 +105,36 @@ test('line 3: a request without Tus-Resumable or with another version gets 412, 
     ]
     for (const request of requests) {
       const answer = await send(server.origin, request)
-      assert.is(answer.status, 412, `${request.method} with ${version}`)
-      assert.is(answer.headers['tus-version'], '1.0.0')
+      const isServed = request.method === 'HEAD' && !version
+      assert.is(answer.status, isServed ? 200 : 412, `${request.method} with ${version}`)
+      assert.is(answer.headers['tus-version'], isServed ? undefined : '1.0.0')
+      assert.is(answer.headers['upload-offset'], isServed ? '0' : undefined)
     }
   }
   assert.equal(filesIn(server), before)
   assert.is(await offsetOf(server, location), 0)
+})
+
+test('line 3: another version gets 412 with Tus-Version at every address, also where no upload is', async () => {
+  const paths = ['/files', '/files/', `/files/${unknownId()}`, '/files/nothing', '/files/a/b', '/files/%2e']
+  for (const path of paths) {
+    for (const method of ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'PUT']) {
+      for (const version of ['0.2.2', '1.0.0, 1.0.0', '99']) {
+        const answer = await exchange(server, `${method} ${path}`, [`Tus-Resumable: ${version}`])
+        assert.is(answer.status, 412, `${method} ${path}`)
+        assert.is(answer.headers.get('tus-version'), '1.0.0')
+        assert.is(answer.headers.get('tus-resumable'), '1.0.0')
+      }
+    }
+    const options = await exchange(server, `OPTIONS ${path}`, ['Tus-Resumable: 0.2.2'])
+    assert.is(options.status, 204, 'there the version is ignored')
+  }
+  const waiting = [`PATCH /files/${unknownId()}`, 'POST /files/nothing']
+  for (const line of waiting) {
+    const headers = ['Tus-Resumable: 0.2.2', 'Content-Length: 3', 'Expect: 100-continue']
+    const answer = await exchange(server, line, headers)
+    assert.equal([answer.status, answer.headers.get('connection')], [412, 'close'])
+  }
 })
 
 test('line 4: Tus-Extension lists what works and nothing else, and Tus-Max-Size is the limit', async () => {

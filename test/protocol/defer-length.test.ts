@@ -38,10 +38,10 @@ test('line 21: the length comes once, with a PATCH, which may bring no bytes and
   assert.is((await send(server.origin, { method: 'GET', path: location })).text, 'abcd')
 })
 
-test('line 21: a second or different length gets 400 and changes nothing', async () => {
+test('line 21: a different length gets 400 and changes nothing', async () => {
   const location = await deferred()
   await tus.patch(server, location, 0, 'ab', length(6))
-  for (const again of [5, 6, 7]) {
+  for (const again of [5, 7, 2, 0]) {
     const answer = await tus.patch(server, location, 2, 'cd', length(again))
     assert.is(answer.status, 400, String(again))
     assert.match(answer.text, /^length_conflict: /)
@@ -51,9 +51,36 @@ test('line 21: a second or different length gets 400 and changes nothing', async
   assert.is(head.headers['upload-offset'], '2')
 })
 
-test('line 21: a length for an upload that was created with one gets 400', async () => {
+test('line 21: the length that is already known may come again, as when the last part of a deferred upload was cut', async () => {
+  const created = { single: {}, partial: { 'Upload-Concat': 'partial' } } satisfies Record<string, object>
+  for (const [kind, headers] of Object.entries(created)) {
+    for (const first of [6, null]) {
+      const location = locationOf(await tus.create(server, first, headers))
+      assert.is((await tus.patch(server, location, 0, 'ab', length(6))).status, 204, kind)
+      assert.is((await tus.patch(server, location, 2, 'cd', length('006'))).status, 204, kind)
+      assert.is(
+        (await tus.patch(server, location, 3, 'd', length(6))).status,
+        409,
+        'the offset is still looked at',
+      )
+      const tooLong = await tus.patch(server, location, 4, 'efg', length(6))
+      assert.is(tooLong.status, 413)
+      assert.match(tooLong.text, /^length_exceeded: /)
+      assert.is((await tus.patch(server, location, 4, 'ef', length(6))).status, 204, kind)
+      assert.is((await tus.patch(server, location, 6, '', length(6))).status, 204, 'of a whole one')
+      for (const other of [5, 7]) {
+        const answer = await tus.patch(server, location, 6, '', length(other))
+        assert.is(answer.status, 400, `${other} of a whole one`)
+        assert.match(answer.text, /^length_conflict: /)
+      }
+      assert.is(await offsetOf(server, location), 6)
+    }
+  }
+})
+
+test('line 21: a length for an upload that was created with another gets 400', async () => {
   const location = locationOf(await tus.create(server, 6))
-  for (const again of [6, 7]) {
+  for (const again of [0, 5, 7, 2 ** 20]) {
     assert.is((await tus.patch(server, location, 0, 'ab', length(again))).status, 400)
   }
   assert.is(await offsetOf(server, location), 0)
@@ -100,11 +127,15 @@ test('line 11: a body past the length that comes with it gets 413, and nothing i
 
 test('line 11: bytes over the maximum size get 413 while the length is deferred', async () => {
   const location = await deferred()
-  assert.is((await tus.patch(server, location, 0, 'a'.repeat(1_048_577))).status, 413)
+  const known = await tus.patch(server, location, 0, 'a'.repeat(1_048_577))
+  assert.is(known.status, 413)
+  assert.match(known.text, /^size_exceeded: /)
   assert.is(await offsetOf(server, location), 0)
   const body = `${chunk('a'.repeat(1_048_576))}${chunk('b')}${LAST_CHUNK}`
   const path = new URL(location).pathname
-  assert.is((await exchange(server, `PATCH ${path}`, patchHeaders(0, null), body)).status, 413)
+  const chunked = await exchange(server, `PATCH ${path}`, patchHeaders(0, null), body)
+  assert.is(chunked.status, 413)
+  assert.match(chunked.text, /^size_exceeded: /)
   assert.ok((await offsetOf(server, location)) <= 1_048_576)
 })
 

@@ -86,7 +86,7 @@ const CAUSES: Partial<Record<ErrorCode, () => Promise<TestAnswer>>> = {
     const part = locationOf(await tus.create(server, 0, { 'Upload-Concat': 'partial' }))
     return tus.patch(server, locationOf(await tus.join(server, [part])), 0, '')
   },
-  metadata_invalid: () => tus.create(server, 3, { 'Upload-Metadata': 'a,a' }),
+  metadata_too_large: () => tus.create(server, 3, { 'Upload-Metadata': `a ${'A'.repeat(8192)}` }),
   upload_unknown: () => tus.patch(server, `/files/${unknownId()}`, 0, 'ab'),
   upload_expired: async () => {
     return tus.patch(server, `/files/${copyToOldDay(server, idOf(await upload(4, 'ab')))}`, 2, 'c')

@@ -1,5 +1,5 @@
 import { tus } from '../helpers/server.js'
-import type { Framing } from './model-checksum.js'
+import { countsAtItsEnd, type Framing } from './model-checksum.js'
 import type { ModelServer } from './model-server.js'
 import { BLOCK_BYTES } from './model-sizes.js'
 import type { Step } from './model-steps.js'
@@ -23,7 +23,7 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     // The parser may meet what is no request before the body's end is answered; the body counts all the same.
     answered(answer, 400)
     await upload.settle(server.now, offset, offset + fit)
-    if (framing.sum) upload.isOneOf(offset, offset + fit)
+    if (countsAtItsEnd(framing)) upload.isOneOf(offset, offset + fit)
   },
 
   'wrong offset': async (server, upload, { bytes, framing, by }) => {
@@ -38,7 +38,7 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const answer = await upload.patch(server.now, { offset, bytes: length - offset + over, framing })
     answered(answer, 413)
     // A declared length is refused before a byte; of chunks, what fits is stored.
-    if (framing.chunked && !framing.sum && !whole) upload.offset = length
+    if (framing.chunked && !countsAtItsEnd(framing) && !whole) upload.offset = length
   },
 
   cut: async (server, upload, { bytes, share, framing, by }) => {
@@ -48,10 +48,10 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const { offset } = upload
     const connection = await upload.send(server.now, { offset, bytes: fit, framing, only })
     // Bytes that must not count are let into the file first, where that takes no waiting.
-    if (framing.sum && only > BLOCK_BYTES) await upload.arrived(server.now)
+    if (countsAtItsEnd(framing) && only > BLOCK_BYTES) await upload.arrived(server.now)
     if (by === 'reset') connection.cut()
     if (by === 'end') connection.socket.end()
-    await upload.settle(server.now, offset, framing.sum ? offset : offset + only)
+    await upload.settle(server.now, offset, countsAtItsEnd(framing) ? offset : offset + only)
     connection.socket.destroy()
   },
 
@@ -78,10 +78,16 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     answered(answer, 400)
   },
 
-  declare: async (server, upload, { room, bytes, framing }) => {
+  declare: async (server, upload, { room, bytes, framing, again }) => {
     const { offset, length } = upload
-    const declares = offset + room
+    const declares = again && length !== null ? length : offset + room
     if (declares < 0) return
+    if (declares === length) {
+      // What is known already may come again, with a body or without.
+      const fit = Math.min(length - offset, bytes)
+      upload.took(await upload.patch(server.now, { offset, bytes: fit, framing, declares }), fit)
+      return
+    }
     if (length !== null || room < 0) {
       answered(await upload.patch(server.now, { offset, bytes: 0, framing, declares }), 400)
       return
@@ -101,7 +107,7 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const answer = await upload.patch(server.now, { offset, bytes: room + over, framing, declares })
     answered(answer, 413)
     // With its body refused unread the request did nothing; of chunks, what fits is stored. The length is not kept.
-    if (framing.chunked && !framing.sum && room > 0) upload.offset = declares
+    if (framing.chunked && !countsAtItsEnd(framing) && room > 0) upload.offset = declares
   },
 
   head: async () => {},
@@ -117,10 +123,10 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const only = part(fit, share, framing)
     const connection =
       fit > 0 ? await upload.send(server.now, { offset, bytes: fit, framing, only }) : undefined
-    if (framing.sum && only > 0) await upload.arrived(server.now)
+    if (countsAtItsEnd(framing) && only > 0) await upload.arrived(server.now)
     await server.restart()
     connection?.socket.destroy()
-    await upload.settle(server.now, offset, framing.sum ? offset : offset + only)
+    await upload.settle(server.now, offset, countsAtItsEnd(framing) ? offset : offset + only)
   },
 
   'patch and kill': async (server, upload, { bytes, framing }) => {

@@ -24,8 +24,11 @@ export type Step =
   | { kind: 'mismatch'; bytes: number; framing: SummedFraming; fault: Fault; room: number | null }
   /** A whole PATCH whose checksum cannot be read. */
   | { kind: 'malformed'; bytes: number; framing: SummedFraming; value: number; room: number | null }
-  /** A PATCH with Upload-Length, `room` above the offset; below it where that is negative. */
-  | { kind: 'declare'; room: number; bytes: number; framing: Framing }
+  /**
+   * A PATCH with Upload-Length, `room` above the offset; below it where that is negative. `again`: with the
+   * one that is known, where one is.
+   */
+  | { kind: 'declare'; room: number; bytes: number; framing: Framing; again: boolean }
   /** A PATCH with Upload-Length whose body is longer than that. */
   | { kind: 'declare and overrun'; room: number; over: number; framing: Framing }
   | { kind: 'head' }
@@ -81,7 +84,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 12,
   },
   {
-    arbitrary: fc.record({ kind: kind('declare'), room: fc.oneof(bytes, by), bytes, framing }),
+    arbitrary: fc.record({
+      kind: kind('declare'),
+      room: fc.oneof(bytes, by),
+      bytes,
+      framing,
+      again: fc.boolean(),
+    }),
     weight: 15,
   },
   {

@@ -76,17 +76,17 @@ export class ModelUpload {
     const { chunked, sum } = framing
     const body = this.#bytes(offset, bytes)
     const value = checksumOf(wanted, body)
-    const inTrailer = sum?.inTrailer ?? false
+    const place = sum?.place ?? 'header'
     const checksum = value === undefined ? [] : [`Upload-Checksum: ${value}`]
     const connection = await RawConnection.open(server.port)
     await connection.head(`PATCH ${this.path}`, [
       VERSION,
       `Upload-Offset: ${offset}`,
       ...(declares === undefined ? [] : [`Upload-Length: ${declares}`]),
-      ...(inTrailer ? ['Trailer: Upload-Checksum'] : checksum),
+      ...{ header: checksum, announced: ['Trailer: Upload-Checksum'], trailer: [] }[place],
       ...bodyHeaders(chunked ? null : bytes),
     ])
-    const trailer = inTrailer ? checksum.map((line) => `${line}\r\n`).join('') : ''
+    const trailer = place === 'header' ? '' : checksum.map((line) => `${line}\r\n`).join('')
     const sent = (wanted.fault === 'body' ? otherBody(body) : body).subarray(0, only)
     const end = only === undefined ? Buffer.from(`0\r\n${trailer}\r\n`) : Buffer.alloc(0)
     const parts = chunked ? [...inChunks(sent), end] : [sent]

@@ -1,0 +1,72 @@
+import type { IncomingMessage } from 'node:http'
+import { isOffsetType } from './checks.js'
+import { corsHeaders, type HeaderFields } from './cors.js'
+import { fileHeaders } from './downloads.js'
+import type { Exchange, Stoppable, UploadView } from './exchange.js'
+import { publicOrigin } from './origin.js'
+import { reprDigest } from './repr-digest.js'
+
+/** What @tus/server answers and a client needs, by the names it is sent under. */
+const PASSED = {
+  'upload-offset': 'Upload-Offset',
+  'upload-length': 'Upload-Length',
+  'upload-defer-length': 'Upload-Defer-Length',
+  'cache-control': 'Cache-Control',
+}
+const PASSED_OF_FINAL = { 'cache-control': 'Cache-Control' }
+
+interface HeaderOptions {
+  readonly basePath: string
+  readonly expireAfterMs: number
+  readonly behindProxy: boolean
+  readonly corsOrigins: readonly string[]
+}
+
+/** The headers of an answer that is a success; `answered` are those of @tus/server. */
+export function answerHeaders<B extends Stoppable>(
+  exchange: Exchange<B>,
+  request: IncomingMessage,
+  answered: Headers,
+  { expireAfterMs, basePath, behindProxy, corsOrigins }: HeaderOptions,
+): HeaderFields {
+  const { upload, method } = exchange
+  const id = upload?.id ?? exchange.id
+  const headers: HeaderFields = corsHeaders(request, corsOrigins)
+  const passed = upload?.kind === 'final' ? PASSED_OF_FINAL : PASSED
+  for (const [name, value] of Object.entries(passed)) {
+    const text = answered.get(name)
+    if (text !== null) headers[value] = text
+  }
+  if (method === 'POST') headers.Location = `${publicOrigin(request, behindProxy)}${basePath}/${id}`
+  if (!upload || method === 'DELETE') return headers
+  // A creation that may bring bytes is told how many were taken, also where it brings none.
+  const wantsOffset = method === 'POST' && isOffsetType(request) && upload.kind !== 'final'
+  if (wantsOffset) headers['Upload-Offset'] = String(upload.offset)
+  return Object.assign(headers, uploadHeaders(upload, method === 'HEAD', expireAfterMs))
+}
+
+/**
+ * What an upload is; of a finished one HEAD tells all that a download would, its Content-Length included
+ * (RFC 9110, section 9.3.2).
+ */
+function uploadHeaders(upload: UploadView, isHead: boolean, expireAfterMs: number): HeaderFields {
+  const headers: HeaderFields = {}
+  if (upload.kind === 'final') Object.assign(headers, finalHeaders(upload))
+  if (isHead && upload.concat !== null) headers['Upload-Concat'] = upload.concat
+  if (isHead && upload.metadata !== null) headers['Upload-Metadata'] = upload.metadata
+  const { sha256, length, filename } = upload
+  if (sha256 === null || length === null) {
+    headers['Upload-Expires'] = new Date(upload.touchedAtMs + expireAfterMs).toUTCString()
+    return headers
+  }
+  if (!isHead) return { ...headers, 'Repr-Digest': reprDigest(sha256) }
+  const type = upload.type ?? 'application/octet-stream'
+  return { ...headers, ...fileHeaders({ type, length, filename, sha256 }) }
+}
+
+/** A final upload has an offset once it is joined, and not before (tus 1.0.0, concatenation). */
+function finalHeaders({ sha256, length }: UploadView): HeaderFields {
+  if (length === null) return {}
+  const known = { 'Upload-Length': String(length) }
+  return sha256 === null ? known : { ...known, 'Upload-Offset': String(length) }
+}
