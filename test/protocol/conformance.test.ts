@@ -26,6 +26,13 @@ const STOCK_BREAKS = [
   'keys that are names of a language, of one character, or in capitals',
 ]
 
+/** What Lading does otherwise, each with its reason. */
+const DEPARTS = [
+  // Hand-written clients send a form or some JSON with their creation; it is read and ignored, up to 64 KiB.
+  '415 to a body of another Content-Type',
+  '415 to a body without a Content-Type',
+]
+
 interface Report {
   readonly extensions: readonly string[]
   readonly groups: readonly { readonly group: string; readonly passed: number }[]
@@ -89,8 +96,8 @@ test('Lading offers every extension, breaks no MUST, and no SHOULD without a rea
   const report: Report = JSON.parse(out)
   assert.is(code, 0)
   assert.equal(failed(report, 'MUST'), [])
-  assert.equal(failed(report, 'SHOULD'), [])
-  assert.ok(all(report, 'passed') >= 160, `${all(report, 'passed')} passed`)
+  assert.equal(failed(report, 'SHOULD'), DEPARTS)
+  assert.ok(all(report, 'passed') >= 165, `${all(report, 'passed')} passed`)
   assert.ok(all(report, 'skipped') <= 8, `${all(report, 'skipped')} skipped`)
   for (const { group, passed } of report.groups) assert.ok(passed >= 5, `${passed} passed in ${group}`)
 })

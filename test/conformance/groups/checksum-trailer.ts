@@ -1,8 +1,8 @@
 import type { Answer } from '../answer.js'
-import type { Group } from '../check.js'
-import { CHUNKED, type Client, chunks } from '../client.js'
+import { type Group, Skip } from '../check.js'
+import { CHUNKED, type Client, chunks, lengthHeader, OFFSET_TYPE } from '../client.js'
 import { expect, expectHeader, expectStatus } from '../expect.js'
-import { checksumLine, DISCARDED, expectDiscarded, half, STATUS } from './checksums.js'
+import { checksumLine, DISCARDED, expectDiscarded, half, STATUS, VERIFIES } from './checksums.js'
 
 const HANDLES = {
   section: 'Checksum',
@@ -10,6 +10,9 @@ const HANDLES = {
   sentence:
     'If the hash cannot be calculated at the beginning of the upload, it MAY be included as a trailer. If the Server can handle trailers, this behavior MUST be announced by adding checksum-trailer to the Tus-Extension header.',
 } as const
+
+/** A sender of trailers SHOULD announce them, and need not (RFC 9110, section 6.6.2). */
+const ANNOUNCED = ['Trailer: Upload-Checksum']
 
 /** Checksums behind the body. */
 export const checksumTrailer: Group = {
@@ -44,6 +47,57 @@ export const checksumTrailer: Group = {
       },
     },
     {
+      ...HANDLES,
+      title: 'a right checksum in a trailer that no header announced is accepted',
+      async run(client) {
+        const url = await half(client)
+        const answer = await withTrailer(client, url, checksumLine('sha1', 'world'), [])
+        expectStatus(answer, 204)
+        expectHeader(await client.look(url), 'Upload-Offset', '10')
+      },
+    },
+    {
+      ...VERIFIES,
+      title: 'a wrong checksum in a trailer that no header announced is refused',
+      async run(client) {
+        const answer = await withTrailer(client, await half(client), checksumLine('sha1', 'other'), [])
+        expect(answer.refuses, 'a 4xx', answer)
+      },
+    },
+    {
+      ...VERIFIES,
+      title: 'a wrong checksum in a trailer of a creation is refused, announced or not',
+      async run(client) {
+        if (!client.offers('creation-with-upload')) throw new Skip('the server has no creation-with-upload')
+        for (const announced of [ANNOUNCED, []]) {
+          const lines = [lengthHeader(10), OFFSET_TYPE, CHUNKED, ...announced]
+          const answer = await client.post(lines, chunks(['hello'], [checksumLine('sha1', 'other')]))
+          expect(answer.refuses, 'a 4xx', answer)
+        }
+      },
+    },
+    {
+      ...DISCARDED,
+      title: 'bytes with a wrong checksum in a trailer that no header announced',
+      async run(client) {
+        const url = await half(client)
+        await withTrailer(client, url, checksumLine('sha1', 'other'), [])
+        await expectDiscarded(client, url)
+      },
+    },
+    {
+      ...DISCARDED,
+      title:
+        'bytes that would complete the upload, with a wrong checksum in a trailer that no header announced',
+      async run(client) {
+        const url = await client.create(5)
+        const line = checksumLine('sha1', 'other')
+        const answer = await client.patch(url, 0, chunks(['hel', 'lo'], [line]), [CHUNKED])
+        expect(answer.refuses, 'a 4xx', answer)
+        expectHeader(await client.look(url), 'Upload-Offset', '0')
+      },
+    },
+    {
       ...DISCARDED,
       title: 'bytes with a wrong checksum in a trailer',
       async run(client) {
@@ -70,6 +124,13 @@ export const checksumTrailer: Group = {
     },
     {
       ...STATUS,
+      title: '460 to a wrong checksum in a trailer that no header announced',
+      async run(client) {
+        expectStatus(await withTrailer(client, await half(client), checksumLine('sha1', 'other'), []), 460)
+      },
+    },
+    {
+      ...STATUS,
       title: '400 to an algorithm in a trailer that is not listed',
       async run(client) {
         const line = 'Upload-Checksum: crc-of-nobody Y2hlY2tzdW0='
@@ -80,6 +141,11 @@ export const checksumTrailer: Group = {
 }
 
 /** Five bytes at offset 5 in two chunks, and the line behind them. */
-function withTrailer(client: Client, url: URL, line: string): Promise<Answer> {
-  return client.patch(url, 5, chunks(['wor', 'ld'], [line]), [CHUNKED, 'Trailer: Upload-Checksum'])
+function withTrailer(
+  client: Client,
+  url: URL,
+  line: string,
+  announced: readonly string[] = ANNOUNCED,
+): Promise<Answer> {
+  return client.patch(url, 5, chunks(['wor', 'ld'], [line]), [CHUNKED, ...announced])
 }

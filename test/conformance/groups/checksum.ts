@@ -9,15 +9,9 @@ import {
   expectDiscarded,
   half,
   STATUS,
+  VERIFIES,
 } from './checksums.js'
 import { looksAt } from './evidence.js'
-
-const VERIFIES = {
-  section: 'Checksum',
-  level: 'MUST',
-  sentence:
-    'Once the entire request has been received, the Server MUST verify the uploaded chunk against the provided checksum using the specified algorithm.',
-} as const
 
 /** No checksum, no Base64, half a checksum, no space, and no name. */
 const MALFORMED = [

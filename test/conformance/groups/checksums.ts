@@ -4,6 +4,14 @@ import { Skip } from '../check.js'
 import { type Client, VERSION } from '../client.js'
 import { expect, expectHeader } from '../expect.js'
 
+/** That a checksum is looked at. */
+export const VERIFIES = {
+  section: 'Checksum',
+  level: 'MUST',
+  sentence:
+    'Once the entire request has been received, the Server MUST verify the uploaded chunk against the provided checksum using the specified algorithm.',
+} as const
+
 /** That wrong bytes do not stay. */
 export const DISCARDED = {
   section: 'Checksum',

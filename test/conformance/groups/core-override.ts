@@ -1,6 +1,6 @@
 import { type Check, Skip } from '../check.js'
 import { lengthHeader, OFFSET_TYPE, VERSION } from '../client.js'
-import { expect, expectHeader, expectStatus } from '../expect.js'
+import { expect, expectHeader, expectPresent, expectStatus } from '../expect.js'
 
 const INTERPRETED = {
   section: 'Core › X-HTTP-Method-Override',
@@ -68,6 +68,43 @@ export const override: readonly Check[] = [
       const lines = [VERSION, lengthHeader(10), 'X-HTTP-Method-Override: OPTIONS']
       const answer = await client.ask('POST', client.target.url, lines)
       expect(answer.status !== 201 && answer.get('Location') === undefined, 'no upload created', answer)
+    },
+  },
+  {
+    ...INTERPRETED,
+    title: 'GET and POST that say OPTIONS are OPTIONS, also where there is no upload',
+    async run(client) {
+      const url = await client.create(10)
+      for (const each of [client.target.url, url, client.unknownLike(url)]) {
+        for (const method of ['GET', 'POST']) {
+          const answer = await client.ask(method, each, [VERSION, 'X-HTTP-Method-Override: OPTIONS'])
+          expectStatus(answer, 200, 204)
+          expectPresent(answer, 'Tus-Version')
+        }
+      }
+    },
+  },
+  {
+    ...IGNORED,
+    title: 'OPTIONS that says PATCH is a PATCH',
+    async run(client) {
+      const url = await client.create(10)
+      const lines = [VERSION, OFFSET_TYPE, 'Upload-Offset: 0', 'X-HTTP-Method-Override: PATCH']
+      const answer = await client.ask('OPTIONS', url, lines, 'hello')
+      expectStatus(answer, 204)
+      expectHeader(answer, 'Upload-Offset', '5')
+      expectHeader(await client.look(url), 'Upload-Offset', '5')
+    },
+  },
+  {
+    ...IGNORED,
+    title: 'OPTIONS that says HEAD is a HEAD',
+    async run(client) {
+      const url = await client.begin(10, 'hello')
+      const connection = await client.connect(url)
+      await connection.write(client.written('OPTIONS', url, [VERSION, 'X-HTTP-Method-Override: HEAD']))
+      const answer = await connection.answer('HEAD', 'OPTIONS that says HEAD')
+      expectHeader(answer, 'Upload-Offset', '5')
     },
   },
   {

@@ -1,6 +1,6 @@
 import { type Check, undecidable } from '../check.js'
 import { CHUNKED, type Client, chunks, OFFSET_TYPE, VERSION } from '../client.js'
-import { eventually, expect, expectHeader, expectStatus, pause } from '../expect.js'
+import { eventually, expect, expectHeader, expectNumber, expectStatus, pause } from '../expect.js'
 import { cut, looksAt } from './evidence.js'
 
 const APPLIES = {
@@ -159,6 +159,11 @@ export const patch: readonly Check[] = [
     run: (client) => keepsWhatArrived(client, [CHUNKED], `3e8\r\n${'a'.repeat(1_000)}\r\n`),
   },
   {
+    ...KEEPS,
+    title: 'of a body in chunks that runs over Upload-Length, bytes that fit and came before stay',
+    run: keepsWhatFits,
+  },
+  {
     ...NETWORK,
     sentence:
       'Both Client and Server, SHOULD attempt to detect and handle network errors predictably. They MAY do so by checking for read/write socket errors, as well as setting read/write timeouts.',
@@ -216,6 +221,23 @@ async function keepsWhatArrived(client: Client, framing: readonly string[], body
     return seen.get('Upload-Offset') === '1000' ? true : undefined
   })
   expectHeader(seen, 'Upload-Offset', '1000')
+}
+
+async function keepsWhatFits(client: Client): Promise<void> {
+  const url = await client.create(10_240)
+  const connection = await client.connect(url)
+  const lines = [VERSION, OFFSET_TYPE, 'Upload-Offset: 0', CHUNKED]
+  const piece = `1000\r\n${'a'.repeat(4_096)}\r\n`
+  await connection.write(`${client.written('PATCH', url, lines)}${piece}${piece}`)
+  await pause(500)
+  await connection.write(`${piece}0\r\n\r\n`)
+  let seen = await client.look(url)
+  await eventually(6_000, async () => {
+    seen = await client.look(url)
+    return seen.get('Upload-Offset') === undefined ? undefined : true
+  })
+  const offset = expectNumber(seen, 'Upload-Offset')
+  expect(offset >= 8_192 && offset <= 10_240, 'an offset from 8192 to 10240', seen)
 }
 
 async function resumes(client: Client): Promise<void> {

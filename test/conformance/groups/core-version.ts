@@ -95,10 +95,15 @@ export const version: readonly Check[] = [
   },
   {
     ...RESUMABLE,
-    title: 'a request without it is refused, and not processed',
+    title: 'a request without it that would change something is refused, and not processed',
     async run(client) {
       const url = await client.create(10)
-      for (const answer of await withHeader(client, url, [])) {
+      // Not HEAD: it changes nothing, clients in use send it so, and the sentence binds the client.
+      const answers = [
+        await client.ask('POST', client.target.url, [lengthHeader(10)]),
+        await client.ask('PATCH', url, [OFFSET_TYPE, 'Upload-Offset: 0'], 'hello'),
+      ]
+      for (const answer of answers) {
         expectRefused(answer, 'no Tus-Resumable')
         expect(answer.get('Location') === undefined, 'no upload created', answer)
       }
@@ -119,6 +124,30 @@ export const version: readonly Check[] = [
     async run(client) {
       for (const answer of await withHeader(client, await client.create(10), [OTHER_VERSION])) {
         expectRefused(answer, 'another version')
+        expectPresent(answer, 'Tus-Version')
+      }
+    },
+  },
+  {
+    ...RESUMABLE,
+    title: 'it is in the answer to OPTIONS',
+    async run(client) {
+      const url = await client.create(10)
+      for (const each of [client.target.url, url])
+        expectHeader(await client.ask('OPTIONS', each, []), 'Tus-Resumable', '1.0.0')
+    },
+  },
+  {
+    ...UNSUPPORTED,
+    title: '412 with Tus-Version where there is no upload',
+    async run(client) {
+      const unknown = client.unknownLike(await client.create(10))
+      for (const answer of [
+        await client.ask('HEAD', unknown, [OTHER_VERSION]),
+        await client.ask('PATCH', unknown, [OTHER_VERSION, OFFSET_TYPE, 'Upload-Offset: 0'], 'hello'),
+        await client.ask('POST', unknown, [OTHER_VERSION, lengthHeader(10)]),
+      ]) {
+        expectStatus(answer, 412)
         expectPresent(answer, 'Tus-Version')
       }
     },
