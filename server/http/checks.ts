@@ -75,9 +75,6 @@ export function patchHeaders(request: IncomingMessage, maxSizeBytes: number): Re
   if (offset === undefined) throw new UploadError('offset_missing')
   const length = bytesHeader(request, 'upload-length')
   if (length !== undefined && length > maxSizeBytes) throw new UploadError('size_exceeded')
-  const end = offset + Number(request.headers['content-length'] ?? 0)
-  // Refused here, because @tus/server would keep the declared length of a request that it refuses.
-  if (length !== undefined && offset <= length && end > length) throw new UploadError('length_exceeded')
   const declared = length === undefined ? {} : { 'upload-length': String(length) }
   return { 'upload-offset': String(offset), ...declared, ...bodyHeaders(request) }
 }

@@ -110,9 +110,13 @@ export class LadingStore extends FileStore {
     return tusUpload(upload, isSame ? null : upload.length)
   }
 
-  /** Notes a deferred length; it counts once the body that came with it is taken up. */
+  /** Notes a deferred length; it counts once the body that came with it is taken up. Rejects with length_exceeded. */
   override async declareUploadLength(id: string, length: number): Promise<void> {
-    this.#turnOf(id).declaredLength = length
+    const turn = this.#turnOf(id)
+    const { offset } = await this.#found(id)
+    if (offset + Number(turn.headers['content-length'] ?? 0) > length)
+      throw new UploadError('length_exceeded')
+    turn.declaredLength = length
   }
 
   /**
