@@ -111,11 +111,14 @@ test('line 22: a POST whose sender falls silent, or whose server shuts down, lea
   await unharmed(strict)
   const running = await beginCreation(strict, 5000)
   const keep = setInterval(() => void running.write('a'), 100)
-  const answer = running.answer()
-  const stopped = strict.stop()
-  assert.is((await answer).status, 503)
-  clearInterval(keep)
-  assert.is(await stopped, 0)
+  try {
+    const answer = running.answer()
+    const stopped = strict.stop()
+    assert.is((await answer).status, 503)
+    assert.is(await stopped, 0)
+  } finally {
+    clearInterval(keep)
+  }
   assert.equal(filesIn(strict), [])
 })
 
