@@ -80,18 +80,22 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
-/** An error whose code word decides what a client is told; `cause` and `detail` are for the log alone. */
+/**
+ * An error whose code word decides what a client is told; `cause` and `detail` are for the log alone. `sentence`
+ * says more to the client than the table's sentence does, and holds nothing that a client wrote.
+ */
 export class UploadError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined
+  readonly sentence: string
 
-  constructor(code: ErrorCode, options: { cause?: unknown; detail?: string } = {}) {
-    super(options.detail ? `${ERRORS[code].text} (${options.detail})` : ERRORS[code].text, {
-      cause: options.cause,
-    })
+  constructor(code: ErrorCode, options: { cause?: unknown; detail?: string; sentence?: string } = {}) {
+    const sentence = options.sentence ?? ERRORS[code].text
+    super(options.detail ? `${sentence} (${options.detail})` : sentence, { cause: options.cause })
     this.name = 'UploadError'
     this.code = code
     this.detail = options.detail
+    this.sentence = sentence
   }
 
   /** The HTTP status of the answer. */
@@ -101,7 +105,7 @@ export class UploadError extends Error {
 
   /** The text of the answer: the code word, then the sentence; never a path or a stack. */
   get text(): string {
-    return `${this.code}: ${ERRORS[this.code].text}\n`
+    return `${this.code}: ${this.sentence}\n`
   }
 }
 

@@ -1,3 +1,4 @@
+import { typesOfExtension } from './extensions.js'
 import { canonicalType } from './names.js'
 
 /** What an operating system, a runtime or a browser runs when it opens the file: type, and what to call it. */
@@ -9,15 +10,103 @@ const DANGERS: ReadonlyMap<string, string> = new Map([
   ['application/wasm', 'a WebAssembly module'],
   ['application/x-msi', 'a Windows installer'],
   ['application/x.ms.shortcut', 'a Windows shortcut'],
+  ['application/x-mswinurl', 'a Windows shortcut to an address'],
+  ['application/x-desktop', 'a desktop entry, which starts a program'],
   ['application/x-ms-regedit', 'a Windows registry script'],
   ['application/x-bat', 'a Windows batch script'],
+  ['application/x-powershell', 'a PowerShell script'],
+  ['application/x-wsf', 'a script of Windows Script Host'],
+  ['text/vbscript', 'a VBScript'],
+  ['application/hta', 'an HTML application'],
+  ['application/x-ms-application', 'a ClickOnce application'],
+  ['application/x-java-jnlp-file', 'a Java Web Start file'],
   ['application/vnd.ms-htmlhelp', 'a compiled HTML help file'],
   ['application/x-shockwave-flash', 'a Flash movie'],
   ['application/x-httpd-php', 'a PHP script'],
+  ['application/x-server-page', 'a page with code for a server'],
   ['text/x-shellscript', 'a script with an interpreter line'],
   ['text/html', 'an HTML document'],
   ['application/xhtml+xml', 'an XHTML document'],
+  ['application/x-mimearchive', 'a saved HTML document'],
+  ['text/x-component', 'an HTML component'],
+  ['application/vnd.mozilla.xul+xml', 'a XUL document'],
+  ['application/java-archive', 'a Java program'],
+  ['application/vnd.android.package-archive', 'an Android app'],
+  ['application/x-ios-app', 'an iOS app'],
+  ['application/x-google-chrome-extension', 'a browser extension'],
+  ['application/x-xpinstall', 'a browser extension'],
+  ['application/vsix', 'an editor extension'],
+  ['application/appx', 'a Windows app'],
+  ['application/msix', 'a Windows app'],
+  ['application/appxbundle', 'a Windows app'],
+  ['application/msixbundle', 'a Windows app'],
+  ['application/appinstaller', 'a Windows app'],
 ])
+
+/** Extensions that make a system run the file; the library knows few of them. */
+const DANGEROUS_EXTENSIONS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    'text/html': 'html htm shtml shtm stm dhtml',
+    'application/xhtml+xml': 'xhtml xht xhtm',
+    'application/hta': 'hta',
+    'text/x-component': 'htc',
+    'application/x-mimearchive': 'mht mhtml',
+    'application/x-msdownload': 'exe com scr pif cpl',
+    'application/x-msi': 'msi msp mst',
+    'application/x-bat': 'bat cmd',
+    'application/x-powershell': 'ps1 psm1 psd1 ps1xml psc1',
+    'text/vbscript': 'vbs vbe',
+    'application/x-wsf': 'wsf wsh wsc sct jse',
+    'application/x.ms.shortcut': 'lnk scf library-ms settingcontent-ms',
+    'application/x-mswinurl': 'url website',
+    'application/x-desktop': 'desktop',
+    'application/x-ms-regedit': 'reg',
+    'application/x-ms-application': 'application appref-ms xbap',
+    'application/x-java-jnlp-file': 'jnlp',
+    'application/vnd.ms-htmlhelp': 'chm',
+    'application/x-shockwave-flash': 'swf',
+    'application/x-httpd-php': 'php php3 php4 php5 php7 php8 phps phtml phar',
+    'application/x-server-page': 'asp aspx asa ashx asmx ascx jsp jspx jspf cfm cgi',
+    'text/x-shellscript': 'sh bash zsh ksh csh tcsh fish command tool',
+    'application/java-archive': 'jar war ear',
+    'application/vnd.android.package-archive': 'apk apks xapk apkm aab',
+    'application/x-ios-app': 'ipa',
+    'application/x-google-chrome-extension': 'crx',
+    'application/x-xpinstall': 'xpi',
+    'application/vsix': 'vsix',
+    'application/appx': 'appx',
+    'application/msix': 'msix',
+    'application/appxbundle': 'appxbundle',
+    'application/msixbundle': 'msixbundle',
+    'application/java-vm': 'class',
+    'application/wasm': 'wasm',
+  }).flatMap(([type, extensions]) => extensions.split(' ').map((extension) => [extension, type])),
+)
+
+/** Programs that are zips. `java` finds the program at the end of a file, whatever the file begins with. */
+const ZIPS: ReadonlySet<string> = new Set([
+  'application/java-archive',
+  'application/vnd.android.package-archive',
+  'application/x-ios-app',
+  'application/x-google-chrome-extension',
+  'application/x-xpinstall',
+  'application/vsix',
+  'application/appx',
+  'application/msix',
+  'application/appxbundle',
+  'application/msixbundle',
+])
+const COMPOUND_FILES: ReadonlySet<string> = new Set(['application/x-msi'])
+/** Readers that skip what they do not understand, so that a file of any format may be a program to them too. */
+const RUN_ANYTHING: ReadonlySet<string> = new Set([
+  'application/hta',
+  'application/x-bat',
+  'application/java-archive',
+])
+const HTML: ReadonlySet<string> = new Set(['text/html', 'application/x-mimearchive', 'text/x-component'])
+
+/** What its bytes leave open about a file: which calls they cannot contradict. */
+export type Openness = 'text' | 'unseen' | 'zip' | 'compound file' | 'exact' | 'exact, with HTML in it'
 
 /** Says what makes a type executable or active content, or null; SVG and XML are judged by their content instead. */
 export function dangerOf(type: string): string | null {
@@ -25,38 +114,22 @@ export function dangerOf(type: string): string | null {
 }
 
 /**
- * Finds the programs that file-type misses or mistakes, or null: the fat Mach-O headers of 64 bits and of the
- * other endianness, and MZ, which is also how a text and the name of a tar's first file may begin.
+ * The dangerous type that a file's declared type or its name gives it, where its bytes could be run as that type.
+ *
+ * @param declared a canonical type
+ * @param extension in lower case
+ * @returns null where neither calls the file dangerous, or its bytes say that no reader would run it
  */
-export function seeExecutable(head: Uint8Array, isProse: boolean, isTar: boolean): string | null {
-  if (head.length < 4) return null
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
-  const magic = view.getUint32(0)
-  if (magic === 0x7f454c46) return 'application/x-elf'
-  if (isMachO(magic) || isFatMachO(magic, view)) return 'application/x-mach-binary'
-  if (magic >>> 16 === 0x4d5a && isDosHeader(view, isProse, isTar)) return 'application/x-msdownload'
-  return null
+export function calledDanger(openness: Openness, declared: string, extension: string): string | null {
+  const byName = DANGEROUS_EXTENSIONS.get(extension) ?? typesOfExtension(extension).find(isDanger)
+  const called = [declared, byName ?? ''].filter(isDanger)
+  if (openness === 'text' || openness === 'unseen') return called[0] ?? null
+  if (openness === 'zip') return called.find((type) => ZIPS.has(type) || RUN_ANYTHING.has(type)) ?? null
+  if (openness === 'compound file') return called.find((type) => COMPOUND_FILES.has(type)) ?? null
+  if (byName !== undefined && RUN_ANYTHING.has(byName)) return byName
+  return openness === 'exact, with HTML in it' ? (called.find((type) => HTML.has(type)) ?? null) : null
 }
 
-function isMachO(magic: number): boolean {
-  return magic === 0xfeedface || magic === 0xfeedfacf || magic === 0xcefaedfe || magic === 0xcffaedfe
-}
-
-/** A Java class has the same first bytes, then its version, which is 43 or more; a fat header, a small count. */
-function isFatMachO(magic: number, view: DataView): boolean {
-  if (view.byteLength < 8) return false
-  if (magic === 0xcafebabe || magic === 0xcafebabf) return isArchCount(view.getUint32(4))
-  if (magic === 0xbebafeca || magic === 0xbfbafeca) return isArchCount(view.getUint32(4, true))
-  return false
-}
-
-function isArchCount(count: number): boolean {
-  return count > 0 && count <= 30
-}
-
-/** Windows loads a file whose word at 0x3c points to its PE header, at most 256 MiB away, whatever else it is. */
-function isDosHeader(view: DataView, isProse: boolean, isTar: boolean): boolean {
-  if (isProse) return false
-  const peOffset = view.byteLength >= 0x40 ? view.getUint32(0x3c, true) : 0
-  return !isTar || (peOffset > 0 && peOffset <= 0x10000000)
+function isDanger(type: string): boolean {
+  return DANGERS.has(type)
 }

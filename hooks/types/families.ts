@@ -1,166 +1,176 @@
+import { supportedMimeTypes } from 'file-type'
+import { dangerOf } from './dangers.js'
+import { isKnownType } from './extensions.js'
 import { canonicalType } from './names.js'
 
-/** Types that share a signature: what is declared as one of them may be seen as any of them. */
-interface Family {
-  readonly types: readonly string[]
-  /** What else such a file turns out to be in practice. */
-  readonly also?: readonly string[]
-  /** Whether such a file may also begin with bytes that show nothing. */
-  readonly mayBeUnseen?: true
-}
+/** Bytes that only name a family of types. Of a zip or a TIFF, some bytes tell more than that, and some do not. */
+export type Family =
+  | 'text'
+  | 'xml'
+  | 'zip'
+  | 'word'
+  | 'excel'
+  | 'powerpoint'
+  | 'compound file'
+  | 'mp4'
+  | '3gpp'
+  | 'heif'
+  | 'webm'
+  | 'matroska'
+  | 'ebml'
+  | 'tiff'
+  | 'ogg'
+  | 'asf'
+  | 'mpeg program'
+  | 'mpeg audio'
+  | 'gzip'
+  | 'rar'
+  | 'pdf'
+  | 'unseen'
 
-/** Any Office Open XML file, as libmagic names it: the head shows the package, not what is in it. */
-export const OOXML_PACKAGE = 'application/vnd.openxmlformats-officedocument'
+const OOXML = 'application/vnd.openxmlformats-officedocument.'
+const OPEN_DOCUMENT = 'application/vnd.oasis.opendocument.'
 
-const OOXML = prefixed(`${OOXML_PACKAGE}.`, [
-  'wordprocessingml.document wordprocessingml.template spreadsheetml.sheet spreadsheetml.template',
-  'presentationml.presentation presentationml.template presentationml.slideshow',
+const WORD = listed('application/', [
+  'vnd.openxmlformats-officedocument.wordprocessingml.document',
+  'vnd.openxmlformats-officedocument.wordprocessingml.template',
+  'vnd.ms-word.document.macroenabled.12 vnd.ms-word.template.macroenabled.12',
 ])
-const OOXML_MACROS = prefixed('application/vnd.ms-', [
-  'word.document.macroenabled.12 word.template.macroenabled.12 excel.sheet.macroenabled.12',
-  'excel.template.macroenabled.12 excel.addin.macroenabled.12 excel.sheet.binary.macroenabled.12',
-  'powerpoint.presentation.macroenabled.12 powerpoint.template.macroenabled.12',
-  'powerpoint.slideshow.macroenabled.12',
+const EXCEL = listed('application/', [
+  'vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+  'vnd.openxmlformats-officedocument.spreadsheetml.template',
+  'vnd.ms-excel.sheet.macroenabled.12 vnd.ms-excel.template.macroenabled.12',
+  'vnd.ms-excel.addin.macroenabled.12 vnd.ms-excel.sheet.binary.macroenabled.12',
 ])
-const OPEN_DOCUMENT = prefixed('application/vnd.oasis.opendocument.', [
-  'text text-template spreadsheet spreadsheet-template presentation presentation-template',
-  'graphics graphics-template formula',
+const POWERPOINT = listed('application/', [
+  'vnd.openxmlformats-officedocument.presentationml.presentation',
+  'vnd.openxmlformats-officedocument.presentationml.template',
+  'vnd.openxmlformats-officedocument.presentationml.slideshow',
+  'vnd.openxmlformats-officedocument.presentationml.slide',
+  'vnd.ms-powerpoint.presentation.macroenabled.12 vnd.ms-powerpoint.template.macroenabled.12',
+  'vnd.ms-powerpoint.slideshow.macroenabled.12 vnd.ms-powerpoint.addin.macroenabled.12',
+  'vnd.ms-powerpoint.slide.macroenabled.12',
 ])
-const OFFICE_PACKAGES = [...OOXML, ...OOXML_MACROS, 'application/vnd.visio', 'model/3mf']
-const OTHER_PACKAGES = prefixed('', [
-  'application/java-archive application/vnd.android.package-archive application/x-xpinstall',
-  'application/vnd.google-earth.kmz application/vnd.comicbook+zip model/vnd.usdz+zip',
+const OTHER_PACKAGES = listed('', [
+  'application/zip application/vnd.visio application/oxps application/vnd.google-earth.kmz',
+  'application/vnd.apple.pages application/vnd.apple.numbers application/vnd.apple.keynote',
+  'application/vnd.sketch application/vnd.xmind.workbook application/x-musescore application/x-krita',
+  'application/vnd.ms-officetheme application/vnd.wolfram.wacz application/vnd.adobe.indesign-idml-package',
+  'application/vnd.recordare.musicxml application/vnd.geogebra.file application/x-fictionbook+xml',
+  'application/illustrator image/openraster model/3mf model/vnd.usdz+zip',
 ])
-const PACKAGES = [...OFFICE_PACKAGES, ...OTHER_PACKAGES, ...OPEN_DOCUMENT, 'application/epub+zip']
-const OLD_OFFICE = prefixed('application/', ['msword vnd.ms-excel vnd.ms-powerpoint'])
-const OLD_OFFICE_KIN = prefixed('application/', ['vnd.ms-outlook vnd.ms-project x-msi'])
-const ISO_AUDIO = prefixed('audio/', ['mp4 3gpp 3gpp2'])
-const ISO_VIDEO = prefixed('', [
-  'video/mp4 application/mp4 video/x-m4v video/quicktime video/3gpp video/3gpp2',
-])
-const ISO_IMAGES = prefixed('image/', ['heic heif heic-sequence heif-sequence avif x-canon-cr3'])
-const RAW_PHOTOS = prefixed('image/x-', [
-  'adobe-dng canon-cr2 nikon-nef sony-arw olympus-orf panasonic-rw2 pentax-pef samsung-srw',
-])
-const MPEG_STREAMS = prefixed('', ['video/mpeg video/mp2t audio/mpeg audio/aac'])
-/** Kinds of text that no program runs. */
-const TEXTS = prefixed('', [
-  'text/csv text/tab-separated-values text/markdown text/vtt text/calendar text/vcard',
-  'application/json application/geo+json application/ld+json application/x-ndjson',
-  'application/yaml application/toml application/x-subrip',
-])
-const PLAIN = ['text/plain', 'application/xml']
+const ZIPS = new Set([...WORD, ...EXCEL, ...POWERPOINT, ...OTHER_PACKAGES])
 
-/**
- * Every declared type that has a signature at the start of its files. What is not here cannot be contradicted:
- * text, binary STL, ISO images, encrypted databases and all that nobody has heard of.
- */
-const FAMILIES: readonly Family[] = [
-  { types: ['image/jpeg'], also: ['image/jls'] },
-  { types: ['image/png', 'image/apng'] },
-  { types: ['image/gif'] },
-  { types: ['image/webp'] },
-  { types: ['image/bmp'] },
-  { types: ['image/jxl'] },
-  { types: ['image/vnd.adobe.photoshop'] },
-  { types: ['image/jp2', 'image/jpx', 'image/jpm', 'image/mj2', 'image/j2c'] },
-  // Favicons are often a PNG under the name favicon.ico.
-  { types: ['image/x-icon'], also: ['image/png', 'image/bmp'] },
-  { types: ['image/tiff', ...RAW_PHOTOS] },
-  { types: [...ISO_VIDEO, ...ISO_AUDIO, ...ISO_IMAGES] },
-  { types: ['video/webm', 'audio/webm', 'video/matroska', 'audio/matroska'] },
-  { types: ['video/vnd.avi'] },
-  { types: ['video/x-flv'] },
-  {
-    types: ['video/x-ms-wmv', 'audio/x-ms-wma', 'application/vnd.ms-asf'],
-    also: ['video/x-ms-asf', 'audio/x-ms-asf'],
-  },
-  { types: ['audio/wav'] },
-  { types: ['audio/aiff'] },
-  { types: ['audio/midi'] },
-  { types: ['audio/ogg', 'video/ogg', 'application/ogg'] },
-  // A FLAC may follow an ID3 tag that fills the head.
-  { types: ['audio/flac'], also: ['audio/ogg', 'audio/mpeg'] },
-  {
-    types: ['audio/mpeg', 'audio/aac'],
-    also: [...MPEG_STREAMS, 'audio/wav', 'audio/mp4', 'video/mp4'],
-    mayBeUnseen: true,
-  },
-  { types: ['video/mpeg'], also: MPEG_STREAMS, mayBeUnseen: true },
-  // Browsers declare TypeScript and Qt translations (.ts) as a transport stream.
-  { types: ['video/mp2t'], also: [...MPEG_STREAMS, ...PLAIN], mayBeUnseen: true },
-  { types: ['application/pdf'] },
-  {
-    types: ['application/postscript', 'application/eps'],
-    also: ['application/pdf', 'text/plain'],
-    mayBeUnseen: true,
-  },
-  { types: ['application/rtf'] },
-  { types: ['application/zip'], also: PACKAGES },
-  // An Office file with a password is a compound file whatever its kind.
-  { types: PACKAGES, also: ['application/zip', 'application/x-cfb'] },
-  // Windows declares a CSV as Excel, and the old names cover RTF, Word 2 and every later format too.
-  {
-    types: OLD_OFFICE,
-    also: ['application/x-cfb', 'application/zip', ...PACKAGES, 'application/rtf', ...PLAIN],
-    mayBeUnseen: true,
-  },
-  { types: OLD_OFFICE_KIN, also: ['application/x-cfb', ...PLAIN], mayBeUnseen: true },
-  { types: ['application/gzip'] },
-  { types: ['application/x-bzip2'] },
-  { types: ['application/x-xz'] },
-  { types: ['application/x-7z-compressed'] },
-  { types: ['application/x-rar-compressed'] },
-  { types: ['application/x-tar'], mayBeUnseen: true },
-  { types: ['font/ttf', 'font/otf', 'font/collection'] },
-  { types: ['font/woff', 'font/woff2'] },
-]
-
-/** Seen type → the kinds of it that its first bytes do not tell apart. None of them is active content. */
-const KINDS: ReadonlyMap<string, readonly string[]> = new Map([
-  [OOXML_PACKAGE, OFFICE_PACKAGES],
-  ['application/zip', OTHER_PACKAGES],
-  ['application/x-cfb', [...OLD_OFFICE, ...OLD_OFFICE_KIN, ...OFFICE_PACKAGES]],
-  ['application/gzip', ['application/x-tgz']],
-  ['application/xml', ['application/vnd.google-earth.kml+xml', 'application/gpx+xml']],
-  ['application/ogg', ['audio/ogg', 'video/ogg']],
-  ['application/vnd.ms-asf', ['video/x-ms-wmv', 'audio/x-ms-wma']],
-  ['video/x-ms-asf', ['video/x-ms-wmv']],
-  ['audio/x-ms-asf', ['audio/x-ms-wma']],
-  ['audio/mpeg', ['audio/flac', 'audio/aac']],
-  ['video/mp4', [...ISO_AUDIO, 'application/mp4', 'video/x-m4v']],
-  ['video/3gpp', ['audio/3gpp', 'audio/mp4', 'video/mp4']],
-  ['video/webm', ['audio/webm']],
-  ['video/matroska', ['audio/matroska']],
-  ['image/heif', ['image/heic', 'image/avif']],
-  ['image/tiff', RAW_PHOTOS],
-  ['text/plain', TEXTS],
-])
-
-const FAMILY_OF: ReadonlyMap<string, Family> = new Map(
-  FAMILIES.flatMap((family) => family.types.map((type) => [type, family])),
+const COMPOUND_FILES = new Set(
+  listed('', [
+    'application/msword application/vnd.ms-excel application/vnd.ms-powerpoint application/vnd.ms-outlook',
+    'application/vnd.ms-project application/vnd.visio application/x-mspublisher application/vnd.ms-works',
+    'application/x-cfb image/vnd.fpx application/vnd.stardivision.writer application/vnd.stardivision.calc',
+    'application/x-hwp application/vnd.ms-officetheme',
+  ]),
 )
 
+const ISO_SOUND = listed('audio/', ['mp4 3gpp 3gpp2'])
+const ISO_MEDIA = listed('', ['video/mp4 application/mp4 video/x-m4v video/quicktime video/3gpp video/3gpp2'])
+const RAW_PHOTOS = listed('image/x-', [
+  'adobe-dng canon-cr2 nikon-nef sony-arw olympus-orf panasonic-rw2 pentax-pef samsung-srw hasselblad-3fr',
+  'epson-erf kodak-dcr',
+])
+
+/** The families whose types are few. */
+const MEMBERS: Readonly<Partial<Record<Family, ReadonlySet<string>>>> = {
+  word: WORD,
+  excel: EXCEL,
+  powerpoint: POWERPOINT,
+  mp4: new Set([...ISO_MEDIA, ...ISO_SOUND]),
+  '3gpp': listed('', ['video/3gpp video/3gpp2 audio/3gpp audio/3gpp2 audio/mp4 video/mp4']),
+  heif: listed('image/', ['heif heif-sequence heic heic-sequence avif']),
+  webm: listed('', ['video/webm audio/webm']),
+  matroska: listed('', ['video/matroska audio/matroska']),
+  // Without its document type in the head, it may be either.
+  ebml: listed('', ['video/matroska audio/matroska video/webm audio/webm']),
+  tiff: new Set(['image/tiff', ...RAW_PHOTOS]),
+  ogg: listed('', ['audio/ogg video/ogg application/ogg']),
+  asf: listed('', [
+    'application/vnd.ms-asf video/x-ms-asf audio/x-ms-asf video/x-ms-wmv audio/x-ms-wma video/x-ms-wm',
+  ]),
+  'mpeg program': listed('', ['video/mpeg video/x-ms-vob']),
+  'mpeg audio': listed('audio/', ['mpeg flac aac']),
+  gzip: listed('application/', ['gzip x-tgz']),
+  rar: listed('application/', ['x-rar-compressed vnd.comicbook-rar']),
+  pdf: listed('application/', ['pdf']),
+}
+
+/** Types whose files are text, beside `text/…` and those that end in `+json`, `+xml` or `+yaml`. */
+const TEXTS = listed('', [
+  'application/json application/x-ndjson application/json5 application/yaml application/toml application/sql',
+  'application/xml application/xml-dtd application/x-subrip application/x-tex application/x-bibtex',
+  'application/mbox application/x-x509-ca-cert application/pem-certificate-chain application/pkcs8',
+  'application/pkcs10 application/pgp-keys application/pgp-signature application/x-cue application/x-plist',
+  'application/postscript application/vnd.apple.mpegurl application/x-chess-pgn application/x-ply',
+  'application/x-research-info-systems application/vnd.ms-wpl application/manifest application/graphql',
+  'application/jwt application/trig application/n-triples application/n-quads application/sparql-query',
+  'application/x-texinfo application/vnd.jgraph.mxfile application/dicom+json',
+  'audio/x-mpegurl audio/x-scpls video/vnd.mpegurl message/rfc822 image/vnd.dxf image/x-xbitmap image/x-xpixmap',
+  'image/x-portable-anymap image/x-portable-bitmap image/x-portable-graymap image/x-portable-pixmap',
+  'model/obj model/mtl model/step model/iges model/vrml model/stl chemical/x-pdb application/fits',
+])
+const TEXT_PATTERN = /^text\/|^(?:chemical|message)\/|\+(?:json|xml|yaml|json-seq)$/
+
+/** Types that file-type sees, and that nevertheless may begin with bytes that show nothing. */
+const MAY_BE_UNSEEN = listed('', [
+  'application/x-apple-diskimage application/pgp-encrypted application/pgp-signature model/stl',
+  'application/msword application/vnd.ms-excel application/vnd.iccprofile image/vnd.dxf application/fits',
+  'application/pgp-keys application/x-x509-ca-cert application/x-plist application/pkcs8 application/pkcs10',
+  'application/x-ply chemical/x-pdb',
+])
+const SIGNED: ReadonlySet<string> = new Set([
+  ...[...supportedMimeTypes].map(canonicalType),
+  ...Object.values(MEMBERS).flatMap((types) => [...(types ?? [])]),
+  ...ZIPS,
+  ...COMPOUND_FILES,
+  ...listed('', [
+    'image/x-exr image/vnd.ms-dds image/vnd.zbrush.pcx image/vnd.radiance audio/basic audio/x-caf',
+  ]),
+  ...listed('', ['application/x-msaccess image/vnd.djvu']),
+])
+
 /**
- * Whether bytes seen as one type cannot be a file of the declared type.
+ * Whether a file whose bytes name a family may have this type.
  *
- * @param seen a type as it was seen; application/octet-stream where nothing was
- * @param declared a canonical type; one without a signature is never contradicted
+ * @param type a canonical type
+ * @param isListed whether the type stands on the operator's list: then it needs no table that knows it
  */
-export function contradicts(seen: string, declared: string): boolean {
-  const family = FAMILY_OF.get(declared)
-  if (family === undefined) return false
-  const type = canonicalType(seen)
-  if (type === 'application/octet-stream') return family.mayBeUnseen !== true
-  return !family.types.includes(type) && family.also?.includes(type) !== true
+export function isMember(family: Family, type: string, isListed = false): boolean {
+  const members = MEMBERS[family]
+  if (members !== undefined) return members.has(type)
+  if ((!isKnownType(type) && !isListed) || dangerOf(type) !== null || type === 'image/svg+xml') return false
+  if (family === 'text') return TEXTS.has(type) || TEXT_PATTERN.test(type) || isNeutral(type)
+  if (family === 'xml') return type === 'application/xml' || isXml(type) || isNeutral(type)
+  if (family === 'zip') return isZip(type) || isNeutral(type)
+  if (family === 'compound file') return COMPOUND_FILES.has(type) || type.startsWith(OOXML) || isNeutral(type)
+  return MAY_BE_UNSEEN.has(type) || !(SIGNED.has(type) || isTextual(type) || isZip(type))
 }
 
-/** The declared type where it is one of the kinds that the seen type may be, else the name of the seen type. */
-export function narrowType(seen: string, declared: string): string {
-  if (KINDS.get(canonicalType(seen))?.includes(declared)) return declared
-  return seen === OOXML_PACKAGE ? 'application/zip' : seen
+function isXml(type: string): boolean {
+  return type.endsWith('+xml') || type === 'application/x-plist' || type === 'application/vnd.ms-wpl'
 }
 
-function prefixed(prefix: string, lines: readonly string[]): readonly string[] {
-  return lines.flatMap((line) => line.split(' ')).map((word) => prefix + word)
+function isZip(type: string): boolean {
+  return ZIPS.has(type) || type.endsWith('+zip') || type.startsWith(OOXML) || type.startsWith(OPEN_DOCUMENT)
+}
+
+/** Types of programs' own files of which no table here says how their bytes begin. */
+function isNeutral(type: string): boolean {
+  return (
+    /^(?:application|model|x-[a-z]+)\//.test(type) && !SIGNED.has(type) && !isTextual(type) && !isZip(type)
+  )
+}
+
+function isTextual(type: string): boolean {
+  return TEXTS.has(type) || TEXT_PATTERN.test(type)
+}
+
+function listed(prefix: string, lines: readonly string[]): ReadonlySet<string> {
+  return new Set(lines.flatMap((line) => line.split(' ')).map((word) => prefix + word))
 }

@@ -1,23 +1,48 @@
+import { findsHandler, isActive, namesActiveNamespace, plain } from './scripts.js'
 import type { Sight } from './sight.js'
 
-/** The tags that make a file HTML when it begins with one (WHATWG mimesniff, section 7.1). */
-const DOCUMENT_TAGS = new Set('html head body title style script iframe'.split(' '))
-const FLOW_TAGS = new Set('h1 div font table a b br p'.split(' '))
+/** Elements that begin a document or run something: a file that begins with one is HTML, whatever it is called. */
+const DOCUMENT_TAGS = new Set(
+  'html head body script style iframe frame frameset noframes meta base embed applet noscript isindex'.split(
+    ' ',
+  ),
+)
+/**
+ * The other elements of HTML, old ones too. Markdown begins with them, and documents of XML have elements of
+ * the same names.
+ */
+const FLOW_TAGS = new Set(
+  [
+    'a abbr acronym address area article aside audio b basefont bdi bdo bgsound big blink blockquote br button',
+    'canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir div dl dt em',
+    'fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6 header hgroup hr i image img input ins kbd',
+    'keygen label legend li link listing main map mark marquee math menu meter multicol nav nobr noembed object',
+    'ol optgroup option output p param picture plaintext pre progress q rp rt ruby s samp search section select',
+    'slot small source spacer span strike strong sub summary sup table tbody td template textarea tfoot th',
+    'thead time title tr track tt u ul var video wbr xmp',
+  ].flatMap((line) => line.split(' ')),
+)
 
-/** An event handler, or an address that is a program. */
-const HANDLER = /[\s"'/]on[a-z]{3,}\s*=|javascript:/i
-/** An element that runs, or that holds a document of its own. */
-const ACTIVE_ELEMENT = /<(?:[\w.-]+:)?(?:script|foreignobject|iframe|embed|object|handler)\b/i
-const XHTML_OR_SVG = /http:\/\/www\.w3\.org\/(?:1999\/xhtml|2000\/svg)/
+const XHTML_NAMESPACE = 'http://www.w3.org/1999/xhtml'
 const XHTML_BY_DEFAULT = /\sxmlns\s*=\s*["']http:\/\/www\.w3\.org\/1999\/xhtml["']/
+const OTHER_NAMESPACE = /\sxmlns\s*=\s*["'](?!http:\/\/www\.w3\.org\/(?:1999\/xhtml|2000\/svg))[^"']/
 
-const SPACE = /\s*/y
+const SPACE = /[\s\p{Cc}]*/uy
 const XML_DECLARATION = /<\?xml\s/y
 const HTML_DOCTYPE = /<!doctype\s*html\b/iy
+const SVG_DOCTYPE = /<!doctype\s+(?:[\w.-]+:)?svg\b/iy
 const TAG = /<((?:[\w.-]+:)?)([a-z][\w.-]*)(?=[\s/>]|$)/iy
 
-const XHTML: Sight = { type: 'application/xhtml+xml', danger: null }
-const HTML: Sight = { type: 'text/html', danger: null }
+const XHTML: Sight = { type: 'application/xhtml+xml', openness: 'text', family: null, danger: null }
+const HTML: Sight = { type: 'text/html', openness: 'text', family: null, danger: null }
+
+/** What a file is called by its declared type or its name, of what its first tag does not settle. */
+export interface Called {
+  /** Markdown has tags and comments of HTML, and is not HTML. */
+  readonly markdown: boolean
+  readonly xml: boolean
+  readonly svg: boolean
+}
 
 /**
  * Finds HTML, XHTML, SVG and XML by what stands first after white space, comments and declarations.
@@ -27,20 +52,28 @@ const HTML: Sight = { type: 'text/html', danger: null }
  * serves such a file must keep it from running too.
  *
  * @param text the decoded head
- * @param isMarkdown whether an opening tag or comment may be Markdown, which has both
  * @returns null for what is not markup
  */
-export function seeMarkup(text: string, isMarkdown: boolean): Sight | null {
+export function seeMarkup(text: string, called: Called): Sight | null {
   const prolog = readProlog(text)
   if (prolog === null) return null
-  const { isXml, at, end } = prolog
+  const { isXml, isSvg, at, end } = prolog
   if (end === 'html doctype') return isXml ? XHTML : HTML
-  if (end === 'open comment' && !isXml) return isMarkdown ? null : HTML
   const tag = end === 'content' ? readTag(text, at) : null
-  if (tag === null) return isXml ? xml(null) : null
+  if (tag !== null) return seeRoot(text, tag, isXml, called)
+  // The head is over before the root: a licence, or the entities of a drawing program.
+  if (end !== 'content' && (isSvg || (called.svg && (isXml || end === 'open comment'))))
+    return svg(isActive(text))
+  if (end === 'open comment' && !isXml && !called.xml) return called.markdown ? null : HTML
+  return isXml ? seeXml(text, null) : null
+}
+
+function seeRoot(text: string, tag: Tag, isXml: boolean, called: Called): Sight | null {
   if (tag.name === 'svg') return svg(isActive(text))
   if (isXml) return seeXml(text, tag)
-  return isHtml(tag, isMarkdown) ? HTML : null
+  if (isHtml(tag, called)) return HTML
+  const sight = seeXml(text, tag)
+  return sight.danger !== null || sight === XHTML ? sight : null
 }
 
 interface Tag {
@@ -59,32 +92,43 @@ function readTag(text: string, at: number): Tag | null {
   return { prefix, name: name.toLowerCase(), text: text.slice(at, end < 0 ? text.length : end) }
 }
 
-function isHtml({ name, prefix, text }: Tag, isMarkdown: boolean): boolean {
+function isHtml({ name, prefix, text }: Tag, { markdown, xml }: Called): boolean {
   if (prefix !== '') return false
-  return DOCUMENT_TAGS.has(name) || (FLOW_TAGS.has(name) && !isMarkdown) || HANDLER.test(text)
+  if (DOCUMENT_TAGS.has(name) || findsHandler(text)) return true
+  return FLOW_TAGS.has(name) && !markdown && !xml && !OTHER_NAMESPACE.test(text)
 }
 
-function seeXml(text: string, root: Tag): Sight {
-  if (root.name === 'html') return XHTML
-  const isStylesheet = root.name === 'stylesheet' || root.name === 'transform'
-  if (!isStylesheet && XHTML_BY_DEFAULT.test(root.text)) return XHTML
-  return xml(isActive(text) && XHTML_OR_SVG.test(text) ? 'XML with a script in it' : null)
+function seeXml(text: string, root: Tag | null): Sight {
+  const isStylesheet = root?.name === 'stylesheet' || root?.name === 'transform'
+  if (root !== null && !isStylesheet && isXhtml(root, plain(text))) return XHTML
+  return xml(isActive(text) && namesActiveNamespace(text) ? 'XML with a script in it' : null)
 }
 
-function isActive(text: string): boolean {
-  return ACTIVE_ELEMENT.test(text) || HANDLER.test(text)
+/** Whether the root is an element of XHTML: by its name, by default, or by its prefix. */
+function isXhtml(root: Tag, text: string): boolean {
+  const start = text.slice(text.indexOf(`<${root.prefix}`))
+  const end = start.indexOf('>')
+  const tag = end < 0 ? start : start.slice(0, end)
+  if (root.prefix === '')
+    return root.name === 'html' || XHTML_BY_DEFAULT.test(root.text) || XHTML_BY_DEFAULT.test(tag)
+  if (root.name === 'html') return true
+  const declaration = tag.indexOf(`xmlns:${root.prefix.slice(0, -1)}`)
+  return declaration >= 0 && tag.slice(declaration).split(/["']/, 2)[1] === XHTML_NAMESPACE
 }
 
 function svg(active: boolean): Sight {
-  return { type: 'image/svg+xml', danger: active ? 'an SVG image with a script in it' : null }
+  const danger = active ? 'an SVG image with a script in it' : null
+  return { type: 'image/svg+xml', openness: 'text', family: null, danger }
 }
 
 function xml(danger: string | null): Sight {
-  return { type: 'application/xml', danger }
+  return { type: 'application/xml', openness: 'text', family: danger === null ? 'xml' : null, danger }
 }
 
 interface Prolog {
   readonly isXml: boolean
+  /** Whether a doctype says so. */
+  readonly isSvg: boolean
   /** Index of what ended it. */
   readonly at: number
   readonly end: 'content' | 'html doctype' | 'open comment' | 'open declaration'
@@ -95,15 +139,17 @@ function readProlog(text: string): Prolog | null {
   let at = skipSpace(text, 0)
   if (text[at] !== '<') return null
   let isXml = false
+  let isSvg = false
   while (text[at] === '<' && '!?/'.includes(text[at + 1] ?? ' ')) {
-    if (startsAt(HTML_DOCTYPE, text, at)) return { isXml, at, end: 'html doctype' }
+    if (startsAt(HTML_DOCTYPE, text, at)) return { isXml, isSvg, at, end: 'html doctype' }
     isXml ||= startsAt(XML_DECLARATION, text, at)
+    isSvg ||= startsAt(SVG_DOCTYPE, text, at)
     const isComment = text.startsWith('<!--', at)
     const next = isComment ? endOfComment(text, at) : endOfDeclaration(text, at)
-    if (next < 0) return { isXml, at, end: isComment ? 'open comment' : 'open declaration' }
+    if (next < 0) return { isXml, isSvg, at, end: isComment ? 'open comment' : 'open declaration' }
     at = skipSpace(text, next)
   }
-  return { isXml, at, end: 'content' }
+  return { isXml, isSvg, at, end: 'content' }
 }
 
 /** Comments end where the HTML parser ends them, which is also after `<!-->`, `<!--->` and at `--!>`. */

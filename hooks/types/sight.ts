@@ -1,16 +1,34 @@
 import { fileTypeFromBuffer } from 'file-type'
-import { seeExecutable } from './dangers.js'
-import { OOXML_PACKAGE } from './families.js'
-import { seeMarkup } from './markup.js'
+import type { Openness } from './dangers.js'
+import { seeExecutable } from './executables.js'
+import type { Family } from './families.js'
+import { seeIso } from './iso.js'
+import { type Called, seeMarkup } from './markup.js'
+import { canonicalType } from './names.js'
+import { holdsHtml } from './scripts.js'
+import {
+  hasBytes,
+  isPossibleIcon,
+  isPossibleMpeg,
+  isPossibleTga,
+  isTar,
+  seeNetpbm,
+  seeSignature,
+} from './signatures.js'
 import { decodeHead, isText } from './text.js'
+import { seeZip } from './zip.js'
 
 /** The type of bytes of which nothing is known. */
 export const OCTET_STREAM = 'application/octet-stream'
 
 /** What the first bytes of a file show. */
 export interface Sight {
-  /** A type of file-type, of this folder, or OOXML_PACKAGE. */
+  /** A type of file-type or of this folder. */
   readonly type: string
+  /** What the bytes leave open to those who call the file dangerous. */
+  readonly openness: Openness
+  /** The family within which the declared type or the name may choose another type; null for an exact type. */
+  readonly family: Family | null
   /** What makes this file dangerous although its type is not, or null. */
   readonly danger: string | null
 }
@@ -28,38 +46,45 @@ const TEXT_FORMATS: ReadonlySet<string> = new Set([
   'text/vcard',
   'text/vtt',
 ])
-
 const LONG_TEXT_SIGNATURE = /^(?:GIF8[79]a|%!PS|solid [^\n]*\n\s*facet\s)/
+/** Signatures of two bytes that are letters of Russian or Turkish too. */
+const SHORT_SIGNATURES: ReadonlySet<string> = new Set(['audio/mpeg', 'audio/aac', 'image/jxl'])
 
-/** Signatures file-type lacks, or does not tell where what it wants to read lies beyond the head. */
-const LONE_SIGNATURES: readonly (readonly [type: string, offset: number, bytes: string])[] = [
-  ['image/png', 0, '\x89PNG\r\n\x1a\n'],
-  ['image/tiff', 0, 'II*\0'],
-  ['image/tiff', 0, 'MM\0*'],
-  ['image/jp2', 0, '\0\0\0\x0cjP  \r\n\x87\n'],
-  ['video/matroska', 0, '\x1aE\xdf\xa3'],
-  ['application/ogg', 0, 'OggS'],
-  ['application/zip', 0, 'PK00PK\x03\x04'],
-  ['audio/wav', 0, 'RF64'],
-  ['audio/wav', 0, 'BW64'],
-  ['audio/wav', 0, 'RIFX'],
-  ['audio/midi', 8, 'RMID'],
-  ['font/ttf', 0, 'true\0'],
-  ['font/woff', 0, 'wOFF'],
-  ['font/woff2', 0, 'wOF2'],
-  ['video/mp4', 4, 'styp'],
-  ['video/mp4', 4, 'sidx'],
-  ['video/mp4', 4, 'moof'],
-  ['video/quicktime', 4, 'skip'],
-  ['video/quicktime', 4, 'pnot'],
-]
+/** The families of the types that file-type sees. */
+const FAMILIES: ReadonlyMap<string, Family> = new Map(
+  Object.entries({
+    'application/x-cfb': 'compound file',
+    'video/webm': 'webm',
+    'video/matroska': 'matroska',
+    'image/tiff': 'tiff',
+    'application/ogg': 'ogg',
+    'video/ogg': 'ogg',
+    'application/vnd.ms-asf': 'asf',
+    'video/x-ms-asf': 'asf',
+    'audio/x-ms-asf': 'asf',
+    'video/mpeg': 'mpeg program',
+    'audio/mpeg': 'mpeg audio',
+    'application/x-rar-compressed': 'rar',
+    'application/pdf': 'pdf',
+  } as const),
+)
 
-/** The first name in an Office Open XML file, by whatever program wrote it. */
-const OFFICE_ENTRY = /^(?:\[Content_Types\]\.xml|(?:_rels|docProps|customXml|word|xl|ppt|visio|3D)\/)/
-/** A path of an interpreter or its name; not Rust's `#![`, nor the voice recordings `#!AMR` and `#!SILK`. */
-const INTERPRETER = /^#![ \t]*(?!AMR|SILK)[a-z/]/i
-/** PDF readers allow junk before the header, and some mail and scanner programs write it. */
-const LATE_PDF = /[^ -~]%PDF-\d/
+/** A path of an interpreter or a name of one; not `#![`, `#!AMR`, `#!SILK`, `#!genome-build` or `#!MLF!#`. */
+const INTERPRETER =
+  /^#![ \t]*(?:\.{0,2}\/|[a-z]:\\|(?:(?:ba|da|z|k|c|tc|pdk|a|fi)?sh|env|python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|tclsh|wish|expect|[gmn]?awk|sed|make|rscript|osascript|pwsh|powershell|cmd|groovy|scala|java|jshell|kotlin|swift|ocaml|guile|racket|sbcl|clisp|runhaskell|julia|busybox|nix-shell|cscript|wscript|raku|elixir|escript|crystal|ts-node|tsx)(?:[\d.]{0,9}(?:\.exe)?)(?![\w-]))/i
+const PHP = /^\s*<\?(?:php\b|=)/i
+const BATCH = /^\s*(?:(?:::|rem\b)[^\n]*\n\s*)*@?echo\s+off\b/i
+const SHORTCUT = /^\s*\[(?:InternetShortcut|DEFAULT\]\s+BASEURL)/i
+const DESKTOP = /^(?:\s*#[^\n]*\n)*\s*\[Desktop Entry\]/
+/** What follows the header of a PDF: a comment of bytes that are no text, or the first object. */
+const CERTAIN_PDF = /%PDF-\d\.\d[ \t]*[\r\n]+(?:%|\d{1,9} \d{1,5} obj)/
+/** Nothing but blanks, or one word of junk, stands before the header. */
+const EARLY_PDF = /^(?:\s*|\S{1,16})%PDF-\d\.\d\s/
+
+/** What a file is called, of what decides between two readings of its bytes. */
+export interface Calls extends Called {
+  readonly types: readonly string[]
+}
 
 /**
  * Sees what a head is: first what is told by more than its first word (programs, scripts, markup, tar), then by
@@ -67,37 +92,64 @@ const LATE_PDF = /[^ -~]%PDF-\d/
  * name of the first file in a tar.
  *
  * @param head the first 512 bytes of a file, or all of a shorter one
- * @param isMarkdown whether the file is said to be Markdown
+ * @param calls what its declared type and its name say
  */
-export async function see(head: Uint8Array, isMarkdown: boolean): Promise<Sight> {
+export async function see(head: Uint8Array, calls: Calls): Promise<Sight> {
   const text = decodeHead(head)
-  const certain = seeCode(head, text) ?? seeMarkup(text, isMarkdown)
-  return certain ?? { type: await seeType(head, text), danger: null }
+  const code = seeCode(head, text)
+  if (code !== null) return exact(code, text)
+  return seeMarkup(text, calls) ?? (await seeFormat(head, text, calls))
 }
 
-function seeCode(head: Uint8Array, text: string): Sight | null {
+function seeCode(head: Uint8Array, text: string): string | null {
   const isProse = isText(text) && /[\s,;]/.test(text)
-  const type = seeExecutable(head, isProse, isTar(head)) ?? seeScript(text)
-  return type === null ? null : { type, danger: null }
+  return seeExecutable(head, isProse, isTar(head)) ?? seeScript(text)
 }
 
 function seeScript(text: string): string | null {
   if (INTERPRETER.test(text)) return 'text/x-shellscript'
-  if (/^\s*<\?(?:php\b|=)/i.test(text)) return 'application/x-httpd-php'
-  if (/^\s*@echo\s+off\b/i.test(text)) return 'application/x-bat'
-  return null
+  if (PHP.test(text)) return 'application/x-httpd-php'
+  if (BATCH.test(text)) return 'application/x-bat'
+  if (SHORTCUT.test(text)) return 'application/x-mswinurl'
+  return DESKTOP.test(text) ? 'application/x-desktop' : null
 }
 
-async function seeType(head: Uint8Array, text: string): Promise<string> {
-  if (isTar(head)) return 'application/x-tar'
+async function seeFormat(head: Uint8Array, text: string, calls: Calls): Promise<Sight> {
+  if (isTar(head)) return exact('application/x-tar', text)
   // file-type would inflate these bytes to look for a tar in them, and say gzip all the same.
-  if (hasBytes(head, 0, '\x1f\x8b\x08')) return 'application/gzip'
+  if (hasBytes(head, 0, '\x1f\x8b\x08')) return { ...exact('application/gzip', text), family: 'gzip' }
+  const zip = seeZip(head)
+  if (zip !== null) return { ...exact(zip.type, text), ...zip, openness: 'zip' }
+  const media = isText(text) ? null : seeIso(head)
+  if (media !== null) return { ...exact(media.type, text), ...media }
+  const mime = await seeMime(head, text, calls)
+  if (mime !== null) return ofType(mime, text)
+  if (isLatePdf(text, calls)) return { ...exact('application/pdf', text), openness: 'text', family: 'pdf' }
+  return seeRest(head, text, calls)
+}
+
+function seeRest(head: Uint8Array, text: string, calls: Calls): Sight {
+  const netpbm = seeNetpbm(head)
+  if (netpbm !== null) return ofType(netpbm, text)
+  if (isText(text)) return { type: 'text/plain', openness: 'text', family: 'text', danger: null }
+  const type = seeSignature(head)
+  if (type === 'video/matroska') return { ...exact(type, text), family: 'ebml' }
+  if (type !== null) return ofType(type, text)
+  const isCalledTga = calls.types.includes('image/x-tga')
+  const family = isCalledTga && !isPossibleTga(head) ? null : 'unseen'
+  return { type: OCTET_STREAM, openness: 'unseen', family, danger: null }
+}
+
+/** The type that file-type sees, unless another reading of these bytes is likelier. */
+async function seeMime(head: Uint8Array, text: string, calls: Calls): Promise<string | null> {
   const mime = (await fileTypeFromBuffer(head))?.mime
-  if (mime !== undefined && (!isText(text) || isSureOfText(mime, text))) {
-    return mime === 'application/zip' ? seePackage(head) : mime
-  }
-  if (LATE_PDF.test(text)) return 'application/pdf'
-  return isText(text) ? 'text/plain' : (seeLoneSignature(head) ?? OCTET_STREAM)
+  if (mime === undefined || mime === 'application/zip') return null
+  if (mime === 'image/x-icon' && !isPossibleIcon(head)) return null
+  if (SHORT_SIGNATURES.has(mime) && isText(text))
+    return calls.types.includes(canonicalType(mime)) ? mime : null
+  const isMpeg = head[0] === 0xff && (mime === 'audio/mpeg' || mime === 'audio/aac')
+  if (isMpeg && !isPossibleMpeg(head)) return null
+  return isText(text) && !isSureOfText(mime, text) ? null : mime
 }
 
 /** In text, a signature counts where its format is text, where it is no word, or where it is a long one. */
@@ -105,23 +157,23 @@ function isSureOfText(mime: string, text: string): boolean {
   return TEXT_FORMATS.has(mime) || text.charCodeAt(0) >= 0x80 || LONG_TEXT_SIGNATURE.test(text)
 }
 
-/** The name of the first file in a zip stands at byte 30, its length at 26. */
-function seePackage(head: Uint8Array): string {
-  const name = String.fromCharCode(...head.subarray(30, 30 + (head[26] ?? 0)))
-  return OFFICE_ENTRY.test(name) ? OOXML_PACKAGE : 'application/zip'
+/** PDF readers allow junk before the header, and some mail and scanner programs write it. */
+function isLatePdf(text: string, { types }: Calls): boolean {
+  const at = text.indexOf('%PDF-')
+  if (at < 0 || !/^\d/.test(text.slice(at + 5, at + 6))) return false
+  if (!isText(text) || !/^[ -~]/.test(text.slice(at - 1, at))) return true
+  return types.includes('application/pdf') || CERTAIN_PDF.test(text) || EARLY_PDF.test(text)
 }
 
-function seeLoneSignature(head: Uint8Array): string | null {
-  return LONE_SIGNATURES.find(([, offset, bytes]) => hasBytes(head, offset, bytes))?.[0] ?? null
+function ofType(type: string, text: string): Sight {
+  const family = FAMILIES.get(canonicalType(type)) ?? null
+  const sight = { ...exact(type, text), family }
+  if (family === 'compound file') return { ...sight, openness: 'compound file' }
+  // A reader of scripts takes any text. A PDF is a PDF: many of them are text where they begin.
+  return isText(text) && family !== 'pdf' ? { ...sight, openness: 'text' } : sight
 }
 
-function isTar(head: Uint8Array): boolean {
-  return hasBytes(head, 257, 'ustar') && (head[262] === 0 || head[262] === 0x20)
-}
-
-function hasBytes(head: Uint8Array, offset: number, bytes: string): boolean {
-  for (let index = 0; index < bytes.length; index++) {
-    if (head[offset + index] !== bytes.charCodeAt(index)) return false
-  }
-  return true
+function exact(type: string, text: string): Sight {
+  const openness = holdsHtml(text) ? 'exact, with HTML in it' : 'exact'
+  return { type, openness, family: null, danger: null }
 }

@@ -1,8 +1,11 @@
-const TEXT_CONTROLS: ReadonlySet<number> = new Set([0x09, 0x0a, 0x0c, 0x0d, 0x1b])
+/** The C0 controls that old texts have: bell, backspace, tab, LF, VT, FF, CR, the end of file of DOS, and escape. */
+const TEXT_CONTROLS: ReadonlySet<number> = new Set([0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1a, 0x1b])
+/** Texts in UTF-16 use letters of few blocks; samples of sound and numbers use many. */
+const MOST_BLOCKS = 6
 
 /**
  * Decodes the head of a file as a browser would: by its BOM, as UTF-16 where NUL and `<` say so (XML 1.0,
- * appendix F), else one character a byte, which is enough to find ASCII in UTF-8 and in every 8-bit set.
+ * appendix F) or all of it is text in UTF-16, else one character a byte, which is enough to find ASCII in UTF-8 and in every 8-bit set.
  */
 export function decodeHead(head: Uint8Array): string {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength)
@@ -13,7 +16,29 @@ export function decodeHead(head: Uint8Array): string {
   if (first === 0xfe && second === 0xff) return decodeBigEndian(bytes.subarray(2))
   if (first === 0x3c && second === 0) return bytes.toString('utf16le', 0)
   if (first === 0 && second === 0x3c) return decodeBigEndian(bytes)
-  return bytes.toString('latin1', 0)
+  return decodeBomless(bytes) ?? bytes.toString('latin1', 0)
+}
+
+/** UTF-16 without a BOM, or null where the bytes are no text in it. */
+function decodeBomless(bytes: Buffer): string | null {
+  const zero = bytes.indexOf(0)
+  // A text has a blank or an end of line, whose other byte is zero.
+  if (zero < 0 || bytes.length < 4) return null
+  const text = zero % 2 === 1 ? bytes.toString('utf16le', 0) : decodeBigEndian(bytes)
+  return isUtf16Text(text) ? text : null
+}
+
+function isUtf16Text(text: string): boolean {
+  const blocks = new Set<number>()
+  let ascii = 0
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code >= 0xd800 && code <= 0xdfff) return false
+    if (code < 0x20 ? !TEXT_CONTROLS.has(code) : code >= 0xfff0) return false
+    if (code < 0x80) ascii++
+    blocks.add(code >>> 8)
+  }
+  return blocks.size <= MOST_BLOCKS && ascii * 8 >= text.length
 }
 
 function decodeBigEndian(bytes: Buffer): string {

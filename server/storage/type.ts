@@ -6,7 +6,8 @@ import type { StoredUpload } from './upload.js'
 /**
  * The type of an upload by its first bytes: decided at 512 bytes, or at the end of a shorter upload;
  * null while there are too few. `offset` is where the upload will stand with these bytes.
- * What was seen is noted as the upload's type. Rejects with type_refused, its detail for the record.
+ * What was seen is noted as the upload's type. Rejects with type_refused, whose sentence is for the client
+ * and the record.
  */
 export async function typeOf(
   upload: Pick<StoredUpload, 'length' | 'declaredType' | 'filename' | 'type'>,
@@ -19,7 +20,7 @@ export async function typeOf(
   const { declaredType, filename } = upload
   const verdict = await tools.sniff({ head, whole: whole && head.length === offset, declaredType, filename })
   upload.type = verdict.type
-  if (!verdict.accepted) throw new UploadError('type_refused', { detail: verdict.reason })
+  if (!verdict.accepted) throw new UploadError('type_refused', { sentence: verdict.reason })
   return verdict.type
 }
 

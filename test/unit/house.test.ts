@@ -11,6 +11,7 @@ const HOMES: Readonly<Record<string, string>> = {
   'better-sqlite3': 'server/records',
   piscina: 'server/intake',
   'file-type': 'hooks',
+  mime: 'hooks',
   '@tus/server': 'server/tus',
   '@tus/file-store': 'server/storage',
 }

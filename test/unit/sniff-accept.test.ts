@@ -33,7 +33,10 @@ test('with a list, only what is seen to be on it gets in', async () => {
   }
   await keeps('image/svg+xml', SVG, { accept })
   for (const file of [MP4, zip('a'), TEXT, CSV, noise(2048), []]) {
-    await refuses(/not on the list of accepted types/, file, { accept, declared: 'image/png' })
+    await refuses(/^seen as [\w.+-]+\/[\w.+-]+, which is not accepted here$/, file, {
+      accept,
+      declared: 'image/png',
+    })
   }
   for (const file of [PNG, TEXT, noise(2048), []]) {
     assert.ok((await sniff(file, { accept: ['*/*'] })).accepted)
@@ -50,7 +53,7 @@ test('a list may name a type by an alias, and a kind that its container does not
   await keeps(DOCX, zip('[Content_Types].xml'), { accept: [DOCX], declared: DOCX })
   await keeps('application/zip', zip('[Content_Types].xml'), { accept: ['application/zip'], declared: DOCX })
   await keeps('application/msword', CFB, { accept: ['application/msword'], declared: 'application/msword' })
-  await refuses(/seen as application\/zip, /, zip('holiday.jpg'), { accept: [DOCX], declared: DOCX })
+  await refuses(/seen as application\/zip, /, zip('holiday.jpg'), { accept: [DOCX] })
   await refuses(/seen as text\/plain, /, TEXT, { accept: ['text/csv'] })
   await refuses(/seen as video\/mp4, /, MP4, { accept: ['image/*'], declared: 'image/heic' })
 })

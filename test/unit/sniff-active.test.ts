@@ -116,14 +116,14 @@ test('prose, source and other markup that speak of HTML are not HTML', async () 
 test('Markdown may begin with a tag or a long comment, but not with a document or a handler', async () => {
   const readme = `<h1 align="center">Lading</h1>\n\n${TEXT}`
   await keeps('text/markdown', readme, { declared: 'text/markdown' })
-  await keeps('text/plain', readme, { filename: 'README.md' })
-  await keeps('text/plain', `<!-- ${TEXT}`, { filename: 'README.MD' })
+  await keeps('text/markdown', readme, { filename: 'README.md' })
+  await keeps('text/markdown', `<!-- ${TEXT}`, { filename: 'README.MD' })
   await refuses(/HTML/, readme, { filename: 'readme.html' })
   await refuses(/HTML/, '<script>alert(1)</script>', { filename: 'README.md' })
   await refuses(/HTML/, '<p onclick="alert(1)">', { declared: 'text/markdown' })
 })
 
-test('keeps an SVG image, and refuses one with a script, a handler or a foreign object', async () => {
+test('keeps an SVG image, and refuses one with a script, a handler or a frame', async () => {
   await keeps('image/svg+xml', SVG, { declared: 'image/svg+xml' })
   await keeps('image/svg+xml', `<?xml version="1.0"?>\n<!-- Made by hand -->\n${SVG}`)
   await keeps('image/svg+xml', `<!DOCTYPE svg PUBLIC "x" "y" [ <!ENTITY ns "http://x/"> ]>\n${SVG}`)
@@ -135,7 +135,8 @@ test('keeps an SVG image, and refuses one with a script, a handler or a foreign 
     '<g\nonload = "alert(1)">',
     '<g id="a"onbegin="alert(1)">',
     '<a href="JavaScript:alert(1)">',
-    '<foreignObject>',
+    '<foreignObject><iframe src="x"/></foreignObject>',
+    '<foreignObject><p onclick="x()"/></foreignObject>',
   ]
   for (const body of bodies) {
     const image = SVG.replace('<path', `${body}<path`)

@@ -1,6 +1,5 @@
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
-import * as assert from 'uvu/assert'
 import {
   type Bytes,
   binary,
@@ -19,8 +18,6 @@ import {
   ogg,
   PDF,
   PNG,
-  refuses,
-  sniff,
   TEXT,
   tar,
   tiff,
@@ -28,52 +25,36 @@ import {
   zip,
 } from './sniff-files.js'
 
-test('refuses bytes that contradict a declared type that has a signature', async () => {
-  const files: [string, Bytes][] = [
-    ['image/png', JPEG],
-    ['image/png', zip('a')],
-    ['image/png', TEXT],
-    ['image/png', noise(2048)],
-    ['image/png', '\x89P'],
-    ['IMAGE/PNG; q=1', JPEG],
-    ['image/jpg', PNG],
-    ['image/jpeg', PDF],
-    ['image/heic', PNG],
-    ['application/pdf', PNG],
-    ['application/pdf', `A text that names %PDF-1.4 in passing.`],
-    ['application/zip', PDF],
-    ['application/zip', CFB],
-    [DOCX, PNG],
-    ['application/msword', JPEG],
-    ['application/gzip', zip('a')],
-    ['application/x-tar', zip('a')],
-    ['video/mp4', PNG],
-    ['video/mp4', TEXT],
-    ['video/mp4', WEBM],
-    ['video/webm', MP4],
-    ['audio/wav', JPEG],
-    ['audio/mpeg', PNG],
-    ['audio/mpeg', TEXT],
-    ['video/mp2t', PNG],
+test('a harmless file whose declared type is wrong comes in under the type that was seen', async () => {
+  const files: [declared: string, seen: string, Bytes][] = [
+    ['image/png', 'image/jpeg', JPEG],
+    ['image/png', 'application/zip', zip('a')],
+    ['image/png', 'text/plain', TEXT],
+    ['image/png', 'application/octet-stream', noise(2048)],
+    ['image/png', 'text/plain', '\x89P'],
+    ['IMAGE/PNG; q=1', 'image/jpeg', JPEG],
+    ['image/jpg', 'image/png', PNG],
+    ['image/jpeg', 'application/pdf', PDF],
+    ['image/heic', 'image/png', PNG],
+    ['application/zip', 'application/pdf', PDF],
+    ['application/zip', 'application/x-cfb', CFB],
+    [DOCX, 'image/png', PNG],
+    ['application/msword', 'image/jpeg', JPEG],
+    ['application/gzip', 'application/zip', zip('a')],
+    ['application/x-tar', 'application/zip', zip('a')],
+    ['video/mp4', 'text/plain', TEXT],
+    ['video/mp4', 'video/webm', WEBM],
+    ['video/webm', 'video/mp4', MP4],
+    ['audio/mpeg', 'text/plain', TEXT],
+    ['video/mp2t', 'image/png', PNG],
+    ['text/html', 'image/png', PNG],
   ]
-  for (const [declared, file] of files)
-    await refuses(/^declared as .*, but its first bytes/, file, { declared })
-  assert.equal(await sniff(JPEG, { declared: 'Image/PNG' }), {
-    accepted: false,
-    type: 'image/jpeg',
-    reason: 'declared as image/png, but its first bytes are image/jpeg',
-  })
+  for (const [declared, seen, file] of files) await keeps(seen, file, { declared })
 })
 
-test('a declared type without a signature contradicts nothing', async () => {
-  const types = [null, '', 'null', 'application/octet-stream', 'text/csv', 'image/svg+xml', 'text/html']
-  for (const declared of [
-    ...types,
-    'application/x-unheard-of',
-    'nonsense',
-    'model/stl',
-    'text/plain; charset=x',
-  ]) {
+test('a declared type that says nothing, or nothing that these bytes may be, changes nothing', async () => {
+  const types = [null, '', 'null', 'application/octet-stream', 'text/csv', 'image/svg+xml']
+  for (const declared of [...types, 'application/x-unheard-of', 'nonsense', 'text/plain; charset=x']) {
     await keeps('image/png', PNG, { declared })
     await keeps('application/octet-stream', noise(2048), { declared })
   }
@@ -113,11 +94,9 @@ test('aliases, containers and what browsers get wrong are no contradiction', asy
     ['application/zip', 'application/zip', 'PK\x05\x06'.padEnd(22, '\0')],
     [DOCX, DOCX, zip('[Content_Types].xml')],
     [DOCX, DOCX, zip('word/document.xml')],
-    [DOCX, 'application/zip', zip('my letter/word/document.xml')],
+    [DOCX, DOCX, zip('my letter/word/document.xml')],
     [DOCX, DOCX, CFB],
     ['application/epub+zip', 'application/epub+zip', zip('mimetype', 'application/epub+zip')],
-    ['application/java-archive', 'application/java-archive', zip('com/example/Main.class')],
-    ['application/zip', 'application/java-archive', zip('META-INF/MANIFEST.MF')],
     ['model/3mf', 'model/3mf', zip('3D/3dmodel.model')],
     ['application/msword', 'application/msword', CFB],
     ['application/msword', 'application/rtf', `{\\rtf1 ${TEXT}`],
