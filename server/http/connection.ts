@@ -53,6 +53,7 @@ export class Connection {
   #refusal: (() => void) | undefined
   #isClosing = false
   #isOver = false
+  #hasFailed = false
 
   constructor(socket: Socket, firstByteWithinMs: number, tools: ConnectionTools) {
     this.socket = socket
@@ -60,6 +61,9 @@ export class Connection {
     this.#feed = new Feed(socket, {
       isFull: () => this.#waiting.length >= MOST_WAITING,
       came: () => this.#came(),
+      parsed: () => tools.changed(this),
+      takeTurn: tools.takeTurn,
+      overflowed: () => this.refuse(new Error('too many bytes before a request')),
       threw: (error) => this.fail(error),
     })
     // Node ends a socket whose timeout nobody listens for.
@@ -129,15 +133,14 @@ export class Connection {
 
   /** Our own code threw: this connection ends, and no other. */
   fail(error: unknown): void {
-    const isFirst = !this.#isOver || !this.socket.destroyed
     this.cut()
-    if (isFirst) this.#tools.fault(error)
+    if (!this.#hasFailed) this.#tools.fault(error)
+    this.#hasFailed = true
   }
 
   #came(): void {
     if (this.#doing === 'silent') this.socket.setTimeout(0)
     if (this.#doing !== 'busy') this.#change('head')
-    else this.#tools.changed(this)
   }
 
   #change(doing: Doing): void {
@@ -176,7 +179,8 @@ export class Connection {
     const next = this.#waiting.shift()
     if (next) this.#serve(next.visit)
     this.#feed.goOn()
-    if (!next) this.#next()
+    if (next) this.#tools.changed(this)
+    else this.#next()
   }
 
   #refuseNow(error: Error & { code?: string }): void {

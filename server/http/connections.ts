@@ -5,7 +5,7 @@ import { Turns } from './turns.js'
 
 const FIRST_BYTE_WITHIN_MS = 10_000
 /** What may be in memory of requests that are not being served, all connections together. */
-const MOST_UNSERVED_BYTES = 16 * 1024 * 1024
+const MOST_UNSERVED_BYTES = 8 * 1024 * 1024
 /** Connections beyond the limit that may be told so at once; others are closed without an answer. */
 const MOST_REFUSED_AT_ONCE = 32
 

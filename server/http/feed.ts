@@ -9,6 +9,10 @@ const NATIVE_UNTIL_BYTES = 128 * 1024
 const LEAST_SLICE_BYTES = 16
 /** Chunks may be text with empty lines: those are cut less often, since only the last chunk's line ends a body. */
 const LEAST_CHUNKED_SLICE_BYTES = 1024
+/** Slices that a connection has parsed before all others have their turn: a read may hold 4,000 that lead to nothing. */
+const SLICES_A_TURN = 32
+/** Empty lines before a request count for no limit of Node's. */
+const MOST_HEAD_BYTES = 128 * 1024
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
 
@@ -17,6 +21,12 @@ export interface FeedTools {
   readonly isFull: () => boolean
   /** Told of bytes that came from the socket, before they are parsed. */
   readonly came: () => void
+  /** Told when they have been parsed, as far as they may. */
+  readonly parsed: () => void
+  /** Calls back in the connection's turn. */
+  readonly takeTurn: (goOn: () => void) => void
+  /** Told of more bytes than any head has. */
+  readonly overflowed: () => void
   /** Told what the parser, or a listener below it, threw. */
   readonly threw: (error: unknown) => void
 }
@@ -93,8 +103,12 @@ export class Feed {
     if (this.#socket.destroyed) return void this.end()
     this.#isParsing = true
     try {
-      while (this.#rest && !this.#isOver) {
+      for (let slices = 0; this.#rest && !this.#isOver; slices++) {
         if (this.#mustHold()) return void this.#hold()
+        if (slices === SLICES_A_TURN) {
+          this.#tools.takeTurn(() => this.goOn())
+          return void this.#hold()
+        }
         this.#next(this.#rest)
       }
     } catch (error) {
@@ -127,9 +141,10 @@ export class Feed {
 
   readonly #take = (chunk: Buffer): void => {
     if (this.#isOver) return
-    this.#rest = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
     this.#tools.came()
+    this.#rest = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
     this.goOn()
+    this.#tools.parsed()
   }
 
   #next(rest: Buffer): void {
@@ -140,7 +155,8 @@ export class Feed {
     this.#rest = end < rest.length ? rest.subarray(end) : undefined
     if (isInBody) last.remainingBytes -= end
     else this.#headBytes += end
-    this.#parse(end < rest.length ? rest.subarray(0, end) : rest)
+    if (this.#headBytes > MOST_HEAD_BYTES) this.#tools.overflowed()
+    else this.#parse(end < rest.length ? rest.subarray(0, end) : rest)
   }
 
   #mustHold(): boolean {
