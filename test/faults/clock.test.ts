@@ -20,13 +20,15 @@ const PRELOAD = new URL('../helpers/set-clock.js', import.meta.url).href
 const BACK = 'SIGUSR2'
 const FORWARD = 'SIGWINCH'
 
-/** A server whose date the test can set. */
-async function clockServer(flags: readonly string[]): Promise<TestServer> {
+/** A server whose date the test can set, and whose clocks may be fast. */
+async function clockServer(flags: readonly string[], speed = 1): Promise<TestServer> {
   process.env.NODE_OPTIONS = `--import=${PRELOAD}`
+  process.env.TEST_CLOCK_SPEED = String(speed)
   try {
     return await startServer(flags)
   } finally {
     delete process.env.NODE_OPTIONS
+    delete process.env.TEST_CLOCK_SPEED
   }
 }
 
@@ -106,5 +108,30 @@ test('"Durations come from a monotonic clock": with the date set forward a day, 
   raw.cut()
   await server.stop()
 })
+
+for (const [what, everyMs, bytes] of [
+  ['one byte each 300 ms', 300, 1],
+  ['12 bytes each 18 s', 18_000, 12],
+] as const) {
+  test(`"A silent or very slow sender loses its slot and keeps its offset": ${what}`, async () => {
+    const speed = 20
+    const server = await clockServer([], speed)
+    const [raw, location] = await begin(server, 10_000, bytes)
+    const startedAt = performance.now()
+    let sent = bytes
+    const drip = setInterval(() => {
+      raw.socket.write('a'.repeat(bytes))
+      sent += bytes
+    }, everyMs / speed)
+    await raw.closed(SOON_MS).finally(() => clearInterval(drip))
+    const tookS = ((performance.now() - startedAt) / 1000) * speed
+    console.log(`clock: ${what}: lost its slot after ${tookS.toFixed(0)} s of the server's clock`)
+    assert.ok(sent < 512, `${sent} bytes were sent, which is not slow`)
+    const offset = await offsetOf(server, location)
+    assert.ok(offset > 0 && offset <= sent)
+    assert.is((await statusOf(server)).slots.taken, 0)
+    await server.stop()
+  })
+}
 
 test.run()
