@@ -1,11 +1,11 @@
-import { appendFileSync, rmSync, statfsSync } from 'node:fs'
+import { appendFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { enterOwnMounts, smallDisk } from '../helpers/own-mounts.js'
 import { assertStored, reprDigestOf, storedBytes, storedNames } from '../helpers/proof.js'
 import { createUpload, offsetOf, Patch, PseudoFile, printedSeed, resume } from '../helpers/sender.js'
-import { eventually, idOf, send, statusOf, type TestServer, tus } from '../helpers/server.js'
+import { eventually, idOf, locationOf, send, statusOf, type TestServer, tus } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
 
 const noMounts = enterOwnMounts(import.meta.url)
@@ -61,9 +61,9 @@ onSmallDisk(
     const pausedPath = await createUpload(server, paused)
     await (await Patch.begin(server, pausedPath, paused, 0, 4 * MIB)).finish()
 
-    fillUpTo(dataDir, 20 * MIB)
     const big = new PseudoFile(seed + 2, 30 * MIB)
     const path = await createUpload(server, big)
+    fillUpTo(dataDir, 20 * MIB)
     const answer = await (await Patch.begin(server, path, big, 0)).finish()
     assert.is(answer?.status, 507)
     assert.ok(answer?.headers.has('retry-after'))
@@ -173,5 +173,79 @@ onSmallDisk(
     assert.is(await server.stop(), 0)
   },
 )
+
+onSmallDisk('an upload that is larger than the free disk gets 507 at its creation', async (dataDir) => {
+  const server = await startServer(['--min-free', '16MiB'], dataDir)
+  const refused = await tus.create(server, 50 * MIB)
+  assert.is(refused.status, 507, 'with --min-free it does not fit')
+  assert.ok(refused.headers['retry-after'])
+  assert.equal(storedNames(server), [])
+  assert.is((await tus.create(server, 40 * MIB)).status, 201)
+  const deferred = locationOf(await tus.create(server, null))
+  const late = await tus.patch(server, deferred, 0, 'hello', { 'Upload-Length': String(50 * MIB) })
+  assert.is(late.status, 507)
+  assert.is((await tus.head(server, deferred)).headers['upload-defer-length'], '1')
+  assert.is((await tus.patch(server, deferred, 0, 'hello', { 'Upload-Length': '5' })).status, 204)
+  assert.is(await server.stop(), 0)
+})
+
+const INODES = 200
+
+/** A test on a disk of few inodes. */
+function onFewInodes(name: string, run: (dataDir: string) => Promise<void>): void {
+  if (noMounts === undefined) return void test(name, () => run(smallDisk(DISK_BYTES, INODES)))
+  test.skip(name)
+  console.log(`SKIP: ${name} (${noMounts})`)
+}
+
+onFewInodes('a disk without inodes gets 507 to creations, and is not ready', async (dataDir) => {
+  const server = await startServer([], dataDir)
+  const file = new PseudoFile(seed + 6, 2 * MIB)
+  const path = await createUpload(server, file)
+  await (await Patch.begin(server, path, file, 0, MIB)).finish()
+  const made = takeInodes(dataDir)
+  // The disk is asked once a second.
+  await eventually(30_000, 'the 503', async () => {
+    return (await send(server.origin, { method: 'GET', path: '/readyz' })).status === 503 ? true : undefined
+  })
+  assert.is((await statusOf(server)).disk.freeInodes, 0)
+  const before = storedNames(server)
+  assert.is((await tus.create(server, 5)).status, 507)
+  assert.equal(storedNames(server), before)
+  // Bytes need no inode; only the end of the upload does.
+  const answer = await (await Patch.begin(server, path, file, MIB, 2 * MIB - 1)).finish()
+  assert.is(answer?.status, 204)
+  for (const each of made) rmSync(each)
+  await eventually(30_000, 'readiness', async () => {
+    return (await send(server.origin, { method: 'GET', path: '/readyz' })).status === 200 ? true : undefined
+  })
+  assert.equal((await resume(server, path, file)).statuses, [204])
+  await assertStored(server, path, file)
+  assert.is(await server.stop(), 0)
+})
+
+onFewInodes('with --min-free some inodes are kept', async (dataDir) => {
+  const server = await startServer(['--min-free', '16MiB'], dataDir)
+  let created = 0
+  while ((await tus.create(server, 5)).status === 201) created += 1
+  const free = (await statusOf(server)).disk.freeInodes ?? 0
+  assert.ok(created > 50 && free >= 8, `${created} uploads, ${free} inodes are free`)
+  assert.is(await server.stop(), 0)
+})
+
+/** Takes every inode of a disk; returns the empty files that have them. */
+function takeInodes(dataDir: string): string[] {
+  const made: string[] = []
+  for (;;) {
+    const path = join(dataDir, `inode-${made.length}`)
+    try {
+      writeFileSync(path, '', { flag: 'wx' })
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return made
+      throw error
+    }
+    made.push(path)
+  }
+}
 
 test.run()

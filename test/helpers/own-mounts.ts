@@ -23,10 +23,17 @@ export function enterOwnMounts(fileUrl: string): string | undefined {
   return 'no tmpfs can be mounted here'
 }
 
-/** Mounts a tmpfs of so many bytes and gives the path of a data folder on it. */
-export function smallDisk(bytes: number): string {
+/** Mounts a tmpfs of so many bytes, and inodes where that is said, and gives the path of a data folder on it. */
+export function smallDisk(bytes: number, inodes?: number): string {
   const folder = temporaryFolder()
-  const args = ['-t', 'tmpfs', '-o', `size=${bytes}`, 'lading-test', folder]
+  const args = [
+    '-t',
+    'tmpfs',
+    '-o',
+    inodes === undefined ? `size=${bytes}` : `size=${bytes},nr_inodes=${inodes}`,
+    'lading-test',
+    folder,
+  ]
   const { status, stderr } = spawnSync('mount', args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`mount: ${stderr}`)
   // Before the folder is removed, which a mount would not let happen.
