@@ -113,7 +113,9 @@ export class PartRelease {
     const part = await uploads.load(id)
     // Meanwhile another final upload may have come that names it.
     if (!part || part.gone || this.#finals.isNamed(id)) return
-    if (keepMs === 0 || part.terminatedAt !== null) return lifecycle.remove(part, 'terminated', reason)
+    // Not flushed: a part that comes back after a power cut expires, and a final upload may have thousands.
+    if (keepMs === 0 || part.terminatedAt !== null)
+      return lifecycle.remove(part, 'terminated', reason, false)
     part.joinedAt = new Date(this.#tools.now()).toISOString()
     await saver.save(part)
   }
