@@ -18,6 +18,7 @@ import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import { DigestThread } from './intake/thread.js'
 import { createLog } from './log.js'
+import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/folder-lock.js'
 import { openRecords, type Records } from './records/records.js'
 import { currentBoot } from './storage/boot.js'
@@ -54,6 +55,9 @@ const RECORDS_END_WITHIN_MS = 1_500
 // A disk that hangs must not keep the process: what it has not taken counts as not stored.
 const THREAD_ENDS_WITHIN_MS = 1_000
 const REINDEX_ENDS_WITHIN_MS = 60_000
+// Of lines that say the same within seconds, so many are written; the others are counted. Storage's name an upload.
+const REFUSALS_IN_FULL = 1
+const STORAGE_LINES_IN_FULL = 100
 
 /** A running server. */
 export interface App {
@@ -91,6 +95,8 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const monotonic = () => performance.now()
   const startedAt = monotonic()
   const log = await createLog(config)
+  const refusals = new QuietLog(log, { inFull: REFUSALS_IN_FULL })
+  const storageLog = new QuietLog(log, { inFull: STORAGE_LINES_IN_FULL })
   const { dataDir } = config
   const bootId = currentBoot(now())
   const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, monotonic })
@@ -106,7 +112,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
 
   const locks = new UploadLocks<Lading>(LOCK_LIMITS)
   const tools: StorageTools = {
-    ...{ dataDir, thread, log, now, monotonic, bootId, disk },
+    ...{ dataDir, thread, log: storageLog, now, monotonic, bootId, disk },
     sniff: createSniffer(config.accept),
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
@@ -152,7 +158,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const collected = createGarbageKeeper()
   const frontDoor = new FrontDoor<Intake>({
     ...config,
-    ...{ slots, protocol, log, monotonic, extensions: store.extensions, isUploadId },
+    ...{ slots, protocol, log, refusals, monotonic, extensions: store.extensions, isUploadId },
     digestBytes: CHECKSUM_BYTES,
     interrupt: (id) => locks.interrupt(id),
     makeBody: (request: IncomingMessage, begins) =>
@@ -162,14 +168,19 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
   })
   const downloads = new Downloads({
-    ...{ log, corsOrigins: config.corsOrigins, limit: config.downloads, idleTimeoutMs: config.idleTimeoutMs },
+    ...{
+      log: refusals,
+      corsOrigins: config.corsOrigins,
+      limit: config.downloads,
+      idleTimeoutMs: config.idleTimeoutMs,
+    },
     find: (id) => readFinished(dataDir, id, bootId),
   })
   const vitals = new Vitals()
   const version = readVersion()
   const api = new Api({
-    ...{ log, corsOrigins: config.corsOrigins },
-    findUpload: (id) => findUpload(id, { store, records, dataDir, bootId, monotonic, log }),
+    ...{ log: refusals, corsOrigins: config.corsOrigins },
+    findUpload: (id) => findUpload(id, { store, records, dataDir, bootId, monotonic, log: refusals }),
     status: () => ({
       version,
       uptimeSeconds: Math.round((monotonic() - startedAt) / 1000),
@@ -195,7 +206,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
     limit: config.connections,
     keepAliveMs: config.keepAliveMs,
-    log,
+    log: refusals,
   })
   const { connections } = listener
 
@@ -215,6 +226,8 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     await recorded
     await within(THREAD_ENDS_WITHIN_MS, thread.close())
     vitals.close()
+    refusals.flush()
+    storageLog.flush()
     await within(THREAD_ENDS_WITHIN_MS, new Promise<void>((resolve) => log.flush(() => resolve())))
   }
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { UploadError } from '../errors.js'
 import { answerFor, asUploadError, endAnswer, sendAnswer } from './answer.js'
 import { corsHeaders, type HeaderFields } from './cors.js'
+import { isFault } from './refusal.js'
 import { reprDigest } from './repr-digest.js'
 
 const PIECE_BYTES = 64 * 1024
@@ -61,8 +62,7 @@ export class Downloads {
       }
     } catch (thrown) {
       const error = asUploadError(thrown)
-      if (error.status >= 500 && error.code !== 'downloads_full')
-        this.#options.log.error({ id, err: error }, 'a download failed')
+      if (isFault(error)) this.#options.log.error({ id, err: error }, 'a download failed')
       // Too late for another status: a reader that got fewer bytes than Content-Length knows that it failed.
       if (response.headersSent) request.socket.destroy()
       else sendAnswer(request, response, answerFor(error, cors))

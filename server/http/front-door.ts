@@ -16,6 +16,7 @@ import { corsHeaders, preflightHeaders } from './cors.js'
 import { Exchange, type Stoppable, type TusMethod } from './exchange.js'
 import { joined } from './joined.js'
 import { factsOf } from './metadata.js'
+import { isFault, noteRefusal, type RefusalLog } from './refusal.js'
 import { readAway } from './surplus.js'
 import { answerHeaders } from './upload-headers.js'
 
@@ -42,7 +43,8 @@ export interface FrontDoorOptions<B extends Stoppable> {
   readonly makeBody: (request: IncomingMessage, begins: () => void) => B
   readonly createId: () => string
   readonly isUploadId: (text: string) => boolean
-  readonly log: { info(fields: object, message: string): void; error(fields: object, message: string): void }
+  readonly log: { info(fields: object, message: string): void }
+  readonly refusals: RefusalLog
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
 }
@@ -56,6 +58,12 @@ export interface Arrival {
   readonly id: string | undefined
   /** The sender waits for `100 Continue` before its body. */
   readonly expectsContinue: boolean
+}
+
+/** How a request ended: the status of its answer, 0 where it was cut, and why it was refused. */
+interface Outcome {
+  readonly status: number
+  readonly error?: UploadError
 }
 
 /**
@@ -100,7 +108,7 @@ export class FrontDoor<B extends Stoppable> {
     const { request, response } = arrival
     const startedAt = this.#options.monotonic()
     let exchange: Exchange<B> | undefined
-    let outcome: { status: number; code?: string }
+    let outcome: Outcome
     try {
       this.#check(arrival)
       exchange = this.#exchange(arrival)
@@ -223,16 +231,13 @@ export class FrontDoor<B extends Stoppable> {
   }
 
   /** A client that sees HEAD fail begins again at byte 0; told 423 it asks again at the same address. */
-  #forHead({ method, id }: Arrival, error: UploadError): UploadError {
+  #forHead({ method }: Arrival, error: UploadError): UploadError {
     if (method !== 'HEAD' || error.status < 500) return error
-    this.#options.log.error({ id, method, code: error.code, err: error }, 'request failed')
     return new UploadError('upload_locked', { cause: error })
   }
 
-  #refuse(arrival: Arrival, error: UploadError): { status: number; code: string } {
-    const { request, response, method, id } = arrival
-    if (error.status >= 500)
-      this.#options.log.error({ id, method, code: error.code, err: error }, 'request failed')
+  #refuse(arrival: Arrival, error: UploadError): Outcome {
+    const { request, response } = arrival
     const version = error.code === 'version_unsupported' ? { 'Tus-Version': TUS_VERSION } : {}
     // Who waited for a 100 and gets a refusal may not send its body: the connection cannot be used again.
     const unsent = arrival.expectsContinue && !this.#continued.has(request)
@@ -240,16 +245,20 @@ export class FrontDoor<B extends Stoppable> {
     const cors = corsHeaders(request, this.#options.corsOrigins)
     const headers = { ...TUS, ...version, ...close, ...cors }
     sendAnswer(request, response, answerFor(error, headers))
-    return { status: error.status, code: error.code }
+    return { status: error.status, error }
   }
 
-  #note(arrival: Arrival, exchange: Exchange<B> | undefined, outcome: object, startedAt: number): void {
-    if (arrival.method === 'HEAD') return
+  #note(arrival: Arrival, exchange: Exchange<B> | undefined, outcome: Outcome, startedAt: number): void {
+    const { status, error } = outcome
+    // A HEAD changes nothing; only what went wrong here is worth a line.
+    if (arrival.method === 'HEAD' && !isFault(error)) return
     const { upload, id = arrival.id, bodyEnd } = exchange ?? {}
     const ms = Math.round(this.#options.monotonic() - startedAt)
     const stored = { offset: upload?.offset, length: upload?.length, sha256: upload?.sha256 ?? undefined }
     const end = bodyEnd === null ? undefined : bodyEnd
-    this.#options.log.info({ id, method: arrival.method, ...outcome, ...stored, end, ms }, 'request')
+    const fields = { id, method: arrival.method, status, ...stored, end, ms }
+    if (error) noteRefusal(this.#options.refusals, error, fields)
+    else this.#options.log.info(fields, 'request')
   }
 }
 

@@ -127,7 +127,14 @@ export class Lifecycle {
   /** A checkpoint where the rolling digest stands now. */
   async #markNow(upload: StoredUpload): Promise<void> {
     const at = { id: upload.id, path: upload.paths.file, position: upload.offset }
-    const task = { ...at, blocks: [], digest: 'prefix' as const, isChecked: false, begins: false, closes: false }
+    const task = {
+      ...at,
+      blocks: [],
+      digest: 'prefix' as const,
+      isChecked: false,
+      begins: false,
+      closes: false,
+    }
     const { sha256 } = await this.#tools.thread.append(task)
     if (sha256 !== null) upload.mark(upload.offset, sha256)
   }

@@ -114,8 +114,7 @@ export class PartRelease {
     // Meanwhile another final upload may have come that names it.
     if (!part || part.gone || this.#finals.isNamed(id)) return
     // Not flushed: a part that comes back after a power cut expires, and a final upload may have thousands.
-    if (keepMs === 0 || part.terminatedAt !== null)
-      return lifecycle.remove(part, 'terminated', reason, false)
+    if (keepMs === 0 || part.terminatedAt !== null) return lifecycle.remove(part, 'terminated', reason, false)
     part.joinedAt = new Date(this.#tools.now()).toISOString()
     await saver.save(part)
   }
