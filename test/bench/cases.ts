@@ -9,7 +9,7 @@ const CHUNK_BYTES = 8 * MIB
 const JOINED = { parts: 4, uploads: 4 }
 
 export interface Case {
-  readonly name: Exclude<CaseName, 'memory'>
+  readonly name: Exclude<CaseName, 'memory' | 'attacks'>
   readonly title: string
   readonly rateUnit: string
   readonly cpuUnit: string

@@ -11,7 +11,7 @@ import { nginxConfig } from './nginx.js'
 const START_WITHIN_MS = 30_000
 const ADDRESS = /http:\/\/\S+/
 
-export type CaseName = 'one' | 'eight' | 'resume' | 'small' | 'checked' | 'joining' | 'memory'
+export type CaseName = 'one' | 'eight' | 'resume' | 'small' | 'checked' | 'joining' | 'memory' | 'attacks'
 
 /** A server that takes part. */
 export interface Contender {

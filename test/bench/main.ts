@@ -1,6 +1,7 @@
 /** `npm run bench`: Lading and its peers, in turn, on one machine, with the same files and client. */
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { attackLines, measureAttacks } from './attacks.js'
 import { type Case, cases } from './cases.js'
 import { type CaseName, type Contender, lading, nginx, peer, stock } from './contenders.js'
 import { fileSystemOf, machineLines } from './machine.js'
@@ -24,11 +25,13 @@ async function main(options: Options): Promise<void> {
   const workspace = new Workspace(folder)
   for (const each of wanted) series.push(...(await runCase(each, contenders, workspace, options.rounds)))
   const memory = options.cases.includes('memory') ? await runMemory(options) : undefined
+  const attacks = options.cases.includes('attacks') ? await measureAttacks(workspace, options.divisor) : []
 
   const lines = [
     ...heading(options),
     ...(series.length > 0 ? ['Ratios of medians', ...ratioLines(series), ''] : []),
     ...(memory ? ['Memory of Lading', ...memoryLines(memory), ''] : []),
+    ...(attacks.length > 0 ? ['Lading under attack', ...attackLines(attacks), ''] : []),
     ...tableLines(series),
     ...machineLines(series.length > 0 ? folder : (memory?.folder ?? folder)),
     ...contenders.map(({ name, about }) => `${name.padEnd(11)} ${about}`),
@@ -37,7 +40,7 @@ async function main(options: Options): Promise<void> {
     'the first touch of a page; and the server got one file of 64 MiB and 200 of 4 KiB (but not in resume).',
   ]
   console.log(lines.join('\n'))
-  if (options.json !== undefined) await writeJson(options.json, { series, memory, lines })
+  if (options.json !== undefined) await writeJson(options.json, { series, memory, attacks, lines })
 }
 
 function contendersFor(options: Options, skipped: string[]): Contender[] {

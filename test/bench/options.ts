@@ -1,7 +1,17 @@
 import { parseArgs } from 'node:util'
 import type { CaseName } from './contenders.js'
 
-const CASES: readonly CaseName[] = ['one', 'eight', 'resume', 'small', 'checked', 'joining', 'memory']
+const STANDARD_CASES: readonly CaseName[] = [
+  'one',
+  'eight',
+  'resume',
+  'small',
+  'checked',
+  'joining',
+  'memory',
+]
+/** Attacks compare nothing, so they run only where they are asked for. */
+const CASES: readonly CaseName[] = [...STANDARD_CASES, 'attacks']
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]']
 const QUICK_DIVISOR = 8
 
@@ -17,10 +27,11 @@ export interface Options {
   readonly json: string | undefined
 }
 
-export const HELP = `npm run bench -- [--rounds 5] [--cases ${CASES.join(',')}] [--folder DIR]
+export const HELP = `npm run bench -- [--rounds 5] [--cases ${STANDARD_CASES.join(',')}] [--folder DIR]
   [--peer name=URL]… [--quick] [--json FILE]
 
   --rounds  measurements of each server in each case, interleaved
+  --cases   also attacks: what another user and memory see of Lading while it is attacked
   --folder  where data goes; by default a tmpfs where it has room, and a disk for the memory case
   --peer    another tus server on this machine, by its creation URL
   --quick   an eighth of the sizes: to try the benchmark, not to quote it
@@ -32,7 +43,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     args: [...argv],
     options: {
       rounds: { type: 'string', default: '5' },
-      cases: { type: 'string', default: CASES.join(',') },
+      cases: { type: 'string', default: STANDARD_CASES.join(',') },
       folder: { type: 'string' },
       peer: { type: 'string', multiple: true, default: [] },
       quick: { type: 'boolean', default: false },
