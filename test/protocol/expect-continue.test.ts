@@ -69,7 +69,9 @@ test('line 22: a body that waits for 100 gets 415 instead', async () => {
   const before = filesIn(server)
   const wrong = ['Content-Type: text/plain', 'Content-Length: 3']
   const path = new URL(location).pathname
-  assert.is((await create('Upload-Length: 3', ...wrong)).status, 415)
+  // A creation ignores a small body of another type.
+  const large = ['Content-Type: text/plain', 'Content-Length: 65537']
+  assert.is((await create('Upload-Length: 3', ...large)).status, 415)
   assert.is((await firstAnswer(`PATCH ${path}`, [VERSION, 'Upload-Offset: 0', ...wrong])).status, 415)
   await unharmed(server, before)
 })
