@@ -3,7 +3,7 @@ import standardTypes from 'mime/types/standard.js'
 import { aliasedTypes, canonicalType } from './names.js'
 
 /**
- * What the names of files say where the library knows less or says something else: type, then its extensions.
+ * What the names of files say where the library knows less or says something else: type, then all its extensions.
  * Of two types that have the same extension, the one that stands first is the likelier one.
  */
 const OWN: readonly (readonly [type: string, extensions: string])[] = [
@@ -25,18 +25,19 @@ const OWN: readonly (readonly [type: string, extensions: string])[] = [
   ['application/vnd.jgraph.mxfile', 'drawio'],
   ['model/vnd.collada+xml', 'dae'],
   ['application/x-plist', 'plist'],
-  ['audio/x-mpegurl', 'm3u m3u8'],
+  ['audio/x-mpegurl', 'm3u'],
   ['audio/x-scpls', 'pls'],
   ['application/x-cue', 'cue'],
   ['application/x-ply', 'ply'],
   ['chemical/x-pdb', 'pdb'],
-  ['application/fits', 'fits fit fts'],
+  ['application/fits', 'fits fts'],
   ['video/3gpp', '3gp 3gpp'],
   ['audio/3gpp', '3gp 3gpp 3ga'],
   ['video/3gpp2', '3g2 3gpp2'],
   ['audio/3gpp2', '3g2'],
   ['audio/mp4', 'm4a m4b m4p m4r f4a'],
   ['video/mp4', 'mp4 mpg4 f4v f4p'],
+  ['application/mp4', 'mp4 mpg4'],
   ['video/x-m4v', 'm4v'],
   ['video/quicktime', 'mov qt'],
   ['audio/webm', 'weba'],
@@ -68,6 +69,9 @@ const OWN: readonly (readonly [type: string, extensions: string])[] = [
   ['image/x-epson-erf', 'erf'],
   ['image/x-kodak-dcr', 'dcr kdc'],
   ['application/illustrator', 'ai'],
+  ['application/postscript', 'ai'],
+  ['application/xslt+xml', 'xsl xslt'],
+  ['application/vnd.palm', 'pdb'],
   ['application/x-indesign', 'indd'],
   ['image/x-xcf', 'xcf'],
   ['application/vnd.comicbook+zip', 'cbz'],
@@ -145,11 +149,15 @@ function tableOfExtensions(): Map<string, readonly string[]> {
     if (name !== 'application/octet-stream' && !types.includes(name)) table.set(extension, [...types, name])
   }
   for (const [type, extensions] of OWN) for (const each of extensions.split(' ')) add(each, type)
+  const own = new Set(table.keys())
   const libraries: Readonly<Record<string, readonly string[]>>[] = [standardTypes, otherTypes]
   // The library marks an extension that belongs to another type in the first place with a star.
   for (const starred of [false, true]) {
     for (const [type, extensions] of libraries.flatMap((each) => Object.entries(each))) {
-      for (const each of extensions) if (each.startsWith('*') === starred) add(each.replace('*', ''), type)
+      for (const each of extensions) {
+        const extension = each.replace('*', '')
+        if (each.startsWith('*') === starred && !own.has(extension)) add(extension, type)
+      }
     }
   }
   return table

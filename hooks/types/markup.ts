@@ -100,18 +100,15 @@ function isHtml({ name, prefix, text }: Tag, { markdown, xml }: Called): boolean
 
 function seeXml(text: string, root: Tag | null): Sight {
   const isStylesheet = root?.name === 'stylesheet' || root?.name === 'transform'
-  if (root !== null && !isStylesheet && isXhtml(root, plain(text))) return XHTML
+  if (root !== null && !isStylesheet && isXhtml(root, text)) return XHTML
   return xml(isActive(text) && namesActiveNamespace(text) ? 'XML with a script in it' : null)
 }
 
 /** Whether the root is an element of XHTML: by its name, by default, or by its prefix. */
 function isXhtml(root: Tag, text: string): boolean {
-  const start = text.slice(text.indexOf(`<${root.prefix}`))
-  const end = start.indexOf('>')
-  const tag = end < 0 ? start : start.slice(0, end)
-  if (root.prefix === '')
-    return root.name === 'html' || XHTML_BY_DEFAULT.test(root.text) || XHTML_BY_DEFAULT.test(tag)
   if (root.name === 'html') return true
+  const tag = plain(root.text, text)
+  if (root.prefix === '') return XHTML_BY_DEFAULT.test(tag)
   const declaration = tag.indexOf(`xmlns:${root.prefix.slice(0, -1)}`)
   return declaration >= 0 && tag.slice(declaration).split(/["']/, 2)[1] === XHTML_NAMESPACE
 }

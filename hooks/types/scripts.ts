@@ -34,13 +34,13 @@ const ROUNDS = 4
 const MOST_CHARACTERS = 4096
 
 /**
- * A text of XML or HTML with its character references decoded and the entities it declares put in, to at most
- * 4096 characters.
+ * A text of XML or HTML with its character references decoded and the entities of its document put in, to at
+ * most 4096 characters.
  */
-export function plain(text: string): string {
+export function plain(text: string, document = text): string {
   if (!/[&%]/.test(text)) return text
   const entities = new Map(NAMED_CHARACTERS)
-  for (const [, name = '', double, single] of text.matchAll(ENTITY))
+  for (const [, name = '', double, single] of document.matchAll(ENTITY))
     entities.set(name, double ?? single ?? '')
   let now = text
   for (let round = 0; round < ROUNDS; round++) {
