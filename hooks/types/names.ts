@@ -193,7 +193,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map(
  */
 export function canonicalType(type: string): string {
   // No registered name is as long, and a client may send kilobytes.
-  const bare = (type.slice(0, LONGEST_TYPE).split(';', 1)[0] ?? '').trim().toLowerCase()
+  const bare = (type.slice(0, LONGEST_TYPE).split(/[;,]/, 1)[0] ?? '').trim().toLowerCase()
   return ALIASES.get(bare) ?? bare
 }
 

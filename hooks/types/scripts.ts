@@ -2,13 +2,15 @@
 const HANDLER = /[\s"'/]on[a-z]{3,}\s*=/i
 /** An animation that makes a handler or an address of a program. */
 const ANIMATED_HANDLER = /attributename\s*=\s*["']?\s*on[a-z]{3}/i
+/** A doctype that gives an element a handler. */
+const DECLARED_HANDLER = /<!ATTLIST\s[^>]{0,400}?\son[a-z]{3,}\s/i
 /** An address that is a program, or a document that holds one. */
 const ACTIVE_ADDRESS = /(?:java|vb)script:|data:(?:text\/(?:html|xml|xsl)|application\/(?:xhtml|xml|xslt))/i
 /** An element that runs, or that holds a document of its own. */
 const ACTIVE_ELEMENT =
   /<(?:[\w.-]+:)?(?:script|iframe|frame|frameset|embed|object|applet|handler|listener)(?![\w.:-])/i
 /** A stylesheet in the document itself makes a new document of it. */
-const OWN_STYLESHEET = /<\?xml-stylesheet[^>]*\bhref\s*=\s*["']\s*#/i
+const OWN_STYLESHEET = /<\?xml-stylesheet[^>]*\bhref\s*=\s*["']\s*(?:#|data:|javascript:)/i
 /** Elements and attributes that a stylesheet makes by name, by a name that it computes from words too. */
 const MADE_BY_NAME =
   /<(?:[\w.-]+:)?(?:element|attribute)\s[^<>]{0,200}?\bname\s*=\s*(?:"\{[^"]{0,200}'|'\{[^']{0,200}"|["']\s*(?:[\w.-]+:)?(?:script|iframe|frame|embed|object|applet|on[a-z]{3,})\s*["'])/i
@@ -78,12 +80,15 @@ export function isActive(text: string): boolean {
 function isActiveAsItStands(text: string): boolean {
   if (ACTIVE_ELEMENT.test(text) || HANDLER.test(text) || ANIMATED_HANDLER.test(text)) return true
   if (ACTIVE_ADDRESS.test(text.replace(/\p{Cc}/gu, ''))) return true
-  return OWN_STYLESHEET.test(text) || MADE_BY_NAME.test(text)
+  return DECLARED_HANDLER.test(text) || OWN_STYLESHEET.test(text) || MADE_BY_NAME.test(text)
 }
 
-/** Whether a head of XML names XHTML, SVG, MathML or XSLT: without one of them a browser runs nothing in it. */
+/**
+ * Whether a head of XML names XHTML, SVG, MathML or XSLT, or brings its own stylesheet: without one of them a
+ * browser runs nothing in it.
+ */
 export function namesActiveNamespace(text: string): boolean {
-  return ACTIVE_NAMESPACE.test(text) || ACTIVE_NAMESPACE.test(plain(text))
+  return OWN_STYLESHEET.test(text) || ACTIVE_NAMESPACE.test(text) || ACTIVE_NAMESPACE.test(plain(text))
 }
 
 /** Whether a tag of HTML has a handler, or an address that is a program. */

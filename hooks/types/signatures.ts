@@ -18,6 +18,7 @@ const SIGNATURES: readonly (readonly [type: string, offset: number, bytes: strin
   ['audio/basic', 0, '.snd\0\0'],
   ['audio/x-caf', 0, 'caff\0'],
   ['audio/aac', 0, 'ADIF'],
+  ['application/x-shockwave-flash', 0, 'ZWS'],
   ['font/ttf', 0, 'true\0'],
   ['font/woff', 0, 'wOFF'],
   ['font/woff2', 0, 'wOF2'],

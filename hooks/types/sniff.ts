@@ -53,6 +53,7 @@ const GENERIC: ReadonlySet<string> = new Set([
 ])
 /** A browser runs it only under this type. As text it is harmless, and every developer has it. */
 const JAVASCRIPT = 'text/javascript'
+const JAR = 'application/java-archive'
 
 /**
  * Builds the rule about types (hooks/types/README.md).
@@ -74,7 +75,9 @@ export function createSniffer(accept: readonly string[]): Sniffer {
     const sight = await see(head.subarray(0, SNIFF_BYTES), callsOf(client))
     // Nothing runs an empty file.
     const called = head.length === 0 ? null : calledDanger(sight.openness, client.declared, client.extension)
-    const type = dangerOf(sight.type) === null ? (called ?? sight.type) : sight.type
+    // An app for Android and an extension of a browser are jars too, by their bytes.
+    const isOpen = dangerOf(sight.type) === null || sight.type === JAR
+    const type = isOpen ? (called ?? sight.type) : sight.type
     const danger = sight.danger ?? dangerOf(type)
     if (danger !== null) return list.has(canonicalType(type)) ? keep(type) : refuse(type, danger)
     const types = typesOf(sight, client, head.length === 0, list)

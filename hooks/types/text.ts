@@ -2,6 +2,8 @@
 const TEXT_CONTROLS: ReadonlySet<number> = new Set([0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1a, 0x1b])
 /** Texts in UTF-16 use letters of few blocks; samples of sound and numbers use many. */
 const MOST_BLOCKS = 6
+/** In so many characters no sound keeps to few blocks by chance. */
+const LONG_ENOUGH = 64
 
 /**
  * Decodes the head of a file as a browser would: by its BOM, as UTF-16 where NUL and `<` say so (XML 1.0,
@@ -14,18 +16,17 @@ export function decodeHead(head: Uint8Array): string {
   if (first === 0xef && second === 0xbb && head[2] === 0xbf) return bytes.toString('latin1', 3)
   if (first === 0xff && second === 0xfe) return bytes.toString('utf16le', 2)
   if (first === 0xfe && second === 0xff) return decodeBigEndian(bytes.subarray(2))
-  if (first === 0x3c && second === 0) return bytes.toString('utf16le', 0)
-  if (first === 0 && second === 0x3c) return decodeBigEndian(bytes)
+  if (first === 0x3c && second === 0 && head[3] === 0) return bytes.toString('utf16le', 0)
+  if (first === 0 && second === 0x3c && head[2] === 0) return decodeBigEndian(bytes)
   return decodeBomless(bytes) ?? bytes.toString('latin1', 0)
 }
 
 /** UTF-16 without a BOM, or null where the bytes are no text in it. */
 function decodeBomless(bytes: Buffer): string | null {
-  const zero = bytes.indexOf(0)
   // A text has a blank or an end of line, whose other byte is zero.
-  if (zero < 0 || bytes.length < 4) return null
-  const text = zero % 2 === 1 ? bytes.toString('utf16le', 0) : decodeBigEndian(bytes)
-  return isUtf16Text(text) ? text : null
+  if (bytes.length < 4 || !bytes.includes(0)) return null
+  const orders = [bytes.toString('utf16le', 0), decodeBigEndian(bytes)]
+  return orders.find(isUtf16Text) ?? null
 }
 
 function isUtf16Text(text: string): boolean {
@@ -36,9 +37,16 @@ function isUtf16Text(text: string): boolean {
     if (code >= 0xd800 && code <= 0xdfff) return false
     if (code < 0x20 ? !TEXT_CONTROLS.has(code) : code >= 0xfff0) return false
     if (code < 0x80) ascii++
-    blocks.add(code >>> 8)
+    blocks.add(blockOf(code))
   }
-  return blocks.size <= MOST_BLOCKS && ascii * 8 >= text.length
+  const fewest = text.length < LONG_ENOUGH ? text.length / 8 : 1
+  return blocks.size <= MOST_BLOCKS && ascii >= fewest
+}
+
+/** The letters of Chinese and of Korean have many high bytes. */
+function blockOf(code: number): number {
+  if (code >= 0x4e00 && code < 0xa000) return 0x4e
+  return code >= 0xac00 && code < 0xd800 ? 0xac : code >>> 8
 }
 
 function decodeBigEndian(bytes: Buffer): string {
