@@ -5,6 +5,7 @@ import type { Answer, Batch, Call, Opening, RowFault } from './message.js'
 import { page } from './page.js'
 import type { UploadRecord } from './record.js'
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.js'
+import { prepareSearches } from './searches.js'
 
 /** Each field of a record and its column. */
 const COLUMNS = {
@@ -47,7 +48,6 @@ const UPSERT_UNLESS_NEWER = `${UPSERT}
 /** Word for word the condition of the index `uploads_unfinished`, or SQLite would not use it. */
 const UNFINISHED = `state IN ('receiving', 'paused')`
 const WITH_FILES = `state IN ('receiving', 'paused', 'finished')`
-const WITHOUT_FILES = `state IN ('refused', 'expired', 'terminated')`
 
 /** The database is a newer Lading's: it is closed as it was found. */
 export class NewerSchemaError extends Error {
@@ -72,6 +72,7 @@ export class Database {
   readonly #statements: ReturnType<typeof prepareWrites>
   readonly #questions: ReturnType<typeof prepareReads>
   readonly #marks: Marks
+  readonly #search: ReturnType<typeof prepareSearches>
 
   /**
    * Opens or creates the file and brings its schema up to date. It never waits for a lock.
@@ -93,6 +94,7 @@ export class Database {
       this.#statements = prepareWrites(this.#writer)
       this.#questions = prepareReads(reader)
       this.#marks = new Marks(this.#writer, reader)
+      this.#search = prepareSearches(reader, SELECT)
       this.#file = identify(path)
       this.opening = {
         ...{ anew, incomplete: this.#marks.isIncomplete, newestAt: this.#newestAt() },
@@ -142,10 +144,17 @@ export class Database {
       case 'remove':
         return { rows: [], changes: this.#statements.remove.run(JSON.stringify(call.ids)).changes }
       case 'purge':
-        return { rows: [], changes: this.#statements.purge.run(call.before, call.limit).changes }
+        return { rows: [], changes: this.#statements.purge.run(call.state, call.before, call.limit).changes }
       case 'complete':
         this.#marks.setWhole(call.wholeSinceMs)
         return { rows: [], changes: 0 }
+      case 'markClean':
+        this.#marks.setClean()
+        return { rows: [], changes: 0 }
+      case 'takeClean':
+        return { rows: [], changes: this.#marks.takeClean() ? 1 : 0 }
+      default:
+        return this.#search(call)
     }
   }
 
@@ -205,9 +214,9 @@ function prepareWrites(db: Sqlite.Database) {
     remove: db.prepare<string>(
       `DELETE FROM uploads WHERE id IN (SELECT value FROM json_each(?)) AND ${WITH_FILES}`,
     ),
-    purge: db.prepare<[string, number]>(
+    purge: db.prepare<[string, string, number]>(
       `DELETE FROM uploads WHERE id IN
-         (SELECT id FROM uploads WHERE ${WITHOUT_FILES} AND updated_at < ? LIMIT ?)`,
+         (SELECT id FROM uploads WHERE state = ? AND updated_at < ? LIMIT ?)`,
     ),
   }
 }

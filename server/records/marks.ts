@@ -1,10 +1,11 @@
 import type Sqlite from 'better-sqlite3'
 
 const INCOMPLETE = 'incomplete'
+const CLEAN = 'clean'
 /** The start of the mark that tells since when no rows are missing; milliseconds since 1970 follow. */
 const WHOLE_SINCE = 'whole since '
 
-/** What the database says of itself, in the table `marks`: whether rows are missing, and since when none are. */
+/** What the database says of itself, in the table `marks`: whether rows are missing, since when none are, and how it ended. */
 export class Marks {
   readonly #insert: Sqlite.Statement<string>
   readonly #remove: Sqlite.Statement<string>
@@ -40,5 +41,15 @@ export class Marks {
   /** No rows are missing of uploads that got bytes after `wholeSinceMs`. @throws SQLite's errors */
   setWhole(wholeSinceMs: number): void {
     this.#replaceWholeSince(wholeSinceMs)
+  }
+
+  /** Everything was written before the end. @throws SQLite's errors */
+  setClean(): void {
+    this.#insert.run(CLEAN)
+  }
+
+  /** Takes the mark of a clean end away; true where it was there. @throws SQLite's errors */
+  takeClean(): boolean {
+    return this.#remove.run(CLEAN).changes > 0
   }
 }

@@ -1,5 +1,5 @@
 import type { RecordsProblem } from './error.js'
-import type { UploadRecord } from './record.js'
+import type { RecordState, UploadRecord } from './record.js'
 
 /** What the SQLite thread is started with. */
 export interface ThreadData {
@@ -24,14 +24,36 @@ export type Call =
   | { readonly name: 'unfinished'; readonly afterId: string; readonly limit: number }
   | { readonly name: 'withFiles'; readonly afterId: string; readonly limit: number }
   | { readonly name: 'remove'; readonly ids: readonly string[] }
-  | { readonly name: 'purge'; readonly before: string; readonly limit: number }
+  | { readonly name: 'purge'; readonly state: RecordState; readonly before: string; readonly limit: number }
   /** No rows are missing any more of uploads that got bytes after then; milliseconds since 1970. */
   | { readonly name: 'complete'; readonly wholeSinceMs: number }
+  /** Leaves, or takes away, the mark that everything was written before the end. */
+  | { readonly name: 'markClean' }
+  | { readonly name: 'takeClean' }
+  | Search
+
+/** The questions of the background work. */
+export type Search =
+  /** Which of these have no row. */
+  | { readonly name: 'missing'; readonly ids: readonly string[] }
+  | { readonly name: 'rows'; readonly ids: readonly string[] }
+  /** Finished final uploads by the time of their finish, after a place in that order. */
+  | { readonly name: 'finals'; readonly after: Place; readonly limit: number }
+  /** The `updatedAt` of the newest row in a state behind `skip` newer ones. */
+  | { readonly name: 'newest'; readonly state: RecordState; readonly skip: number }
+
+/** A place in the order of `updatedAt` and id. */
+export interface Place {
+  readonly updatedAt: string
+  readonly id: string
+}
 
 /** What every call is answered with; a question has rows, a task has changes. */
 export interface Answer {
   readonly rows: readonly UploadRecord[]
-  /** Rows that were deleted. */
+  /** Ids or times, where only they are asked for. */
+  readonly found?: readonly string[]
+  /** Rows that were deleted, or marks. */
   readonly changes: number
 }
 

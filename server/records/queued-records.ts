@@ -1,5 +1,5 @@
 import { RecordsError } from './error.js'
-import type { Answer, Call, Opening, RowFault } from './message.js'
+import type { Answer, Call, Opening, Place, RowFault } from './message.js'
 import type { UploadRecord } from './record.js'
 import type {
   Records,
@@ -19,6 +19,9 @@ const TASK_RETRY_MS = 30_000
 /** How long the end of the thread may take at a close, where its timeout leaves less. */
 const STOP_MS = 250
 
+/** The states whose rows outlive their files. */
+const WITHOUT_FILES = ['refused', 'expired', 'terminated'] as const
+
 /** The records behind a queue: states go through the writer to the thread, questions to the thread. */
 export class QueuedRecords implements Records {
   readonly ready: Promise<RecordsReady>
@@ -35,6 +38,8 @@ export class QueuedRecords implements Records {
   /** False while rows may be missing: not open yet, lost, or states were dropped. */
   #isWhole = false
   #wholeSinceMs = 0
+  /** The close may say that nothing is missing. */
+  #leavesClean = false
 
   constructor(options: RecordsOptions) {
     this.#options = options
@@ -92,14 +97,50 @@ export class QueuedRecords implements Records {
     return rows
   }
 
-  async purge(before: Date): Promise<number> {
-    const call = { name: 'purge', before: before.toISOString(), limit: PAGE_LIMIT } as const
+  async withFiles(afterId: string, limit: number): Promise<readonly UploadRecord[]> {
+    const { rows } = await this.#call({ name: 'withFiles', afterId, limit }, TASK_RETRY_MS)
+    return rows
+  }
+
+  async missing(ids: readonly string[]): Promise<readonly string[]> {
+    return (await this.#call({ name: 'missing', ids }, TASK_RETRY_MS)).found ?? []
+  }
+
+  async rows(ids: readonly string[]): Promise<readonly UploadRecord[]> {
+    return (await this.#call({ name: 'rows', ids }, TASK_RETRY_MS)).rows
+  }
+
+  async finals(after: Place, limit: number): Promise<readonly UploadRecord[]> {
+    return (await this.#call({ name: 'finals', after, limit }, TASK_RETRY_MS)).rows
+  }
+
+  async remove(ids: readonly string[]): Promise<number> {
+    return (await this.#call({ name: 'remove', ids }, TASK_RETRY_MS)).changes
+  }
+
+  async takeClean(): Promise<boolean> {
+    return (await this.#call({ name: 'takeClean' }, TASK_RETRY_MS)).changes > 0
+  }
+
+  leaveClean(): void {
+    this.#leavesClean = true
+  }
+
+  async purge(before: Date, most = Number.MAX_SAFE_INTEGER): Promise<number> {
     let purged = 0
-    for (;;) {
-      const { changes } = await this.#call(call, TASK_RETRY_MS)
-      purged += changes
-      if (changes < PAGE_LIMIT) return purged
+    for (const state of WITHOUT_FILES) {
+      const { found } = await this.#call({ name: 'newest', state, skip: most }, TASK_RETRY_MS)
+      const [surplus = ''] = found ?? []
+      const call = {
+        name: 'purge',
+        state,
+        before: [before.toISOString(), surplus].toSorted()[1] ?? '',
+        limit: PAGE_LIMIT,
+      } as const
+      for (let changes = PAGE_LIMIT; changes === PAGE_LIMIT; purged += changes)
+        changes = (await this.#call(call, TASK_RETRY_MS)).changes
     }
+    return purged
   }
 
   async reindex(
@@ -138,8 +179,20 @@ export class QueuedRecords implements Records {
     const deadlineMs = performance.now() + timeoutMs
     const isFlushed = await this.flush(timeoutMs)
     if (!isFlushed) this.#options.log.warn(this.#fields(), 'Records were not written before the close')
+    else if (this.#leavesClean) await this.#markClean(deadlineMs)
     this.#stop(new RecordsError('closed', 'The records are closed'))
     await this.#thread.stop(Math.max(STOP_MS, deadlineMs - performance.now()))
+  }
+
+  async #markClean(deadlineMs: number): Promise<void> {
+    try {
+      await this.#call({ name: 'markClean' }, Math.max(0, deadlineMs - performance.now()))
+    } catch (error) {
+      this.#options.log.warn(
+        this.#fields({ err: error }),
+        'The next start cannot tell that nothing is missing',
+      )
+    }
   }
 
   /** Removes the rows whose files are gone, page by page. */

@@ -1,3 +1,4 @@
+import type { Place } from './message.js'
 import { QueuedRecords } from './queued-records.js'
 import type { UploadRecord } from './record.js'
 
@@ -93,12 +94,30 @@ export interface Records {
    * @throws RecordsError (rejects) when the database stays locked for 30 s or fails
    */
   unfinished(afterId: string, limit: number): Promise<readonly UploadRecord[]>
+  /** The rows receiving, paused and finished, otherwise as `unfinished` gives them. */
+  withFiles(afterId: string, limit: number): Promise<readonly UploadRecord[]>
+  /** Those of the ids that have no row. Rejects as `unfinished` does. */
+  missing(ids: readonly string[]): Promise<readonly string[]>
+  /** The rows of these ids, in no order. Rejects as `unfinished` does. */
+  rows(ids: readonly string[]): Promise<readonly UploadRecord[]>
+  /** The rows of finished final uploads behind a place in the order of `updatedAt` and id; rejects as `unfinished` does. */
+  finals(after: Place, limit: number): Promise<readonly UploadRecord[]>
+  /** Deletes the rows receiving, paused and finished of uploads without files. Rejects as `purge` does. */
+  remove(ids: readonly string[]): Promise<number>
   /**
-   * Deletes the rows refused, expired or terminated that were last updated before then; returns how many.
+   * True where the process before this one said by `leaveClean` that nothing would be missing. Asked once, at the
+   * start: the mark is gone then. Rejects as `unfinished` does.
+   */
+  takeClean(): Promise<boolean>
+  /** The caller has compared the index with the disk: once `close` has written everything, nothing is missing. */
+  leaveClean(): void
+  /**
+   * Deletes the rows refused, expired or terminated that were last updated before then, and in each of
+   * these states the oldest beyond the newest `most`; returns how many.
    *
    * @throws RecordsError (rejects) when the database stays locked for 30 s or fails; try again later
    */
-  purge(before: Date): Promise<number>
+  purge(before: Date, most?: number): Promise<number>
   /**
    * Builds the index anew: puts every sidecar, then removes the rows receiving, paused or finished of which
    * `isKept` says that their files are gone. Needs no more memory for more uploads, and runs beside uploads.

@@ -24,6 +24,7 @@ export const MIGRATIONS: readonly string[] = [
    INSERT INTO marks VALUES ('incomplete');`,
   'ALTER TABLE uploads ADD COLUMN reason TEXT;',
   'ALTER TABLE uploads ADD COLUMN concat TEXT;',
+  `CREATE INDEX uploads_finals ON uploads (updated_at, id) WHERE state = 'finished' AND concat = 'final';`,
 ]
 
 /** The version this program reads and writes. */
