@@ -1,7 +1,7 @@
 import { UploadError } from '../errors.js'
 import { isUploadId } from './paths.js'
 import { readUpload } from './reader.js'
-import type { StorageTools } from './tools.js'
+import type { StorageTools, Thread } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
 const MOST_IN_MEMORY = 1000
@@ -11,12 +11,16 @@ const UPLOAD_BYTES = 2048
 /** An id in the list of a final upload's parts. */
 const PART_BYTES = 64
 
+type UploadsTools = Pick<StorageTools, 'dataDir' | 'bootId' | 'log' | 'isHeld'> & {
+  readonly thread: Pick<Thread, 'forget' | 'truncate'>
+}
+
 /**
  * The uploads that are in memory, at most a thousand and 4 MiB: beyond that the one unused for longest is
  * dropped, and read from its sidecar again when it is next asked for. One that is being received stays.
  */
 export class Uploads {
-  readonly #tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log' | 'isHeld'>
+  readonly #tools: UploadsTools
   readonly #inMemory = new Map<string, StoredUpload>()
   /** Uploads whose files are being removed: who loads one waits until they are. */
   readonly #leaving = new Map<string, Promise<void>>()
@@ -25,7 +29,7 @@ export class Uploads {
   readonly #loading = new Map<string, Promise<StoredUpload | undefined>>()
   #halted = false
 
-  constructor(tools: Pick<StorageTools, 'dataDir' | 'thread' | 'bootId' | 'log' | 'isHeld'>) {
+  constructor(tools: UploadsTools) {
     this.#tools = tools
   }
 
@@ -126,7 +130,7 @@ export class Uploads {
 }
 
 /** What an upload takes in memory, as an upper bound; of texts that never change. */
-function bytesOf({ metadata, filename, declaredType, concat, parts }: StoredUpload): number {
+export function bytesOf({ metadata, filename, declaredType, concat, parts }: StoredUpload): number {
   // Headers have one byte a character, decoded values may have two.
   const headers = (metadata?.length ?? 0) + (concat?.length ?? 0)
   const decoded = 2 * ((filename?.length ?? 0) + (declaredType?.length ?? 0))
