@@ -21,14 +21,16 @@ import { createLog } from './log.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/folder-lock.js'
 import { openRecords, type Records } from './records/records.js'
+import { createBackground } from './storage/background.js'
 import { currentBoot } from './storage/boot.js'
 import { Disk } from './storage/disk.js'
-import { Housekeeping } from './storage/housekeeping.js'
 import { createId, isUploadId } from './storage/paths.js'
 import { readFinished, readUpload } from './storage/reader.js'
+import { expiresAtMs, firstByteWithinMs } from './storage/settle.js'
 import { LadingStore } from './storage/store.js'
-import { Sweep } from './storage/sweep.js'
 import type { StorageTools } from './storage/tools.js'
+import { Unfinished } from './storage/unfinished.js'
+import type { UploadRow } from './storage/upload.js'
 import { isOnDisk, rowsOnDisk } from './storage/walk.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
@@ -111,13 +113,21 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   })
 
   const locks = new UploadLocks<Lading>(LOCK_LIMITS)
+  const unfinished = new Unfinished(config.maxUnfinished)
+  // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
+  const record = (row: UploadRow): void => {
+    records.put(row)
+    if (row.state !== 'receiving' && row.state !== 'paused') unfinished.delete(row.id)
+    else if (!unfinished.has(row.id)) unfinished.set(row.id, now() + firstByteWithinMs(config))
+  }
   const tools: StorageTools = {
     ...{ dataDir, thread, log: storageLog, now, monotonic, bootId, disk },
     sniff: createSniffer(config.accept),
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
     row: (id) => records.get(id),
-    record: (row) => records.put(row),
+    record,
+    unfinished,
     underLock: (id, work) => locks.waitWith(id, work),
     isReceiving: () => slots.taken > 0,
     isHeldByRequest: (id) => locks.isHeldByRequest(id),
@@ -130,24 +140,9 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const store = new LadingStore(tools, (id) => locks.holder(id))
   const protocol = new Protocol<Lading>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
   const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
-  const sweep = new Sweep({
-    ...{ dataDir, bootId, thread, log, now },
-    startedAtMs: now(),
-    terms: config,
-    inMemory: (id) => store.uploads.peek(id) !== undefined,
-    underLock: (id, work) => locks.tryWith(id, work),
-    tend: (id) => store.tend(id),
-    met: (finished) => store.met(finished),
-    metAll: () => store.knowsAll(),
-    row: (id) => records.get(id),
+  const housekeeping = createBackground({
+    ...{ tools, store, unfinished, records, locks },
     indexIsWhole: (sinceMs) => sinceMs > records.wholeSinceMs,
-  })
-  const housekeeping = new Housekeeping({
-    ...{ sweep, records, log, now },
-    expireAfterMs: config.expireAfterMs,
-    keepPartialsMs: config.keepPartialsMs,
-    rows: () => rowsOnDisk(dataDir, bootId, (id) => store.uploads.peek(id)),
-    isKept: (id) => isOnDisk(dataDir, id, bootId),
   })
 
   const limits = {
@@ -159,6 +154,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const frontDoor = new FrontDoor<Intake>({
     ...config,
     ...{ slots, protocol, log, refusals, monotonic, extensions: store.extensions, isUploadId },
+    expiresAtMs: (upload) => expiresAtMs(upload, config),
     digestBytes: CHECKSUM_BYTES,
     interrupt: (id) => locks.interrupt(id),
     makeBody: (request: IncomingMessage, begins) =>
@@ -189,6 +185,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
       downloads: { taken: downloads.taken, limit: downloads.limit },
       arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
+      uploads: { unfinished: unfinished.size, limit: unfinished.limit },
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
       eventLoop: vitals.eventLoop(),
       memory: vitals.memory(),
@@ -214,7 +211,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
 
   async function end(): Promise<void> {
     listener.refuseNew()
-    sweep.stop()
+    housekeeping.stop()
     frontDoor.close()
     await listener.close(REQUESTS_END_WITHIN_MS)
     const background = Promise.all([housekeeping.close(), store.uploads.settled()])
@@ -293,10 +290,7 @@ export async function reindex(config: Config): Promise<{ restored: number; remov
   })
   try {
     await records.ready
-    return await records.reindex(
-      rowsOnDisk(dataDir, bootId, () => undefined),
-      (row) => isOnDisk(dataDir, row.id, bootId),
-    )
+    return await records.reindex(rowsOnDisk(dataDir, bootId), (row) => isOnDisk(dataDir, row.id))
   } finally {
     await records.close(REINDEX_ENDS_WITHIN_MS)
   }

@@ -73,6 +73,7 @@ export const ERRORS = {
     text: 'The server has as many files open as the system allows; try again shortly',
   },
   connections_full: { status: 503, text: 'All connections of this server are taken; try again shortly' },
+  unfinished_full: { status: 503, text: 'Too many uploads are unfinished already; try again later' },
   shutting_down: { status: 503, text: 'The server is shutting down; try again shortly' },
   disk_full: { status: 507, text: 'The server has no room for this upload; try again later' },
   internal: { status: 500, text: 'Something went wrong on the server; try again' },

@@ -159,8 +159,14 @@ export const SETTINGS = {
   expireAfterMs: setting(
     'expire-after',
     '24h',
-    'an unfinished upload that got no bytes for so long is removed',
+    'an unfinished upload that got no bytes for so long is removed; one that never got a byte, after 1h at the latest',
     duration('10ms', '3650d'),
+  ),
+  maxUnfinished: setting(
+    'max-unfinished',
+    100_000,
+    'unfinished uploads at once; 503 beyond',
+    whole(1, 10_000_000),
   ),
   keepPartialsMs: setting(
     'keep-partials',

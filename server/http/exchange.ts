@@ -18,6 +18,8 @@ export interface UploadView {
   readonly type: string | null
   readonly filename: string | null
   readonly touchedAtMs: number
+  /** When a partial upload was joined into a final one. */
+  readonly joinedAtMs: number | null
   readonly kind: 'single' | 'partial' | 'final'
   /** Upload-Concat as it was sent. */
   readonly concat: string | null

@@ -13,7 +13,7 @@ import {
 import { checksumOf, unannouncedOf } from './checksum.js'
 import { concatOf } from './concat.js'
 import { corsHeaders, preflightHeaders } from './cors.js'
-import { Exchange, type Stoppable, type TusMethod } from './exchange.js'
+import { Exchange, type Stoppable, type TusMethod, type UploadView } from './exchange.js'
 import { joined } from './joined.js'
 import { factsOf } from './metadata.js'
 import { isFault, noteRefusal, type RefusalLog } from './refusal.js'
@@ -26,7 +26,8 @@ const TUS = { 'Tus-Resumable': TUS_VERSION }
 export interface FrontDoorOptions<B extends Stoppable> {
   readonly basePath: string
   readonly maxSizeBytes: number
-  readonly expireAfterMs: number
+  /** When an unfinished upload expires; milliseconds since 1970. */
+  readonly expiresAtMs: (upload: UploadView) => number
   readonly behindProxy: boolean
   readonly corsOrigins: readonly string[]
   readonly extensions: readonly string[]

@@ -17,7 +17,8 @@ const PASSED_OF_FINAL = { 'cache-control': 'Cache-Control' }
 
 interface HeaderOptions {
   readonly basePath: string
-  readonly expireAfterMs: number
+  /** When an unfinished upload expires; milliseconds since 1970. */
+  readonly expiresAtMs: (upload: UploadView) => number
   readonly behindProxy: boolean
   readonly corsOrigins: readonly string[]
 }
@@ -27,7 +28,7 @@ export function answerHeaders<B extends Stoppable>(
   exchange: Exchange<B>,
   request: IncomingMessage,
   answered: Headers,
-  { expireAfterMs, basePath, behindProxy, corsOrigins }: HeaderOptions,
+  { expiresAtMs, basePath, behindProxy, corsOrigins }: HeaderOptions,
 ): HeaderFields {
   const { upload, method } = exchange
   const id = upload?.id ?? exchange.id
@@ -42,21 +43,25 @@ export function answerHeaders<B extends Stoppable>(
   // A creation that may bring bytes is told how many were taken, also where it brings none.
   const wantsOffset = method === 'POST' && isOffsetType(request) && upload.kind !== 'final'
   if (wantsOffset) headers['Upload-Offset'] = String(upload.offset)
-  return Object.assign(headers, uploadHeaders(upload, method === 'HEAD', expireAfterMs))
+  return Object.assign(headers, uploadHeaders(upload, method === 'HEAD', expiresAtMs))
 }
 
 /**
  * What an upload is; of a finished one HEAD tells all that a download would, its Content-Length included
  * (RFC 9110, section 9.3.2).
  */
-function uploadHeaders(upload: UploadView, isHead: boolean, expireAfterMs: number): HeaderFields {
+function uploadHeaders(
+  upload: UploadView,
+  isHead: boolean,
+  expiresAtMs: (upload: UploadView) => number,
+): HeaderFields {
   const headers: HeaderFields = {}
   if (upload.kind === 'final') Object.assign(headers, finalHeaders(upload))
   if (isHead && upload.concat !== null) headers['Upload-Concat'] = upload.concat
   if (isHead && upload.metadata !== null) headers['Upload-Metadata'] = upload.metadata
   const { sha256, length, filename } = upload
   if (sha256 === null || length === null) {
-    headers['Upload-Expires'] = new Date(upload.touchedAtMs + expireAfterMs).toUTCString()
+    headers['Upload-Expires'] = new Date(expiresAtMs(upload)).toUTCString()
     return headers
   }
   if (!isHead) return { ...headers, 'Repr-Digest': reprDigest(sha256) }

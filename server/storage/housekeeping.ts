@@ -1,33 +1,57 @@
+import { setTimeout } from 'node:timers/promises'
 import type { StorageLog } from './tools.js'
 import type { UploadRow } from './upload.js'
 
 const MOST_BETWEEN_MS = 10 * 60_000
 const LEAST_BETWEEN_MS = 250
+/** How often it is asked what has expired. */
+const EXPIRY_EVERY_MS = 1000
+/** Where another process holds the database for longer, the start goes by the disk alone. */
+const INDEX_WITHIN_MS = 2000
+/** Rows without files that are kept in each state: a flood must not fill the database instead of the disk. */
+const MOST_ENDED = 100_000
 
 export interface HousekeepingTools {
-  readonly sweep: { run(): Promise<void> }
-  readonly rows: () => AsyncIterable<UploadRow>
+  readonly sweep: {
+    readonly hasSeenAll: boolean
+    known(newestAt: string | null): Promise<void>
+    unfinished(): Promise<void>
+    everything(): AsyncIterable<UploadRow>
+    isKept(id: string): Promise<boolean>
+    prove(): Promise<void>
+    stop(): void
+  }
+  readonly expiry: { run(): Promise<void>; stop(): void; settled(): Promise<void> }
   readonly records: {
-    readonly ready: Promise<unknown>
-    purge(before: Date): Promise<number>
+    readonly ready: Promise<{ readonly fresh: boolean; readonly newestAt: string | null }>
+    takeClean(): Promise<boolean>
+    leaveClean(): void
+    purge(before: Date, most: number): Promise<number>
     reindex(
       rows: AsyncIterable<UploadRow>,
       isKept: (row: UploadRow) => Promise<boolean>,
     ): Promise<{ restored: number; removed: number }>
   }
-  readonly isKept: (id: string) => Promise<boolean>
   readonly log: StorageLog
   readonly now: () => number
   readonly expireAfterMs: number
   readonly keepPartialsMs: number
 }
 
-/** What goes on in the background: a sweep at the start and by timer, the purge of old rows, the reindex. */
+/** How long an upload that was looked at is left alone, and how often the index is proven; milliseconds. */
+export function betweenMs(terms: { expireAfterMs: number; keepPartialsMs: number }): number {
+  const shortestMs = Math.min(terms.expireAfterMs, terms.keepPartialsMs || terms.expireAfterMs)
+  return Math.min(MOST_BETWEEN_MS, Math.max(LEAST_BETWEEN_MS, shortestMs / 4))
+}
+
+/** What goes on in the background: the first pass of the start, then expiry, proof and purge, each by its timer. */
 export class Housekeeping {
   readonly #tools: HousekeepingTools
-  #running: Promise<void> = Promise.resolve()
-  #timer: NodeJS.Timeout | undefined
-  #closed = false
+  readonly #closed = new AbortController()
+  readonly #loops: Promise<void>[] = []
+  #reindexing: Promise<void> = Promise.resolve()
+  /** The first pass went by the index, and did not read what is finished. */
+  #isByIndex = false
 
   constructor(tools: HousekeepingTools) {
     this.#tools = tools
@@ -35,59 +59,113 @@ export class Housekeeping {
 
   /** Begins; nothing waits for it. */
   start(): void {
-    const { expireAfterMs, keepPartialsMs } = this.#tools
-    const shortestMs = Math.min(expireAfterMs, keepPartialsMs || expireAfterMs)
-    const everyMs = Math.min(MOST_BETWEEN_MS, Math.max(LEAST_BETWEEN_MS, shortestMs / 4))
-    this.#do('the sweep', () => this.#tools.sweep.run())
-    this.#tools.records.ready.then(
-      () => {
-        // Once more: what the first walk found torn may need its record.
-        this.#do('the sweep', () => this.#tools.sweep.run())
-        this.reindex()
-      },
-      (error: unknown) => this.#tools.log.error({ err: error }, 'the index could not be opened'),
-    )
-    const again = (): void => {
-      this.#do('the sweep', () => this.#tools.sweep.run())
-      this.#do('the purge', () => this.#purge())
-      this.#running.then(() => {
-        if (!this.#closed) this.#timer = setTimeout(again, everyMs).unref()
-      })
-    }
-    this.#timer = setTimeout(again, everyMs).unref()
+    this.#loops.push(this.#run())
   }
 
   /** Brings the index up to the sidecars: rows that a crash, a lock or a deletion kept out of it. */
   reindex(): void {
-    this.#do('the reindex', async () => {
-      const { rows, records, isKept, log } = this.#tools
-      const { restored, removed } = await records.reindex(rows(), (row) => isKept(row.id))
-      log.info({ restored, removed }, 'the index is up to date')
-    })
+    this.#reindexing = this.#reindexing.then(() => this.#try('the reindex', () => this.#reindex()))
   }
 
-  /** Resolves when nothing runs any more; the sweep was told to stop. */
+  /** Ends what runs at its next small step. */
+  stop(): void {
+    this.#closed.abort()
+    this.#tools.sweep.stop()
+    this.#tools.expiry.stop()
+  }
+
+  /** Stops, and resolves when nothing runs any more. */
   async close(): Promise<void> {
-    this.#closed = true
-    clearTimeout(this.#timer)
-    await this.#running
+    this.stop()
+    await Promise.all([...this.#loops, this.#reindexing, this.#tools.expiry.settled()])
+  }
+
+  async #run(): Promise<void> {
+    const { sweep, expiry, expireAfterMs, keepPartialsMs } = this.#tools
+    await this.#try('the first pass', () => this.#first())
+    if (!sweep.hasSeenAll) await this.#try('the walk without the index', () => this.#walk())
+    const everyMs = betweenMs({ expireAfterMs, keepPartialsMs })
+    this.#repeat('the expiry', Math.min(everyMs, EXPIRY_EVERY_MS), () => expiry.run())
+    this.#repeat('the purge', everyMs, () => this.#purge())
+    // A walk over everything was a proof too.
+    if (!this.#isByIndex) await this.#pause(everyMs)
+    this.#repeat('the proof of the index', everyMs, () => sweep.prove())
+  }
+
+  /** The first pass by the index, as far as it goes. Rejects where the database cannot be asked. */
+  async #first(): Promise<void> {
+    const { records, sweep, log } = this.#tools
+    const index = await this.#opened()
+    if (!index) return
+    const isClean = await records.takeClean()
+    const isWhole = !index.fresh && index.newestAt !== null
+    this.#isByIndex = isWhole
+    if (isWhole) await sweep.known(isClean ? null : index.newestAt)
+    else await sweep.unfinished()
+    if (!isWhole) await this.#reindex()
+    if (!sweep.hasSeenAll) return
+    records.leaveClean()
+    if (isWhole) log.info({ isClean }, 'the index is up to date')
+  }
+
+  /** How the index was found; undefined where another process keeps it, and then a reindex follows. */
+  async #opened(): Promise<{ readonly fresh: boolean; readonly newestAt: string | null } | undefined> {
+    const { ready } = this.#tools.records
+    const late = setTimeout(INDEX_WITHIN_MS, undefined, { signal: this.#closed.signal }).catch(
+      () => undefined,
+    )
+    const opened = ready.catch((error: unknown) => {
+      if (!this.#isClosed) this.#tools.log.error({ err: error }, 'the index could not be opened')
+      return undefined
+    })
+    const index = await Promise.race([opened, late])
+    if (!index) opened.then((found) => found && this.reindex())
+    return index
+  }
+
+  async #walk(): Promise<void> {
+    for await (const _ of this.#tools.sweep.everything()) if (this.#isClosed) return
+  }
+
+  async #reindex(): Promise<void> {
+    const { sweep, records, log } = this.#tools
+    const { restored, removed } = await records.reindex(sweep.everything(), ({ id }) => sweep.isKept(id))
+    if (!this.#isClosed) log.info({ restored, removed }, 'the index is up to date')
   }
 
   async #purge(): Promise<void> {
     const before = new Date(this.#tools.now() - this.#tools.expireAfterMs)
-    const purged = await this.#tools.records.purge(before)
+    const purged = await this.#tools.records.purge(before, MOST_ENDED)
     if (purged > 0) this.#tools.log.info({ purged }, 'old rows were removed')
   }
 
-  /** One after the other; what fails is logged and met again at the next time. */
-  #do(name: string, work: () => Promise<void>): void {
-    this.#running = this.#running.then(async () => {
-      if (this.#closed) return
-      try {
-        await work()
-      } catch (error) {
-        this.#tools.log.warn({ err: error }, `${name} did not end well`)
+  get #isClosed(): boolean {
+    return this.#closed.signal.aborted
+  }
+
+  /** Does something now, and again so long after it has ended. */
+  #repeat(name: string, everyMs: number, work: () => Promise<void>): void {
+    const loop = async (): Promise<void> => {
+      while (!this.#isClosed) {
+        await this.#try(name, work)
+        await this.#pause(everyMs)
       }
-    })
+    }
+    this.#loops.push(loop())
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { signal } = this.#closed
+    await setTimeout(ms, undefined, { signal, ref: false }).catch(() => undefined)
+  }
+
+  /** What fails is logged and done again at its next time. */
+  async #try(name: string, work: () => Promise<void>): Promise<void> {
+    if (this.#isClosed) return
+    try {
+      await work()
+    } catch (error) {
+      this.#tools.log.warn({ err: error }, `${name} did not end well`)
+    }
   }
 }

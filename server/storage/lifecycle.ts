@@ -7,11 +7,15 @@ import { unlessMissing } from './reader.js'
 import type { Saver } from './saver.js'
 import { nextStep, settleOffset } from './settle.js'
 import type { StorageTools } from './tools.js'
-import type { StoredUpload } from './upload.js'
+import { type StoredUpload, TERMINATED } from './upload.js'
 import type { Uploads } from './uploads.js'
+
+const RETRY_FINISH_MS = 60_000
 
 /** What became of an upload that was tended. */
 export type Tended = 'kept' | 'waiting' | 'joining' | 'finished' | 'expired' | 'refused' | 'lost'
+
+type Removed = 'refused' | 'expired' | 'terminated'
 
 /** The ends of an upload: finished, fallen back, removed. The caller holds its lock. */
 export class Lifecycle {
@@ -40,6 +44,9 @@ export class Lifecycle {
       const error = diskError(thrown)
       if (error.code === 'type_refused') await this.refuse(upload, error)
       else await this.recover(upload, error)
+      // Tried again later, without a request.
+      if (!upload.gone && this.#tools.unfinished.has(upload.id))
+        this.#tools.unfinished.set(upload.id, this.#tools.now() + RETRY_FINISH_MS)
       throw error
     }
   }
@@ -165,18 +172,37 @@ export class Lifecycle {
    */
   async remove(
     upload: StoredUpload,
-    state: 'refused' | 'expired' | 'terminated',
+    state: Removed,
     reason: string,
     mustLast = state !== 'expired',
   ): Promise<void> {
-    upload.gone = true
-    await Promise.allSettled([upload.saving, upload.proof])
+    await this.#removeAll([upload], () => ({ state, reason }), mustLast)
+  }
+
+  /** Removes uploads whose time is over, all at once. Rejects with the disk's error: then some may be left. */
+  async expireAll(uploads: readonly StoredUpload[]): Promise<void> {
+    await this.#removeAll(uploads, whyOver, false)
+  }
+
+  async #removeAll(
+    uploads: readonly StoredUpload[],
+    whyOf: (upload: StoredUpload) => { state: Removed; reason: string },
+    mustLast: boolean,
+  ): Promise<void> {
+    for (const upload of uploads) upload.gone = true
+    await Promise.allSettled(uploads.flatMap(({ saving, proof }) => [saving, proof]))
     // The bytes first: a crash in between leaves a sidecar alone, which the sweep removes. Bytes alone might be
     // restored from their record.
-    const paths = [upload.paths.file, upload.paths.sidecar]
+    const paths = uploads.flatMap((upload) => [upload.paths.file, upload.paths.sidecar])
     const durable = this.#tools.durability !== 'off' && mustLast
-    await this.#uploads.leave(upload.id, () => this.#tools.thread.remove(paths, durable))
-    this.#tools.record(upload.toRow(this.#tools.now(), { state, reason }))
+    let removed: Promise<void> | undefined
+    const remove = (): Promise<void> => {
+      removed ??= this.#tools.thread.remove(paths, durable)
+      return removed
+    }
+    await Promise.all(uploads.map(({ id }) => this.#uploads.leave(id, remove)))
+    const nowMs = this.#tools.now()
+    for (const upload of uploads) this.#tools.record(upload.toRow(nowMs, whyOf(upload)))
   }
 
   /**
@@ -200,13 +226,8 @@ export class Lifecycle {
   }
 
   /** Removes an upload whose time is over. */
-  async expire(upload: StoredUpload): Promise<void> {
-    const isJoined = upload.joinedAt !== null
-    await this.remove(
-      upload,
-      'expired',
-      isJoined ? 'joined into a final upload' : 'no bytes for longer than --expire-after',
-    )
+  expire(upload: StoredUpload): Promise<void> {
+    return this.expireAll([upload])
   }
 
   async #tendWhole(upload: StoredUpload): Promise<Tended> {
@@ -224,4 +245,11 @@ export class Lifecycle {
 async function fileBytesOf({ paths }: StoredUpload): Promise<number | undefined> {
   const found = await unlessMissing(stat(paths.file))
   return found?.isFile() ? found.size : undefined
+}
+
+/** The record of an upload whose time is over. */
+function whyOver({ joinedAt, terminatedAt }: StoredUpload): { state: Removed; reason: string } {
+  if (terminatedAt !== null) return { state: 'terminated', reason: TERMINATED }
+  const reason = joinedAt === null ? 'no bytes for longer than --expire-after' : 'joined into a final upload'
+  return { state: 'expired', reason }
 }

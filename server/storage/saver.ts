@@ -1,8 +1,10 @@
+import { dueAtMs, type Terms } from './settle.js'
 import { formatSidecar, type Sidecar } from './sidecar.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
-type SaverTools = Pick<StorageTools, 'thread' | 'durability' | 'now' | 'bootId' | 'log'>
+type SaverTools = Pick<StorageTools, 'thread' | 'durability' | 'now' | 'bootId' | 'log' | 'unfinished'> &
+  Terms
 
 /** The end of an upload as its sidecar tells it. */
 export type Finished = Pick<Sidecar, 'sha256' | 'finishedAt'>
@@ -93,5 +95,8 @@ export class Saver {
     if (finished) upload.isOpen = false
     upload.savedVerifiedTo = verifiedTo
     upload.savedInBoot = bootId
+    // A part that was joined has another term than before.
+    if (!finished && this.#tools.unfinished.has(upload.id))
+      this.#tools.unfinished.set(upload.id, dueAtMs(upload, now(), this.#tools))
   }
 }

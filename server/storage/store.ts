@@ -7,7 +7,7 @@ import { pathsOf } from './paths.js'
 import { Prover } from './prover.js'
 import { Reception } from './reception.js'
 import { Saver } from './saver.js'
-import { isWhole, nextStep } from './settle.js'
+import { firstByteWithinMs, isWhole, nextStep } from './settle.js'
 import { formatSidecar } from './sidecar.js'
 import type { StorageTools } from './tools.js'
 import { type Creation, isUnanswered, type Turn } from './turn.js'
@@ -53,8 +53,8 @@ export class LadingStore extends FileStore {
   }
 
   /**
-   * Creates an upload's two files; an id that exists is never emptied. Rejects with disk_full or internal, and
-   * for a final upload as Joiner's `create` does.
+   * Creates an upload's two files; an id that exists is never emptied. Rejects with disk_full,
+   * unfinished_full or internal, and for a final upload as Joiner's `create` does.
    */
   override async create(file: TusUpload): Promise<TusUpload> {
     const turn = this.#turnOf(file.id)
@@ -73,10 +73,11 @@ export class LadingStore extends FileStore {
     return file
   }
 
-  /** Makes an upload's two files. Rejects with disk_full or internal. */
+  /** Makes an upload's two files. Rejects with disk_full, unfinished_full or internal. */
   async #make(id: string, length: number | null, turn: Turn): Promise<StoredUpload> {
     if (!turn.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     const upload = this.#newUpload(id, length, turn.creation, turn.checksum !== null)
+    this.#tools.unfinished.admit(upload.id, upload.touchedAtMs + firstByteWithinMs(this.#tools))
     try {
       await this.#tools.thread.create({
         path: upload.paths.file,
@@ -86,6 +87,7 @@ export class LadingStore extends FileStore {
         durable: this.#tools.durability === 'request',
       })
     } catch (error) {
+      this.#tools.unfinished.delete(upload.id)
       throw diskError(error)
     }
     this.uploads.add(upload)
@@ -166,6 +168,13 @@ export class LadingStore extends FileStore {
     if (upload.terminatedAt === null) return this.#lifecycle.tend(upload)
     await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
     return 'expired'
+  }
+
+  /** Removes uploads whose time is over, but for parts that a final upload waits for; the caller holds their locks. */
+  async expire(uploads: readonly StoredUpload[]): Promise<readonly StoredUpload[]> {
+    const over = uploads.filter((upload) => !this.#isWanted(upload))
+    if (over.length > 0) await this.#lifecycle.expireAll(over)
+    return over
   }
 
   /** The sweep has met a finished upload. */

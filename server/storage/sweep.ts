@@ -1,128 +1,277 @@
-import { stat } from 'node:fs/promises'
-import { isUploadId, pathsOf } from './paths.js'
-import { readUpload, unlessMissing } from './reader.js'
-import { sidecarFromRow } from './restore.js'
-import { nextStep, type Terms } from './settle.js'
-import { formatSidecar } from './sidecar.js'
-import type { StorageLog, Thread } from './tools.js'
+import { Share } from './share.js'
+import type { StorageLog } from './tools.js'
 import type { StoredUpload, UploadRow } from './upload.js'
-import { walk } from './walk.js'
+import type { Visit, Visited } from './visit.js'
+import { idOfName, walk } from './walk.js'
 
-/** Leftovers younger than this may belong to a request that runs. */
-const LEFTOVER_AFTER_MS = 60_000
+/** Rows that are asked for at once. */
+const PAGE = 256
+/** Unfinished uploads that are visited at once. */
+const VISITS_AT_ONCE = 8
+/** Clocks differ, and a record may be a moment behind its upload. */
+const SLACK_MS = 24 * 3_600_000
+/** How long after its finish the same final upload may be asked for again. */
+const ASKED_AGAIN_MS = 10 * 60_000
+/** What a walk over everything has of a core: a half, and where bodies arrive a twelfth. */
+const [SHARE_ALONE, SHARE_BESIDE_BODIES] = [2, 12]
+/** What the proof has of a core: it is done over and over, and nobody waits for it. */
+const SHARE_OF_PROOF = 256
+
+/** The index, as far as the sweep asks it; every call rejects where the database cannot be asked now. */
+export interface SweepIndex {
+  unfinished(afterId: string, limit: number): Promise<readonly UploadRow[]>
+  withFiles(afterId: string, limit: number): Promise<readonly UploadRow[]>
+  finals(after: { updatedAt: string; id: string }, limit: number): Promise<readonly UploadRow[]>
+  missing(ids: readonly string[]): Promise<readonly string[]>
+  rows(ids: readonly string[]): Promise<readonly UploadRow[]>
+  remove(ids: readonly string[]): Promise<number>
+  restore(row: UploadRow): Promise<void>
+}
 
 export interface SweepTools {
   readonly dataDir: string
-  readonly bootId: string
-  readonly thread: Pick<Thread, 'remove' | 'replace'>
+  readonly visit: Visit
+  readonly index: SweepIndex
   readonly log: StorageLog
   readonly now: () => number
-  readonly terms: Terms
-  /** Before this nothing can belong to a request of this process; milliseconds since 1970. */
-  readonly startedAtMs: number
-  readonly inMemory: (id: string) => boolean
-  /** Runs `work` under an upload's lock; resolves without it where the upload is held. */
-  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
-  /** Does to an upload what is due; the caller holds its lock. */
-  readonly tend: (id: string) => Promise<string>
-  /** Told of every finished upload, and of the end of every walk. */
+  readonly expireAfterMs: number
+  /** Tells whether bodies are being received now. */
+  readonly isReceiving: () => boolean
+  /** Tells whether an upload has its files. */
+  readonly isOnDisk: (id: string) => Promise<boolean>
+  /** Given every finished final upload that the index may not know as finished, or that is recent. */
   readonly met: (finished: StoredUpload) => Promise<void>
+  /** Called once, when every upload was visited that is not finished. */
   readonly metAll: () => Promise<void>
-  /** True when every upload that got bytes at that time or later has a record; milliseconds since 1970. */
-  readonly indexIsWhole: (sinceMs: number) => boolean
-  /** The record of an upload. Rejects where the database cannot be asked now. */
-  readonly row: (id: string) => Promise<UploadRow | undefined>
 }
 
 /**
- * Walks the day folders, one entry after the other: finishes what is whole, expires what got no bytes for too
- * long, and removes what crashes left behind. Never a finished upload, never one that is held.
+ * Visits uploads: after a start all that are unfinished, by the index or, where that has gaps, by a walk over the
+ * day folders; and then, slowly, everything, to prove the index against the disk.
  */
 export class Sweep {
   readonly #tools: SweepTools
-  #stopped = false
+  readonly #ended = new AbortController()
+  readonly #keeping: Share
+  #isFirst = true
 
   constructor(tools: SweepTools) {
     this.#tools = tools
+    this.#keeping = this.#shareOfWalk()
   }
 
-  /** Ends a running sweep at its next entry. */
+  /** Ends what runs at its next entry. */
   stop(): void {
-    this.#stopped = true
+    this.#ended.abort()
   }
 
-  /** One walk over everything. What goes wrong with one entry is logged, and the walk goes on. */
-  async run(): Promise<void> {
-    for await (const name of walk(this.#tools.dataDir)) {
-      if (this.#stopped) return
-      try {
-        await this.#visit(name)
-      } catch (error) {
-        this.#tools.log.error({ err: error, name }, 'the sweep could not tend an entry')
+  /** False until every upload that is not finished was visited once. */
+  get hasSeenAll(): boolean {
+    return !this.#isFirst
+  }
+
+  /**
+   * The first pass, where the index has no gaps but those of a crash: the rows that are unfinished, the final
+   * uploads that were finished lately, and the names in the newest folders that the index does not know.
+   *
+   * @param newestAt the latest change that the index knows of; null where nothing can be missing
+   */
+  async known(newestAt: string | null): Promise<void> {
+    await this.#recentFinals()
+    await this.unfinished()
+    if (newestAt !== null) await this.#unknownNames(newestAt)
+    await this.#endFirst()
+  }
+
+  /** Visits what is unfinished by the index, and puts the index right where the disk has something else. */
+  async unfinished(): Promise<void> {
+    const { index } = this.#tools
+    const share = this.#shareOfWalk()
+    for await (const rows of this.#pages((afterId) => index.unfinished(afterId, PAGE))) {
+      for (let from = 0; from < rows.length; from += VISITS_AT_ONCE) {
+        await share.rest()
+        if (this.#isEnded) return
+        const lost = await Promise.all(rows.slice(from, from + VISITS_AT_ONCE).map((row) => this.#check(row)))
+        const ids = lost.flatMap((id) => id ?? [])
+        if (ids.length > 0) await index.remove(ids)
       }
     }
+  }
+
+  /** A walk over everything, newest day first; gives the rows as the disk has them. It can be the first pass. */
+  async *everything(): AsyncGenerator<UploadRow> {
+    const { visit } = this.#tools
+    const share = this.#shareOfWalk()
+    for await (const names of this.#names()) {
+      for (const name of names) {
+        await share.rest()
+        if (this.#isEnded) return
+        const found = await this.#visited(name)
+        if (this.#isFirst) await this.#noteFinal(found)
+        const row = visit.rowOf(found)
+        if (row) yield row
+      }
+    }
+    await this.#endFirst()
+  }
+
+  /** Compares the index with the disk, and the disk with the index, in small steps over hours. */
+  async prove(): Promise<void> {
+    const { index, visit, log } = this.#tools
+    const share = new Share(() => SHARE_OF_PROOF, this.#ended.signal)
+    let restored = 0
+    for await (const names of this.#names()) {
+      const rows = await this.#rowsOf(names)
+      for (const name of names) {
+        await share.rest()
+        if (this.#isEnded) return
+        const row = visit.rowOf(await this.#visited(name))
+        if (!row || isSame(row, rows.get(row.id))) continue
+        await index.restore(row)
+        restored += 1
+      }
+    }
+    const removed = await this.#removeLost(share)
+    if (restored + removed > 0) log.info({ restored, removed }, 'the index differed from the disk')
+  }
+
+  /** Tells whether an upload has its files, at the pace of a walk. */
+  async isKept(id: string): Promise<boolean> {
+    await this.#keeping.rest()
+    return this.#isEnded || this.#tools.isOnDisk(id)
+  }
+
+  get #isEnded(): boolean {
+    return this.#ended.signal.aborted
+  }
+
+  async #endFirst(): Promise<void> {
+    if (!this.#isFirst || this.#isEnded) return
+    this.#isFirst = false
     await this.#tools.metAll()
   }
 
-  async #visit(name: string): Promise<void> {
-    const id = name.replace(/\.json(?:\.tmp)?$/, '')
-    if (!isUploadId(id)) return
-    const { underLock, inMemory } = this.#tools
-    if (name !== id) {
-      if (inMemory(id) || (name === `${id}.json` && (await this.#hasBytes(id)))) return
-      await underLock(id, () => this.#beside(id, name))
-      return
+  /** Visits the upload of a row; gives its id where there is none any more. */
+  async #check(row: UploadRow): Promise<string | undefined> {
+    const { index, visit } = this.#tools
+    const found = await this.#visited(row.id)
+    if (found === 'missing') {
+      await this.#visited(`${row.id}.json`)
+      return row.id
     }
-    const found = await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
-    if (found.kind === 'upload' && found.upload.sha256 !== null) return this.#tools.met(found.upload)
-    // One that is in memory writes its sidecar again.
-    if (found.kind === 'torn' && !this.#tools.inMemory(id)) await underLock(id, () => this.#torn(id))
-    else if (found.kind === 'upload' && this.#isDue(found.upload)) await underLock(id, () => this.#tend(id))
+    await this.#noteFinal(found)
+    const seen = visit.rowOf(found)
+    if (seen && !isSame(seen, row)) await index.restore(seen)
+    return undefined
   }
 
-  async #hasBytes(id: string): Promise<boolean> {
-    return (await unlessMissing(stat(pathsOf(this.#tools.dataDir, id).file))) !== undefined
-  }
-
-  /** What only waits for bytes is left alone: it is not taken into memory by a sweep. */
-  #isDue(upload: StoredUpload): boolean {
-    return nextStep(upload, this.#tools.now(), this.#tools.terms) !== 'wait'
-  }
-
-  async #tend(id: string): Promise<void> {
-    const done = await this.#tools.tend(id)
-    this.#tools.log.info({ id, done }, 'the sweep tended an upload')
-  }
-
-  /** A sidecar without bytes, or a temporary file that no rename took away. */
-  async #beside(id: string, name: string): Promise<void> {
-    const { dataDir, bootId, thread, log } = this.#tools
-    const { sidecar } = pathsOf(dataDir, id)
-    const found = await readUpload(dataDir, id, bootId)
-    if (name.endsWith('.json') && found.kind !== 'missing') return
-    log.warn({ name }, 'a leftover of a crash is removed')
-    await thread.remove([name.endsWith('.tmp') ? `${sidecar}.tmp` : sidecar])
-  }
-
-  async #torn(id: string): Promise<void> {
-    const { dataDir, bootId, thread, log, now, startedAtMs } = this.#tools
-    const found = await readUpload(dataDir, id, bootId)
-    if (found.kind !== 'torn') return
-    if (found.touchedAtMs > startedAtMs && now() - found.touchedAtMs < LEFTOVER_AFTER_MS) return
-    const { file, sidecar } = pathsOf(dataDir, id)
-    const restored = sidecarFromRow(await this.#tools.row(id), found.fileBytes)
-    log.warn({ id, restored: restored !== undefined }, 'bytes without a sidecar, left by a crash')
-    if (!restored && found.fileBytes > 0 && !this.#tools.indexIsWhole(found.touchedAtMs)) {
-      log.warn({ id }, 'the index may have lost the record of these bytes: they are kept')
-      return
+  async #recentFinals(): Promise<void> {
+    const { index, now, expireAfterMs } = this.#tools
+    const sinceMs = Math.max(0, now() - Math.max(expireAfterMs, ASKED_AGAIN_MS))
+    const share = this.#shareOfWalk()
+    let after = { updatedAt: new Date(sinceMs).toISOString(), id: '' }
+    for (;;) {
+      const rows = await index.finals(after, PAGE)
+      for (const row of rows) {
+        await share.rest()
+        if (this.#isEnded) return
+        await this.#noteFinal(await this.#visited(row.id))
+      }
+      const last = rows.at(-1)
+      if (!last) return
+      after = { updatedAt: last.updatedAt, id: last.id }
     }
-    if (restored)
-      await thread.replace({
-        path: sidecar,
-        text: () => formatSidecar(restored),
-        durable: true,
-        bytesPath: null,
-      })
-    else await thread.remove([file, sidecar])
   }
+
+  /** A crash may have lost the rows of the last moments: only new names are read from the disk. */
+  async #unknownNames(newestAt: string): Promise<void> {
+    const { index, visit, now } = this.#tools
+    const share = this.#shareOfWalk()
+    const from = new Date(Math.max(0, Math.min(Date.parse(newestAt), now()) - SLACK_MS))
+    for await (const names of this.#names(from.toISOString().slice(0, 10).replaceAll('-', '/'))) {
+      await share.rest()
+      if (this.#isEnded) return
+      const ids = names.filter((name) => idOfName(name) === name)
+      const missing = ids.length > 0 ? await index.missing(ids) : []
+      const leftovers = names.filter((name) => name.endsWith('.tmp'))
+      for (const name of [...leftovers, ...missing]) {
+        const found = await this.#visited(name)
+        await this.#noteFinal(found)
+        const row = visit.rowOf(found)
+        if (row) await index.restore(row)
+      }
+    }
+  }
+
+  /** Removes the rows of uploads whose files are gone; gives their number. */
+  async #removeLost(share: Share): Promise<number> {
+    const { index, isOnDisk } = this.#tools
+    let removed = 0
+    for await (const rows of this.#pages((afterId) => index.withFiles(afterId, PAGE))) {
+      const lost: string[] = []
+      for (const { id } of rows) {
+        await share.rest()
+        if (this.#isEnded) return removed
+        if (!(await isOnDisk(id))) lost.push(id)
+      }
+      if (lost.length > 0) removed += await index.remove(lost)
+    }
+    return removed
+  }
+
+  async *#pages(
+    next: (afterId: string) => Promise<readonly UploadRow[]>,
+  ): AsyncGenerator<readonly UploadRow[]> {
+    for (let rows = await next(''); ; rows = await next(rows.at(-1)?.id ?? '')) {
+      if (rows.length === 0) return
+      yield rows
+    }
+  }
+
+  async #rowsOf(names: readonly string[]): Promise<ReadonlyMap<string, UploadRow>> {
+    const rows = await this.#tools.index.rows(names.filter((name) => idOfName(name) === name))
+    return new Map(rows.map((row) => [row.id, row]))
+  }
+
+  #names(fromDay?: string): AsyncGenerator<readonly string[]> {
+    return walk(this.#tools.dataDir, fromDay)
+  }
+
+  #shareOfWalk(): Share {
+    const oneOf = (): number => (this.#tools.isReceiving() ? SHARE_BESIDE_BODIES : SHARE_ALONE)
+    return new Share(oneOf, this.#ended.signal)
+  }
+
+  /** A crash may have come between the finish of a final upload and the release of its parts. */
+  async #noteFinal(found: Visited): Promise<void> {
+    if (typeof found !== 'object' || found.kind !== 'final' || found.sha256 === null) return
+    try {
+      await this.#tools.met(found)
+    } catch (error) {
+      this.#tools.log.error({ err: error, id: found.id }, 'the parts of a final upload could not be released')
+    }
+  }
+
+  /** What goes wrong with one entry is logged, and the others are visited all the same. */
+  async #visited(name: string): Promise<Visited> {
+    try {
+      return await this.#tools.visit.entry(name)
+    } catch (error) {
+      this.#tools.log.error({ err: error, name }, 'the sweep could not tend an entry')
+      return undefined
+    }
+  }
+}
+
+/** Tells whether the index has an upload as it is; one that is being received tells of itself. */
+function isSame(row: UploadRow, indexed: UploadRow | undefined): boolean {
+  if (row.state === 'receiving' && indexed) return true
+  const isSameState =
+    row.state === indexed?.state || (row.state === 'paused' && indexed?.state === 'receiving')
+  return (
+    isSameState &&
+    row.offset === indexed?.offset &&
+    row.length === indexed.length &&
+    row.sha256 === indexed.sha256
+  )
 }

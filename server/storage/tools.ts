@@ -1,4 +1,5 @@
 import type { Checkpoint } from './settle.js'
+import type { Unfinished } from './unfinished.js'
 import type { UploadRow } from './upload.js'
 
 /** The thread that writes and digests, as storage uses it; see the intake's DigestThread. */
@@ -105,7 +106,9 @@ export interface StorageTools {
   readonly view: (index: number, bytes: number) => Uint8Array
   /** The record of an upload. Rejects where the database cannot be asked now. */
   readonly row: (id: string) => Promise<UploadRow | undefined>
-  /** Queues an upload's record; never waits. */
+  /** Every unfinished upload, with the time at which something is due with it. */
+  readonly unfinished: Pick<Unfinished, 'admit' | 'set' | 'delete' | 'has'>
+  /** Queues an upload's record, and notes one that is finished or removed; never waits. */
   readonly record: (row: UploadRow) => void
   /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>

@@ -74,6 +74,18 @@ export class UploadLocks<O extends LockOwner> {
     }
   }
 
+  /** Runs `work` while nobody else can have any of these uploads, but for those that are held already. */
+  async tryWithAll(ids: readonly string[], work: (free: readonly string[]) => Promise<void>): Promise<void> {
+    const free = ids.filter((id) => !this.#held.has(id))
+    const taken = free.map((id): [string, Held<O>] => [id, { owner: undefined, waiting: [] }])
+    for (const [id, held] of taken) this.#held.set(id, held)
+    try {
+      await work(free)
+    } finally {
+      for (const [id, held] of taken) this.#pass(id, held)
+    }
+  }
+
   /** Runs `work` when it is its turn, and interrupts nobody for it. Rejects with upload_locked, and as `work` does. */
   async waitWith(id: string, work: () => Promise<void>): Promise<void> {
     const held = this.#held.get(id)

@@ -153,7 +153,7 @@ test('an expired upload is removed, a finished one never, however old it is', as
     return existsSync(storedFile(place, place.paused.path)) ? undefined : true
   })
   await eventually(30_000, 'the log of it', async () => {
-    return server.log().includes('the sweep tended an upload') ? true : undefined
+    return server.log().includes('expired uploads were removed') ? true : undefined
   })
   assert.is(await offsetOf(server, place.finished.path), place.finished.file.size)
   await assertStored(server, place.finished.path, place.finished.file)

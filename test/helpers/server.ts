@@ -105,6 +105,7 @@ export interface Status {
   readonly slots: { readonly taken: number; readonly limit: number; readonly waiting: number }
   readonly downloads: { readonly taken: number; readonly limit: number }
   readonly arena: { readonly blocks: number; readonly free: number; readonly blockBytes: number }
+  readonly uploads: { readonly unfinished: number; readonly limit: number }
   readonly records: { readonly queued: number; readonly lagMs: number }
   readonly eventLoop: { readonly p50Ms: number; readonly p99Ms: number }
   readonly memory: { readonly rssBytes: number; readonly rssPeakBytes: number }

@@ -63,6 +63,7 @@ test('has the documented defaults', () => {
     maxSizeBytes: 64 * 2 ** 30,
     accept: [],
     expireAfterMs: 86_400_000,
+    maxUnfinished: 100_000,
     keepPartialsMs: 0,
     idleTimeoutMs: 30_000,
     minRateBytesPerMinute: 65_536,

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isSameBoot } from '../../server/storage/boot.js'
 import { sidecarFromRow } from '../../server/storage/restore.js'
-import { addCheckpoint, nextStep, settleOffset } from '../../server/storage/settle.js'
+import { addCheckpoint, expiresAtMs, nextStep, settleOffset } from '../../server/storage/settle.js'
 import type { UploadRow } from '../../server/storage/upload.js'
 
 const at = (offset: number) => ({ offset, sha256: 'a'.repeat(64) })
@@ -132,5 +132,33 @@ test('bytes of a final upload that was not joined are leftovers: no record says 
     'partial',
   )
 })
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
+for (const [promise, change, terms, atMs] of [
+  ['one that never got a byte expires after an hour at the latest', {}, {}, HOUR_MS],
+  ['one that never got a byte, sooner under a short --expire-after', {}, { expireAfterMs: 5 }, 5],
+  ['one with bytes expires after --expire-after', { offset: 1 }, {}, DAY_MS],
+  ['a part that never got a byte expires after an hour too', { kind: 'partial' }, {}, HOUR_MS],
+  ['a final upload waits for its parts as long as for bytes', { kind: 'final' }, {}, DAY_MS],
+  ['a part that was joined expires after --keep-partials', { kind: 'partial', joinedAtMs: 7 }, {}, 107],
+] as const) {
+  test(promise, () => {
+    const fresh = {
+      length: 100,
+      offset: 0,
+      sha256: null,
+      touchedAtMs: 0,
+      kind: 'single',
+      joinedAtMs: null,
+    } as const
+    const upload = { ...fresh, ...change }
+    const all = { expireAfterMs: DAY_MS, keepPartialsMs: 100, ...terms }
+    assert.is(expiresAtMs(upload, all), atMs)
+    assert.is(nextStep(upload, atMs, all), 'expire')
+    assert.is.not(nextStep(upload, atMs - 1, all), 'expire')
+  })
+}
 
 test.run()

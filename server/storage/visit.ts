@@ -1,0 +1,130 @@
+import { stat } from 'node:fs/promises'
+import { pathsOf } from './paths.js'
+import { readUpload, unlessMissing } from './reader.js'
+import { sidecarFromRow } from './restore.js'
+import { dueAtMs, nextStep, type Terms } from './settle.js'
+import { formatSidecar } from './sidecar.js'
+import type { StorageLog, Thread } from './tools.js'
+import type { Unfinished } from './unfinished.js'
+import type { StoredUpload, UploadRow } from './upload.js'
+import { idOfName, rowOf } from './walk.js'
+
+/** Leftovers younger than this may belong to a request that runs. */
+const LEFTOVER_AFTER_MS = 60_000
+
+export interface VisitTools {
+  readonly dataDir: string
+  readonly bootId: string
+  readonly thread: Pick<Thread, 'remove' | 'replace'>
+  readonly log: StorageLog
+  readonly now: () => number
+  readonly terms: Terms
+  /** Before this nothing can belong to a request of this process; milliseconds since 1970. */
+  readonly startedAtMs: number
+  readonly unfinished: Pick<Unfinished, 'set' | 'delete'>
+  readonly inMemory: (id: string) => StoredUpload | undefined
+  /** Runs `work` under an upload's lock; resolves without it where the upload is held. */
+  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
+  /** Does to an upload what is due; the caller holds its lock. */
+  readonly tend: (id: string) => Promise<string>
+  /** True when every upload that got bytes at that time or later has a record; milliseconds since 1970. */
+  readonly indexIsWhole: (sinceMs: number) => boolean
+  /** The record of an upload. Rejects where the database cannot be asked now. */
+  readonly row: (id: string) => Promise<UploadRow | undefined>
+}
+
+/** What a visit found: the upload as it is, or that there is none. */
+export type Visited = StoredUpload | 'missing' | undefined
+
+/**
+ * The visit of one name in a day folder: it notes what is unfinished, finishes or joins what is whole, and removes
+ * what crashes left behind. Never a finished upload, never one that is held. What expires is left to the expiry.
+ */
+export class Visit {
+  readonly #tools: VisitTools
+
+  constructor(tools: VisitTools) {
+    this.#tools = tools
+  }
+
+  /** Visits a name; gives the upload where it is the name of one, undefined for anything else. */
+  async entry(name: string): Promise<Visited> {
+    const id = idOfName(name)
+    if (id === undefined) return undefined
+    if (name === id) return this.upload(id)
+    if (this.#tools.inMemory(id) || (name === `${id}.json` && (await this.#hasBytes(id)))) return undefined
+    await this.#tools.underLock(id, () => this.#beside(id, name))
+    return undefined
+  }
+
+  /** Visits an upload. One that is in memory is as it is there: a request that only read it writes no record. */
+  async upload(id: string): Promise<Visited> {
+    const { dataDir, bootId, inMemory, underLock } = this.#tools
+    const found = inMemory(id) ? undefined : await readUpload(dataDir, id, bootId)
+    // One that is in memory writes its sidecar again.
+    if (found?.kind === 'torn' && !inMemory(id)) await underLock(id, () => this.#torn(id))
+    // It may have come into memory, or gone from there as a finished one, while the disk was read.
+    const upload = inMemory(id) ?? (found?.kind === 'upload' ? found.upload : undefined)
+    if (upload && !upload.gone && upload.sha256 === null) return this.#unfinished(upload)
+    this.#tools.unfinished.delete(id)
+    if (upload && !upload.gone) return upload
+    return found?.kind === 'missing' ? 'missing' : undefined
+  }
+
+  /** The record of what was found, where it is not on its way to the index by itself. */
+  rowOf(visited: Visited): UploadRow | undefined {
+    return visited === 'missing' || visited === undefined || visited.gone ? undefined : rowOf(visited)
+  }
+
+  async #unfinished(upload: StoredUpload): Promise<Visited> {
+    const { id, kind } = upload
+    const { now, terms, unfinished, underLock, inMemory } = this.#tools
+    unfinished.set(id, dueAtMs(upload, now(), terms))
+    const next = nextStep(upload, now(), terms)
+    // Whether a part may go is known once every final upload is.
+    if (next === 'wait' || (next === 'expire' && kind !== 'final')) return upload
+    await underLock(id, () => this.#tend(id))
+    return inMemory(id)
+  }
+
+  async #hasBytes(id: string): Promise<boolean> {
+    return (await unlessMissing(stat(pathsOf(this.#tools.dataDir, id).file))) !== undefined
+  }
+
+  async #tend(id: string): Promise<void> {
+    const done = await this.#tools.tend(id)
+    this.#tools.log.info({ id, done }, 'the sweep tended an upload')
+  }
+
+  /** A sidecar without bytes, or a temporary file that no rename took away. */
+  async #beside(id: string, name: string): Promise<void> {
+    const { dataDir, bootId, thread, log } = this.#tools
+    const { sidecar } = pathsOf(dataDir, id)
+    const found = await readUpload(dataDir, id, bootId)
+    if (name.endsWith('.json') && found.kind !== 'missing') return
+    log.warn({ name }, 'a leftover of a crash is removed')
+    await thread.remove([name.endsWith('.tmp') ? `${sidecar}.tmp` : sidecar])
+  }
+
+  async #torn(id: string): Promise<void> {
+    const { dataDir, bootId, thread, log, now, startedAtMs } = this.#tools
+    const found = await readUpload(dataDir, id, bootId)
+    if (found.kind !== 'torn') return
+    if (found.touchedAtMs > startedAtMs && now() - found.touchedAtMs < LEFTOVER_AFTER_MS) return
+    const { file, sidecar } = pathsOf(dataDir, id)
+    const restored = sidecarFromRow(await this.#tools.row(id), found.fileBytes)
+    log.warn({ id, restored: restored !== undefined }, 'bytes without a sidecar, left by a crash')
+    if (!restored && found.fileBytes > 0 && !this.#tools.indexIsWhole(found.touchedAtMs)) {
+      log.warn({ id }, 'the index may have lost the record of these bytes: they are kept')
+      return
+    }
+    if (restored)
+      await thread.replace({
+        path: sidecar,
+        text: () => formatSidecar(restored),
+        durable: true,
+        bytesPath: null,
+      })
+    else await thread.remove([file, sidecar])
+  }
+}

@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { fileOf, type TestServer } from './server.js'
+
+const DAY_MS = 86_400_000
+
+/**
+ * Copies a finished upload `count` times, with its row, over as many days before today as given; the server must not
+ * run. Gives the ids.
+ */
+export function copyFinished(
+  server: Pick<TestServer, 'dataDir'>,
+  id: string,
+  { count, days }: { count: number; days: number },
+): string[] {
+  const from = fileOf(server, id)
+  const sidecar = readFileSync(`${from}.json`, 'utf8')
+  const db = new Sqlite(join(server.dataDir, 'lading.db'))
+  const row = db.prepare<string, Record<string, unknown>>('SELECT * FROM uploads WHERE id = ?').get(id) ?? {}
+  const columns = Object.keys(row)
+  const insert = db.prepare(
+    `INSERT INTO uploads VALUES (${columns.map((column) => `@${column}`).join(', ')})`,
+  )
+  const ids = Array.from({ length: count }, (_, number) => {
+    const day = new Date(Date.now() - (number % days) * DAY_MS).toISOString().slice(0, 10)
+    return `${day.replaceAll('-', '')}-${randomBytes(16).toString('hex')}`
+  })
+  db.transaction(() => {
+    for (const copy of ids) {
+      const to = fileOf(server, copy)
+      mkdirSync(dirname(to), { recursive: true })
+      copyFileSync(from, to)
+      writeFileSync(`${to}.json`, sidecar.replaceAll(id, copy))
+      insert.run({ ...row, id: copy, path: String(row.path).replaceAll(id, copy) })
+    }
+  })()
+  db.close()
+  return ids
+}

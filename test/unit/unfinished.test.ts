@@ -1,0 +1,85 @@
+import * as fc from 'fast-check'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { UploadError } from '../../server/errors.js'
+import { createId } from '../../server/storage/paths.js'
+import { Unfinished } from '../../server/storage/unfinished.js'
+
+const test = suite('unfinished')
+
+const DAY = new Date('2026-11-25T12:00:00Z')
+const idOf = (number: number): string => createId(DAY, number.toString(16).padStart(32, '0'))
+/** Ids whose first word is the same share a place in the table. */
+const crowdedId = fc.integer({ min: 0, max: 40 }).map(idOf)
+const spreadId = fc.integer({ min: 0, max: 3000 }).map((number) => {
+  return createId(DAY, ((number * 0x9e37_79b1) % 2 ** 32).toString(16).padStart(8, '0').padEnd(32, '7'))
+})
+const step = fc.oneof(
+  fc.record({ kind: fc.constant('set' as const), id: fc.oneof(crowdedId, spreadId), at: fc.nat(1000) }),
+  fc.record({ kind: fc.constant('delete' as const), id: fc.oneof(crowdedId, spreadId), at: fc.nat(1000) }),
+  fc.record({ kind: fc.constant('due' as const), id: crowdedId, at: fc.nat(1000) }),
+)
+
+test('its size is the number of unfinished uploads, and each is due at its time, whatever came and went', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 1500, size: 'max' }), (steps) => {
+      const table = new Unfinished(100_000)
+      const model = new Map<string, number>()
+      for (const { kind, id, at } of steps) {
+        if (kind === 'set') {
+          table.set(id, at)
+          model.set(id, at)
+        } else if (kind === 'delete') {
+          table.delete(id)
+          model.delete(id)
+        } else {
+          const expected = [...model].filter(([, dueAt]) => dueAt <= at).map(([due]) => due)
+          assert.equal(table.due(at, 100_000).sort(), expected.sort())
+        }
+        assert.is(table.size, model.size)
+        assert.is(table.has(id), model.has(id))
+      }
+    }),
+    { numRuns: 30 },
+  )
+})
+
+test('batches of what is due reach every upload while others are removed', () => {
+  const table = new Unfinished(100_000)
+  for (let number = 0; number < 5000; number++) table.set(idOf(number), number % 2)
+  const seen = new Set<string>()
+  for (;;) {
+    const ids = table.due(0, 64)
+    if (ids.length === 0) break
+    for (const id of ids) {
+      seen.add(id)
+      table.delete(id)
+    }
+  }
+  assert.is(seen.size, 2500)
+  assert.is(table.size, 2500)
+  assert.is(table.due(1, 10_000).length, 2500)
+})
+
+test('at the limit a new upload is refused, and there is room again once one is gone', () => {
+  const table = new Unfinished(2)
+  table.admit(idOf(1), 0)
+  table.admit(idOf(2), 0)
+  assert.throws(
+    () => table.admit(idOf(3), 0),
+    (error: unknown) => error instanceof UploadError && error.code === 'unfinished_full',
+  )
+  table.delete(idOf(1))
+  table.delete(idOf(1))
+  table.admit(idOf(3), 0)
+  assert.is(table.size, 2)
+})
+
+test('one that is found on the disk counts, also beyond the limit', () => {
+  const table = new Unfinished(1)
+  table.set(idOf(1), 0)
+  table.set(idOf(2), 0)
+  assert.is(table.size, 2)
+})
+
+test.run()
