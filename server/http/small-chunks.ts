@@ -36,24 +36,30 @@ export class SmallChunks {
 
 function gather(request: IncomingMessage, rest: (tookMs: number) => number): void {
   const { socket } = request
-  const body = new GatheredBody(request, request.push.bind(request), rest)
+  const push = request.push.bind(request)
+  const flush = (): void => void body.flush()
+  const leave = (): void => void socket.off('end', flush).off('close', flush)
+  const body = new GatheredBody(request, { push, rest, ended: leave })
   request.push = (chunk: unknown) => body.push(chunk)
   request._read = () => body.read()
   // Before Node's own listeners, which destroy the request: what came before the end was received.
-  const flush = (): void => void body.flush()
   socket.prependListener('end', flush).prependListener('close', flush)
-  request.once('close', () => {
-    socket.off('end', flush).off('close', flush)
-    body.close()
-  })
+  request.once('close', leave)
+}
+
+interface BodyTools {
+  /** Hands a chunk to the stream, or its end as null. False where the stream has enough. */
+  push(chunk: unknown): boolean
+  /** Milliseconds to rest after small chunks took so long. */
+  rest(tookMs: number): number
+  /** Called at the end of the body. */
+  ended(): void
 }
 
 /** One request's body between the parser and the stream. */
 class GatheredBody {
   readonly #request: IncomingMessage
-  /** Hands a chunk to the stream, or its end as null. False where the stream has enough. */
-  readonly #push: (chunk: unknown) => boolean
-  readonly #rest: (tookMs: number) => number
+  readonly #tools: BodyTools
   /** The only small chunk so far; a copy would cost more than it saves. */
   #first: Uint8Array | undefined
   #gathered: Buffer | undefined
@@ -68,18 +74,17 @@ class GatheredBody {
   #isWanted = false
   #hasEnded = false
 
-  constructor(request: IncomingMessage, push: (chunk: unknown) => boolean, rest: (tookMs: number) => number) {
+  constructor(request: IncomingMessage, tools: BodyTools) {
     this.#request = request
-    this.#push = push
-    this.#rest = rest
+    this.#tools = tools
   }
 
   /** Takes a chunk from the parser. False where the socket is to be read no further for now. */
   push(chunk: unknown): boolean {
     if (!(chunk instanceof Uint8Array) || chunk.length >= SMALL_BYTES) {
       const hasRoom = this.flush()
-      if (chunk === null) this.#hasEnded = true
-      return this.#push(chunk) && hasRoom
+      if (chunk === null) this.#end()
+      return this.#tools.push(chunk) && hasRoom
     }
     if (this.#chunks === 0) this.#beginTurn()
     this.#chunks += 1
@@ -101,11 +106,12 @@ class GatheredBody {
     const gathered = this.#bytes > 0 ? this.#gathered?.subarray(0, this.#bytes) : this.#first
     this.#gathered = this.#first = undefined
     this.#bytes = 0
-    return gathered === undefined || this.#push(gathered)
+    return gathered === undefined || this.#tools.push(gathered)
   }
 
-  close(): void {
-    clearTimeout(this.#timer)
+  #end(): void {
+    this.#hasEnded = true
+    this.#tools.ended()
   }
 
   #add(chunk: Uint8Array): boolean {
@@ -138,7 +144,7 @@ class GatheredBody {
     const { socket } = this.#request
     if (!this.flush()) socket.pause()
     if (!this.#isResting || this.#timer || socket.destroyed) return
-    const restMs = this.#rest(this.#untilMs - this.#sinceMs)
+    const restMs = this.#tools.rest(this.#untilMs - this.#sinceMs)
     this.#timer = setTimeout(() => this.#endRest(), restMs).unref()
     // With the end of a body Node reads on for the next request; the rest is the connection's, not the body's.
     if (this.#hasEnded) socket.pause()

@@ -106,7 +106,24 @@ test('every byte of a body in chunks of all sizes is stored in order, and what f
   assert.is(answer.headers.get('repr-digest'), `sha-256=:${sha256}:`)
   assert.is(readFileSync(fileOf(server, idOf(location)), 'latin1'), body)
   assert.is((await raw.answer()).status, 200)
+  // The connection rested after the body. It is read again also where nothing had been sent behind it.
+  for (let count = 0; count < 3; count++) {
+    await raw.head('GET /healthz', ['Transfer-Encoding: chunked'])
+    await raw.write(`${chunk('a').repeat(5000)}${LAST_CHUNK}`)
+    assert.is((await raw.answer()).status, 200)
+  }
+  await raw.head('GET /healthz')
+  assert.is((await raw.answer()).status, 200)
   raw.socket.destroy()
+})
+
+test('many requests with small chunks on one connection are all answered, and no warning is written', async () => {
+  const raw = await RawConnection.open(server.port)
+  const request = 'GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+  await raw.write(`${request}${chunk('a').repeat(600)}${LAST_CHUNK}`.repeat(40))
+  for (let count = 0; count < 40; count++) assert.is((await raw.answer()).status, 200)
+  raw.socket.destroy()
+  assert.not.match(server.log(), 'MaxListeners')
 })
 
 test('what came in small chunks before a connection was cut is kept', async () => {
