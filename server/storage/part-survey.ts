@@ -5,6 +5,9 @@ import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 import type { Uploads } from './uploads.js'
 
+/** Longer lists are looked at one after the other, so that many at once do not take the disk from others. */
+const SHORT_LIST = 16
+
 /** What the parts of a final upload are together. */
 export interface Survey {
   /** Bytes; null where a part's own length is not known yet. */
@@ -35,6 +38,8 @@ type Facts = Pick<Survey, 'length' | 'touchedAtMs' | 'hasBytes'> & {
 export class PartSurvey {
   readonly #tools: Pick<StorageTools, 'dataDir' | 'bootId'>
   readonly #uploads: Uploads
+  /** The long list that is looked at, or waits to be; the next one waits for it. */
+  #long: Promise<unknown> = Promise.resolve()
 
   constructor(tools: Pick<StorageTools, 'dataDir' | 'bootId'>, uploads: Uploads) {
     this.#tools = tools
@@ -58,10 +63,22 @@ export class PartSurvey {
   }
 
   /** Looks at these parts, from place `from` on; `check` throws for one that may not be a part. Rejects as `read` does. */
-  async of(
+  of(
     ids: readonly string[],
     from = 0,
     check: (part: StoredUpload) => void = () => {},
+  ): Promise<Survey | Missing> {
+    const work = () => this.#all(ids, from, check)
+    if (ids.length - from <= SHORT_LIST) return work()
+    const survey = this.#long.then(work)
+    this.#long = survey.catch(() => {})
+    return survey
+  }
+
+  async #all(
+    ids: readonly string[],
+    from: number,
+    check: (part: StoredUpload) => void,
   ): Promise<Survey | Missing> {
     const seen = new Map<string, Facts>()
     const sum = { length: 0 as number | null, touchedAtMs: 0, hasBytes: false }
