@@ -122,7 +122,7 @@ const MAY_BE_UNSEEN = listed('', [
   'application/x-apple-diskimage application/pgp-encrypted application/pgp-signature model/stl',
   'application/msword application/vnd.ms-excel application/vnd.iccprofile image/vnd.dxf application/fits',
   'application/pgp-keys application/x-x509-ca-cert application/x-plist application/pkcs8 application/pkcs10',
-  'application/x-ply chemical/x-pdb',
+  'application/x-ply chemical/x-pdb application/vnd.sketchup.skp',
 ])
 const SIGNED: ReadonlySet<string> = new Set([
   ...[...supportedMimeTypes].map(canonicalType),
@@ -153,7 +153,12 @@ export function isMember(family: Family, type: string, isListed = false): boolea
 }
 
 function isXml(type: string): boolean {
-  return type.endsWith('+xml') || type === 'application/x-plist' || type === 'application/vnd.ms-wpl'
+  return (
+    type.endsWith('+xml') ||
+    type === 'application/x-plist' ||
+    type === 'text/x-opml' ||
+    type === 'application/vnd.ms-wpl'
+  )
 }
 
 function isZip(type: string): boolean {

@@ -171,6 +171,8 @@ const ALIASES: ReadonlyMap<string, string> = new Map(
     'application/vnd.garmin.tcx+xml': 'application/tcx+xml application/tcx application/vnd.garmin.tcx',
     'application/x-fictionbook+xml': 'application/fb2 text/fb2+xml application/fictionbook2+zip',
     'application/ttml+xml': 'application/ttaf+xml application/x-dfxp',
+    'application/fits': 'image/fits',
+    'application/mathml+xml': 'text/mathml',
     'application/sql': 'application/x-sql text/sql text/x-sql',
     'application/toml': 'text/toml text/x-toml',
     'application/x-tex': 'text/x-tex text/tex application/x-latex',

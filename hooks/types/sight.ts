@@ -74,7 +74,7 @@ const INTERPRETER =
   /^#![ \t]*(?:\.{0,2}\/|[a-z]:\\|(?:(?:ba|da|z|k|c|tc|pdk|a|fi)?sh|env|python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|tclsh|wish|expect|[gmn]?awk|sed|make|rscript|osascript|pwsh|powershell|cmd|groovy|scala|java|jshell|kotlin|swift|ocaml|guile|racket|sbcl|clisp|runhaskell|julia|busybox|nix-shell|cscript|wscript|raku|elixir|escript|crystal|ts-node|tsx)(?:[\d.]{0,9}(?:\.exe)?)(?![\w-]))/i
 const PHP = /^\s*<\?(?:php\b|=)/i
 const BATCH = /^\s*(?:(?:::|rem\b)[^\n]*\n\s*)*@?echo\s+off\b/i
-const REGISTRY = /^\s*(?:REGEDIT4\s|Windows Registry Editor Version )/
+const REGEDIT = /^\s*(?:REGEDIT4\s|Windows Registry Editor Version )/
 const SHORTCUT = /^\s*\[(?:InternetShortcut|DEFAULT\]\s+BASEURL)/i
 const DESKTOP = /^(?:\s*#[^\n]*\n)*\s*\[Desktop Entry\]/
 /** What follows the header of a PDF: a comment of bytes that are no text, or the first object. */
@@ -111,7 +111,7 @@ function seeScript(text: string): string | null {
   if (INTERPRETER.test(text)) return 'text/x-shellscript'
   if (PHP.test(text)) return 'application/x-httpd-php'
   if (BATCH.test(text)) return 'application/x-bat'
-  if (REGISTRY.test(text)) return 'application/x-ms-regedit'
+  if (REGEDIT.test(text)) return 'application/x-ms-regedit'
   if (SHORTCUT.test(text)) return 'application/x-mswinurl'
   return DESKTOP.test(text) ? 'application/x-desktop' : null
 }
@@ -147,10 +147,10 @@ async function seeMime(head: Uint8Array, text: string, calls: Calls): Promise<st
   const mime = (await fileTypeFromBuffer(head))?.mime
   if (mime === undefined || mime === 'application/zip') return null
   if (mime === 'image/x-icon' && !isPossibleIcon(head)) return null
-  if (SHORT_SIGNATURES.has(mime) && isText(text))
-    return calls.types.includes(canonicalType(mime)) ? mime : null
   const isMpeg = head[0] === 0xff && (mime === 'audio/mpeg' || mime === 'audio/aac')
   if (isMpeg && !isPossibleMpeg(head)) return null
+  if (SHORT_SIGNATURES.has(mime) && isText(text))
+    return calls.types.includes(canonicalType(mime)) ? mime : null
   return isText(text) && !isSureOfText(mime, text) ? null : mime
 }
 

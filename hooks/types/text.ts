@@ -2,6 +2,7 @@
 const TEXT_CONTROLS: ReadonlySet<number> = new Set([0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1a, 0x1b])
 /** Texts in UTF-16 use letters of few blocks; samples of sound and numbers use many. */
 const MOST_BLOCKS = 6
+const NO_CHARACTER = /[\p{Surrogate}\ufffe\uffff]/u
 /** In so many characters no sound keeps to few blocks by chance. */
 const LONG_ENOUGH = 64
 
@@ -60,5 +61,6 @@ export function isText(decoded: string): boolean {
     const code = decoded.charCodeAt(index)
     if (code < 0x20 && !TEXT_CONTROLS.has(code)) return false
   }
-  return decoded.length > 0
+  // Half a pair, or U+FFFF: no text in UTF-16, whatever its first two bytes are.
+  return decoded.length > 0 && !NO_CHARACTER.test(decoded)
 }

@@ -17,6 +17,7 @@ const USUAL: ReadonlyMap<string, { readonly always?: string; readonly ifCalled?:
     'video/x-ms-asf': { always: 'application/vnd.ms-asf' },
     'application/pdf': { ifCalled: 'application/postscript application/illustrator' },
     'application/postscript': { ifCalled: 'application/illustrator application/eps' },
+    'audio/vnd.dolby.dd-raw': { ifCalled: 'audio/eac3' },
     'application/rtf': { ifCalled: 'application/msword' },
     'audio/x-ms-asf': { always: 'application/vnd.ms-asf audio/x-ms-wma' },
     'application/vnd.openxmlformats-officedocument.wordprocessingml.document': {

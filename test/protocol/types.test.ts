@@ -15,6 +15,8 @@ import { base64 } from '../helpers/wire.js'
 
 const test = suite('types over HTTP')
 const ROWS: readonly Row[] = Object.values(CASES).flat()
+// The server has ten slots.
+const TOGETHER = 8
 const LISTED = 'image/*,application/pdf,text/csv,application/vnd.sqlite3'
 
 let open: TestServer
@@ -75,9 +77,9 @@ async function wrong(row: Row): Promise<string | null> {
 
 test('every file of the table is stored under its type, or refused with a 415 that names it', async () => {
   const found: string[] = []
-  for (const row of ROWS) {
-    const problem = await wrong(row)
-    if (problem !== null) found.push(problem)
+  for (let at = 0; at < ROWS.length; at += TOGETHER) {
+    const problems = await Promise.all(ROWS.slice(at, at + TOGETHER).map(wrong))
+    found.push(...problems.filter((problem) => problem !== null))
   }
   assert.ok(found.length === 0, found.join('\n'))
 })
