@@ -202,6 +202,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const listener = new Listener(router, {
     headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
     limit: config.connections,
+    received: collected,
     keepAliveMs: config.keepAliveMs,
     log: refusals,
   })

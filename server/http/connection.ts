@@ -31,6 +31,8 @@ export interface ConnectionTools {
   /** Calls back once it is the turn of a request that was pipelined. */
   readonly takeTurn: (begin: () => void) => void
   readonly changed: (connection: Connection) => void
+  /** Told of the bytes of each read, so that their buffers are collected in time. */
+  readonly received: (bytes: number) => void
   /** Told once of what our own code threw for this connection, which has ended. */
   readonly fault: (error: unknown) => void
   /** Header lines of answers to what is not a request. */
@@ -60,7 +62,10 @@ export class Connection {
     this.#tools = tools
     this.#feed = new Feed(socket, {
       isFull: () => this.#waiting.length >= MOST_WAITING,
-      came: () => this.#came(),
+      came: (bytes) => {
+        tools.received(bytes)
+        this.#came()
+      },
       parsed: () => tools.changed(this),
       takeTurn: tools.takeTurn,
       overflowed: () => this.refuse(new Error('too many bytes before a request')),
@@ -87,6 +92,8 @@ export class Connection {
 
   /** Bytes that were read and are not being served yet. */
   get unservedBytes(): number {
+    // What was read belongs to the body that is being served.
+    if (this.#waiting.length === 0 && this.#current?.request.complete === false) return 0
     let bytes = this.#feed.pendingBytes
     for (const { visit, bytes: head } of this.#waiting) bytes += head + visit.request.readableLength
     return bytes

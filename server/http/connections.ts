@@ -5,7 +5,7 @@ import { Turns } from './turns.js'
 
 const FIRST_BYTE_WITHIN_MS = 10_000
 /** What may be in memory of requests that are not being served, all connections together. */
-const MOST_UNSERVED_BYTES = 8 * 1024 * 1024
+const MOST_UNSERVED_BYTES = 4 * 1024 * 1024
 /** Connections beyond the limit that may be told so at once; others are closed without an answer. */
 const MOST_REFUSED_AT_ONCE = 32
 
@@ -19,6 +19,8 @@ export interface ConnectionsOptions {
   readonly serve: (visit: Visit) => Promise<void>
   /** Header lines of answers to what is not a request. */
   readonly headers: readonly string[]
+  /** Told of the bytes of each read, so that their buffers are collected in time. */
+  readonly received: (bytes: number) => void
   readonly log: { error(fields: object, message: string): void }
 }
 
@@ -64,6 +66,7 @@ export class Connections {
     const connection = new Connection(socket, FIRST_BYTE_WITHIN_MS, {
       serve: this.#options.serve,
       takeTurn: (begin) => this.#turns.take(begin),
+      received: this.#options.received,
       changed: (changed) => this.#changed(changed),
       fault: (error) => this.fault(error),
       headers: this.#options.headers,

@@ -20,7 +20,7 @@ export interface FeedTools {
   /** Tells that no further request may be parsed now. */
   readonly isFull: () => boolean
   /** Told of bytes that came from the socket, before they are parsed. */
-  readonly came: () => void
+  readonly came: (bytes: number) => void
   /** Told when they have been parsed, as far as they may. */
   readonly parsed: () => void
   /** Calls back in the connection's turn. */
@@ -141,7 +141,7 @@ export class Feed {
 
   readonly #take = (chunk: Buffer): void => {
     if (this.#isOver) return
-    this.#tools.came()
+    this.#tools.came(chunk.length)
     this.#rest = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
     this.goOn()
     this.#tools.parsed()

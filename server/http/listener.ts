@@ -23,6 +23,8 @@ export interface ListenerTools {
   readonly limit: number
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number
+  /** Told of the bytes of each read, so that their buffers are collected in time. */
+  readonly received: (bytes: number) => void
   readonly log: { error(fields: object, message: string): void }
 }
 
@@ -40,6 +42,7 @@ export class Listener {
     this.connections = new Connections({
       limit: tools.limit,
       log: tools.log,
+      received: tools.received,
       headers: Object.entries(tools.headers).map(([name, value]) => `${name}: ${value}`),
       serve: async ({ request, response, expects }) => {
         if (expects === 'unknown') reception.refuseExpectation(request, response)
