@@ -8,7 +8,8 @@ import { killServers, startServer } from '../helpers/servers.js'
 const test = suite('slow disk')
 test.after(killServers)
 
-const CONNECTIONS = 1000
+// Each holds its own request beside what this is about: how many there may be is for --connections to say.
+const CONNECTIONS = 500
 const METADATA_BYTES = 8 * 1024 - 16
 const ABOVE_IDLE_BYTES = 50 * 2 ** 20
 const PRELOAD = new URL('../../../test/fixtures/slow-disk.cjs', import.meta.url).pathname
