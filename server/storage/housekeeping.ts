@@ -7,9 +7,15 @@ const LEAST_BETWEEN_MS = 250
 /** How often it is asked what has expired. */
 const EXPIRY_EVERY_MS = 1000
 /** Where another process holds the database for longer, the start goes by the disk alone. */
-const INDEX_WITHIN_MS = 2000
+const INDEX_WITHIN_MS = 10_000
 /** Rows without files that are kept in each state: a flood must not fill the database instead of the disk. */
 const MOST_ENDED = 100_000
+
+/** How the index was found; see the records. */
+interface Opened {
+  readonly fresh: boolean
+  readonly newestAt: string | null
+}
 
 export interface HousekeepingTools {
   readonly sweep: {
@@ -23,7 +29,7 @@ export interface HousekeepingTools {
   }
   readonly expiry: { run(): Promise<void>; stop(): void; settled(): Promise<void> }
   readonly records: {
-    readonly ready: Promise<{ readonly fresh: boolean; readonly newestAt: string | null }>
+    readonly ready: Promise<Opened>
     takeClean(): Promise<boolean>
     leaveClean(): void
     purge(before: Date, most: number): Promise<number>
@@ -50,6 +56,8 @@ export class Housekeeping {
   readonly #closed = new AbortController()
   readonly #loops: Promise<void>[] = []
   #reindexing: Promise<void> = Promise.resolve()
+  /** A pass by the index that came too late to be the first thing at the start. */
+  #latePass: Promise<void> | undefined
   /** The first pass went by the index, and did not read what is finished. */
   #isByIndex = false
 
@@ -84,6 +92,7 @@ export class Housekeeping {
     const { sweep, expiry, expireAfterMs, keepPartialsMs } = this.#tools
     await this.#try('the first pass', () => this.#first())
     if (!sweep.hasSeenAll) await this.#try('the walk without the index', () => this.#walk())
+    await this.#latePass
     const everyMs = betweenMs({ expireAfterMs, keepPartialsMs })
     this.#repeat('the expiry', Math.min(everyMs, EXPIRY_EVERY_MS), () => expiry.run())
     this.#repeat('the purge', everyMs, () => this.#purge())
@@ -94,9 +103,12 @@ export class Housekeeping {
 
   /** The first pass by the index, as far as it goes. Rejects where the database cannot be asked. */
   async #first(): Promise<void> {
-    const { records, sweep, log } = this.#tools
     const index = await this.#opened()
-    if (!index) return
+    if (index) await this.#byIndex(index)
+  }
+
+  async #byIndex(index: Opened): Promise<void> {
+    const { records, sweep, log } = this.#tools
     const isClean = await records.takeClean()
     const isWhole = !index.fresh && index.newestAt !== null
     this.#isByIndex = isWhole
@@ -108,8 +120,8 @@ export class Housekeeping {
     if (isWhole) log.info({ isClean }, 'the index is up to date')
   }
 
-  /** How the index was found; undefined where another process keeps it, and then a reindex follows. */
-  async #opened(): Promise<{ readonly fresh: boolean; readonly newestAt: string | null } | undefined> {
+  /** How the index was found; undefined where another process keeps it, and then this comes later. */
+  async #opened(): Promise<Opened | undefined> {
     const { ready } = this.#tools.records
     const late = setTimeout(INDEX_WITHIN_MS, undefined, { signal: this.#closed.signal }).catch(
       () => undefined,
@@ -119,12 +131,18 @@ export class Housekeeping {
       return undefined
     })
     const index = await Promise.race([opened, late])
-    if (!index) opened.then((found) => found && this.reindex())
+    // Not awaited by the close: a database that stays locked would hold it up.
+    if (!index) opened.then((found) => this.#late(found))
     return index
   }
 
+  /** The index is there after all: it is faster than the walk that began without it. */
+  #late(found: Opened | undefined): void {
+    if (found) this.#latePass = this.#try('the pass by the index', () => this.#byIndex(found))
+  }
+
   async #walk(): Promise<void> {
-    for await (const _ of this.#tools.sweep.everything()) if (this.#isClosed) return
+    for await (const _ of this.#tools.sweep.everything()) if (this.#isClosed || this.#latePass) return
   }
 
   async #reindex(): Promise<void> {

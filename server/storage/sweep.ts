@@ -12,10 +12,12 @@ const VISITS_AT_ONCE = 8
 const SLACK_MS = 24 * 3_600_000
 /** How long after its finish the same final upload may be asked for again. */
 const ASKED_AGAIN_MS = 10 * 60_000
-/** What a walk over everything has of a core: a half, and where bodies arrive a twelfth. */
+/** What a walk has of a core: a half, and where bodies arrive a twelfth. */
 const [SHARE_ALONE, SHARE_BESIDE_BODIES] = [2, 12]
 /** What the proof has of a core: it is done over and over, and nobody waits for it. */
 const SHARE_OF_PROOF = 256
+/** The first names of each proof take less time, so that a small folder is proven at once. */
+const BEGINNING = { names: 256, oneOf: 16, mostPauseMs: 100 }
 
 /** The index, as far as the sweep asks it; every call rejects where the database cannot be asked now. */
 export interface SweepIndex {
@@ -100,31 +102,33 @@ export class Sweep {
 
   /** A walk over everything, newest day first; gives the rows as the disk has them. It can be the first pass. */
   async *everything(): AsyncGenerator<UploadRow> {
-    const { visit } = this.#tools
     const share = this.#shareOfWalk()
-    for await (const names of this.#names()) {
+    for await (const names of walk(this.#tools.dataDir)) {
       for (const name of names) {
         await share.rest()
         if (this.#isEnded) return
         const found = await this.#visited(name)
         if (this.#isFirst) await this.#noteFinal(found)
-        const row = visit.rowOf(found)
+        const row = this.#tools.visit.rowOf(found)
         if (row) yield row
       }
     }
+    this.#keeping.begin()
     await this.#endFirst()
   }
 
-  /** Compares the index with the disk, and the disk with the index, in small steps over hours. */
+  /** Compares the index with the disk both ways, in small steps over hours. */
   async prove(): Promise<void> {
     const { index, visit, log } = this.#tools
-    const share = new Share(() => SHARE_OF_PROOF, this.#ended.signal)
-    let restored = 0
-    for await (const names of this.#names()) {
+    let share = new Share(() => BEGINNING.oneOf, this.#ended.signal, BEGINNING.mostPauseMs)
+    let [restored, proven] = [0, 0]
+    for await (const names of walk(this.#tools.dataDir)) {
       const rows = await this.#rowsOf(names)
       for (const name of names) {
         await share.rest()
         if (this.#isEnded) return
+        proven += 1
+        if (proven === BEGINNING.names) share = new Share(() => SHARE_OF_PROOF, this.#ended.signal)
         const row = visit.rowOf(await this.#visited(name))
         if (!row || isSame(row, rows.get(row.id))) continue
         await index.restore(row)
@@ -188,7 +192,10 @@ export class Sweep {
     const { index, visit, now } = this.#tools
     const share = this.#shareOfWalk()
     const from = new Date(Math.max(0, Math.min(Date.parse(newestAt), now()) - SLACK_MS))
-    for await (const names of this.#names(from.toISOString().slice(0, 10).replaceAll('-', '/'))) {
+    for await (const names of walk(
+      this.#tools.dataDir,
+      from.toISOString().slice(0, 10).replaceAll('-', '/'),
+    )) {
       await share.rest()
       if (this.#isEnded) return
       const ids = names.filter((name) => idOfName(name) === name)
@@ -231,10 +238,6 @@ export class Sweep {
   async #rowsOf(names: readonly string[]): Promise<ReadonlyMap<string, UploadRow>> {
     const rows = await this.#tools.index.rows(names.filter((name) => idOfName(name) === name))
     return new Map(rows.map((row) => [row.id, row]))
-  }
-
-  #names(fromDay?: string): AsyncGenerator<readonly string[]> {
-    return walk(this.#tools.dataDir, fromDay)
   }
 
   #shareOfWalk(): Share {

