@@ -20,12 +20,13 @@ import { DigestThread } from './intake/thread.js'
 import { createLog } from './log.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/folder-lock.js'
-import { openRecords, type Records } from './records/records.js'
+import { openRecords } from './records/records.js'
 import { createBackground } from './storage/background.js'
 import { currentBoot } from './storage/boot.js'
 import { Disk } from './storage/disk.js'
+import { findUpload } from './storage/find-upload.js'
 import { createId, isUploadId } from './storage/paths.js'
-import { readFinished, readUpload } from './storage/reader.js'
+import { readFinished } from './storage/reader.js'
 import { expiresAtMs, firstByteWithinMs } from './storage/settle.js'
 import { LadingStore } from './storage/store.js'
 import type { StorageTools } from './storage/tools.js'
@@ -158,25 +159,24 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     digestBytes: CHECKSUM_BYTES,
     interrupt: (id) => locks.interrupt(id),
     makeBody: (request: IncomingMessage, begins) =>
-      new Intake(request, {
-        ...{ arena, limits, monotonic, collected, begins },
-      }),
+      new Intake(request, { arena, limits, monotonic, collected, begins }),
     createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
   })
   const downloads = new Downloads({
-    ...{
-      log: refusals,
-      corsOrigins: config.corsOrigins,
-      limit: config.downloads,
-      idleTimeoutMs: config.idleTimeoutMs,
-    },
+    log: refusals,
+    corsOrigins: config.corsOrigins,
+    limit: config.downloads,
+    idleTimeoutMs: config.idleTimeoutMs,
     find: (id) => readFinished(dataDir, id, bootId),
   })
   const vitals = new Vitals()
   const version = readVersion()
   const api = new Api({
     ...{ log: refusals, corsOrigins: config.corsOrigins },
-    findUpload: (id) => findUpload(id, { store, records, dataDir, bootId, monotonic, log: refusals }),
+    findUpload: (id) =>
+      findUpload(id, {
+        ...{ uploads: store.uploads, row: tools.row, dataDir, bootId, monotonic, log: refusals },
+      }),
     status: () => ({
       version,
       uptimeSeconds: Math.round((monotonic() - startedAt) / 1000),
@@ -247,33 +247,6 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     closed ??= end().finally(() => folder.release())
     return closed
   }
-}
-
-interface FindTools {
-  readonly store: LadingStore
-  readonly records: Records
-  readonly dataDir: string
-  readonly bootId: string
-  readonly monotonic: () => number
-  readonly log: { warn(fields: object, message: string): void }
-}
-
-/** An upload's progress from memory; of one that is not there, its record, or what its sidecar says. */
-async function findUpload(id: string, tools: FindTools): Promise<object | undefined> {
-  if (!isUploadId(id)) return undefined
-  const live = tools.store.uploads.peek(id)
-  if (live) {
-    const bytesPerSecond = live.body ? live.rate.perSecond(tools.monotonic()) : 0
-    return { ...live.toRow(live.changedAtMs), bytesPerSecond }
-  }
-  const row = await tools.records.get(id).catch((error: unknown) => {
-    tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
-    return undefined
-  })
-  if (row) return { ...row, bytesPerSecond: 0 }
-  const found = await readUpload(tools.dataDir, id, tools.bootId)
-  if (found.kind !== 'upload') return undefined
-  return { ...found.upload.toRow(found.upload.changedAtMs), bytesPerSecond: 0 }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { RecordsError } from './error.js'
 import type { Answer, Call, Opening, Place, RowFault } from './message.js'
+import { purge } from './purge.js'
 import type { UploadRecord } from './record.js'
 import type {
   Records,
@@ -9,6 +10,7 @@ import type {
   ReindexCause,
   ReindexResult,
 } from './records.js'
+import { rebuild } from './reindex.js'
 import { Thread, type ThreadNews } from './thread.js'
 import { RecordWriter } from './writer.js'
 
@@ -18,9 +20,6 @@ const PAGE_LIMIT = 256
 const TASK_RETRY_MS = 30_000
 /** How long the end of the thread may take at a close, where its timeout leaves less. */
 const STOP_MS = 250
-
-/** The states whose rows outlive their files. */
-const WITHOUT_FILES = ['refused', 'expired', 'terminated'] as const
 
 /** The records behind a queue: states go through the writer to the thread, questions to the thread. */
 export class QueuedRecords implements Records {
@@ -93,13 +92,11 @@ export class QueuedRecords implements Records {
   }
 
   async unfinished(afterId: string, limit: number): Promise<readonly UploadRecord[]> {
-    const { rows } = await this.#call({ name: 'unfinished', afterId, limit }, TASK_RETRY_MS)
-    return rows
+    return (await this.#call({ name: 'unfinished', afterId, limit }, TASK_RETRY_MS)).rows
   }
 
   async withFiles(afterId: string, limit: number): Promise<readonly UploadRecord[]> {
-    const { rows } = await this.#call({ name: 'withFiles', afterId, limit }, TASK_RETRY_MS)
-    return rows
+    return (await this.#call({ name: 'withFiles', afterId, limit }, TASK_RETRY_MS)).rows
   }
 
   async missing(ids: readonly string[]): Promise<readonly string[]> {
@@ -126,21 +123,8 @@ export class QueuedRecords implements Records {
     this.#leavesClean = true
   }
 
-  async purge(before: Date, most = Number.MAX_SAFE_INTEGER): Promise<number> {
-    let purged = 0
-    for (const state of WITHOUT_FILES) {
-      const { found } = await this.#call({ name: 'newest', state, skip: most }, TASK_RETRY_MS)
-      const [surplus = ''] = found ?? []
-      const call = {
-        name: 'purge',
-        state,
-        before: [before.toISOString(), surplus].toSorted()[1] ?? '',
-        limit: PAGE_LIMIT,
-      } as const
-      for (let changes = PAGE_LIMIT; changes === PAGE_LIMIT; purged += changes)
-        changes = (await this.#call(call, TASK_RETRY_MS)).changes
-    }
-    return purged
+  purge(before: Date, most = Number.MAX_SAFE_INTEGER): Promise<number> {
+    return purge(before, most, (call) => this.#call(call, TASK_RETRY_MS))
   }
 
   async reindex(
@@ -151,19 +135,18 @@ export class QueuedRecords implements Records {
     const { dropped } = this.stats
     const losses = this.#losses
     const isComplete = () => dropped === this.stats.dropped && losses === this.#losses
-    let restored = 0
-    for await (const record of sidecars) {
-      await this.restore(record)
-      restored += 1
-    }
-    await this.#writer.flush()
-    const removed = await this.#sweep(isKept)
+    const result = await rebuild(sidecars, isKept, {
+      restore: (record) => this.restore(record),
+      flush: () => this.#writer.flush(),
+      withFiles: (afterId) => this.withFiles(afterId, PAGE_LIMIT),
+      remove: (ids) => this.remove(ids),
+    })
     // What was lost meanwhile needs another reindex, which is asked for by its own event.
     if (isComplete()) {
       await this.#call({ name: 'complete', wholeSinceMs: this.#wholeSinceMs }, TASK_RETRY_MS)
       this.#isWhole = isComplete()
     }
-    return { restored, removed }
+    return result
   }
 
   flush(timeoutMs: number): Promise<boolean> {
@@ -185,30 +168,11 @@ export class QueuedRecords implements Records {
   }
 
   async #markClean(deadlineMs: number): Promise<void> {
-    try {
-      await this.#call({ name: 'markClean' }, Math.max(0, deadlineMs - performance.now()))
-    } catch (error) {
-      this.#options.log.warn(
-        this.#fields({ err: error }),
-        'The next start cannot tell that nothing is missing',
-      )
-    }
-  }
-
-  /** Removes the rows whose files are gone, page by page. */
-  async #sweep(isKept: (record: UploadRecord) => Promise<boolean>): Promise<number> {
-    let afterId = ''
-    let removed = 0
-    for (;;) {
-      const { rows } = await this.#call({ name: 'withFiles', afterId, limit: PAGE_LIMIT }, TASK_RETRY_MS)
-      const last = rows.at(-1)
-      if (!last) return removed
-      const ids: string[] = []
-      // One at a time: each look at the disk opens a file.
-      for (const row of rows) if (!(await isKept(row))) ids.push(row.id)
-      if (ids.length > 0) removed += (await this.#call({ name: 'remove', ids }, TASK_RETRY_MS)).changes
-      afterId = last.id
-    }
+    const retryMs = Math.max(0, deadlineMs - performance.now())
+    await this.#call({ name: 'markClean' }, retryMs).catch((error: unknown) => {
+      const fields = this.#fields({ err: error })
+      this.#options.log.warn(fields, 'The next start cannot tell that nothing is missing')
+    })
   }
 
   async #call(call: Call, retryMs: number): Promise<Answer> {

@@ -3,18 +3,16 @@ import { UploadError } from '../errors.js'
 import { diskError } from './disk-error.js'
 import { Joiner } from './joiner.js'
 import { Lifecycle, type Tended } from './lifecycle.js'
-import { pathsOf } from './paths.js'
+import { newUpload, type TusUpload, tusUpload } from './new-upload.js'
 import { Prover } from './prover.js'
 import { Reception } from './reception.js'
 import { Saver } from './saver.js'
 import { firstByteWithinMs, isWhole, nextStep } from './settle.js'
 import { formatSidecar } from './sidecar.js'
 import type { StorageTools } from './tools.js'
-import { type Creation, isUnanswered, type Turn } from './turn.js'
-import { StoredUpload, TERMINATED } from './upload.js'
+import { isUnanswered, type Turn } from './turn.js'
+import { type StoredUpload, TERMINATED } from './upload.js'
 import { Uploads } from './uploads.js'
-
-type TusUpload = Parameters<FileStore['create']>[0]
 
 // Its bytes and its sidecar.
 const FILES_OF_AN_UPLOAD = 2
@@ -76,7 +74,7 @@ export class LadingStore extends FileStore {
   /** Makes an upload's two files. Rejects with disk_full, unfinished_full or internal. */
   async #make(id: string, length: number | null, turn: Turn): Promise<StoredUpload> {
     if (!turn.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
-    const upload = this.#newUpload(id, length, turn.creation, turn.checksum !== null)
+    const upload = newUpload({ id, length, isChecked: turn.checksum !== null }, turn.creation, this.#tools)
     this.#tools.unfinished.admit(upload.id, upload.touchedAtMs + firstByteWithinMs(this.#tools))
     try {
       await this.#tools.thread.create({
@@ -230,35 +228,6 @@ export class LadingStore extends FileStore {
     }
   }
 
-  #newUpload(id: string, length: number | null, creation: Creation, isChecked: boolean): StoredUpload {
-    const { bootId, dataDir, now } = this.#tools
-    const { concat, ...told } = creation
-    const fresh = {
-      type: null,
-      offset: 0,
-      checkpoints: [],
-      sha256: null,
-      finishedAt: null,
-      joinedAt: null,
-      terminatedAt: null,
-    }
-    const joined = { concat: concat?.header ?? null, parts: concat?.parts ?? null }
-    const at = { createdAt: new Date(now()).toISOString(), touchedAtMs: now() }
-    const facts = {
-      id,
-      length,
-      ...told,
-      ...joined,
-      ...at,
-      ...fresh,
-      verifiedTo: isChecked ? 0 : null,
-      bootId,
-    }
-    const upload = new StoredUpload(facts, pathsOf(dataDir, id))
-    upload.isTold = false
-    return upload
-  }
-
   /** A whole upload takes no byte: a body that has one runs over. */
   async #takeNothing(upload: StoredUpload, turn: Turn): Promise<void> {
     const end = await turn.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
@@ -280,13 +249,5 @@ export class LadingStore extends FileStore {
       if (!upload.gone) await this.#lifecycle.remove(upload, 'terminated', 'the creation failed')
       throw error
     }
-  }
-}
-
-/** An upload in the form @tus/server asks for; a deferred length is no size. */
-function tusUpload({ id, offset }: StoredUpload, length: number | null): TusUpload {
-  return {
-    ...{ id, offset, size: length ?? undefined, sizeIsDeferred: length === null },
-    ...{ metadata: undefined, storage: undefined, creation_date: undefined },
   }
 }

@@ -1,0 +1,48 @@
+import type { FileStore } from '@tus/file-store'
+import { pathsOf } from './paths.js'
+import type { StorageTools } from './tools.js'
+import type { Creation } from './turn.js'
+import { StoredUpload } from './upload.js'
+
+/** An upload in the form that @tus/server has. */
+export type TusUpload = Parameters<FileStore['create']>[0]
+
+/** An upload that begins now; a length of null is deferred. */
+export function newUpload(
+  { id, length, isChecked }: { id: string; length: number | null; isChecked: boolean },
+  creation: Creation,
+  { bootId, dataDir, now }: Pick<StorageTools, 'bootId' | 'dataDir' | 'now'>,
+): StoredUpload {
+  const { concat, metadata, filename, declaredType } = creation
+  const facts = {
+    id,
+    length,
+    metadata,
+    filename,
+    declaredType,
+    concat: concat?.header ?? null,
+    parts: concat?.parts ?? null,
+    createdAt: new Date(now()).toISOString(),
+    touchedAtMs: now(),
+    type: null,
+    offset: 0,
+    checkpoints: [],
+    sha256: null,
+    finishedAt: null,
+    joinedAt: null,
+    terminatedAt: null,
+    verifiedTo: isChecked ? 0 : null,
+    bootId,
+  }
+  const upload = new StoredUpload(facts, pathsOf(dataDir, id))
+  upload.isTold = false
+  return upload
+}
+
+/** An upload in the form @tus/server asks for; a deferred length is no size. */
+export function tusUpload({ id, offset }: StoredUpload, length: number | null): TusUpload {
+  return {
+    ...{ id, offset, size: length ?? undefined, sizeIsDeferred: length === null },
+    ...{ metadata: undefined, storage: undefined, creation_date: undefined },
+  }
+}
