@@ -27,6 +27,8 @@ export class Uploads {
   /** What they take together; see bytesOf. */
   #bytes = 0
   readonly #loading = new Map<string, Promise<StoredUpload | undefined>>()
+  /** Uploads whose removal began while they were being loaded: what was read of them may be from before. */
+  readonly #outdated = new Set<string>()
   #halted = false
 
   constructor(tools: UploadsTools) {
@@ -73,6 +75,7 @@ export class Uploads {
       () => {},
     )
     this.#leaving.set(id, left)
+    if (this.#loading.has(id)) this.#outdated.add(id)
     await leaving.finally(() => {
       if (this.#leaving.get(id) === left) this.#leaving.delete(id)
     })
@@ -96,9 +99,14 @@ export class Uploads {
       return known
     }
     if (!isUploadId(id)) return undefined
-    const loading = this.#loading.get(id) ?? this.#read(id).finally(() => this.#loading.delete(id))
+    const loading = this.#loading.get(id) ?? this.#read(id).finally(() => this.#loaded(id))
     this.#loading.set(id, loading)
     return loading
+  }
+
+  #loaded(id: string): void {
+    this.#loading.delete(id)
+    this.#outdated.delete(id)
   }
 
   #forget(id: string): StoredUpload | undefined {
@@ -112,7 +120,7 @@ export class Uploads {
     const { dataDir, bootId, thread, log } = this.#tools
     await this.#leaving.get(id)
     const found = await readUpload(dataDir, id, bootId)
-    if (this.#leaving.has(id)) return this.#read(id)
+    if (this.#outdated.delete(id)) return this.#read(id)
     if (found.kind === 'missing') return undefined
     if (found.kind !== 'upload') {
       // The sweep will restore it from its record or remove it; until then a client must not begin anew.

@@ -5,11 +5,11 @@ import { eventually, send, statusOf, type TestServer } from './server.js'
 
 const WITHIN_MS = 10_000
 
-/** Every file in the data folder but the index, by its path from there, in order. */
+/** Every file in the data folder but the index and the lock, by its path from there, in order. */
 export function filesIn(server: Pick<TestServer, 'dataDir'>): string[] {
   const entries = readdirSync(server.dataDir, { recursive: true, withFileTypes: true })
   return entries
-    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('lading.db'))
+    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('lading.'))
     .map((entry) => join(entry.parentPath, entry.name).slice(server.dataDir.length + 1))
     .sort()
 }
