@@ -89,10 +89,8 @@ export class Intake {
 
   #attach(): void {
     const source = this.#source
-    if (source.readableEnded || source.destroyed) {
-      this.#finish(source.readableEnded ? 'complete' : 'cut')
-      return
-    }
+    if (source.readableEnded) return void this.#finish('complete')
+    if (source.destroyed) return void this.#onCut()
     source.on('data', this.#onData).on('end', this.#onComplete)
     source.on('close', this.#onCut).on('error', this.#onCut)
     this.#timer = setInterval(this.#onTick, TICK_MS)
@@ -118,7 +116,16 @@ export class Intake {
   }
 
   readonly #onComplete = (): void => this.#finish('complete')
-  readonly #onCut = (): void => this.#finish('cut')
+
+  /** The connection died. What it had brought counts all the same, also what was not wanted yet. */
+  readonly #onCut = (): void => {
+    while (this.#end === undefined) {
+      const chunk: unknown = this.#source.read()
+      if (!(chunk instanceof Uint8Array)) break
+      this.#onData(chunk)
+    }
+    this.#finish('cut')
+  }
 
   readonly #onData = (chunk: Uint8Array): void => {
     const fitting = Math.min(chunk.length, this.#roomBytes - this.#receivedBytes)
@@ -130,6 +137,10 @@ export class Intake {
   }
 
   #take(chunk: Uint8Array): void {
+    if (this.#rest) {
+      this.#rest = Buffer.concat([this.#rest, chunk])
+      return
+    }
     this.#taking = true
     this.#place(chunk)
     this.#taking = false

@@ -220,6 +220,28 @@ test('keeps what arrived when the connection dies', async () => {
   assert.is(sink.all, 'all there is')
 })
 
+test('keeps what arrived when the connection dies before its body is wanted, and while it is not read', async () => {
+  const early = setUp()
+  early.source.write('came early')
+  early.source.destroy()
+  assert.is(await bounded(5_000, early.intake.drain(early.sink, 1e6), 'the end of an early death'), 'cut')
+  assert.is(early.sink.all, 'came early')
+
+  const { source, intake, sink, arena } = setUp({}, 2)
+  const { gate, open } = opening()
+  sink.gate = gate
+  const drained = intake.drain(sink, 1e6)
+  const text = 'x'.repeat(BLOCK_BYTES * 2) + 'y'.repeat(BLOCK_BYTES * 3)
+  for (let at = 0; at < text.length; at += 8) source.write(text.slice(at, at + 8))
+  await new Promise((resolve) => setImmediate(resolve))
+  source.destroy()
+  await new Promise((resolve) => setImmediate(resolve))
+  open()
+  assert.is(await bounded(5_000, drained, 'the end'), 'cut')
+  assert.is(sink.all, text)
+  assert.is(arena.free, 2)
+})
+
 test('an intake that was stopped before it began reads nothing', async () => {
   const { source, intake, sink } = setUp()
   source.write('unread')
