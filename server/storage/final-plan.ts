@@ -24,14 +24,16 @@ interface PlanParts {
 /** Decides whether a final upload can be made of its parts. */
 export class FinalPlan {
   readonly #parts: PlanParts
+  readonly #startedAt: string
 
   constructor(parts: PlanParts) {
     this.#parts = parts
+    this.#startedAt = new Date(parts.tools.now()).toISOString()
   }
 
   /**
    * Looks at the parts of a final upload that is entered. Resolves with the part that is missing where one is,
-   * or was terminated. Rejects with part_unknown, size_exceeded, disk_full, and with the disk's error.
+   * or was terminated. Rejects with part_unknown, starting, size_exceeded, disk_full, and with the disk's error.
    */
   async of({ parts }: WantedFinal): Promise<Survey | Missing> {
     const { tools } = this.#parts
@@ -49,6 +51,8 @@ export class FinalPlan {
     if (part.kind !== 'partial') throw new UploadError('part_unknown')
     if (part.terminatedAt !== null) return
     const { tools, finals } = this.#parts
+    // The same final upload may have been made of it before the start, and the sweep has yet to find that one.
+    if (!finals.allKnown && part.createdAt < this.#startedAt) throw new UploadError('starting')
     const isOver = nextStep(part, tools.now(), tools) === 'expire'
     // A part does not expire while a final upload needs it.
     if (isOver && !finals.isNamedByOthers(part.id)) throw new UploadError('part_unknown')
