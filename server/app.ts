@@ -58,9 +58,9 @@ const RECORDS_END_WITHIN_MS = 1_500
 // A disk that hangs must not keep the process: what it has not taken counts as not stored.
 const THREAD_ENDS_WITHIN_MS = 1_000
 const REINDEX_ENDS_WITHIN_MS = 60_000
-// Of lines that say the same within seconds, so many are written; the others are counted. Storage's name an upload.
+// Of lines that say the same within seconds, so many are written; the others are counted. Faults are worth more lines.
 const REFUSALS_IN_FULL = 1
-const STORAGE_LINES_IN_FULL = 100
+const FAULTS_IN_FULL = 100
 
 /** A running server. */
 export interface App {
@@ -99,7 +99,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const startedAt = monotonic()
   const log = await createLog(config)
   const refusals = new QuietLog(log, { inFull: REFUSALS_IN_FULL })
-  const storageLog = new QuietLog(log, { inFull: STORAGE_LINES_IN_FULL })
+  const faults = new QuietLog(log, { inFull: FAULTS_IN_FULL })
   const { dataDir } = config
   const bootId = currentBoot(now())
   const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, monotonic })
@@ -122,7 +122,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     else if (!unfinished.has(row.id)) unfinished.set(row.id, now() + firstByteWithinMs(config))
   }
   const tools: StorageTools = {
-    ...{ dataDir, thread, log: storageLog, now, monotonic, bootId, disk },
+    ...{ dataDir, thread, log: faults, now, monotonic, bootId, disk },
     sniff: createSniffer(config.accept),
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
@@ -204,7 +204,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     limit: config.connections,
     received: collected,
     keepAliveMs: config.keepAliveMs,
-    log: refusals,
+    log: faults,
   })
   const { connections } = listener
 
@@ -225,7 +225,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     await within(THREAD_ENDS_WITHIN_MS, thread.close())
     vitals.close()
     refusals.flush()
-    storageLog.flush()
+    faults.flush()
     await within(THREAD_ENDS_WITHIN_MS, new Promise<void>((resolve) => log.flush(() => resolve())))
   }
 

@@ -20,15 +20,19 @@ async function serve(config: Config): Promise<void> {
     app.fail(error).then(() => process.exit(1), fail)
   }
   process.on('uncaughtException', crash).on('unhandledRejection', crash)
-  const { url } = await app.listen()
-  console.log(`Lading ${readVersion()} takes uploads at ${url}`)
   let signals = 0
   const stop = (): void => {
     signals += 1
     if (signals > 1) process.exit(1)
     app.close().then(() => process.exit(process.exitCode ?? 0), fail)
   }
+  // Before the address is told: whoever reads it may send a signal at once.
   process.on('SIGTERM', stop).on('SIGINT', stop)
+  const address = await app.listen().catch((error: unknown) => {
+    // A signal came first, and ends the process.
+    if (signals === 0) throw error
+  })
+  if (address) console.log(`Lading ${readVersion()} takes uploads at ${address.url}`)
 }
 
 async function rebuild(config: Config): Promise<void> {
