@@ -31,6 +31,8 @@ export class Receiver implements BatchSink {
   #unverified = 0
   #hasBegun = false
   #isHeld = false
+  /** The digest of the whole is known, and the thread has let the rolling one go. */
+  #isDigested = false
   /** The body's digests by algorithm, once it is over. */
   #digests: Readonly<Record<string, string>> | null = null
 
@@ -139,7 +141,7 @@ export class Receiver implements BatchSink {
     const upload = this.#upload
     const bytes = sum(blocks)
     const position = upload.offset + this.#unverified
-    if (last && bytes === 0 && !this.#isUnverified && this.#isDigested(position)) return
+    if (last && bytes === 0 && this.#isDigested) return
     const given = { id: upload.id, blocks: blocks.flatMap((block) => [block.index, block.bytes]) }
     const digest = this.#digestDue(position + bytes, last)
     // Where a trailer may still come the thread keeps what it needs to take the body back.
@@ -158,7 +160,9 @@ export class Receiver implements BatchSink {
     upload.rate.add(bytes, this.#tools.monotonic())
     if (this.#isUnverified) this.#unverified += bytes
     else this.#count(bytes)
-    if (done.sha256 !== null) this.#mark(done.sha256, last)
+    if (done.sha256 === null) return
+    this.#isDigested = digest === 'final'
+    this.#mark(done.sha256, last)
   }
 
   /** What is appended now does not count yet. */
@@ -184,16 +188,12 @@ export class Receiver implements BatchSink {
     return this.#upload.kind === 'single' && offset === this.#upload.length
   }
 
-  /** The last bytes came in a batch before, and the digest of the whole is known. */
-  #isDigested(offset: number): boolean {
-    const { checkpoints, digestLive } = this.#upload
-    return this.#finishesAt(offset) && digestLive && checkpoints.at(-1)?.offset === offset
-  }
-
   #digestDue(offset: number, last: boolean): 'none' | 'prefix' | 'final' {
     if (this.#isUnverified) return 'none'
-    // Under a trailer that may still come the rolling digest is kept: the body may have to be taken back.
-    if (offset === this.#upload.length && (last || this.#trailing === null)) return 'final'
+    // Before the end it is kept under a trailer that may still come, because the body may have to be taken back, and
+    // for a part, whose end goes to the thread all the same.
+    const isKept = this.#trailing !== null || !this.#finishesAt(offset)
+    if (offset === this.#upload.length && (last || !isKept)) return 'final'
     if (last || offset === this.#upload.length) return 'prefix'
     return offset - this.#markedAt >= CHECKPOINT_EVERY_BYTES ? 'prefix' : 'none'
   }
