@@ -60,7 +60,7 @@ export class Expiry {
     return this.#slow
   }
 
-  /** Does what is due now. Rejects with the disk's error: what is left is tried again later. */
+  /** Does what is due now. An upload that cannot be read or removed is logged, and tried again later. */
   async run(): Promise<void> {
     const { unfinished, now, againMs, underLocks } = this.#tools
     this.#share.begin()
@@ -77,13 +77,44 @@ export class Expiry {
   async #batch(ids: readonly string[]): Promise<void> {
     const over: StoredUpload[] = []
     for (let from = 0; from < ids.length; from += READS_AT_ONCE) {
-      const found = await Promise.all(ids.slice(from, from + READS_AT_ONCE).map((id) => this.#over(id)))
+      const found = await Promise.all(ids.slice(from, from + READS_AT_ONCE).map((id) => this.#overIfRead(id)))
       over.push(...found.flatMap((upload) => upload ?? []))
     }
     if (over.length === 0) return
-    const removed = await this.#tools.expire(over)
+    const removed = await this.#remove(over)
     const [first] = removed
     if (first) this.#tools.log.info({ id: first.id, uploads: removed.length }, 'expired uploads were removed')
+  }
+
+  /** Removes all at once or, where that fails, one by one: a file that cannot be removed does not keep the others. */
+  async #remove(over: readonly StoredUpload[]): Promise<readonly StoredUpload[]> {
+    try {
+      return await this.#tools.expire(over)
+    } catch (error) {
+      const [first] = over
+      if (over.length > 1) return this.#removeEach(over)
+      this.#tools.log.error({ err: error, id: first?.id }, 'an expired upload could not be removed')
+      return []
+    }
+  }
+
+  async #removeEach(over: readonly StoredUpload[]): Promise<readonly StoredUpload[]> {
+    const removed: StoredUpload[] = []
+    for (const upload of over) {
+      if (this.#ended.signal.aborted) break
+      removed.push(...(await this.#remove([upload])))
+    }
+    return removed
+  }
+
+  /** As `#over`; undefined where the upload cannot be read now. */
+  async #overIfRead(id: string): Promise<StoredUpload | undefined> {
+    try {
+      return await this.#over(id)
+    } catch (error) {
+      this.#tools.log.error({ err: error, id }, 'the expiry could not read an upload')
+      return undefined
+    }
   }
 
   /** The upload where it is one that can simply be removed; what else is due with it is begun. */

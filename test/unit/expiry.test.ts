@@ -49,7 +49,7 @@ function stored(
   return id
 }
 
-function expiryOver(dataDir: string, held: readonly string[] = []) {
+function expiryOver(dataDir: string, held: readonly string[] = [], stuck = '') {
   const unfinished = new Unfinished(100_000)
   const seen = { batches: [] as string[][], tended: [] as string[] }
   const log = { info: () => {}, warn: () => {}, error: () => {} }
@@ -59,6 +59,7 @@ function expiryOver(dataDir: string, held: readonly string[] = []) {
     inMemory: () => undefined,
     underLocks: (ids, work) => work(ids.filter((id) => !held.includes(id))),
     expire: async (uploads) => {
+      if (uploads.some(({ id }) => id === stuck)) throw new Error('EPERM: the file cannot be removed')
       seen.batches.push(uploads.map(({ id }) => id))
       for (const { id } of uploads) unfinished.delete(id)
       return uploads
@@ -117,6 +118,20 @@ test('one that is held stays, one whose files are gone is forgotten, and neither
   assert.not(unfinished.has(gone))
   assert.equal(unfinished.due(NOW.getTime() + 59_999, 10), [])
   assert.equal(unfinished.due(NOW.getTime() + 60_000, 10), [held])
+})
+
+test('one that cannot be removed, and one that cannot be read, do not keep the others', async ({
+  dataDir,
+}) => {
+  const [stuck, unreadable] = [stored(dataDir, 1, '', 2), stored(dataDir, 2, '', 2)]
+  const others = [stored(dataDir, 3, '', 2), stored(dataDir, 4, '', 2)]
+  rmSync(pathsOf(dataDir, unreadable).sidecar)
+  mkdirSync(pathsOf(dataDir, unreadable).sidecar)
+  const { expiry, unfinished, seen } = expiryOver(dataDir, [], stuck)
+  for (const id of [stuck, unreadable, ...others]) unfinished.set(id, 0)
+  await expiry.run()
+  assert.equal(seen.batches.flat().sort(), others.sort())
+  assert.equal(unfinished.due(NOW.getTime() + 60_000, 10).sort(), [stuck, unreadable].sort())
 })
 
 test('what is whole is finished, and a final upload is looked at, however old they are', async ({
