@@ -11,6 +11,9 @@ const INDEX_WITHIN_MS = 10_000
 /** Rows without files that are kept in each state: a flood must not fill the database instead of the disk. */
 const MOST_ENDED = 100_000
 
+/** The server ends before a walk has come to its end. */
+class CutShort extends Error {}
+
 /** How the index was found; see the records. */
 interface Opened {
   readonly fresh: boolean
@@ -85,7 +88,7 @@ export class Housekeeping {
   /** Stops, and resolves when nothing runs any more. */
   async close(): Promise<void> {
     this.stop()
-    await Promise.all([...this.#loops, this.#reindexing, this.#tools.expiry.settled()])
+    await Promise.all([...this.#loops, this.#reindexing, this.#latePass, this.#tools.expiry.settled()])
   }
 
   async #run(): Promise<void> {
@@ -115,7 +118,8 @@ export class Housekeeping {
     if (isWhole) await sweep.known(isClean ? null : index.newestAt)
     else await sweep.unfinished()
     if (!isWhole) await this.#reindex()
-    if (!sweep.hasSeenAll) return
+    // A walk may have seen all before: what counts is that this pass has compared all with the index.
+    if (!sweep.hasSeenAll || this.#isClosed) return
     records.leaveClean()
     if (isWhole) log.info({ isClean }, 'the index is up to date')
   }
@@ -147,8 +151,14 @@ export class Housekeeping {
 
   async #reindex(): Promise<void> {
     const { sweep, records, log } = this.#tools
-    const { restored, removed } = await records.reindex(sweep.everything(), ({ id }) => sweep.isKept(id))
+    const { restored, removed } = await records.reindex(this.#allRows(), ({ id }) => sweep.isKept(id))
     if (!this.#isClosed) log.info({ restored, removed }, 'the index is up to date')
+  }
+
+  /** The rows of all uploads. Throws where the server ends before: an index with some of them is not whole. */
+  async *#allRows(): AsyncGenerator<UploadRow> {
+    yield* this.#tools.sweep.everything()
+    if (this.#isClosed) throw new CutShort()
   }
 
   async #purge(): Promise<void> {
@@ -183,7 +193,7 @@ export class Housekeeping {
     try {
       await work()
     } catch (error) {
-      this.#tools.log.warn({ err: error }, `${name} did not end well`)
+      if (!(error instanceof CutShort)) this.#tools.log.warn({ err: error }, `${name} did not end well`)
     }
   }
 }
