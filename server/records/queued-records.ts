@@ -162,7 +162,7 @@ export class QueuedRecords implements Records {
     const deadlineMs = performance.now() + timeoutMs
     const isFlushed = await this.flush(timeoutMs)
     if (!isFlushed) this.#options.log.warn(this.#fields(), 'Records were not written before the close')
-    else if (this.#leavesClean) await this.#markClean(deadlineMs)
+    else if (this.#leavesClean && this.#isWhole) await this.#markClean(deadlineMs)
     this.#stop(new RecordsError('closed', 'The records are closed'))
     await this.#thread.stop(Math.max(STOP_MS, deadlineMs - performance.now()))
   }

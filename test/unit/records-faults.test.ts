@@ -198,6 +198,24 @@ test('the index is whole after its reindex, and no more once its file is lost or
   assert.is(again.wholeSinceMs, Number.POSITIVE_INFINITY, 'replaced by an older copy')
 })
 
+test('an end before the reindex that an older copy needs is not a clean one', async (place) => {
+  const first = place.open()
+  await first.reindex(sidecars(), async () => true)
+  await first.close(5000)
+  copyFileSync(place.path, `${place.path}.copy`)
+  const second = place.open()
+  await second.ready
+  second.leaveClean()
+  for (const end of ['-wal', '-shm']) rmSync(`${place.path}${end}`, { force: true })
+  renameSync(`${place.path}.copy`, place.path)
+  second.put(record(1))
+  assert.ok(await second.flush(10_000))
+  await second.close(5000)
+  const third = place.open()
+  await third.ready
+  assert.is(await third.takeClean(), false)
+})
+
 test('the index is not whole while states were dropped, until a reindex ends', async (place) => {
   let due = 0
   const records = place.open({ queueBytes: 4 * RECORD_BYTES, onNeedsReindex: () => due++ })

@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { arrive, leave, type Place, range, record, rows } from './records-place.js'
+import { arrive, leave, type Place, range, record, rows, sidecars } from './records-place.js'
 
 const test = suite<Place>('records, searches')
 test.before.each(arrive)
@@ -61,6 +61,7 @@ test('the next start is told of a clean end, once, and only where the end could 
   const first = open()
   await first.ready
   assert.is(await first.takeClean(), false)
+  await first.reindex(sidecars(), async () => true)
   await first.close(5_000)
   const second = open()
   await second.ready
