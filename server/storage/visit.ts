@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { pathsOf } from './paths.js'
-import { readUpload, unlessMissing } from './reader.js'
+import { type OnDisk, readUpload, unlessMissing } from './reader.js'
 import { sidecarFromRow } from './restore.js'
 import { dueAtMs, nextStep, type Terms } from './settle.js'
 import { formatSidecar } from './sidecar.js'
@@ -21,7 +21,7 @@ export interface VisitTools {
   readonly terms: Terms
   /** Before this nothing can belong to a request of this process; milliseconds since 1970. */
   readonly startedAtMs: number
-  readonly unfinished: Pick<Unfinished, 'set' | 'delete'>
+  readonly unfinished: Pick<Unfinished, 'set' | 'delete' | 'has'>
   readonly inMemory: (id: string) => StoredUpload | undefined
   /** Runs `work` under an upload's lock; resolves without it where the upload is held. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
@@ -59,14 +59,15 @@ export class Visit {
 
   /** Visits an upload. One that is in memory is as it is there: a request that only read it writes no record. */
   async upload(id: string): Promise<Visited> {
-    const { dataDir, bootId, inMemory, underLock } = this.#tools
-    const found = inMemory(id) ? undefined : await readUpload(dataDir, id, bootId)
-    // One that is in memory writes its sidecar again.
-    if (found?.kind === 'torn' && !inMemory(id)) await underLock(id, () => this.#torn(id))
-    // It may have come into memory, or gone from there as a finished one, while the disk was read.
-    const upload = inMemory(id) ?? (found?.kind === 'upload' ? found.upload : undefined)
+    const { inMemory, unfinished } = this.#tools
+    const wasUnfinished = unfinished.has(id)
+    const found = inMemory(id) ? undefined : await this.#read(id)
+    // It may have come into memory, or have been finished or removed, while the disk was read.
+    const live = inMemory(id)
+    if (!live && wasUnfinished && !unfinished.has(id)) return this.upload(id)
+    const upload = live ?? (found?.kind === 'upload' ? found.upload : undefined)
     if (upload && !upload.gone && upload.sha256 === null) return this.#unfinished(upload)
-    this.#tools.unfinished.delete(id)
+    unfinished.delete(id)
     if (upload && !upload.gone) return upload
     return found?.kind === 'missing' ? 'missing' : undefined
   }
@@ -84,7 +85,19 @@ export class Visit {
     // Whether a part may go is known once every final upload is.
     if (next === 'wait' || (next === 'expire' && kind !== 'final')) return upload
     await underLock(id, () => this.#tend(id))
-    return inMemory(id)
+    // A final upload that waits for its parts is not kept in memory.
+    const found = inMemory(id) ? undefined : await this.#read(id)
+    return inMemory(id) ?? (found?.kind === 'upload' ? found.upload : undefined)
+  }
+
+  /** What lies on the disk of an upload, once bytes whose sidecar is torn have it back or are removed. */
+  async #read(id: string): Promise<OnDisk> {
+    const { dataDir, bootId, inMemory, underLock } = this.#tools
+    const found = await readUpload(dataDir, id, bootId)
+    // One that is in memory writes its sidecar again.
+    if (found.kind !== 'torn' || inMemory(id)) return found
+    await underLock(id, () => this.#torn(id))
+    return readUpload(dataDir, id, bootId)
   }
 
   async #hasBytes(id: string): Promise<boolean> {

@@ -63,7 +63,11 @@ const rowOf = (upload: StoredUpload): UploadRow => upload.toRow(upload.changedAt
 
 /** A sweep over a folder, with an index of these rows that may fail. */
 function sweepOver(dataDir: string, rows: UploadRow[], fails = false) {
-  const seen = { met: [] as string[], metAll: 0, read: [] as string[], restored: [] as string[] }
+  const seen = {
+    ...{ met: [] as string[], metAll: 0, read: [] as string[], restored: [] as string[] },
+    /** Called each time when memory is asked for an upload. */
+    asked: (_id: string): void => {},
+  }
   const index = new Map(rows.map((row) => [row.id, row]))
   const page = (filter: (row: UploadRow) => boolean) => async (afterId: string, limit: number) => {
     if (fails) throw new Error('the database is locked')
@@ -93,9 +97,10 @@ function sweepOver(dataDir: string, rows: UploadRow[], fails = false) {
   const now = () => NOW.getTime()
   const visit = new Visit({
     ...{ dataDir, bootId: 'boot', log, terms, unfinished, now, startedAtMs: NOW.getTime() },
-    thread: { remove: async () => {}, replace: async () => {} },
+    thread: { remove: async () => {}, replace: async ({ path, text }) => writeFileSync(path, text()) },
     inMemory: (id) => {
       seen.read.push(id)
+      seen.asked(id)
       return undefined
     },
     underLock: (_, work) => work(),
@@ -130,7 +135,7 @@ test('by the index it visits what is unfinished, recent final uploads and names 
   const { sweep, seen, unfinished } = sweepOver(dataDir, [...rows, behind])
   await sweep.known(new Date(NOW.getTime() - 2 * HOUR_MS).toISOString())
   assert.equal(seen.met.sort(), [recent.id, ahead.id, lost.id].sort())
-  assert.equal(seen.restored.sort(), [ahead.id, lost.id])
+  assert.equal(seen.restored.sort(), [ahead.id, lost.id, open.id])
   assert.is(seen.metAll, 1)
   assert.ok(sweep.hasSeenAll)
   assert.is(unfinished.size, 2)
@@ -192,6 +197,43 @@ test('the proof restores what the index has otherwise, and leaves what is the sa
   assert.equal(seen.restored, [wrong.id])
   assert.equal(seen.met, [])
   assert.is(seen.metAll, 0)
+})
+
+test('a final upload that waits for its parts comes back into an index that lacks it', async ({
+  dataDir,
+}) => {
+  const open = stored(dataDir, 1, { final: true })
+  const { sweep, seen } = sweepOver(dataDir, [])
+  const rows: string[] = []
+  for await (const { id } of sweep.everything()) rows.push(id)
+  assert.equal(rows, [open.id])
+  await sweep.prove()
+  assert.equal(seen.restored, [open.id])
+})
+
+test('bytes that get their sidecar back are an unfinished upload at once', async ({ dataDir }) => {
+  const torn = stored(dataDir, 1, {})
+  writeFileSync(torn.paths.sidecar, '')
+  const { sweep, unfinished } = sweepOver(dataDir, [rowOf(torn)])
+  await sweep.known(null)
+  assert.ok(unfinished.has(torn.id))
+})
+
+test('an upload that is removed while it is visited does not count as unfinished again', async ({
+  dataDir,
+}) => {
+  const paused = stored(dataDir, 1, {})
+  const { sweep, seen, unfinished } = sweepOver(dataDir, [rowOf(paused)])
+  unfinished.set(paused.id, NOW.getTime() + HOUR_MS)
+  // Memory is asked again once the disk was read.
+  seen.asked = (id) => {
+    if (seen.read.length < 2) return
+    rmSync(paused.paths.file, { force: true })
+    unfinished.delete(id)
+  }
+  await sweep.known(null)
+  assert.is(unfinished.size, 0)
+  assert.equal(seen.restored, [])
 })
 
 test.run()
