@@ -131,6 +131,7 @@ export class Uploads {
     if (upload.offset < fileBytes) {
       log.warn({ id, offset: upload.offset, fileBytes }, 'an upload is cut back to what is certain')
       await thread.truncate({ path: upload.paths.file, length: upload.offset })
+      if (this.#outdated.delete(id)) return this.#read(id)
     }
     this.add(upload)
     return upload

@@ -30,8 +30,8 @@ function stored(dataDir: string): StoredUpload {
   return upload
 }
 
-function uploadsIn(dataDir: string): Uploads {
-  const thread = new Proxy(Object.create(null), { get: () => async () => {} })
+function uploadsIn(dataDir: string, truncate = async (): Promise<void> => {}): Uploads {
+  const thread = { forget: async () => {}, truncate }
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   return new Uploads({ dataDir, thread, bootId: BOOT, log, isHeld: () => false })
 }
@@ -90,6 +90,24 @@ test('an upload whose files could not be removed is read from the disk again', a
   go(true)
   assert.instance(await left, Error)
   assert.is((await loaded)?.id, ID)
+})
+
+test('a removal that begins while a file is cut back keeps the upload from memory too', async () => {
+  const upload = stored(temporaryFolder())
+  // Of another boot, so that no byte counts.
+  writeFileSync(upload.paths.sidecar, formatSidecar(upload.toSidecar(Date.now(), 'another boot')))
+  writeFileSync(upload.paths.file, 'abc')
+  const { remove, go } = removal(upload)
+  let left: Promise<void> | undefined
+  const uploads = uploadsIn(upload.paths.file.split('/uploads/')[0] ?? '', async () => {
+    left = uploads.leave(ID, remove)
+  })
+  const loaded = uploads.load(ID)
+  while (!left) await new Promise((resolve) => setImmediate(resolve))
+  go()
+  await left
+  assert.is(await loaded, undefined)
+  assert.is(uploads.peek(ID), undefined)
 })
 
 test.run()
