@@ -261,10 +261,11 @@ export class Joiner {
     make: (length: number | null) => Promise<StoredUpload>,
   ): Promise<StoredUpload> {
     this.#finals.enter(wanted, wanted.client)
+    let final: StoredUpload | undefined
     try {
       const plan = await this.#plan.of(wanted)
       if (!('missing' in plan)) {
-        const final = await make(plan.length)
+        final = await make(plan.length)
         await this.#follow(final, plan)
         return final
       }
@@ -272,6 +273,7 @@ export class Joiner {
       return await this.#memory.joinedWith(wanted, plan.missing)
     } catch (error) {
       this.#finals.delete(wanted)
+      if (final && !final.gone) await this.#parts.lifecycle.remove(final, 'terminated', 'its creation failed')
       throw error
     }
   }
