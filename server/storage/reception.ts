@@ -75,12 +75,12 @@ export class Reception {
   }
 
   /** Opens the file before anything of the body is read, and gives its first bytes while the type is not decided. */
-  async #open(upload: StoredUpload, turn: Turn): Promise<Uint8Array> {
+  #open(upload: StoredUpload, turn: Turn): Promise<Uint8Array> {
     const headBytes = upload.isTypeDue ? Math.min(upload.offset, this.#tools.sniffBytes) : 0
     const task = { path: upload.paths.file, bytes: upload.offset, headBytes }
-    const head = await this.#tools.thread.open(task, () => turn.body?.isStopped ?? false)
+    // Also where the thread fails: it may have opened the file and not read it.
     upload.isOpen = true
-    return head
+    return this.#tools.thread.open(task, () => turn.body?.isStopped ?? false)
   }
 
   async #close(upload: StoredUpload): Promise<void> {
