@@ -1,3 +1,5 @@
+import type { EventEmitter } from 'node:events'
+
 /**
  * Every error a client can be told: one code word, its status, one sentence that says what to do.
  * The README's table is held against this one by a test.
@@ -134,4 +136,33 @@ export function systemCodeOf(error: unknown): string {
 export function asUploadError(error: unknown): UploadError {
   if (error instanceof UploadError) return error
   return new UploadError(SYSTEM_ERRORS[systemCodeOf(error)] ?? 'internal', { cause: error })
+}
+
+/** What our own code threw in a handler of an event or of a timer; the `cause` has it. */
+export class Fault extends Error {
+  constructor(cause: unknown) {
+    super('a handler threw', { cause })
+  }
+}
+
+/**
+ * A handler of an event or of a timer that never throws: what `handler` throws goes to `threw`. Nothing is above
+ * such a handler but the process, and a fault in one request's path must end its connection alone.
+ */
+export function guarded<A extends unknown[]>(
+  handler: (...given: A) => void,
+  threw: (error: unknown) => void,
+): (...given: A) => void {
+  return (...given) => {
+    try {
+      handler(...given)
+    } catch (error) {
+      threw(error)
+    }
+  }
+}
+
+/** Where a guarded handler's error goes that serves a request: its connection listens, and ends. */
+export function faultOf(request: EventEmitter): (error: unknown) => void {
+  return (error) => void request.emit('error', new Fault(error))
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { UploadError } from '../errors.js'
+import { faultOf, guarded, type UploadError } from '../errors.js'
 import type { HeaderFields } from './cors.js'
 
 export { asUploadError } from '../errors.js'
@@ -61,7 +61,7 @@ export function endAnswer(request: IncomingMessage, response: ServerResponse): v
 
 function readOn(request: IncomingMessage, done: () => void): void {
   const { socket } = request
-  request.once('end', done)
+  request.once('end', guarded(done, faultOf(request)))
   const until = performance.now() + READ_ON_MS
   const bytes = socket.bytesRead + READ_ON_BYTES
   const timer = setInterval(() => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { UploadError } from '../errors.js'
+import { Fault, guarded, UploadError } from '../errors.js'
 import { Feed } from './feed.js'
 
 /** Requests of one connection that may wait for the one before them; beyond that the connection is not read. */
@@ -67,13 +67,16 @@ export class Connection {
         this.#came()
       },
       parsed: () => tools.changed(this),
-      takeTurn: tools.takeTurn,
+      takeTurn: (goOn) => tools.takeTurn(this.#guarded(goOn)),
       overflowed: () => this.refuse(new Error('too many bytes before a request')),
       threw: (error) => this.fail(error),
     })
     // Node ends a socket whose timeout nobody listens for.
     socket.setTimeout(firstByteWithinMs)
-    socket.on('close', () => this.#end())
+    socket.on(
+      'close',
+      this.#guarded(() => this.#end()),
+    )
   }
 
   get doing(): Doing {
@@ -102,8 +105,11 @@ export class Connection {
   /** Serves a request whose head is complete, now or behind those before it. */
   begin(visit: Visit): void {
     // A connection that dies is an end like any other; whoever reads the body hears of it by 'close'.
-    visit.request.on('error', () => {})
-    visit.response.on('error', () => {})
+    const hear = (error: unknown): void => {
+      if (error instanceof Fault) this.fail(error.cause)
+    }
+    visit.request.on('error', hear)
+    visit.response.on('error', hear)
     const bytes = this.#feed.began(visit.request, !visit.response.shouldKeepAlive)
     if (this.#isOver) return
     if (this.#current || this.#waiting.length > 0) this.#waiting.push({ visit, bytes })
@@ -140,9 +146,13 @@ export class Connection {
 
   /** Our own code threw: this connection ends, and no other. */
   fail(error: unknown): void {
-    this.cut()
     if (!this.#hasFailed) this.#tools.fault(error)
     this.#hasFailed = true
+    this.cut()
+  }
+
+  #guarded(handler: () => void): () => void {
+    return guarded(handler, (error) => this.fail(error))
   }
 
   #came(): void {
@@ -175,7 +185,7 @@ export class Connection {
       this.#end()
       return void this.socket.destroySoon()
     }
-    if (this.#waiting.length > 0) return void this.#tools.takeTurn(() => this.#takeTurn())
+    if (this.#waiting.length > 0) return void this.#tools.takeTurn(this.#guarded(() => this.#takeTurn()))
     if (this.#refusal) return void this.#refusal()
     this.#feed.goOn()
     if (!this.#current && !this.#isOver) this.#change(this.#feed.pendingBytes > 0 ? 'head' : 'idle')

@@ -68,7 +68,7 @@ export class Connections {
       takeTurn: (begin) => this.#turns.take(begin),
       received: this.#options.received,
       changed: (changed) => this.#changed(changed),
-      fault: (error) => this.fault(error),
+      fault: (error) => this.#fault(error),
       headers: this.#options.headers,
     })
     this.#all.set(socket, connection)
@@ -91,10 +91,12 @@ export class Connections {
     return true
   }
 
-  /** Counts and logs what our own code threw in a request's path. */
-  fault(error: unknown): void {
-    this.#faults += 1
-    this.#options.log.error({ err: error }, 'a fault in a request; its connection was ended')
+  /** Our own code threw in a listener for this socket: its connection ends, and no other. */
+  fail(socket: Socket, error: unknown): void {
+    const connection = this.#all.get(socket)
+    if (connection) return void connection.fail(error)
+    socket.destroy()
+    this.#fault(error)
   }
 
   /** Ends connections that bring nothing, and each other one after the request that it is serving. */
@@ -112,6 +114,11 @@ export class Connections {
   cut(): void {
     for (const connection of this.#all.values()) connection.cut()
     for (const socket of this.#refused) socket.destroy()
+  }
+
+  #fault(error: unknown): void {
+    this.#faults += 1
+    this.#options.log.error({ err: error }, 'a fault in a request; its connection was ended')
   }
 
   #refuse(socket: Socket): void {

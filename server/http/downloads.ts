@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { UploadError } from '../errors.js'
+import { faultOf, guarded, UploadError } from '../errors.js'
 import { answerFor, asUploadError, endAnswer, sendAnswer } from './answer.js'
 import { corsHeaders, type HeaderFields } from './cors.js'
 import { isFault } from './refusal.js'
@@ -96,10 +96,11 @@ export class Downloads {
   /** Sends the file piece by piece; the next is read when the system has taken the last. False where its reader is gone. */
   async #pieces(file: FileHandle, length: number, response: ServerResponse, id: string): Promise<boolean> {
     const { idleTimeoutMs, log } = this.#options
-    const silence = setTimeout(() => {
+    const endSilence = (): void => {
       log.info({ id }, 'a download was ended: its reader took nothing for --idle-timeout')
       response.destroy()
-    }, idleTimeoutMs)
+    }
+    const silence = setTimeout(guarded(endSilence, faultOf(response)), idleTimeoutMs)
     try {
       const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length))
       for (let at = 0; at < length; ) {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { guarded } from '../errors.js'
 
 /** From here on a body is worth the switch to Node's own reading, in bytes. */
 const NATIVE_FROM_BYTES = 512 * 1024
@@ -69,14 +70,18 @@ export class Feed {
       for (const listener of listeners) listener.call(socket, bytes)
     }
     socket.removeAllListeners('data')
-    socket.on('data', this.#take)
-    socket.on('pause', () => stopReading(socket))
-    socket.on('resume', () => {
+    const resumed = (): void => {
       // Bodies resume the socket whoever holds it.
       if (this.#isHeld) socket.pause()
       else startReading(socket)
-    })
-    socket.on('drain', () => this.goOn())
+    }
+    socket.on('data', guarded(this.#take, tools.threw))
+    socket.on('pause', () => stopReading(socket))
+    socket.on('resume', guarded(resumed, tools.threw))
+    socket.on(
+      'drain',
+      guarded(() => this.goOn(), tools.threw),
+    )
   }
 
   /** Bytes that were read and belong to no request yet. */
@@ -183,9 +188,15 @@ export class Feed {
     const { request } = last
     const push = request.push.bind(request)
     request.push = (chunk: Uint8Array | null, encoding?: BufferEncoding) => {
-      last.remainingBytes -= chunk?.length ?? 0
-      if (last.remainingBytes <= NATIVE_UNTIL_BYTES) this.#leaveNative()
-      return push(chunk, encoding)
+      // Node's own reading calls this, and no code of ours is above it.
+      try {
+        last.remainingBytes -= chunk?.length ?? 0
+        if (last.remainingBytes <= NATIVE_UNTIL_BYTES) this.#leaveNative()
+        return push(chunk, encoding)
+      } catch (error) {
+        this.#tools.threw(error)
+        return false
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { guarded } from '../errors.js'
 import type { Visit } from './connection.js'
 import { Connections } from './connections.js'
 import { SmallChunks } from './small-chunks.js'
@@ -62,16 +63,18 @@ export class Listener {
     })
     const smallChunks = new SmallChunks()
     const begin = (request: IncomingMessage, response: ServerResponse, expects: Visit['expects']): void => {
-      smallChunks.watch(request)
-      this.connections.of(request.socket)?.begin({ request, response, expects })
+      this.#guard(request.socket, () => {
+        smallChunks.watch(request)
+        this.connections.of(request.socket)?.begin({ request, response, expects })
+      })
     }
-    this.#server.on('connection', (socket) => this.connections.add(socket))
+    this.#server.on('connection', (socket) => this.#guard(socket, () => this.connections.add(socket)))
     this.#server.on('request', (request, response) => begin(request, response, 'nothing'))
     this.#server.on('checkContinue', (request, response) => begin(request, response, 'continue'))
     this.#server.on('checkExpectation', (request, response) => begin(request, response, 'unknown'))
-    this.#server.on('clientError', (error, socket) => {
+    this.#server.on('clientError', (error, socket: Socket) => {
       const connection = this.connections.of(socket)
-      if (connection) connection.refuse(error)
+      if (connection) this.#guard(socket, () => connection.refuse(error))
       else socket.destroy()
     })
     // CONNECT. Node forgets such a connection, with the requests before it.
@@ -126,6 +129,10 @@ export class Listener {
     await new Promise((resolve) => setTimeout(resolve, LINGER_MS))
     this.connections.cut()
     this.#server.closeAllConnections()
+  }
+
+  #guard(socket: Socket, work: () => void): void {
+    guarded(work, (error) => this.connections.fail(socket, error))()
   }
 
   /** Too many open files, for one: those that are connected go on, and one that brings nothing makes room. */

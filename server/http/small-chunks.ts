@@ -1,4 +1,5 @@
 import { IncomingMessage } from 'node:http'
+import { faultOf, guarded } from '../errors.js'
 
 /** Larger chunks pass as they are. */
 const SMALL_BYTES = 4096
@@ -40,7 +41,7 @@ export class SmallChunks {
 function gather(request: IncomingMessage, rest: (tookMs: number) => number): void {
   const { socket } = request
   const push = request.push.bind(request)
-  const flush = (): void => void body.flush()
+  const flush = guarded(() => void body.flush(), faultOf(request))
   const leave = (): void => void socket.off('end', flush).off('close', flush)
   const body = new GatheredBody(request, { push, rest, ended: leave })
   request.push = (chunk: unknown) => body.push(chunk)
@@ -143,7 +144,7 @@ class GatheredBody {
 
   #beginTurn(): void {
     this.#sinceMs = this.#untilMs = performance.now()
-    setImmediate(() => this.#endTurn())
+    setImmediate(guarded(() => this.#endTurn(), faultOf(this.#request)))
   }
 
   #endTurn(): void {
@@ -155,7 +156,10 @@ class GatheredBody {
     if (this.#allChunks > MOST_CRUMBS && this.#allBytes < this.#allChunks * CRUMB_BYTES) socket.destroy()
     if (!this.#isResting || this.#timer || socket.destroyed) return
     const restMs = this.#tools.rest(this.#untilMs - this.#sinceMs)
-    this.#timer = setTimeout(() => this.#endRest(), restMs).unref()
+    this.#timer = setTimeout(
+      guarded(() => this.#endRest(), faultOf(this.#request)),
+      restMs,
+    ).unref()
     // With the end of a body Node reads on for the next request; the rest is the connection's, not the body's.
     if (this.#hasEnded) socket.pause()
   }

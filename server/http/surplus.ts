@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { faultOf, guarded } from '../errors.js'
 
 const WITHIN_MS = 15_000
 
@@ -9,12 +10,13 @@ const WITHIN_MS = 15_000
 export function readAway(request: IncomingMessage, mostBytes: number): Promise<number | null> {
   return new Promise((resolve) => {
     let bytes = 0
-    const take = (chunk: Uint8Array): void => {
+    const threw = faultOf(request)
+    const take = guarded((chunk: Uint8Array) => {
       bytes += chunk.length
       if (bytes > mostBytes) finish(bytes)
-    }
-    const end = (): void => finish(bytes)
-    const leave = (): void => finish(null)
+    }, threw)
+    const end = guarded(() => finish(bytes), threw)
+    const leave = guarded(() => finish(null), threw)
     const timer = setTimeout(leave, WITHIN_MS)
     const finish = (outcome: number | null): void => {
       clearTimeout(timer)

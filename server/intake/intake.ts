@@ -1,33 +1,11 @@
 import type { Readable } from 'node:stream'
-import type { Arena } from './arena.js'
-import { Pace, type PaceLimits } from './pace.js'
-import type { FilledBlock, IntakeEnd, Sink, StopReason } from './sink.js'
+import { faultOf, guarded } from '../errors.js'
+import type { IntakeTools } from './intake-tools.js'
+import { Pace } from './pace.js'
+import type { FilledBlock, Filling, IntakeEnd, Sink, StopReason } from './sink.js'
 
 const SHIP_AFTER_MS = 500
 const TICK_MS = 250
-
-export interface IntakeLimits extends PaceLimits {
-  /** Blocks one body may hold at once. */
-  readonly blocks: number
-}
-
-/** A block that is being filled, and since when. */
-interface Filling {
-  readonly index: number
-  bytes: number
-  readonly sinceMs: number
-}
-
-export interface IntakeTools {
-  readonly arena: Arena
-  readonly limits: IntakeLimits
-  /** Milliseconds of a clock that nobody sets. */
-  readonly monotonic: () => number
-  /** Told of every chunk, in bytes; see the garbage keeper. */
-  readonly collected: (receivedBytes: number) => void
-  /** Called once, when the first byte is wanted. */
-  readonly begins: () => void
-}
 
 /**
  * Reads one request's body into blocks of the arena and hands them to a sink.
@@ -72,8 +50,10 @@ export class Intake {
     this.#roomBytes = roomBytes
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
-      if (this.#end === undefined) this.#attach()
-      this.#pump()
+      this.#guarded(() => {
+        if (this.#end === undefined) this.#attach()
+        this.#pump()
+      })()
     })
   }
 
@@ -84,7 +64,22 @@ export class Intake {
 
   /** Ends the intake where it stands: what was received goes to the sink, nothing more is read. */
   stop(reason: StopReason): void {
-    if (this.#end === undefined) this.#finish(reason)
+    this.#guarded(() => this.#finish(reason))()
+  }
+
+  /** Our own code threw: what has been placed goes to the sink as of a body that was cut, and its connection ends. */
+  readonly #break = (error: unknown): void => {
+    this.#rest = undefined
+    this.#cancelWait?.()
+    if (!this.#settled) this.#end = 'cut'
+    faultOf(this.#source)(error)
+    this.#detach()
+    this.#ship()
+    this.#pump()
+  }
+
+  #guarded<A extends unknown[]>(handler: (...given: A) => void): (...given: A) => void {
+    return guarded(handler, this.#break)
   }
 
   #attach(): void {
@@ -115,26 +110,26 @@ export class Intake {
     this.#source.pause()
   }
 
-  readonly #onComplete = (): void => this.#finish('complete')
+  readonly #onComplete = this.#guarded(() => this.#finish('complete'))
 
   /** The connection died. What it had brought counts all the same, also what was not wanted yet. */
-  readonly #onCut = (): void => {
+  readonly #onCut = this.#guarded(() => {
     while (this.#end === undefined) {
       const chunk: unknown = this.#source.read()
       if (!(chunk instanceof Uint8Array)) break
       this.#onData(chunk)
     }
     this.#finish('cut')
-  }
+  })
 
-  readonly #onData = (chunk: Uint8Array): void => {
+  readonly #onData = this.#guarded((chunk: Uint8Array) => {
     const fitting = Math.min(chunk.length, this.#roomBytes - this.#receivedBytes)
     this.#receivedBytes += fitting
     this.#pace.add(fitting, this.#tools.monotonic())
     this.#tools.collected(chunk.length)
     if (fitting > 0) this.#take(fitting === chunk.length ? chunk : chunk.subarray(0, fitting))
     if (fitting < chunk.length) this.#finish('overrun')
-  }
+  })
 
   #take(chunk: Uint8Array): void {
     if (this.#rest) {
@@ -142,8 +137,11 @@ export class Intake {
       return
     }
     this.#taking = true
-    this.#place(chunk)
-    this.#taking = false
+    try {
+      this.#place(chunk)
+    } finally {
+      this.#taking = false
+    }
     const wanted = this.#sink?.wantsFirstBytes ?? 0
     if (wanted > 0 && (this.#current?.bytes ?? 0) >= wanted) this.#ship()
     if (this.#mustPause()) this.#pause()
@@ -190,7 +188,7 @@ export class Intake {
   }
 
   /** Takes up what waited for a block, and the socket after it. */
-  readonly #goOn = (): void => {
+  readonly #goOn = this.#guarded(() => {
     this.#cancelWait?.()
     this.#cancelWait = undefined
     const rest = this.#rest
@@ -205,7 +203,7 @@ export class Intake {
     this.#pump()
     if (this.#end !== undefined || this.#mustPause() || !this.#source.isPaused()) return
     this.#read()
-  }
+  })
 
   #ship(): void {
     if (!this.#current) return
@@ -229,25 +227,25 @@ export class Intake {
     const batch = this.#queue
     this.#queue = []
     this.#writing = true
-    this.#sink.write(batch, last).then(
-      () => this.#written(batch, last),
-      (error: unknown) => this.#fail(batch, error),
+    written(this.#sink, batch, last).then(
+      this.#guarded(() => this.#written(batch, last)),
+      this.#guarded((error: unknown) => this.#fail(batch, error)),
     )
   }
 
   #written(batch: readonly FilledBlock[], last: boolean): void {
     this.#writing = false
-    for (const block of batch) this.#giveBack(block.index)
     if (last) {
       this.#settled = true
       this.#settle?.resolve(this.#end ?? 'complete')
-      return
     }
-    this.#goOn()
+    for (const block of batch) this.#giveBack(block.index)
+    if (!last) this.#goOn()
   }
 
   #fail(batch: readonly FilledBlock[], error: unknown): void {
     this.#settled = true
+    this.#settle?.reject(error)
     this.#end ??= 'cut'
     this.#rest = undefined
     this.#cancelWait?.()
@@ -256,7 +254,6 @@ export class Intake {
     if (this.#current) this.#giveBack(this.#current.index)
     this.#queue = []
     this.#current = undefined
-    this.#settle?.reject(error)
   }
 
   #giveBack(index: number): void {
@@ -264,10 +261,15 @@ export class Intake {
     this.#tools.arena.give(index)
   }
 
-  readonly #onTick = (): void => {
+  readonly #onTick = this.#guarded(() => {
     const now = this.#tools.monotonic()
     if (this.#current && now - this.#current.sinceMs >= SHIP_AFTER_MS) this.#ship()
     const fault = this.#pace.fault(now)
     if (fault) this.stop(fault)
-  }
+  })
+}
+
+/** A sink that throws before it waits has failed like any other. */
+async function written(sink: Sink, batch: readonly FilledBlock[], last: boolean): Promise<void> {
+  await sink.write(batch, last)
 }

@@ -10,6 +10,13 @@ export interface FilledBlock {
   readonly bytes: number
 }
 
+/** A block that is being filled, and since when. */
+export interface Filling {
+  readonly index: number
+  bytes: number
+  readonly sinceMs: number
+}
+
 /** Where blocks go. Called with one batch at a time; `last` comes exactly once, with the final batch. */
 export interface Sink {
   /** Bytes it wants to see, in a batch of their own, before any more of the body is read; 0 for none. */

@@ -4,9 +4,10 @@ import * as assert from 'uvu/assert'
 import { assertStored, rowsOf, storedBytes } from '../helpers/proof.js'
 import { RawConnection } from '../helpers/raw.js'
 import { createUpload, offsetOf, Patch, PseudoFile, printedSeed, resume } from '../helpers/sender.js'
-import { eventually, idOf, send, statusOf, type TestServer } from '../helpers/server.js'
+import { eventually, idOf, locationOf, send, statusOf, type TestServer, tus } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
 import { bounded } from '../helpers/test.js'
+import { chunk, patchHeaders } from '../helpers/wire.js'
 
 const test = suite('own-faults')
 test.after(killServers)
@@ -44,6 +45,67 @@ test('"A fault in one request\'s path ends that connection, never the process"',
     return times(server.log(), 'a fault in a request') === 5 ? true : undefined
   })
   assert.is(times(server.log(), '"stack":"Error: a deliberate fault, thrown'), 5)
+  assert.is(await server.stop(), 0)
+})
+
+interface HandlerFault {
+  readonly length: number | null
+  /** Sent before, and stored. */
+  readonly before: string
+  readonly text: string
+  readonly kind: string
+}
+
+const COPY = 'a fault in the copy of a block'
+const PUSH = 'a fault in the push of a chunk'
+const IN_HANDLERS: Readonly<Record<string, HandlerFault>> = {
+  'bytes of a short body': { length: 100, before: 'abc', text: COPY, kind: 'copied' },
+  'the first bytes of a body': { length: 100, before: '', text: COPY, kind: 'copied' },
+  'bytes that Node reads for itself': {
+    ...{ length: 16 * MIB, before: 'abc\n'.repeat(MIB / 4) },
+    ...{ text: COPY, kind: 'copied' },
+  },
+  'the stream of a body that Node reads for itself': {
+    ...{ length: 16 * MIB, before: 'abc\n'.repeat(MIB / 4) },
+    ...{ text: PUSH, kind: 'pushed' },
+  },
+  'a small chunk, once its turn is over': { length: null, before: '', text: chunk(PUSH), kind: 'pushed' },
+}
+
+test('"A fault in one request\'s path ends that connection", also in a handler that nothing of ours calls', async () => {
+  const server = await startFaulty()
+  let faults = 0
+  for (const [what, { length, before, text, kind }] of Object.entries(IN_HANDLERS)) {
+    const location = locationOf(await tus.create(server, length ?? 100))
+    const path = new URL(location).pathname
+    const raw = await RawConnection.open(server.port)
+    await raw.head(`PATCH ${path}`, patchHeaders(0, length))
+    await raw.write(before)
+    await eventually(30_000, `the bytes before ${what}`, async () => {
+      const { slots } = await statusOf(server)
+      return slots.taken === 1 && storedBytes(server, path) === before.length ? true : undefined
+    })
+    await raw.write(text)
+    await raw.closed()
+    faults += 1
+    const { faults: counted } = await statusOf(server)
+    assert.is(counted.requests, faults, what)
+    await eventually(30_000, `the slot and the blocks of ${what}`, async () => {
+      const { slots, arena } = await statusOf(server)
+      return slots.taken === 0 && arena.free === arena.blocks ? true : undefined
+    })
+    assert.is(await offsetOf(server, path), before.length, what)
+    await eventually(10_000, `the line of ${what}`, async () => {
+      return times(server.log(), 'a fault in a request') === faults ? true : undefined
+    })
+    assert.match(server.log(), `"stack":"Error: a deliberate fault, ${kind}`)
+  }
+  const refused = await RawConnection.open(server.port)
+  await refused.head('PUT /files', ['Content-Length: 3', 'X-Fault: ended'])
+  assert.is((await refused.answer()).status, 405)
+  await refused.write('abc')
+  await refused.closed()
+  assert.is((await statusOf(server)).faults.requests, faults + 1)
   assert.is(await server.stop(), 0)
 })
 

@@ -1,0 +1,18 @@
+import type { Arena } from './arena.js'
+import type { PaceLimits } from './pace.js'
+
+export interface IntakeLimits extends PaceLimits {
+  /** Blocks one body may hold at once. */
+  readonly blocks: number
+}
+
+export interface IntakeTools {
+  readonly arena: Arena
+  readonly limits: IntakeLimits
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number
+  /** Told of every chunk, in bytes; see the garbage keeper. */
+  readonly collected: (receivedBytes: number) => void
+  /** Called once, when the first byte is wanted. */
+  readonly begins: () => void
+}
