@@ -66,7 +66,7 @@ export class Connection {
         tools.received(bytes)
         this.#came()
       },
-      parsed: () => tools.changed(this),
+      counted: () => tools.changed(this),
       takeTurn: (goOn) => tools.takeTurn(this.#guarded(goOn)),
       overflowed: () => this.refuse(new Error('too many bytes before a request')),
       threw: (error) => this.fail(error),

@@ -148,10 +148,11 @@ export class Connections {
     else this.#unserved.delete(connection)
   }
 
+  /** Of equal ones the latest, which has not been parsed yet. */
   #cutLargest(): void {
     let [largest, most]: [Connection | undefined, number] = [undefined, 0]
     for (const [connection, bytes] of this.#unserved) {
-      if (bytes > most) [largest, most] = [connection, bytes]
+      if (bytes >= most) [largest, most] = [connection, bytes]
     }
     if (!largest) return
     largest.cut()

@@ -22,8 +22,8 @@ export interface FeedTools {
   readonly isFull: () => boolean
   /** Told of bytes that came from the socket, before they are parsed. */
   readonly came: (bytes: number) => void
-  /** Told when they have been parsed, as far as they may. */
-  readonly parsed: () => void
+  /** Told when the bytes that wait are others than before. */
+  readonly counted: () => void
   /** Calls back in the connection's turn. */
   readonly takeTurn: (goOn: () => void) => void
   /** Told of more bytes than any head has. */
@@ -148,8 +148,15 @@ export class Feed {
     if (this.#isOver) return
     this.#tools.came(chunk.length)
     this.#rest = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
+    // Counted before: the parser copies what is no whole head, and frees that only turns after the connection was cut.
+    if (this.#isHeadUnfinished(this.#rest)) this.#tools.counted()
     this.goOn()
-    this.#tools.parsed()
+    this.#tools.counted()
+  }
+
+  #isHeadUnfinished(rest: Buffer): boolean {
+    const isInBody = this.#last?.request.complete === false
+    return !isInBody && endOfHead(rest, LEAST_SLICE_BYTES) === rest.length
   }
 
   #next(rest: Buffer): void {

@@ -65,7 +65,7 @@ const FLOODS: Readonly<
     reads: true,
   },
   'the shortest GETs, on 200 connections': {
-    text: 'GET / HTTP/1.0\r\nConnection:keep-alive\n\n',
+    text: 'GET / HTTP/1.1\r\nHost:x\r\n\r\n',
     sockets: 200,
     reads: true,
   },
