@@ -1,75 +1,7 @@
-import { PassThrough } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Arena } from '../../server/intake/arena.js'
-import { Intake } from '../../server/intake/intake.js'
-import type { IntakeLimits } from '../../server/intake/intake-tools.js'
-import type { FilledBlock, Sink } from '../../server/intake/sink.js'
 import { bounded } from '../helpers/test.js'
-
-const BLOCK_BYTES = 16
-
-/** A sink that keeps what it gets; `gate` holds a write until it is opened. */
-class Keeper implements Sink {
-  wantsFirstBytes = 0
-  readonly batches: string[] = []
-  lasts = 0
-  gate: Promise<void> = Promise.resolve()
-  failWith: Error | undefined
-  readonly #arena: Arena
-
-  constructor(arena: Arena) {
-    this.#arena = arena
-  }
-
-  get all(): string {
-    return this.batches.join('')
-  }
-
-  async write(blocks: readonly FilledBlock[], last: boolean): Promise<void> {
-    const text = blocks
-      .map(({ index, bytes }) => Buffer.from(this.#arena.view(index, bytes)).toString())
-      .join('')
-    await this.gate
-    if (this.failWith) throw this.failWith
-    this.wantsFirstBytes = Math.max(0, this.wantsFirstBytes - text.length)
-    this.batches.push(text)
-    if (last) this.lasts += 1
-  }
-}
-
-function setUp(limits: Partial<IntakeLimits> = {}, blocks = 4) {
-  const arena = new Arena({ blocks, blockBytes: BLOCK_BYTES })
-  const source = new PassThrough()
-  const clock = { ms: 0 }
-  const intake = new Intake(source, {
-    arena,
-    limits: { blocks: 4, idleTimeoutMs: 1e9, minRateBytesPerMinute: 0, ...limits },
-    monotonic: () => clock.ms,
-    collected: () => {},
-    begins: () => {},
-  })
-  return { arena, source, clock, intake, sink: new Keeper(arena) }
-}
-
-function opening(): { gate: Promise<void>; open: () => void } {
-  let open = (): void => {}
-  const gate = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return { gate, open }
-}
-
-const SOON_MS = 10_000
-
-/** Waits, turn by turn of the event loop, for what the streams do by themselves. */
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const late = Date.now() + SOON_MS
-  while (!isSo()) {
-    if (Date.now() > late) throw new Error(`${what} did not come`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
+import { BLOCK_BYTES, opening, SOON_MS, setUp, until } from './intake-place.js'
 
 test('hands on every byte in order, whatever the chunks, with the last batch told once', async () => {
   const { arena, source, intake, sink } = setUp()
@@ -193,64 +125,6 @@ test('shows the first bytes the sink wants, and reads no more until it has decid
   assert.is(sink.batches[0], 'head!')
   assert.is(sink.all, 'head!more')
 })
-
-/** What makes our own code throw, and what is done then. */
-const OWN_FAULTS: Readonly<Record<string, (parts: ReturnType<typeof setUp>, fault: () => never) => unknown>> =
-  {
-    'bytes that come': ({ arena, source }, fault) => {
-      arena.fill = fault
-      source.write('more')
-    },
-    'the end of the body': ({ clock, source }, fault) => {
-      source.pause = fault
-      clock.ms = 1
-      source.end()
-    },
-    'the death of the connection': ({ source }, fault) => {
-      source.off = fault
-      source.destroy()
-    },
-    'a tick': ({ clock }, fault) => Object.defineProperty(clock, 'ms', { get: fault }),
-    'a stop': ({ intake, source }, fault) => {
-      source.pause = fault
-      intake.stop('taken_over')
-    },
-    'a block that another body gave back, while the sink is busy': async ({ arena, source, sink }, fault) => {
-      const others = [arena.take(), arena.take(), arena.take()]
-      const { gate, open } = opening()
-      sink.gate = gate
-      source.write('x'.repeat(2 * BLOCK_BYTES))
-      await until('the pause', () => source.isPaused())
-      arena.take = fault
-      for (const index of others) arena.give(index ?? 0)
-      open()
-    },
-  }
-
-for (const [what, cause] of Object.entries(OWN_FAULTS)) {
-  test(`"a fault in one request's path ends that connection": ${what}`, async () => {
-    const parts = setUp()
-    const { source, intake, sink, arena } = parts
-    const { fill, take } = arena
-    const { pause, off } = source
-    const seen: unknown[] = []
-    source.on('error', (error) => seen.push(error.cause))
-    const end = intake.drain(sink, 1000)
-    source.write('came before')
-    await until('the bytes', () => source.readableLength === 0)
-    const thrown = new Error('a deliberate fault')
-    await cause(parts, () => {
-      Object.assign(arena, { fill, take })
-      Object.assign(source, { pause, off })
-      throw thrown
-    })
-    assert.is(await bounded(SOON_MS, end, 'the end'), 'cut')
-    assert.equal(seen, [thrown])
-    assert.ok(sink.all.startsWith('came before'))
-    assert.is(sink.lasts, 1)
-    assert.is(arena.free, 4)
-  })
-}
 
 test("gives every block back and rejects with the sink's error", async () => {
   const { arena, source, intake, sink } = setUp()
