@@ -30,6 +30,9 @@ const OWN: readonly (readonly [type: string, extensions: string])[] = [
   ['application/x-cue', 'cue'],
   ['application/x-ply', 'ply'],
   ['chemical/x-pdb', 'pdb'],
+  ['chemical/x-mdl-molfile', 'mol'],
+  ['model/step', 'step stp stpnc p21 210 ifc'],
+  ['application/xliff+xml', 'xlf xliff'],
   ['application/fits', 'fits fts'],
   ['video/3gpp', '3gp 3gpp'],
   ['audio/3gpp', '3gp 3gpp 3ga'],
@@ -85,6 +88,10 @@ const OWN: readonly (readonly [type: string, extensions: string])[] = [
   ['application/x-sqlite3', 'sqlite sqlite3 db db3 gpkg mbtiles'],
   ['application/vnd.apache.parquet', 'parquet'],
   ['application/avro', 'avro'],
+  ['application/x-npy', 'npy'],
+  ['application/vnd.hancom.hwp', 'hwp'],
+  ['application/vnd.hancom.hwpx', 'hwpx'],
+  ['application/vnd.adobe.indesign-idml-package', 'idml'],
   ['application/vnd.xmind.workbook', 'xmind'],
   ['application/vnd.sketch', 'sketch'],
   ['application/x-musescore', 'mscz'],
@@ -96,7 +103,7 @@ const OWN: readonly (readonly [type: string, extensions: string])[] = [
   ['application/vnd.ant.fit', 'fit'],
   ['application/vnd.las', 'las'],
   ['application/vnd.laszip', 'laz'],
-  ['application/json', 'json map topojson har'],
+  ['application/json', 'json jsonc map topojson har'],
   ['text/x-rst', 'rst'],
   ['text/asciidoc', 'adoc asciidoc'],
   ['text/x-perl', 'pl pm'],
@@ -106,7 +113,7 @@ const OWN: readonly (readonly [type: string, extensions: string])[] = [
   ['application/pkcs10', 'csr p10'],
   ['application/pgp-encrypted', 'gpg pgp'],
   ['message/rfc822', 'eml emlx'],
-  ['application/x-grib', 'grb grb2 grib'],
+  ['application/x-grib', 'grb grb2 grib grib2'],
   ['image/x-portable-floatmap', 'pfm'],
   ['image/x-portable-arbitrarymap', 'pam'],
   ['image/qoi', 'qoi'],
@@ -116,6 +123,8 @@ const OWN: readonly (readonly [type: string, extensions: string])[] = [
   ['audio/x-gsm', 'gsm'],
   ['audio/l16', 'pcm'],
   ['audio/ac4', 'ac4'],
+  ['audio/x-w64', 'w64'],
+  ['audio/x-tta', 'tta'],
   ['audio/eac3', 'eac3 ec3'],
   ['audio/vnd.dolby.mlp', 'mlp thd'],
   ['application/vnd.sketchup.skp', 'skp'],
@@ -133,6 +142,8 @@ const KNOWN: ReadonlySet<string> = new Set([
 ])
 // Longer than any extension that says something.
 const TAIL = 40
+/** A folder's slash and characters that nobody sees, which whoever stores the file may drop as well. */
+const IGNORED_AT_END = /[\s\p{Cc}\p{Cf}."'/\\]/u
 
 /**
  * The extension of a file's name in lower case, as the system that stores the file reads it: Windows drops
@@ -142,10 +153,9 @@ const TAIL = 40
  */
 export function extensionOf(filename: string | null): string {
   const name = (filename ?? '').split(/\0|::/, 1)[0] ?? ''
-  const tail = name
-    .slice(-4 * TAIL)
-    .replace(/[\s."']{1,40}$/, '')
-    .slice(-TAIL)
+  let end = name.length
+  while (end > 0 && IGNORED_AT_END.test(name.charAt(end - 1))) end--
+  const tail = name.slice(Math.max(0, end - TAIL), end)
   return /\.([^./\\\s]{1,20})$/.exec(tail)?.[1]?.toLowerCase() ?? ''
 }
 

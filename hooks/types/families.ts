@@ -57,7 +57,7 @@ const OTHER_PACKAGES = listed('', [
   'application/vnd.sketch application/vnd.xmind.workbook application/x-musescore application/x-krita',
   'application/vnd.ms-officetheme application/vnd.wolfram.wacz application/vnd.adobe.indesign-idml-package',
   'application/vnd.recordare.musicxml application/vnd.geogebra.file application/x-fictionbook+xml',
-  'application/illustrator image/openraster model/3mf model/vnd.usdz+zip',
+  'application/illustrator image/openraster model/3mf model/vnd.usdz+zip application/vnd.hancom.hwpx',
 ])
 const ZIPS = new Set([...WORD, ...EXCEL, ...POWERPOINT, ...OTHER_PACKAGES])
 
@@ -66,12 +66,15 @@ const COMPOUND_FILES = new Set(
     'application/msword application/vnd.ms-excel application/vnd.ms-powerpoint application/vnd.ms-outlook',
     'application/vnd.ms-project application/vnd.visio application/x-mspublisher application/vnd.ms-works',
     'application/x-cfb image/vnd.fpx application/vnd.stardivision.writer application/vnd.stardivision.calc',
-    'application/x-hwp application/vnd.ms-officetheme',
+    'application/vnd.hancom.hwp application/vnd.ms-officetheme',
   ]),
 )
 
 const ISO_SOUND = listed('audio/', ['mp4 3gpp 3gpp2'])
-const ISO_MEDIA = listed('', ['video/mp4 application/mp4 video/x-m4v video/quicktime video/3gpp video/3gpp2'])
+const ISO_MEDIA = listed('', [
+  'video/mp4 application/mp4 video/x-m4v video/quicktime video/3gpp video/3gpp2',
+  'video/iso.segment',
+])
 const RAW_PHOTOS = listed('image/x-', [
   'adobe-dng canon-cr2 nikon-nef sony-arw olympus-orf panasonic-rw2 pentax-pef samsung-srw hasselblad-3fr',
   'epson-erf kodak-dcr',

@@ -48,10 +48,12 @@ export function seeIso(head: Uint8Array): { readonly type: string; readonly fami
 
 function seeBrand(text: string): { readonly type: string; readonly family: Family | null } | null {
   const brand = text.slice(8, 12).replaceAll('\0', ' ').trim()
-  // A text may have these four letters there; a brand is printable and of three letters at least.
-  if (!/^[ -~]{2,4}$/.test(brand)) return null
+  // A text may have these four letters there; the size of a box is none.
+  if (!/^[ -~]{2,4}$/.test(brand) && (text.charCodeAt(0) > 0 || text.charCodeAt(1) > 0)) return null
   const known = BRANDS.get(brand)
   if (known === undefined) {
+    const picture = pictureOf(text)
+    if (picture !== null) return picture
     if (brand.startsWith('3g2')) return { type: 'video/3gpp2', family: '3gpp' }
     return brand.startsWith('3g')
       ? { type: 'video/3gpp', family: '3gpp' }
@@ -63,10 +65,23 @@ function seeBrand(text: string): { readonly type: string; readonly family: Famil
   return codec === null ? { type, family } : { type: codec, family: null }
 }
 
-function codecOf(text: string): string | null {
+/** A picture under a brand of its maker or of its profile only, such as MiHB: it names the codec beside it. */
+function pictureOf(text: string): { readonly type: string; readonly family: Family | null } | null {
+  const codec = codecOf(text)
+  if (codec !== null) return { type: codec, family: null }
+  const isPicture = [...compatibleBrands(text)].some((brand) => brand === 'mif1' || brand === 'msf1')
+  return isPicture ? { type: 'image/heif', family: 'heif' } : null
+}
+
+function compatibleBrands(text: string): ReadonlySet<string> {
   const size = text.charCodeAt(3) | (text.charCodeAt(2) << 8)
   const compatible = new Set<string>()
   for (let at = 16; at + 4 <= Math.min(size, text.length); at += 4) compatible.add(text.slice(at, at + 4))
+  return compatible
+}
+
+function codecOf(text: string): string | null {
+  const compatible = compatibleBrands(text)
   return CODECS.find(([brand]) => compatible.has(brand))?.[1] ?? null
 }
 

@@ -79,6 +79,8 @@ const ALIASES: ReadonlyMap<string, string> = new Map(
       'application/excel application/x-excel application/msexcel application/x-msexcel application/xls application/x-xls',
     'application/vnd.ms-powerpoint':
       'application/powerpoint application/mspowerpoint application/x-mspowerpoint application/x-powerpoint application/ppt',
+    'application/vnd.hancom.hwp': 'application/x-hwp application/haansofthwp application/hwp',
+    'application/vnd.hancom.hwpx': 'application/hwp+zip application/haansofthwpx application/x-hwpx',
     'application/vnd.ms-project': 'application/x-project application/msproj application/x-msproject',
     'application/vnd.ms-outlook': 'application/x-msg application/msoutlook',
     'application/vnd.visio':

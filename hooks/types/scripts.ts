@@ -4,6 +4,8 @@ const HANDLER = /[\s"'/]on[a-z]{3,}\s*=/i
 const ANIMATED_HANDLER = /attributename\s*=\s*["']?\s*on[a-z]{3}/i
 /** A doctype that gives an element a handler. */
 const DECLARED_HANDLER = /<!ATTLIST\s[^>]{0,400}?\son[a-z]{3,}\s/i
+/** A drawing that becomes part of this one, with its handlers. */
+const USED_DRAWING = /<(?:[\w.-]+:)?use\s[^<>]{0,400}?href\s*=\s*["']?\s*data:/i
 /** An address that is a program, or a document that holds one. */
 const ACTIVE_ADDRESS = /(?:java|vb)script:|data:(?:text\/(?:html|xml|xsl)|application\/(?:xhtml|xml|xslt))/i
 /** An element that runs, or that holds a document of its own. */
@@ -80,6 +82,7 @@ export function isActive(text: string): boolean {
 function isActiveAsItStands(text: string): boolean {
   if (ACTIVE_ELEMENT.test(text) || HANDLER.test(text) || ANIMATED_HANDLER.test(text)) return true
   if (ACTIVE_ADDRESS.test(text.replace(/\p{Cc}/gu, ''))) return true
+  if (USED_DRAWING.test(text)) return true
   return DECLARED_HANDLER.test(text) || OWN_STYLESHEET.test(text) || MADE_BY_NAME.test(text)
 }
 

@@ -15,7 +15,7 @@ import {
   seeNetpbm,
   seeSignature,
 } from './signatures.js'
-import { decodeHead, isText } from './text.js'
+import { isText, readHead } from './text.js'
 import { seeZip } from './zip.js'
 
 /** The type of bytes of which nothing is known. */
@@ -71,11 +71,15 @@ const FAMILIES: ReadonlyMap<string, Family> = new Map(
 
 /** A path of an interpreter or a name of one; not `#![`, `#!AMR`, `#!SILK`, `#!genome-build` or `#!MLF!#`. */
 const INTERPRETER =
-  /^#![ \t]*(?:\.{0,2}\/|[a-z]:\\|(?:(?:ba|da|z|k|c|tc|pdk|a|fi)?sh|env|python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|tclsh|wish|expect|[gmn]?awk|sed|make|rscript|osascript|pwsh|powershell|cmd|groovy|scala|java|jshell|kotlin|swift|ocaml|guile|racket|sbcl|clisp|runhaskell|julia|busybox|nix-shell|cscript|wscript|raku|elixir|escript|crystal|ts-node|tsx)(?:[\d.]{0,9}(?:\.exe)?)(?![\w-]))/i
+  /^#![ \t]*(?:\.{0,2}\/|"?[a-z]:\\|(?:(?:ba|da|z|k|c|tc|pdk|a|fi)?sh|env|python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|tclsh|wish|expect|[gmn]?awk|sed|make|rscript|osascript|pwsh|powershell|cmd|groovy|scala|java|jshell|kotlin|swift|ocaml|guile|racket|sbcl|clisp|runhaskell|julia|busybox|nix-shell|cscript|wscript|raku|elixir|escript|crystal|ts-node|tsx)(?:[\d.]{0,9}(?:\.exe)?)(?![\w-]))/i
 const PHP = /^\s*<\?(?:php\b|=)/i
 const BATCH = /^\s*(?:(?:::|rem\b)[^\n]*\n\s*)*@?echo\s+off\b/i
 const REGEDIT = /^\s*(?:REGEDIT4\s|Windows Registry Editor Version )/
-const SHORTCUT = /^\s*\[(?:InternetShortcut|DEFAULT\]\s+BASEURL)/i
+/** Windows looks for the section of the address wherever it is; the sections before it are those of its own. */
+const SHORTCUT =
+  /^\s*(?:\[\{[0-9a-f-]{36}\}(?:\.[a-z])?\]\s[^[]*)*\[(?:InternetShortcut|DEFAULT\]\s+BASEURL)/i
+/** What browsers write first into a page that they save; mail begins so only where it pretends. */
+const SAVED_PAGE = /^\s*From:\s*["<]Saved by /i
 const DESKTOP = /^(?:\s*#[^\n]*\n)*\s*\[Desktop Entry\]/
 /** What follows the header of a PDF: a comment of bytes that are no text, or the first object. */
 const CERTAIN_PDF = /%PDF-\d\.\d[ \t]*[\r\n]+(?:%|\d{1,9} \d{1,5} obj)/
@@ -96,10 +100,14 @@ export interface Calls extends Called {
  * @param calls what its declared type and its name say
  */
 export async function see(head: Uint8Array, calls: Calls): Promise<Sight> {
-  const text = decodeHead(head)
-  const code = seeCode(head, text)
-  if (code !== null) return exact(code, text)
-  return seeMarkup(text, calls) ?? (await seeFormat(head, text, calls))
+  const readings = readHead(head)
+  for (const text of readings) {
+    const code = seeCode(head, text)
+    if (code !== null) return exact(code, text)
+    const markup = seeMarkup(text, calls)
+    if (markup !== null) return markup
+  }
+  return seeFormat(head, readings[0], calls)
 }
 
 function seeCode(head: Uint8Array, text: string): string | null {
@@ -113,6 +121,7 @@ function seeScript(text: string): string | null {
   if (BATCH.test(text)) return 'application/x-bat'
   if (REGEDIT.test(text)) return 'application/x-ms-regedit'
   if (SHORTCUT.test(text)) return 'application/x-mswinurl'
+  if (SAVED_PAGE.test(text)) return 'application/x-mimearchive'
   return DESKTOP.test(text) ? 'application/x-desktop' : null
 }
 
@@ -133,6 +142,8 @@ async function seeFormat(head: Uint8Array, text: string, calls: Calls): Promise<
 function seeRest(head: Uint8Array, text: string, calls: Calls): Sight {
   const netpbm = seeNetpbm(head)
   if (netpbm !== null) return ofType(netpbm, text)
+  // The history of a picture in its header may fill the head.
+  if (/^#\?(?:RADIANCE|RGBE)\n/.test(text)) return ofType('image/vnd.radiance', text)
   if (isText(text)) return { type: 'text/plain', openness: 'text', family: 'text', danger: null }
   const type = seeSignature(head)
   if (type === 'video/matroska') return { ...exact(type, text), family: 'ebml' }
@@ -156,6 +167,7 @@ async function seeMime(head: Uint8Array, text: string, calls: Calls): Promise<st
 
 /** In text, a signature counts where its format is text, where it is no word, or where it is a long one. */
 function isSureOfText(mime: string, text: string): boolean {
+  if (mime === 'application/pdf') return /^\s*%PDF-\d/.test(text)
   return TEXT_FORMATS.has(mime) || text.charCodeAt(0) >= 0x80 || LONG_TEXT_SIGNATURE.test(text)
 }
 

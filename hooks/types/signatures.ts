@@ -6,6 +6,7 @@ const SIGNATURES: readonly (readonly [type: string, offset: number, bytes: strin
   ['image/x-olympus-orf', 0, 'IIRO'],
   ['image/x-olympus-orf', 0, 'IIRS'],
   ['image/x-olympus-orf', 0, 'MMOR'],
+  ['image/x-panasonic-rw2', 0, 'IIU\0'],
   ['image/jp2', 0, '\0\0\0\x0cjP  \r\n\x87\n'],
   ['image/x-exr', 0, 'v/1\x01'],
   ['image/vnd.ms-dds', 0, 'DDS |\0\0\0'],
@@ -18,6 +19,10 @@ const SIGNATURES: readonly (readonly [type: string, offset: number, bytes: strin
   ['audio/wav', 0, 'BW64'],
   ['audio/wav', 0, 'RIFX'],
   ['audio/midi', 8, 'RMID'],
+  // What follows a small tag may be padding.
+  ['audio/mpeg', 0, 'ID3\x02'],
+  ['audio/mpeg', 0, 'ID3\x03'],
+  ['audio/mpeg', 0, 'ID3\x04'],
   ['audio/basic', 0, '.snd\0\0'],
   ['audio/x-caf', 0, 'caff\0'],
   ['audio/aac', 0, 'ADIF'],

@@ -9,17 +9,22 @@ const LONG_ENOUGH = 64
 /**
  * Decodes the head of a file as a browser would: by its BOM, as UTF-16 where NUL and `<` say so (XML 1.0,
  * appendix F) or all of it is text in UTF-16, else one character a byte, which is enough to find ASCII in UTF-8 and in every 8-bit set.
+ *
+ * @returns the likeliest reading first. UTF-16 without a BOM is a guess, which a few bytes of a page or a script
+ * can bring about on purpose: what runs such a file does not make it, so the bytes are read as they stand too.
  */
-export function decodeHead(head: Uint8Array): string {
+export function readHead(head: Uint8Array): readonly [string, ...string[]] {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength)
   const first = head[0]
   const second = head[1]
-  if (first === 0xef && second === 0xbb && head[2] === 0xbf) return bytes.toString('latin1', 3)
-  if (first === 0xff && second === 0xfe) return bytes.toString('utf16le', 2)
-  if (first === 0xfe && second === 0xff) return decodeBigEndian(bytes.subarray(2))
-  if (first === 0x3c && second === 0 && head[3] === 0) return bytes.toString('utf16le', 0)
-  if (first === 0 && second === 0x3c && head[2] === 0) return decodeBigEndian(bytes)
-  return decodeBomless(bytes) ?? bytes.toString('latin1', 0)
+  if (first === 0xef && second === 0xbb && head[2] === 0xbf) return [bytes.toString('latin1', 3)]
+  if (first === 0xff && second === 0xfe) return [bytes.toString('utf16le', 2)]
+  if (first === 0xfe && second === 0xff) return [decodeBigEndian(bytes.subarray(2))]
+  if (first === 0x3c && second === 0 && head[3] === 0) return [bytes.toString('utf16le', 0)]
+  if (first === 0 && second === 0x3c && head[2] === 0) return [decodeBigEndian(bytes)]
+  const plain = bytes.toString('latin1', 0)
+  const guess = decodeBomless(bytes)
+  return guess === null ? [plain] : [guess, plain]
 }
 
 /** UTF-16 without a BOM, or null where the bytes are no text in it. */

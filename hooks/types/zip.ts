@@ -2,6 +2,10 @@ import { isKnownType } from './extensions.js'
 import type { Family } from './families.js'
 
 const LOCAL_HEADER = 'PK\x03\x04'
+/** The end of a zip without a file, or the first disk of several. */
+const EMPTY = ['PK\x05\x06', 'PK\x07\x08']
+/** What stands before the first file of a zip that was made to be split. */
+const SPANNED = ['PK00', 'PK\x07\x08']
 /** An OpenDocument, EPUB or other package that names itself: its first file, stored, is its type. */
 const SELF_NAMED = /^application\/(?:vnd\.oasis\.opendocument\.[a-z-]+|epub\+zip|vnd\.[a-z.+-]+)/
 /** Folders of Office Open XML; some programs write the backslashes of Windows. */
@@ -28,8 +32,8 @@ export interface ZipSight {
 /** Sees what kind of zip it is, by the names of its first files, as many as the head has; null for no zip. */
 export function seeZip(head: Uint8Array): ZipSight | null {
   const text = Buffer.from(head.buffer, head.byteOffset, head.byteLength).toString('latin1')
-  const start = text.startsWith('PK00') ? 4 : 0
-  if (text.startsWith('PK\x05\x06') || text.startsWith('PK\x07\x08'))
+  const start = SPANNED.some((marker) => text.startsWith(marker + LOCAL_HEADER)) ? 4 : 0
+  if (start === 0 && EMPTY.some((marker) => text.startsWith(marker)))
     return { type: 'application/zip', family: 'zip' }
   if (!text.startsWith(LOCAL_HEADER, start)) return null
   const names = namesIn(text, start)
