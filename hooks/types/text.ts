@@ -1,5 +1,8 @@
 /** The C0 controls that old texts have: bell, backspace, tab, LF, VT, FF, CR, the end of file of DOS, and escape. */
 const TEXT_CONTROLS: ReadonlySet<number> = new Set([0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1a, 0x1b])
+/** ISO-2022-KR and -CN say which set they shift to, and then shift out of ASCII and in again. */
+const SHIFTED = '\x1b$)'
+const SHIFTS: ReadonlySet<number> = new Set([0x0e, 0x0f])
 /** Texts in UTF-16 use letters of few blocks; samples of sound and numbers use many. */
 const MOST_BLOCKS = 6
 const NO_CHARACTER = /[\p{Surrogate}\ufffe\uffff]/u
@@ -62,9 +65,10 @@ function decodeBigEndian(bytes: Buffer): string {
 
 /** Whether there is no binary data byte in a decoded head (WHATWG mimesniff, sections 3 and 7.2). */
 export function isText(decoded: string): boolean {
+  const isShifted = decoded.includes(SHIFTED)
   for (let index = 0; index < decoded.length; index++) {
     const code = decoded.charCodeAt(index)
-    if (code < 0x20 && !TEXT_CONTROLS.has(code)) return false
+    if (code < 0x20 && !TEXT_CONTROLS.has(code) && !(isShifted && SHIFTS.has(code))) return false
   }
   // Half a pair, or U+FFFF: no text in UTF-16, whatever its first two bytes are.
   return decoded.length > 0 && !NO_CHARACTER.test(decoded)
