@@ -33,6 +33,9 @@ const HTML_DOCTYPE = /<!doctype\s*html\b/iy
 const SVG_DOCTYPE = /<!doctype\s+(?:[\w.-]+:)?svg\b/iy
 const TAG = /<((?:[\w.-]+:)?)([a-z][\w.-]*)(?=[\s/>]|$)/iy
 
+/** A tag up to its end, which no quoted value holds. */
+const TAG_TEXT = /(?:"[^"]*"|'[^']*'|[^"'>])*/y
+
 const XHTML: Sight = { type: 'application/xhtml+xml', openness: 'text', family: null, danger: null }
 const HTML: Sight = { type: 'text/html', openness: 'text', family: null, danger: null }
 
@@ -55,7 +58,13 @@ export interface Called {
  * @returns null for what is not markup
  */
 export function seeMarkup(text: string, called: Called): Sight | null {
-  const prolog = readProlog(text)
+  // The two languages end their declarations and comments differently: what is over for one may hide from the other.
+  return (
+    seeAfter(readProlog(text, HTML_ENDS), text, called) ?? seeAfter(readProlog(text, XML_ENDS), text, called)
+  )
+}
+
+function seeAfter(prolog: Prolog | null, text: string, called: Called): Sight | null {
   if (prolog === null) return null
   const { isXml, isSvg, at, end } = prolog
   if (end === 'html doctype') return isXml ? XHTML : HTML
@@ -87,9 +96,10 @@ function readTag(text: string, at: number): Tag | null {
   TAG.lastIndex = at
   const match = TAG.exec(text)
   if (match === null) return null
-  const end = text.indexOf('>', at)
   const [, prefix = '', name = ''] = match
-  return { prefix, name: name.toLowerCase(), text: text.slice(at, end < 0 ? text.length : end) }
+  TAG_TEXT.lastIndex = at
+  const end = Math.max(text.indexOf('>', at), at + (TAG_TEXT.exec(text)?.[0].length ?? 0))
+  return { prefix, name: name.toLowerCase(), text: text.slice(at, end) }
 }
 
 function isHtml({ name, prefix, text }: Tag, { markdown, xml }: Called): boolean {
@@ -131,8 +141,16 @@ interface Prolog {
   readonly end: 'content' | 'html doctype' | 'open comment' | 'open declaration'
 }
 
+/** How a language ends what stands before the root; -1 for what is not over. */
+interface Ends {
+  comment(text: string, at: number): number
+  declaration(text: string, at: number): number
+}
+const HTML_ENDS: Ends = { comment: endOfComment, declaration: endOfDeclaration }
+const XML_ENDS: Ends = { comment: endOfXmlComment, declaration: endOfXmlDeclaration }
+
 /** Steps over white space, comments and declarations; null where the text does not begin with `<`. */
-function readProlog(text: string): Prolog | null {
+function readProlog(text: string, ends: Ends): Prolog | null {
   let at = skipSpace(text, 0)
   if (text[at] !== '<') return null
   let isXml = false
@@ -142,7 +160,7 @@ function readProlog(text: string): Prolog | null {
     isXml ||= startsAt(XML_DECLARATION, text, at)
     isSvg ||= startsAt(SVG_DOCTYPE, text, at)
     const isComment = text.startsWith('<!--', at)
-    const next = isComment ? endOfComment(text, at) : endOfDeclaration(text, at)
+    const next = isComment ? ends.comment(text, at) : ends.declaration(text, at)
     if (next < 0) return { isXml, isSvg, at, end: isComment ? 'open comment' : 'open declaration' }
     at = skipSpace(text, next)
   }
@@ -163,6 +181,37 @@ function endOfDeclaration(text: string, at: number): number {
   if (end < 0 || isPlain) return end < 0 ? -1 : end + 1
   const close = /\]\s*>/.exec(text.slice(bracket))
   return close === null ? -1 : bracket + close.index + close[0].length
+}
+
+function endOfXmlComment(text: string, at: number): number {
+  return after(text, '-->', at + 4)
+}
+
+/** A processing instruction ends with `?>`. In a doctype, quoted values and comments hold any character. */
+function endOfXmlDeclaration(text: string, start: number): number {
+  if (text[start + 1] === '?') return after(text, '?>', start + 2)
+  let isInside = false
+  for (let at = start + 1; at < text.length; ) {
+    const character = text[at]
+    if (character === '>' && !isInside) return at + 1
+    if (character === '[' || character === ']') isInside = character === '['
+    const next = endOfPart(text, at)
+    if (next < 0) return -1
+    at = next
+  }
+  return -1
+}
+
+function endOfPart(text: string, at: number): number {
+  const character = text[at]
+  if (character === '"' || character === "'") return after(text, character, at + 1)
+  if (text.startsWith('<!--', at)) return endOfXmlComment(text, at)
+  return text.startsWith('<?', at) ? after(text, '?>', at + 2) : at + 1
+}
+
+function after(text: string, what: string, from: number): number {
+  const at = text.indexOf(what, from)
+  return at < 0 ? -1 : at + what.length
 }
 
 function skipSpace(text: string, at: number): number {

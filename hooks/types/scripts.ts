@@ -3,7 +3,7 @@ const HANDLER = /[\s"'/]on[a-z]{3,}\s*=/i
 /** An animation that makes a handler or an address of a program. */
 const ANIMATED_HANDLER = /attributename\s*=\s*["']?\s*on[a-z]{3}/i
 /** A doctype that gives an element a handler. */
-const DECLARED_HANDLER = /<!ATTLIST\s[^>]{0,400}?\son[a-z]{3,}\s/i
+const DECLARED_HANDLER = /<!ATTLIST\s(?:"[^"]*"|'[^']*'|[^>"']){0,400}?\son[a-z]{3,}\s/i
 /** A drawing that becomes part of this one, with its handlers. */
 const USED_DRAWING = /<(?:[\w.-]+:)?use\s[^<>]{0,400}?href\s*=\s*["']?\s*data:/i
 /** An address that is a program, or a document that holds one. */
@@ -12,10 +12,10 @@ const ACTIVE_ADDRESS = /(?:java|vb)script:|data:(?:text\/(?:html|xml|xsl)|applic
 const ACTIVE_ELEMENT =
   /<(?:[\w.-]+:)?(?:script|iframe|frame|frameset|embed|object|applet|handler|listener)(?![\w.:-])/i
 /** A stylesheet in the document itself makes a new document of it. */
-const OWN_STYLESHEET = /<\?xml-stylesheet[^>]*\bhref\s*=\s*["']\s*(?:#|data:|javascript:)/i
+const OWN_STYLESHEET = /<\?xml-stylesheet[^>]*\bhref\s*=\s*["']\s*(?:["'#?]|data:|javascript:)/i
 /** Elements and attributes that a stylesheet makes by name, by a name that it computes from words too. */
 const MADE_BY_NAME =
-  /<(?:[\w.-]+:)?(?:element|attribute)\s[^<>]{0,200}?\bname\s*=\s*(?:"\{[^"]{0,200}'|'\{[^']{0,200}"|["']\s*(?:[\w.-]+:)?(?:script|iframe|frame|embed|object|applet|on[a-z]{3,})\s*["'])/i
+  /<(?:[\w.-]+:)?(?:element|attribute)\s[^<>]{0,200}?\bname\s*=\s*(?:"\{[^"]{0,200}'|'\{[^']{0,200}"|["']\s*(?:[\w.-]+:|\{[^"'<>]{0,100}\})?(?:script|iframe|frame|embed|object|applet|on[a-z]{3,})\s*["'])/i
 const ACTIVE_NAMESPACE =
   /http:\/\/www\.w3\.org\/(?:1999\/xhtml|2000\/svg|1998\/Math\/MathML|1999\/XSL\/Transform|TR\/WD-xsl)/
 

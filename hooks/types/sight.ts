@@ -73,13 +73,14 @@ const FAMILIES: ReadonlyMap<string, Family> = new Map(
 const INTERPRETER =
   /^#![ \t]*(?:\.{0,2}\/|"?[a-z]:\\|(?:(?:ba|da|z|k|c|tc|pdk|a|fi)?sh|env|python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|tclsh|wish|expect|[gmn]?awk|sed|make|rscript|osascript|pwsh|powershell|cmd|groovy|scala|java|jshell|kotlin|swift|ocaml|guile|racket|sbcl|clisp|runhaskell|julia|busybox|nix-shell|cscript|wscript|raku|elixir|escript|crystal|ts-node|tsx)(?:[\d.]{0,9}(?:\.exe)?)(?![\w-]))/i
 const PHP = /^\s*<\?(?:php\b|=)/i
-const BATCH = /^\s*(?:(?:::|rem\b)[^\n]*\n\s*)*@?echo\s+off\b/i
+const BATCH = /^\s*(?:(?:::|rem\b)[^\n]*\n\s*)*@?echo\s+off(?=[ \t]*(?:[\r\n&|<>()]|$))/i
 const REGEDIT = /^\s*(?:REGEDIT4\s|Windows Registry Editor Version )/
 /** Windows looks for the section of the address wherever it is; the sections before it are those of its own. */
 const SHORTCUT =
   /^\s*(?:\[\{[0-9a-f-]{36}\}(?:\.[a-z])?\]\s[^[]*)*\[(?:InternetShortcut|DEFAULT\]\s+BASEURL)/i
 /** What browsers write first into a page that they save; mail begins so only where it pretends. */
-const SAVED_PAGE = /^\s*From:\s*["<]Saved by /i
+const SAVED_PAGE =
+  /^\s*From:\s*["<]{0,2}Saved by (?:Blink|WebKit|Mozilla|UnMHT|(?:Microsoft|Windows) Internet Explorer)\b/i
 const DESKTOP = /^(?:\s*#[^\n]*\n)*\s*\[Desktop Entry\]/
 /** What follows the header of a PDF: a comment of bytes that are no text, or the first object. */
 const CERTAIN_PDF = /%PDF-\d\.\d[ \t]*[\r\n]+(?:%|\d{1,9} \d{1,5} obj)/
