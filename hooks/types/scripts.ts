@@ -3,7 +3,7 @@ const HANDLER = /[\s"'/]on[a-z]{3,}\s*=/i
 /** An animation that makes a handler or an address of a program. */
 const ANIMATED_HANDLER = /attributename\s*=\s*["']?\s*on[a-z]{3}/i
 /** A doctype that gives an element a handler. */
-const DECLARED_HANDLER = /<!ATTLIST\s(?:"[^"]*"|'[^']*'|[^>"']){0,400}?\son[a-z]{3,}\s/i
+const DECLARED_HANDLER = /<!ATTLIST\s(?:"[^"]*"|'[^']*'|[^<>"']){0,400}?\son[a-z]{3,}\s/i
 /** A drawing that becomes part of this one, with its handlers. */
 const USED_DRAWING = /<(?:[\w.-]+:)?use\s[^<>]{0,400}?href\s*=\s*["']?\s*data:/i
 /** An address that is a program, or a document that holds one. */
