@@ -1,21 +1,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { guarded } from '../errors.js'
+import { endOfBodySlice, endOfEmptyLines, endOfHead } from './slices.js'
 
 /** From here on a body is worth the switch to Node's own reading, in bytes. */
 const NATIVE_FROM_BYTES = 512 * 1024
 /** Node's own reading ends so far before the body does: two of its reads. A read holds no second request then. */
 const NATIVE_UNTIL_BYTES = 128 * 1024
-/** No request is shorter, so bytes are cut no finer. */
-const LEAST_SLICE_BYTES = 16
-/** Chunks may be text with empty lines: those are cut less often, since only the last chunk's line ends a body. */
-const LEAST_CHUNKED_SLICE_BYTES = 1024
 /** Slices that a connection has parsed before all others have their turn: a read may hold 4,000 that lead to nothing. */
 const SLICES_A_TURN = 32
 /** Empty lines before a request count for no limit of Node's. */
 const MOST_HEAD_BYTES = 128 * 1024
-const LINE_FEED = 10
-const CARRIAGE_RETURN = 13
 
 export interface FeedTools {
   /** Tells that no further request may be parsed now. */
@@ -60,6 +55,8 @@ export class Feed {
   #last: { readonly request: IncomingMessage; remainingBytes: number; readonly isFinal: boolean } | undefined
   #native: Internals | undefined
   #headBytes = 0
+  /** A head has begun and is not complete. */
+  #isInHead = false
 
   /** Takes the place of the listener that Node's HTTP server has on the socket. */
   constructor(socket: Socket, tools: FeedTools) {
@@ -96,6 +93,7 @@ export class Feed {
   began(request: IncomingMessage, isFinal: boolean): number {
     const bytes = this.#headBytes
     this.#headBytes = 0
+    this.#isInHead = false
     const isChunked = request.headers['transfer-encoding'] !== undefined
     const remainingBytes = isChunked ? Number.NaN : Number(request.headers['content-length'] ?? 0)
     this.#last = { request, remainingBytes, isFinal }
@@ -156,19 +154,23 @@ export class Feed {
 
   #isHeadUnfinished(rest: Buffer): boolean {
     const isInBody = this.#last?.request.complete === false
-    return !isInBody && endOfHead(rest, LEAST_SLICE_BYTES) === rest.length
+    return !isInBody && endOfHead(rest) === rest.length
   }
 
   #next(rest: Buffer): void {
     const last = this.#last
     const isInBody = last !== undefined && !last.request.complete
     if (!isInBody && last?.isFinal) return void this.end()
-    const end = isInBody ? endOfBodySlice(rest, last.remainingBytes) : endOfHead(rest, LEAST_SLICE_BYTES)
+    const empty = isInBody || this.#isInHead ? 0 : endOfEmptyLines(rest)
+    const end = empty || (isInBody ? endOfBodySlice(rest, last.remainingBytes) : endOfHead(rest))
     this.#rest = end < rest.length ? rest.subarray(end) : undefined
     if (isInBody) last.remainingBytes -= end
     else this.#headBytes += end
-    if (this.#headBytes > MOST_HEAD_BYTES) this.#tools.overflowed()
-    else this.#parse(end < rest.length ? rest.subarray(0, end) : rest)
+    if (this.#headBytes > MOST_HEAD_BYTES) return void this.#tools.overflowed()
+    // The parser would drop them too, but in thousands of slices.
+    if (empty > 0) return
+    this.#isInHead = !isInBody
+    this.#parse(end < rest.length ? rest.subarray(0, end) : rest)
   }
 
   #mustHold(): boolean {
@@ -215,20 +217,6 @@ export class Feed {
     native.parser.unconsume()
     native.parser._consumed = false
   }
-}
-
-function endOfBodySlice(bytes: Buffer, remainingBytes: number): number {
-  if (Number.isNaN(remainingBytes)) return endOfHead(bytes, LEAST_CHUNKED_SLICE_BYTES)
-  return remainingBytes > 0 ? Math.min(remainingBytes, bytes.length) : endOfHead(bytes, LEAST_SLICE_BYTES)
-}
-
-/** Where the first empty line behind `leastBytes` ends; the length of `bytes` where there is none. */
-function endOfHead(bytes: Buffer, leastBytes: number): number {
-  for (let at = bytes.indexOf(LINE_FEED, leastBytes - 3); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
-    if (bytes[at + 1] === LINE_FEED) return at + 2
-    if (bytes[at + 1] === CARRIAGE_RETURN && bytes[at + 2] === LINE_FEED) return at + 3
-  }
-  return bytes.length
 }
 
 function stopReading(socket: Socket): void {

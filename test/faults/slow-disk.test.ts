@@ -11,7 +11,7 @@ test.after(killServers)
 // Each holds its own request beside what this is about: how many there may be is for --connections to say.
 const CONNECTIONS = 500
 const METADATA_BYTES = 8 * 1024 - 16
-const ABOVE_IDLE_BYTES = 50 * 2 ** 20
+const ABOVE_IDLE_BYTES = 64 * 2 ** 20
 const PRELOAD = new URL('../../../test/fixtures/slow-disk.cjs', import.meta.url).pathname
 
 /** A server whose digest thread takes 20 ms for each sidecar. */
