@@ -83,16 +83,18 @@ withNginx('request buffering on: a cut PATCH brings nothing; a whole one arrives
 for (const [mode, edits] of Object.entries(MODES)) {
   /** Before the body is through, where nginx shows it to the server at once. */
   const early = edits.length === 0
+  /** So many that the answer overtakes them, also where the disk takes its time to remove what is refused. */
+  const sentBytes = (early ? 240 : 100) * MIB
 
   const refusals: readonly { status: number; flags: readonly string[]; file: PseudoFile; length?: number }[] =
     [
-      { status: 415, flags: [], file: new Executable(2, 100 * MIB) },
-      { status: 413, flags: [], file: new PseudoFile(2, 100 * MIB), length: 50 * MIB },
-      { status: 503, flags: ['--slots', '1'], file: new PseudoFile(2, 100 * MIB) },
+      { status: 415, flags: [], file: new Executable(2, sentBytes) },
+      { status: 413, flags: [], file: new PseudoFile(2, sentBytes), length: 50 * MIB },
+      { status: 503, flags: ['--slots', '1'], file: new PseudoFile(2, sentBytes) },
     ]
 
   for (const { status, flags, file, length = file.size } of refusals) {
-    withNginx(`${mode}: ${status} arrives as ${status} while 100 MiB are being sent`, async () => {
+    withNginx(`${mode}: ${status} arrives as ${status} while its body is being sent`, async () => {
       const { server, front } = await oneMode(edits, flags)
       const holder = status === 503 ? await held(server) : undefined
       const path = await createUpload(front, { size: length })

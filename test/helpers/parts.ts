@@ -27,3 +27,11 @@ export function joinedHead(server: TestServer, location: string): Promise<TestAn
 export function reprDigestOfText(text: string): string {
   return `sha-256=:${createHash('sha256').update(text).digest('base64')}:`
 }
+
+/** POST of a final upload, as a client sends it: again while the server says that it has just started. */
+export function joinAgain(server: TestServer, parts: readonly string[]): Promise<TestAnswer> {
+  return eventually(60_000, 'an answer but `starting`', async () => {
+    const answer = await tus.join(server, parts)
+    return answer.text.startsWith('starting:') ? undefined : answer
+  })
+}

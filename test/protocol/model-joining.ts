@@ -1,4 +1,4 @@
-import { PARTIAL } from '../helpers/parts.js'
+import { joinAgain, PARTIAL } from '../helpers/parts.js'
 import { sidecarOf } from '../helpers/proof.js'
 import { RawConnection } from '../helpers/raw.js'
 import { eventually, locationOf, type TestServer, tus } from '../helpers/server.js'
@@ -40,7 +40,7 @@ export async function join(
   const all = [first, ...(await others(server.now, ending, contents))]
   const parts = ending.order.flatMap((number) => all[number % all.length] ?? [])
   if (parts.some(({ gone }) => gone)) {
-    answered(await tus.join(server.now, urlsOf(server.now, parts, ending)), 400)
+    answered(await joinAgain(server.now, urlsOf(server.now, parts, ending)), 400)
   } else {
     if (!ending.late && !first.whole && !first.gone) await complete(server.now, first, ending.framing)
     await joined(server, all, parts, ending)
@@ -107,7 +107,7 @@ async function make(
     connection.socket.destroy()
     if (path !== undefined) return { final: new ModelFinal(path, concat, parts), mayKeep: joinedBefore }
   }
-  const answer = await tus.join(server.now, urls)
+  const answer = await joinAgain(server.now, urls)
   const final = new ModelFinal(new URL(locationOf(answer)).pathname, concat, parts)
   final.made(answer)
   if (ending.kill === 'answered') await server.restart()
