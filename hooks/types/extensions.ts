@@ -169,11 +169,6 @@ export function isKnownType(type: string): boolean {
   return KNOWN.has(type)
 }
 
-/** All canonical types that are known. */
-export function knownTypes(): Iterable<string> {
-  return KNOWN
-}
-
 function tableOfExtensions(): Map<string, readonly string[]> {
   const table = new Map<string, readonly string[]>()
   const add = (extension: string, type: string): void => {

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { faultOf, guarded, UploadError } from '../errors.js'
+import { faultOf, guarded, systemCodeOf, UploadError } from '../errors.js'
 import { answerFor, asUploadError, endAnswer, sendAnswer } from './answer.js'
 import { corsHeaders, type HeaderFields } from './cors.js'
 import { isFault } from './refusal.js'
@@ -80,7 +80,7 @@ export class Downloads {
   async #send(request: IncomingMessage, response: ServerResponse, { id, cors }: Asked): Promise<void> {
     const found = await this.#found(id)
     const file = await open(found.file, 'r').catch((error: unknown) => {
-      throw isMissing(error) ? new UploadError('upload_unknown', { cause: error }) : error
+      throw systemCodeOf(error) === 'ENOENT' ? new UploadError('upload_unknown', { cause: error }) : error
     })
     try {
       if (response.destroyed) return
@@ -145,10 +145,6 @@ function isWritten(response: ServerResponse, piece: Uint8Array): Promise<boolean
 function shorter(at: number, length: number): UploadError {
   const cause = new Error(`the file of a finished upload ends at byte ${at}, before byte ${length}`)
   return new UploadError('internal', { cause, detail: 'the file is shorter than recorded' })
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 /** The headers of a finished file, for GET and HEAD: an attachment that no browser shows or runs. */

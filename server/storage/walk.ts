@@ -65,11 +65,7 @@ export async function isOnDisk(dataDir: string, id: string): Promise<boolean> {
 
 /** The names of so many digits in a folder, the latest first. */
 async function digits(folder: string, length: number): Promise<string[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR'].includes(String(error.code)))
-      return []
-    throw error
-  })
+  const names = (await unlessMissing(readdir(folder))) ?? []
   return names
     .filter((name) => name.length === length && /^\d+$/.test(name))
     .sort()
