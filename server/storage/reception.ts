@@ -139,9 +139,10 @@ export class Reception {
       const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
       const end = turn.body ? await turn.body.drain(receiver, room) : 'complete'
       turn.ended(end)
-      if (turn.checksum && end === 'complete') await receiver.settle(turn.checksum.sent() ?? 'none')
-      else if (turn.checksum) await this.#takeBack(upload, receiver)
-      else if (trailing && receiver.isHeld) await receiver.settle(trailing.sent() ?? 'none')
+      if (!turn.checksum && !receiver.isHeld) return end
+      // A checksum is that of the whole body: what was cut or ran over cannot be verified.
+      if (end === 'complete') await receiver.settle((turn.checksum ?? trailing)?.sent() ?? 'none')
+      else await this.#takeBack(upload, receiver)
       return end
     } catch (error) {
       const code = error instanceof UploadError ? error.code : undefined

@@ -38,7 +38,10 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const answer = await upload.patch(server.now, { offset, bytes: length - offset + over, framing })
     answered(answer, 413)
     // A declared length is refused before a byte; of chunks, what fits is stored.
-    if (framing.chunked && !countsAtItsEnd(framing) && !whole) upload.offset = length
+    if (!framing.chunked || countsAtItsEnd(framing) || whole) return
+    // Under a checksum it is taken back; one that was not announced may come too late for that.
+    await upload.settle(server.now, offset, length)
+    upload.isOneOf(...(framing.sum === null ? [length] : [offset, length]))
   },
 
   cut: async (server, upload, { bytes, share, framing, by }) => {

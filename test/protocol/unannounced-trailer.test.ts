@@ -121,6 +121,14 @@ test('a body that completes its upload is not finished before its trailer is loo
   assert.is(last.headers['repr-digest'], `sha-256=:${digest}:`)
 })
 
+test('a body that runs over its length gets 413 under a trailer too, also under one that is right', async () => {
+  const location = locationOf(await tus.create(server, 512))
+  const body = 'x'.repeat(1023)
+  const answer = await patch(location, body, sumOf('sha1', body))
+  assert.is(answer.status, 413)
+  assert.match(answer.text, /^length_exceeded: /)
+})
+
 test('a creation whose trailer does not match gets 460, and nothing of it is left', async () => {
   const before = filesIn(server)
   const post = (length: string, body: string[], sum: string, more: string[] = []) =>
@@ -208,9 +216,11 @@ test('bytes whose trailer never came are kept as those of any cut body, and the 
   await raw.head(`PATCH ${pathOf(location)}`, patchHeaders(0, null))
   await raw.write(chunk('a'.repeat(4000)))
   raw.socket.end()
+  // Not by HEAD, which ends the request where it stands.
   await eventually(30_000, 'the cut bytes', async () =>
-    (await offsetOf(server, location)) === 4000 ? true : undefined,
+    storedBytes(server, pathOf(location)) === 4000 ? true : undefined,
   )
+  assert.is(await offsetOf(server, location), 4000)
   assert.is((await patch(location, 'b'.repeat(6000), sumOf('sha256', 'b'))).status, 460)
   assert.is(await offsetOf(server, location), 4000)
   const body = `${chunk('c'.repeat(6000))}${LAST_CHUNK}`
