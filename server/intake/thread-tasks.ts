@@ -49,7 +49,7 @@ export interface AppendTask {
   readonly isChecked: boolean
   /** The body ends with these blocks: the file is compared with what was written, and closed. */
   readonly closes: boolean
-  /** These are the first blocks of such a request. */
+  /** These are the first blocks of a request. */
   readonly begins: boolean
 }
 

@@ -66,9 +66,18 @@ export class DigestThread {
     return this.#pool.run({ kind: 'close', id } satisfies ThreadTask)
   }
 
-  /** Writes and digests blocks; a failure of the disk is in the result, and the file is as it was before. */
-  append(task: Of<AppendTask>): Promise<AppendResult> {
-    return this.#pool.run({ kind: 'append', ...task } satisfies AppendTask)
+  /**
+   * Writes and digests blocks; a failure of the disk is in the result, and the file is as it was before. Waits for
+   * a descriptor for as long as others do, or until `isOver`.
+   */
+  async append(task: Of<AppendTask>, isOver = () => false): Promise<AppendResult> {
+    const until = performance.now() + DESCRIPTOR_WITHIN_MS
+    for (;;) {
+      const result: AppendResult = await this.#pool.run({ kind: 'append', ...task } satisfies AppendTask)
+      if (!isExhausted(result.error?.code) || this.#isClosed || isOver() || performance.now() >= until)
+        return result
+      await setTimeout(DESCRIPTOR_EVERY_MS, undefined, { ref: false })
+    }
   }
 
   /**
@@ -169,8 +178,8 @@ export class DigestThread {
       try {
         return await this.#pool.run(task)
       } catch (error) {
-        const isExhausted = ['EMFILE', 'ENFILE'].includes(systemCodeOf(error))
-        if (!isExhausted || this.#isClosed || isOver() || performance.now() >= until) throw error
+        if (!isExhausted(systemCodeOf(error)) || this.#isClosed || isOver() || performance.now() >= until)
+          throw error
       }
       await setTimeout(DESCRIPTOR_EVERY_MS, undefined, { ref: false })
     }
@@ -192,6 +201,11 @@ export class DigestThread {
     this.#checksumPool ??= oneThread(this.#arena, './checksum-main.js')
     return this.#checksumPool
   }
+}
+
+/** Tells whether the process, or the system, had no descriptor left. */
+function isExhausted(code: string | undefined): boolean {
+  return code === 'EMFILE' || code === 'ENFILE'
 }
 
 function oneThread(arena: Arena, script: string): Piscina {

@@ -150,7 +150,8 @@ export class Receiver implements BatchSink {
     this.#hasBegun = true
     const closes = last && !isChecked && !this.#finishesAt(position + bytes)
     const at = { path: upload.paths.file, position }
-    const appended = this.#tools.thread.append({ ...given, ...at, digest, isChecked, begins, closes })
+    const task = { ...given, ...at, digest, isChecked, begins, closes }
+    const appended = this.#tools.thread.append(task, () => upload.body?.isStopped ?? false)
     // Both have to be done with the blocks before they are given back, also where one of them fails.
     if (this.#checksums.length > 0) await Promise.allSettled([appended, this.#check(given, begins, last)])
     const done = await appended

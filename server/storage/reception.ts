@@ -74,13 +74,17 @@ export class Reception {
     }
   }
 
-  /** Opens the file before anything of the body is read, and gives its first bytes while the type is not decided. */
-  #open(upload: StoredUpload, turn: Turn): Promise<Uint8Array> {
+  /**
+   * The upload's first bytes, where its type is not decided and some are stored: the file is opened for them.
+   * Else the first bytes of the body open it, without a task of their own.
+   */
+  async #open(upload: StoredUpload, turn: Turn): Promise<Uint8Array> {
     const headBytes = upload.isTypeDue ? Math.min(upload.offset, this.#tools.sniffBytes) : 0
     const task = { path: upload.paths.file, bytes: upload.offset, headBytes }
     // Also where the thread fails: it may have opened the file and not read it.
     upload.isOpen = true
-    return this.#tools.thread.open(task, () => turn.body?.isStopped ?? false)
+    if (headBytes === 0) return new Uint8Array(0)
+    return await this.#tools.thread.open(task, () => turn.body?.isStopped ?? false)
   }
 
   async #close(upload: StoredUpload): Promise<void> {

@@ -6,16 +6,19 @@ import type { UploadRow } from './upload.js'
 export interface Thread {
   open(task: { path: string; bytes: number; headBytes: number }, isOver: () => boolean): Promise<Uint8Array>
   closeFile(id: string): Promise<void>
-  append(task: {
-    id: string
-    path: string
-    position: number
-    blocks: readonly number[]
-    digest: 'none' | 'prefix' | 'final'
-    isChecked: boolean
-    closes: boolean
-    begins: boolean
-  }): Promise<{
+  append(
+    task: {
+      id: string
+      path: string
+      position: number
+      blocks: readonly number[]
+      digest: 'none' | 'prefix' | 'final'
+      isChecked: boolean
+      closes: boolean
+      begins: boolean
+    },
+    isOver?: () => boolean,
+  ): Promise<{
     live: boolean
     sha256: string | null
     error: { code: string; message: string } | null
