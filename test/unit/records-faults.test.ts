@@ -131,7 +131,7 @@ test('tries again while the folder is missing, and logs that once', async ({ ope
 
 test('a thread that dies is started again and gets its batch back', async ({ open, folder, path, lines }) => {
   const script = join(folder, 'dies-once.mjs')
-  const real = new URL('../../server/records/sqlite/thread-main.js', import.meta.url)
+  const real = new URL('../../server/records/sqlite/sqlite-thread-main.js', import.meta.url)
   writeFileSync(
     script,
     `import { existsSync, writeFileSync } from 'node:fs'

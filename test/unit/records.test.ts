@@ -32,7 +32,6 @@ test('keeps only the newest state of an upload', async ({ open, path }) => {
     rows(path).map((row) => row.offset),
     [99],
   )
-  assert.is(records.stats.written, 1)
 })
 
 test('a newer state is never overwritten by an older one, however batches fall', async ({ open, path }) => {
@@ -65,7 +64,6 @@ test('a state that SQLite cannot take is left out and logged, and the others are
   records.put(record(3))
   assert.ok(await records.flush(10_000))
   assert.is(rows(place.path).length, 2)
-  assert.is(records.stats.written, 2)
   assert.ok(place.lines.includes('error: A record cannot be stored and is left out'))
 })
 
