@@ -49,7 +49,7 @@ const BLOCKS_A_BODY = 16
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
-// Some twenty seconds of small uploads at full speed while another process holds the database: 8,400 ordinary records.
+// Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
 const QUEUED_RECORD_BYTES = 7 * 1024 * 1024
 // Together less than ten seconds.
 const REQUESTS_END_WITHIN_MS = 4_000

@@ -34,6 +34,10 @@ export interface UploadRecord {
   readonly reason: string | null
   /** What Upload-Concat made of it; null for an upload of its own. A partial upload is not a file. */
   readonly concat: 'partial' | 'final' | null
+  /** The id of the final upload that a removed part was joined into; null otherwise. */
+  readonly joinedInto: string | null
+  /** Who created it; null where uploads have no owner. */
+  readonly owner: string | null
 }
 
 /** Tells whether an upload in this state may still receive bytes. */

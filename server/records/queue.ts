@@ -13,13 +13,13 @@ export interface QueuedRecord {
 
 type Entries = Map<string, QueuedRecord>
 
-/** What a record takes beside the texts that a client chooses: objects, places in maps, id, path, times, digest. */
-const RECORD_BYTES = 720
+/** What a record takes beside the texts of any length: objects, places in maps, ids, path, times, digest. */
+const RECORD_BYTES = 736
 
 /** An upper bound of the bytes that a record takes in memory. */
-export function bytesOf({ metadata, filename, declaredType, type, reason }: UploadRecord): number {
+export function bytesOf({ metadata, filename, declaredType, type, reason, owner }: UploadRecord): number {
   // Metadata is ASCII, as it came in a header: one byte a character. The others may have two.
-  const texts = [filename, declaredType, type, reason]
+  const texts = [filename, declaredType, type, reason, owner]
   const characters = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0)
   return RECORD_BYTES + (metadata?.length ?? 0) + 2 * characters
 }

@@ -8,6 +8,14 @@ import type { Body } from './turn.js'
 /** The reason in the record of an upload that its client has terminated. */
 export const TERMINATED = 'terminated by the client'
 
+/** What the record of a removed upload says. */
+export interface RecordEnd {
+  readonly state: 'refused' | 'expired' | 'terminated'
+  readonly reason: string
+  /** The id of the final upload that has a part's bytes. */
+  readonly joinedInto?: string | undefined
+}
+
 /** What is known of an upload when it is created or found on the disk. */
 export type UploadFacts = Omit<Sidecar, 'version' | 'updatedAt'> & {
   readonly offset: number
@@ -136,7 +144,7 @@ export class StoredUpload {
   }
 
   /** The record as of now; `end` for an upload that is being removed. */
-  toRow(nowMs: number, end?: { state: RecordState; reason: string }): UploadRecord {
+  toRow(nowMs: number, end?: RecordEnd): UploadRecord {
     const { id, filename, type, declaredType, length, offset, sha256, metadata, createdAt, finishedAt } = this
     return {
       id,
@@ -146,6 +154,8 @@ export class StoredUpload {
       ...{ createdAt, updatedAt: new Date(nowMs).toISOString(), finishedAt },
       reason: end?.reason ?? (this.terminatedAt === null ? null : TERMINATED),
       concat: this.kind === 'single' ? null : this.kind,
+      joinedInto: end?.joinedInto ?? null,
+      owner: null,
     }
   }
 

@@ -113,6 +113,8 @@ export function record(number: number, changes: Partial<UploadRecord> = {}): Upl
     finishedAt: null,
     reason: null,
     concat: null,
+    joinedInto: null,
+    owner: null,
     ...changes,
   }
 }

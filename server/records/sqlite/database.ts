@@ -24,6 +24,8 @@ const COLUMNS = {
   finishedAt: 'finished_at',
   reason: 'reason',
   concat: 'concat',
+  joinedInto: 'joined_into',
+  owner: 'owner',
 } as const satisfies Record<keyof UploadRecord, string>
 
 const SELECT = `SELECT ${Object.entries(COLUMNS)
