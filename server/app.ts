@@ -18,9 +18,10 @@ import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import { DigestThread } from './intake/thread.js'
 import { createLog } from './log.js'
+import { isUnfinished, type UploadRecord } from './model/record.js'
 import { QuietLog } from './quiet-log.js'
-import { type FolderLock, lockFolder } from './records/folder-lock.js'
-import { openRecords } from './records/records.js'
+import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
+import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
 import { createBackground } from './storage/background.js'
 import { currentBoot } from './storage/boot.js'
 import { Disk } from './storage/disk.js'
@@ -31,7 +32,6 @@ import { expiresAtMs, firstByteWithinMs } from './storage/settle.js'
 import { LadingStore } from './storage/store.js'
 import type { StorageTools } from './storage/tools.js'
 import { Unfinished } from './storage/unfinished.js'
-import type { UploadRow } from './storage/upload.js'
 import { isOnDisk, rowsOnDisk } from './storage/walk.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
@@ -40,7 +40,7 @@ import { openFilesLimit, processName, Vitals } from './vitals.js'
 import { within } from './within.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
-export { FolderLockError } from './records/folder-lock.js'
+export { FolderLockError } from './records/sqlite/folder-lock.js'
 
 // 32 blocks of 256 KiB: 8 MiB for all uploads together. A block fits into a core's cache; more or larger
 // ones were not faster (README, Decisions).
@@ -49,7 +49,7 @@ const BLOCKS_A_BODY = 16
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
-// Some twenty seconds of small uploads at full speed while another process holds the database: 8,400 ordinary records.
+// Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
 const QUEUED_RECORD_BYTES = 7 * 1024 * 1024
 // Together less than ten seconds.
 const REQUESTS_END_WITHIN_MS = 4_000
@@ -106,7 +106,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   await disk.refresh()
   const arena = new Arena(ARENA)
   const thread = new DigestThread(arena)
-  const records = openRecords({
+  const records = openSqliteRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueBytes: QUEUED_RECORD_BYTES,
     log,
@@ -116,9 +116,9 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const locks = new UploadLocks<Lading>(LOCK_LIMITS)
   const unfinished = new Unfinished(config.maxUnfinished)
   // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
-  const record = (row: UploadRow): void => {
+  const record = (row: UploadRecord): void => {
     records.put(row)
-    if (row.state !== 'receiving' && row.state !== 'paused') unfinished.delete(row.id)
+    if (!isUnfinished(row.state)) unfinished.delete(row.id)
     else if (!unfinished.has(row.id)) unfinished.set(row.id, now() + firstByteWithinMs(config))
   }
   const tools: StorageTools = {
@@ -261,7 +261,7 @@ export async function reindex(config: Config): Promise<{ restored: number; remov
   const { dataDir } = config
   const log = await createLog(config)
   const bootId = currentBoot(Date.now())
-  const records = openRecords({
+  const records = openSqliteRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueBytes: QUEUED_RECORD_BYTES,
     log,

@@ -6,13 +6,6 @@ import type { PartSurvey } from './part-survey.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
-const JOINED_INTO = /^joined into (\S+)$/
-
-/** The reason in the record of a part that is joined; it leads from the part to the whole. */
-export function joinedInto(final: Pick<StoredUpload, 'id'>): string {
-  return `joined into ${final.id}`
-}
-
 interface MemoryParts {
   readonly tools: Pick<StorageTools, 'row' | 'now' | 'log'>
   readonly finals: OpenFinals
@@ -73,7 +66,7 @@ export class FinalMemory {
       tools.log.warn({ err: error, id: part }, 'the index could not tell what a part was joined into')
       return undefined
     })
-    return JOINED_INTO.exec(row?.reason ?? '')?.[1]
+    return row?.joinedInto ?? undefined
   }
 
   async #ifSame(id: string, key: string): Promise<StoredUpload | undefined> {

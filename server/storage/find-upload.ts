@@ -1,12 +1,12 @@
+import type { UploadRecord } from '../model/record.js'
 import { isUploadId } from './paths.js'
 import { readUpload } from './reader.js'
-import type { UploadRow } from './upload.js'
 import type { Uploads } from './uploads.js'
 
 export interface FindTools {
   readonly uploads: Pick<Uploads, 'peek'>
   /** The record of an upload. Rejects where the database cannot be asked now. */
-  readonly row: (id: string) => Promise<UploadRow | undefined>
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
   readonly dataDir: string
   readonly bootId: string
   /** Milliseconds of a clock that nobody sets. */

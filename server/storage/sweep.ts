@@ -1,6 +1,8 @@
+import type { UploadRecord } from '../model/record.js'
+import type { RecordStore } from '../model/record-store.js'
 import { Share } from './share.js'
 import type { StorageLog } from './tools.js'
-import type { StoredUpload, UploadRow } from './upload.js'
+import type { StoredUpload } from './upload.js'
 import type { Visit, Visited } from './visit.js'
 import { idOfName, walk } from './walk.js'
 
@@ -20,15 +22,10 @@ const SHARE_OF_PROOF = 256
 const BEGINNING = { names: 256, oneOf: 16, mostPauseMs: 100 }
 
 /** The index, as far as the sweep asks it; every call rejects where the database cannot be asked now. */
-export interface SweepIndex {
-  unfinished(afterId: string, limit: number): Promise<readonly UploadRow[]>
-  withFiles(afterId: string, limit: number): Promise<readonly UploadRow[]>
-  finals(after: { updatedAt: string; id: string }, limit: number): Promise<readonly UploadRow[]>
-  missing(ids: readonly string[]): Promise<readonly string[]>
-  rows(ids: readonly string[]): Promise<readonly UploadRow[]>
-  remove(ids: readonly string[]): Promise<number>
-  restore(row: UploadRow): Promise<void>
-}
+export type SweepIndex = Pick<
+  RecordStore,
+  'unfinished' | 'withFiles' | 'finals' | 'missing' | 'rows' | 'remove' | 'restore'
+>
 
 export interface SweepTools {
   readonly dataDir: string
@@ -101,7 +98,7 @@ export class Sweep {
   }
 
   /** A walk over everything, newest day first; gives the rows as the disk has them. It can be the first pass. */
-  async *everything(): AsyncGenerator<UploadRow> {
+  async *everything(): AsyncGenerator<UploadRecord> {
     const share = this.#shareOfWalk()
     for await (const names of walk(this.#tools.dataDir)) {
       for (const name of names) {
@@ -156,7 +153,7 @@ export class Sweep {
   }
 
   /** Visits the upload of a row; gives its id where there is none any more. */
-  async #check(row: UploadRow): Promise<string | undefined> {
+  async #check(row: UploadRecord): Promise<string | undefined> {
     const { index, visit } = this.#tools
     const found = await this.#visited(row.id)
     if (found === 'missing') {
@@ -227,15 +224,15 @@ export class Sweep {
   }
 
   async *#pages(
-    next: (afterId: string) => Promise<readonly UploadRow[]>,
-  ): AsyncGenerator<readonly UploadRow[]> {
+    next: (afterId: string) => Promise<readonly UploadRecord[]>,
+  ): AsyncGenerator<readonly UploadRecord[]> {
     for (let rows = await next(''); ; rows = await next(rows.at(-1)?.id ?? '')) {
       if (rows.length === 0) return
       yield rows
     }
   }
 
-  async #rowsOf(names: readonly string[]): Promise<ReadonlyMap<string, UploadRow>> {
+  async #rowsOf(names: readonly string[]): Promise<ReadonlyMap<string, UploadRecord>> {
     const rows = await this.#tools.index.rows(names.filter((name) => idOfName(name) === name))
     return new Map(rows.map((row) => [row.id, row]))
   }
@@ -267,7 +264,7 @@ export class Sweep {
 }
 
 /** Tells whether the index has an upload as it is; one that is being received tells of itself. */
-function isSame(row: UploadRow, indexed: UploadRow | undefined): boolean {
+function isSame(row: UploadRecord, indexed: UploadRecord | undefined): boolean {
   if (row.state === 'receiving' && indexed) return true
   const isSameState =
     row.state === indexed?.state || (row.state === 'paused' && indexed?.state === 'receiving')

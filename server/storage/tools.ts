@@ -1,6 +1,6 @@
+import type { UploadRecord } from '../model/record.js'
 import type { Checkpoint } from './settle.js'
 import type { Unfinished } from './unfinished.js'
-import type { UploadRow } from './upload.js'
 
 /** The thread that writes and digests, as storage uses it; see the intake's DigestThread. */
 export interface Thread {
@@ -108,11 +108,11 @@ export interface StorageTools {
   /** A view of a block's first bytes. */
   readonly view: (index: number, bytes: number) => Uint8Array
   /** The record of an upload. Rejects where the database cannot be asked now. */
-  readonly row: (id: string) => Promise<UploadRow | undefined>
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
   /** Every unfinished upload, with the time at which something is due with it. */
   readonly unfinished: Pick<Unfinished, 'admit' | 'set' | 'delete' | 'has'>
   /** Queues an upload's record, and notes one that is finished or removed; never waits. */
-  readonly record: (row: UploadRow) => void
+  readonly record: (row: UploadRecord) => void
   /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   /** Tells whether bodies are being received now; joining gives way to them. */

@@ -1,34 +1,20 @@
+import type { RecordState, UploadRecord } from '../model/record.js'
 import type { UploadPaths } from './paths.js'
 import { Rate } from './rate.js'
 import { addCheckpoint, type Checkpoint, type UploadKind } from './settle.js'
 import type { Sidecar } from './sidecar.js'
 import type { Body } from './turn.js'
 
-/** The states of an upload's record. */
-export type UploadState = 'receiving' | 'paused' | 'finished' | 'refused' | 'expired' | 'terminated'
-
-/** The record of an upload; see the database's table. */
-export interface UploadRow {
-  readonly id: string
-  readonly state: UploadState
-  readonly filename: string | null
-  readonly type: string | null
-  readonly declaredType: string | null
-  readonly length: number | null
-  readonly offset: number
-  readonly sha256: string | null
-  readonly metadata: string | null
-  readonly path: string
-  readonly createdAt: string
-  readonly updatedAt: string
-  readonly finishedAt: string | null
-  readonly reason: string | null
-  /** What Upload-Concat made of it; null for an upload of its own. */
-  readonly concat: 'partial' | 'final' | null
-}
-
 /** The reason in the record of an upload that its client has terminated. */
 export const TERMINATED = 'terminated by the client'
+
+/** What the record of a removed upload says. */
+export interface RecordEnd {
+  readonly state: 'refused' | 'expired' | 'terminated'
+  readonly reason: string
+  /** The id of the final upload that has a part's bytes. */
+  readonly joinedInto?: string | undefined
+}
 
 /** What is known of an upload when it is created or found on the disk. */
 export type UploadFacts = Omit<Sidecar, 'version' | 'updatedAt'> & {
@@ -141,7 +127,7 @@ export class StoredUpload {
   }
 
   /** The state of an upload that has not been removed. */
-  get state(): UploadState {
+  get state(): RecordState {
     if (this.sha256 !== null) return 'finished'
     if (this.terminatedAt !== null) return 'terminated'
     return this.body || this.joining ? 'receiving' : 'paused'
@@ -158,7 +144,7 @@ export class StoredUpload {
   }
 
   /** The record as of now; `end` for an upload that is being removed. */
-  toRow(nowMs: number, end?: { state: UploadState; reason: string }): UploadRow {
+  toRow(nowMs: number, end?: RecordEnd): UploadRecord {
     const { id, filename, type, declaredType, length, offset, sha256, metadata, createdAt, finishedAt } = this
     return {
       id,
@@ -168,6 +154,8 @@ export class StoredUpload {
       ...{ createdAt, updatedAt: new Date(nowMs).toISOString(), finishedAt },
       reason: end?.reason ?? (this.terminatedAt === null ? null : TERMINATED),
       concat: this.kind === 'single' ? null : this.kind,
+      joinedInto: end?.joinedInto ?? null,
+      owner: null,
     }
   }
 

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import type { UploadRecord } from '../model/record.js'
 import { pathsOf } from './paths.js'
 import { type OnDisk, readUpload, unlessMissing } from './reader.js'
 import { sidecarFromRow } from './restore.js'
@@ -6,7 +7,7 @@ import { dueAtMs, nextStep, type Terms } from './settle.js'
 import { formatSidecar } from './sidecar.js'
 import type { StorageLog, Thread } from './tools.js'
 import type { Unfinished } from './unfinished.js'
-import type { StoredUpload, UploadRow } from './upload.js'
+import type { StoredUpload } from './upload.js'
 import { idOfName, rowOf } from './walk.js'
 
 /** Leftovers younger than this may belong to a request that runs. */
@@ -30,7 +31,7 @@ export interface VisitTools {
   /** True when every upload that got bytes at that time or later has a record; milliseconds since 1970. */
   readonly indexIsWhole: (sinceMs: number) => boolean
   /** The record of an upload. Rejects where the database cannot be asked now. */
-  readonly row: (id: string) => Promise<UploadRow | undefined>
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
 }
 
 /** What a visit found: the upload as it is, or that there is none. */
@@ -73,7 +74,7 @@ export class Visit {
   }
 
   /** The record of what was found, where it is not on its way to the index by itself. */
-  rowOf(visited: Visited): UploadRow | undefined {
+  rowOf(visited: Visited): UploadRecord | undefined {
     return visited === 'missing' || visited === undefined || visited.gone ? undefined : rowOf(visited)
   }
 

@@ -1,8 +1,9 @@
 import { opendir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { UploadRecord } from '../model/record.js'
 import { isUploadId, pathsOf } from './paths.js'
 import { readUpload, unlessMissing } from './reader.js'
-import type { StoredUpload, UploadRow } from './upload.js'
+import type { StoredUpload } from './upload.js'
 
 /** Names that are read from a folder at once; it is never held in memory whole. */
 const NAMES_AT_ONCE = 1024
@@ -37,7 +38,7 @@ async function* namesIn(path: string): AsyncGenerator<readonly string[]> {
 }
 
 /** The records of all uploads for a reindex, as their sidecars tell them. */
-export async function* rowsOnDisk(dataDir: string, bootId: string): AsyncGenerator<UploadRow> {
+export async function* rowsOnDisk(dataDir: string, bootId: string): AsyncGenerator<UploadRecord> {
   for await (const names of walk(dataDir)) {
     for (const name of names) {
       const found = await readUpload(dataDir, name, bootId)
@@ -47,7 +48,7 @@ export async function* rowsOnDisk(dataDir: string, bootId: string): AsyncGenerat
 }
 
 /** The record of an upload that nobody changes now. */
-export function rowOf(upload: StoredUpload): UploadRow {
+export function rowOf(upload: StoredUpload): UploadRecord {
   return upload.toRow(upload.changedAtMs)
 }
 

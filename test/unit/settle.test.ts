@@ -1,10 +1,10 @@
 import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { UploadRecord } from '../../server/model/record.js'
 import { isSameBoot } from '../../server/storage/boot.js'
 import { sidecarFromRow } from '../../server/storage/restore.js'
 import { addCheckpoint, expiresAtMs, nextStep, settleOffset } from '../../server/storage/settle.js'
-import type { UploadRow } from '../../server/storage/upload.js'
 
 const at = (offset: number) => ({ offset, sha256: 'a'.repeat(64) })
 const BASE = {
@@ -100,11 +100,11 @@ test('boots are the same by name, and by time within what a clock is set by', ()
   assert.not(isSameBoot('at-1000', 'unknown'))
 })
 
-const ROW: UploadRow = {
+const ROW: UploadRecord = {
   ...{ id: '20260101-00', state: 'finished', filename: 'a', type: 'image/png', declaredType: null },
   ...{ length: 10, offset: 10, sha256: 'c'.repeat(64), metadata: 'filename YQ==', path: 'x' },
   ...{ createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' },
-  ...{ finishedAt: '2026-01-01T00:00:00.000Z', reason: null, concat: null },
+  ...{ finishedAt: '2026-01-01T00:00:00.000Z', reason: null, concat: null, joinedInto: null, owner: null },
 }
 
 test('bytes without a sidecar keep their digest where the record vouches for every byte', () => {

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { UploadRecord } from '../../server/model/record.js'
 import { createId, pathsOf } from '../../server/storage/paths.js'
 import { formatSidecar } from '../../server/storage/sidecar.js'
 import { Sweep, type SweepIndex } from '../../server/storage/sweep.js'
 import { Unfinished } from '../../server/storage/unfinished.js'
-import { StoredUpload, type UploadRow } from '../../server/storage/upload.js'
+import { StoredUpload } from '../../server/storage/upload.js'
 import { Visit } from '../../server/storage/visit.js'
 
 const test = suite<{ dataDir: string }>('sweep')
@@ -59,17 +60,17 @@ function stored(
   return upload
 }
 
-const rowOf = (upload: StoredUpload): UploadRow => upload.toRow(upload.changedAtMs)
+const rowOf = (upload: StoredUpload): UploadRecord => upload.toRow(upload.changedAtMs)
 
 /** A sweep over a folder, with an index of these rows that may fail. */
-function sweepOver(dataDir: string, rows: UploadRow[], fails = false) {
+function sweepOver(dataDir: string, rows: UploadRecord[], fails = false) {
   const seen = {
     ...{ met: [] as string[], metAll: 0, read: [] as string[], restored: [] as string[] },
     /** Called each time when memory is asked for an upload. */
     asked: (_id: string): void => {},
   }
   const index = new Map(rows.map((row) => [row.id, row]))
-  const page = (filter: (row: UploadRow) => boolean) => async (afterId: string, limit: number) => {
+  const page = (filter: (row: UploadRecord) => boolean) => async (afterId: string, limit: number) => {
     if (fails) throw new Error('the database is locked')
     const found = [...index.values()].filter((row) => row.id > afterId && filter(row))
     return found.sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, limit)
