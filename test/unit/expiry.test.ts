@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Expiry } from '../../server/storage/expiry.js'
-import { createId, pathsOf } from '../../server/storage/paths.js'
-import { formatSidecar } from '../../server/storage/sidecar.js'
-import { Unfinished } from '../../server/storage/unfinished.js'
-import { StoredUpload } from '../../server/storage/upload.js'
+import { createId, pathsOf } from '../../server/files/paths.js'
+import { formatSidecar } from '../../server/model/sidecar.js'
+import { Expiry } from '../../server/uploads/expiry.js'
+import { Unfinished } from '../../server/uploads/unfinished.js'
+import { StoredUpload } from '../../server/uploads/upload.js'
 
 const test = suite<{ dataDir: string }>('expiry')
 test.before.each((place) => {

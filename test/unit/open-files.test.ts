@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FileFault, OpenFiles } from '../../server/intake/open-files.js'
+import { FileFault, OpenFiles } from '../../server/files/open-files.js'
 import { openUploads } from '../helpers/descriptors.js'
 import { temporaryFolder } from '../helpers/server.js'
 

@@ -1,9 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { pathsOf } from '../../server/storage/paths.js'
-import { Reception } from '../../server/storage/reception.js'
-import type { Turn } from '../../server/storage/turn.js'
-import { StoredUpload } from '../../server/storage/upload.js'
+import { pathsOf } from '../../server/files/paths.js'
+import { Reception } from '../../server/uploads/reception.js'
+import type { Turn } from '../../server/uploads/turn.js'
+import { StoredUpload } from '../../server/uploads/upload.js'
 
 const ID = `20261125-${'a'.repeat(32)}`
 

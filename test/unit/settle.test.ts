@@ -1,10 +1,10 @@
 import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { isSameBoot } from '../../server/storage/boot.js'
-import { sidecarFromRow } from '../../server/storage/restore.js'
-import { addCheckpoint, expiresAtMs, nextStep, settleOffset } from '../../server/storage/settle.js'
-import type { UploadRow } from '../../server/storage/upload.js'
+import { isSameBoot } from '../../server/files/boot.js'
+import { addCheckpoint, expiresAtMs, nextStep, settleOffset } from '../../server/model/next-step.js'
+import { sidecarFromRow } from '../../server/uploads/restore.js'
+import type { UploadRow } from '../../server/uploads/upload.js'
 
 const at = (offset: number) => ({ offset, sha256: 'a'.repeat(64) })
 const BASE = {

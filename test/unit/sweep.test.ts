@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createId, pathsOf } from '../../server/storage/paths.js'
-import { formatSidecar } from '../../server/storage/sidecar.js'
-import { Sweep, type SweepIndex } from '../../server/storage/sweep.js'
-import { Unfinished } from '../../server/storage/unfinished.js'
-import { StoredUpload, type UploadRow } from '../../server/storage/upload.js'
-import { Visit } from '../../server/storage/visit.js'
+import { createId, pathsOf } from '../../server/files/paths.js'
+import { formatSidecar } from '../../server/model/sidecar.js'
+import { Sweep, type SweepIndex } from '../../server/uploads/sweep.js'
+import { Unfinished } from '../../server/uploads/unfinished.js'
+import { StoredUpload, type UploadRow } from '../../server/uploads/upload.js'
+import { Visit } from '../../server/uploads/visit.js'
 
 const test = suite<{ dataDir: string }>('sweep')
 test.before.each((place) => {

@@ -1,8 +1,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createId, pathsOf } from '../../server/storage/paths.js'
-import { StoredUpload } from '../../server/storage/upload.js'
-import { bytesOf, Uploads } from '../../server/storage/uploads.js'
+import { createId, pathsOf } from '../../server/files/paths.js'
+import { StoredUpload } from '../../server/uploads/upload.js'
+import { bytesOf, Uploads } from '../../server/uploads/uploads.js'
 
 const test = suite('uploads-memory')
 const AT = '2026-11-25T12:00:00.000Z'

@@ -1,10 +1,10 @@
-import { UploadError } from '../errors.js'
+import { UploadError } from '../../errors.js'
+import type { StorageTools } from '../tools.js'
+import type { StoredUpload } from '../upload.js'
 import { type FinalRequest, finalKey } from './final-key.js'
 import { ASKED_AGAIN_MS, JoinedFinals } from './joined-finals.js'
 import type { OpenFinals } from './open-finals.js'
 import type { PartSurvey } from './part-survey.js'
-import type { StorageTools } from './tools.js'
-import type { StoredUpload } from './upload.js'
 
 const JOINED_INTO = /^joined into (\S+)$/
 

@@ -1,6 +1,6 @@
 import { UploadError } from '../errors.js'
-import { isUploadId } from './paths.js'
-import { readUpload } from './reader.js'
+import { isUploadId } from '../files/paths.js'
+import { readUpload } from '../files/reader.js'
 import type { StorageTools, Thread } from './tools.js'
 import type { StoredUpload } from './upload.js'
 

@@ -1,5 +1,5 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import type { StorageTools } from './tools.js'
+import type { StorageTools } from '../tools.js'
 
 /** While bodies are being received, looking at final uploads has one part in so many of the time. */
 const SHARE = 4

@@ -1,4 +1,4 @@
-import type { Sidecar } from './sidecar.js'
+import type { Sidecar } from '../model/sidecar.js'
 import type { UploadRow } from './upload.js'
 
 /** A boot that is never the current one: bytes behind the last checkpoint do not count. */

@@ -1,5 +1,5 @@
-import { isUploadId } from './paths.js'
-import { readUpload } from './reader.js'
+import { isUploadId } from '../files/paths.js'
+import { readUpload } from '../files/reader.js'
 import type { UploadRow } from './upload.js'
 import type { Uploads } from './uploads.js'
 

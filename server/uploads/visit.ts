@@ -1,13 +1,13 @@
 import { stat } from 'node:fs/promises'
-import { pathsOf } from './paths.js'
-import { type OnDisk, readUpload, unlessMissing } from './reader.js'
+import { pathsOf } from '../files/paths.js'
+import { type OnDisk, readUpload, unlessMissing } from '../files/reader.js'
+import { idOfName, rowOf } from '../files/walk.js'
+import { dueAtMs, nextStep, type Terms } from '../model/next-step.js'
+import { formatSidecar } from '../model/sidecar.js'
 import { sidecarFromRow } from './restore.js'
-import { dueAtMs, nextStep, type Terms } from './settle.js'
-import { formatSidecar } from './sidecar.js'
 import type { StorageLog, Thread } from './tools.js'
 import type { Unfinished } from './unfinished.js'
 import type { StoredUpload, UploadRow } from './upload.js'
-import { idOfName, rowOf } from './walk.js'
 
 /** Leftovers younger than this may belong to a request that runs. */
 const LEFTOVER_AFTER_MS = 60_000

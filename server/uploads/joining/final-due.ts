@@ -1,4 +1,4 @@
-import type { Terms } from './settle.js'
+import type { Terms } from '../../model/next-step.js'
 
 /** A final upload whose parts never got a byte is given so long at most. */
 const WITHOUT_BYTES_MS = 3_600_000

@@ -1,9 +1,9 @@
 import { readFile, stat } from 'node:fs/promises'
+import { settleOffset } from '../model/next-step.js'
+import { isForeign, parseSidecar } from '../model/sidecar.js'
+import { StoredUpload, type UploadFacts } from '../uploads/upload.js'
 import { isSameBoot } from './boot.js'
 import { isUploadId, pathsOf } from './paths.js'
-import { settleOffset } from './settle.js'
-import { isForeign, parseSidecar } from './sidecar.js'
-import { StoredUpload, type UploadFacts } from './upload.js'
 
 /**
  * What lies on the disk of an upload: `torn` where there are bytes but no sidecar that can be read, `foreign`

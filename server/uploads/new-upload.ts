@@ -1,5 +1,5 @@
 import type { FileStore } from '@tus/file-store'
-import { pathsOf } from './paths.js'
+import { pathsOf } from '../files/paths.js'
 import type { StorageTools } from './tools.js'
 import type { Creation } from './turn.js'
 import { StoredUpload } from './upload.js'

@@ -1,4 +1,4 @@
-import type { Checkpoint } from './settle.js'
+import type { Checkpoint } from '../model/next-step.js'
 import type { Unfinished } from './unfinished.js'
 import type { UploadRow } from './upload.js'
 

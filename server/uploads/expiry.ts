@@ -1,5 +1,5 @@
-import { readUpload } from './reader.js'
-import { dueAtMs, nextStep, type Terms } from './settle.js'
+import { readUpload } from '../files/reader.js'
+import { dueAtMs, nextStep, type Terms } from '../model/next-step.js'
 import { Share } from './share.js'
 import type { StorageLog } from './tools.js'
 import type { Unfinished } from './unfinished.js'

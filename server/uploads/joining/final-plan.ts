@@ -1,9 +1,9 @@
-import { UploadError } from '../errors.js'
+import { UploadError } from '../../errors.js'
+import { nextStep } from '../../model/next-step.js'
+import type { StorageTools } from '../tools.js'
+import type { StoredUpload } from '../upload.js'
 import type { OpenFinals } from './open-finals.js'
 import type { Missing, PartSurvey, Survey } from './part-survey.js'
-import { nextStep } from './settle.js'
-import type { StorageTools } from './tools.js'
-import type { StoredUpload } from './upload.js'
 
 /** A final upload that a client asks for. */
 export interface WantedFinal {

@@ -1,10 +1,10 @@
-import type { Lifecycle } from './lifecycle.js'
+import type { Lifecycle } from '../lifecycle.js'
+import type { Saver } from '../saver.js'
+import type { StorageTools } from '../tools.js'
+import { type StoredUpload, TERMINATED } from '../upload.js'
+import type { Uploads } from '../uploads.js'
 import type { OpenFinals } from './open-finals.js'
 import type { PartSurvey } from './part-survey.js'
-import type { Saver } from './saver.js'
-import type { StorageTools } from './tools.js'
-import { type StoredUpload, TERMINATED } from './upload.js'
-import type { Uploads } from './uploads.js'
 
 interface ReleaseParts {
   readonly tools: StorageTools

@@ -1,7 +1,7 @@
-import type { UploadPaths } from './paths.js'
+import type { UploadPaths } from '../files/paths.js'
+import { addCheckpoint, type Checkpoint, type UploadKind } from '../model/next-step.js'
+import type { Sidecar } from '../model/sidecar.js'
 import { Rate } from './rate.js'
-import { addCheckpoint, type Checkpoint, type UploadKind } from './settle.js'
-import type { Sidecar } from './sidecar.js'
 import type { Body } from './turn.js'
 
 /** The states of an upload's record. */

@@ -1,8 +1,8 @@
+import { idOfName, walk } from '../files/walk.js'
 import { Share } from './share.js'
 import type { StorageLog } from './tools.js'
 import type { StoredUpload, UploadRow } from './upload.js'
 import type { Visit, Visited } from './visit.js'
-import { idOfName, walk } from './walk.js'
 
 /** Rows that are asked for at once. */
 const PAGE = 256

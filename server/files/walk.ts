@@ -1,8 +1,8 @@
 import { opendir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { StoredUpload, UploadRow } from '../uploads/upload.js'
 import { isUploadId, pathsOf } from './paths.js'
 import { readUpload, unlessMissing } from './reader.js'
-import type { StoredUpload, UploadRow } from './upload.js'
 
 /** Names that are read from a folder at once; it is never held in memory whole. */
 const NAMES_AT_ONCE = 1024

@@ -1,5 +1,5 @@
 import { UploadError } from '../errors.js'
-import { diskError } from './disk-error.js'
+import { diskError } from '../model/engine-error.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { Piscina } from 'piscina'
 import { systemCodeOf } from '../errors.js'
-import type { Arena } from './arena.js'
+import type { Arena } from '../intake/arena.js'
 import { ByteGate } from './byte-gate.js'
 import type {
   AppendResult,

@@ -1,9 +1,9 @@
-import { UploadError } from '../errors.js'
-import { readUpload } from './reader.js'
-import { isWhole } from './settle.js'
-import type { StorageTools } from './tools.js'
-import type { StoredUpload } from './upload.js'
-import type { Uploads } from './uploads.js'
+import { UploadError } from '../../errors.js'
+import { readUpload } from '../../files/reader.js'
+import { isWhole } from '../../model/next-step.js'
+import type { StorageTools } from '../tools.js'
+import type { StoredUpload } from '../upload.js'
+import type { Uploads } from '../uploads.js'
 
 /** Longer lists are looked at one after the other, so that many at once do not take the disk from others. */
 const SHORT_LIST = 16

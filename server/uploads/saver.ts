@@ -1,5 +1,5 @@
-import { dueAtMs, type Terms } from './settle.js'
-import { formatSidecar, type Sidecar } from './sidecar.js'
+import { dueAtMs, type Terms } from '../model/next-step.js'
+import { formatSidecar, type Sidecar } from '../model/sidecar.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 

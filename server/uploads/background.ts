@@ -1,3 +1,4 @@
+import { isOnDisk } from '../files/walk.js'
 import { Expiry } from './expiry.js'
 import { betweenMs, Housekeeping, type HousekeepingTools } from './housekeeping.js'
 import type { LadingStore } from './store.js'
@@ -6,7 +7,6 @@ import type { StorageTools } from './tools.js'
 import type { Unfinished } from './unfinished.js'
 import type { StoredUpload } from './upload.js'
 import { Visit } from './visit.js'
-import { isOnDisk } from './walk.js'
 
 interface BackgroundNeeds {
   readonly tools: StorageTools

@@ -1,12 +1,12 @@
 import { setTimeout } from 'node:timers/promises'
-import { UploadError } from '../errors.js'
-import type { Lifecycle } from './lifecycle.js'
-import type { Prover } from './prover.js'
-import { isWhole } from './settle.js'
-import type { StorageTools } from './tools.js'
-import { storedHead, typeOf } from './type.js'
-import type { StoredUpload } from './upload.js'
-import type { Uploads } from './uploads.js'
+import { UploadError } from '../../errors.js'
+import { isWhole } from '../../model/next-step.js'
+import type { Lifecycle } from '../lifecycle.js'
+import type { Prover } from '../prover.js'
+import type { StorageTools } from '../tools.js'
+import { storedHead, typeOf } from '../type.js'
+import type { StoredUpload } from '../upload.js'
+import type { Uploads } from '../uploads.js'
 
 /** Bytes that are taken over between two looks at whether others need the thread. */
 const STEP_BYTES = 4 * 1024 * 1024

@@ -1,7 +1,7 @@
-import { UploadError } from '../errors.js'
+import { UploadError } from '../../errors.js'
+import type { StoredUpload } from '../upload.js'
 import { finalKey } from './final-key.js'
 import { Shares } from './shares.js'
-import type { StoredUpload } from './upload.js'
 
 /** Final uploads that may be open at once; half a kilobyte each. */
 const MOST_OPEN = 20_000
