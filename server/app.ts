@@ -25,8 +25,8 @@ import { Intake } from './intake/intake.js'
 import { createLog } from './log.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import { QuietLog } from './quiet-log.js'
-import { type FolderLock, lockFolder } from './records/folder-lock.js'
 import { openRecords } from './records/records.js'
+import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
 import { createBackground } from './uploads/background.js'
@@ -40,7 +40,7 @@ import { openFilesLimit, processName, Vitals } from './vitals.js'
 import { within } from './within.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
-export { FolderLockError } from './records/folder-lock.js'
+export { FolderLockError } from './records/sqlite/folder-lock.js'
 
 // 32 blocks of 256 KiB: 8 MiB for all uploads together. A block fits into a core's cache; more or larger
 // ones were not faster (README, Decisions).

@@ -1,4 +1,4 @@
-import type { Answer, Call } from './message.js'
+import type { Answer, Call } from './sqlite/message.js'
 
 /** The states whose rows outlive their files. */
 const WITHOUT_FILES = ['refused', 'expired', 'terminated'] as const

@@ -1,4 +1,4 @@
-import type { UploadRecord } from './record.js'
+import type { UploadRecord } from '../model/record.js'
 
 /** A state that is not in the database yet. */
 export interface QueuedState {

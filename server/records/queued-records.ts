@@ -1,7 +1,6 @@
+import type { UploadRecord } from '../model/record.js'
 import { RecordsError } from './error.js'
-import type { Answer, Call, Opening, Place, RowFault } from './message.js'
 import { purge } from './purge.js'
-import type { UploadRecord } from './record.js'
 import type {
   Records,
   RecordsOptions,
@@ -11,7 +10,8 @@ import type {
   ReindexResult,
 } from './records.js'
 import { rebuild } from './reindex.js'
-import { Thread, type ThreadNews } from './thread.js'
+import type { Answer, Call, Opening, Place, RowFault } from './sqlite/message.js'
+import { Thread, type ThreadNews } from './sqlite/thread.js'
 import { RecordWriter } from './writer.js'
 
 /** Rows that a sweep looks at, or a purge deletes, at once: no batch waits long behind them. */
@@ -53,7 +53,7 @@ export class QueuedRecords implements Records {
       overflowed: () => this.#overflowed(),
       caughtUp: () => this.#caughtUp(),
     })
-    const script = options.threadScript ?? new URL('./thread-main.js', import.meta.url)
+    const script = options.threadScript ?? new URL('./sqlite/thread-main.js', import.meta.url)
     this.#thread = new Thread(
       script,
       { databasePath: options.databasePath, openedAt: new Date().toISOString() },

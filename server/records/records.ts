@@ -1,6 +1,6 @@
-import type { Place } from './message.js'
+import type { UploadRecord } from '../model/record.js'
 import { QueuedRecords } from './queued-records.js'
-import type { UploadRecord } from './record.js'
+import type { Place } from './sqlite/message.js'
 
 /** Where the index says what happened to it; pino's logger fits. */
 export interface RecordsLog {

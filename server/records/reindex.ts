@@ -1,4 +1,4 @@
-import type { UploadRecord } from './record.js'
+import type { UploadRecord } from '../model/record.js'
 import type { ReindexResult } from './records.js'
 
 export interface ReindexTools {

@@ -1,6 +1,6 @@
-import type { Batch } from './message.js'
+import type { UploadRecord } from '../model/record.js'
 import { type QueuedState, RecordQueue } from './queue.js'
-import type { UploadRecord } from './record.js'
+import type { Batch } from './sqlite/message.js'
 
 /** States in one transaction, and their bytes: bounds the thread's memory, and how long a read waits behind a write. */
 const BATCH_LIMIT = 512

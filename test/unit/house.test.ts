@@ -8,7 +8,7 @@ const test = suite('house')
 
 /** The one folder that may import each of these; what else lives there knows the library, nobody else does. */
 const HOMES: Readonly<Record<string, string>> = {
-  'better-sqlite3': 'server/records',
+  'better-sqlite3': 'server/records/sqlite',
   piscina: 'server/files',
   'file-type': 'hooks',
   mime: 'hooks',
@@ -131,7 +131,8 @@ test('each library with a home is imported from there alone', () => {
     SHIPPED.flatMap((file) => {
       return imports(file)
         .filter(
-          ({ from }) => partOf(dirname(file.path)) !== (HOMES[packageOf(from)] ?? partOf(dirname(file.path))),
+          ({ from }) =>
+            !`${dirname(file.path)}/`.startsWith(`${HOMES[packageOf(from)] ?? dirname(file.path)}/`),
         )
         .map(({ from }) => `${file.path} imports ${from}`)
     }),

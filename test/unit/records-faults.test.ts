@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/schema.js'
+import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/sqlite/schema.js'
 import {
   AT,
   arrive,
@@ -131,7 +131,7 @@ test('tries again while the folder is missing, and logs that once', async ({ ope
 
 test('a thread that dies is started again and gets its batch back', async ({ open, folder, path, lines }) => {
   const script = join(folder, 'dies-once.mjs')
-  const real = new URL('../../server/records/thread-main.js', import.meta.url)
+  const real = new URL('../../server/records/sqlite/thread-main.js', import.meta.url)
   writeFileSync(
     script,
     `import { existsSync, writeFileSync } from 'node:fs'

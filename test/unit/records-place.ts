@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import * as assert from 'uvu/assert'
+import type { UploadRecord } from '../../server/model/record.js'
 import { RecordsError } from '../../server/records/error.js'
 import { bytesOf } from '../../server/records/queue.js'
-import type { UploadRecord } from '../../server/records/record.js'
 import { openRecords, type Records, type RecordsOptions } from '../../server/records/records.js'
 
 /** Where a test keeps its database, and what it does there. */

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { RecordState, UploadRecord } from '../../server/model/record.js'
 import { bytesOf, RecordQueue } from '../../server/records/queue.js'
-import type { RecordState, UploadRecord } from '../../server/records/record.js'
 
 function record(id: string, state: RecordState, offset = 0): UploadRecord {
   const at = '2026-11-23T10:00:00.000Z'

@@ -1,5 +1,5 @@
-import type { RecordsProblem } from './error.js'
-import type { RecordState, UploadRecord } from './record.js'
+import type { RecordState, UploadRecord } from '../../model/record.js'
+import type { RecordsProblem } from '../error.js'
 
 /** What the SQLite thread is started with. */
 export interface ThreadData {

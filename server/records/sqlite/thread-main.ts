@@ -1,7 +1,7 @@
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import type { RecordsProblem } from '../error.js'
 import { codeOf, Database, NewerSchemaError } from './database.js'
-import type { RecordsProblem } from './error.js'
 import type { Batch, Call, FromThread, Opening, ThreadData, ToThread } from './message.js'
 
 /** The pause before the next try, doubled from the first to the last; it bounds the lag after a lock ends. */

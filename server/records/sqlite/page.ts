@@ -1,5 +1,5 @@
-import { bytesOf } from './queue.js'
-import type { UploadRecord } from './record.js'
+import type { UploadRecord } from '../../model/record.js'
+import { bytesOf } from '../queue.js'
 
 const PAGE_BYTES = 256 * 1024
 

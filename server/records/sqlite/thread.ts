@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { RecordsError } from './error.js'
+import { RecordsError } from '../error.js'
 import type { Answer, Batch, Call, FromThread, ThreadData, ToThread } from './message.js'
 
 /** Questions and tasks that may wait for the thread at once; one more is refused as overloaded. */

@@ -1,9 +1,9 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
+import type { UploadRecord } from '../../model/record.js'
 import { Marks } from './marks.js'
 import type { Answer, Batch, Call, Opening, RowFault } from './message.js'
 import { page } from './page.js'
-import type { UploadRecord } from './record.js'
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 import { prepareSearches } from './searches.js'
 
