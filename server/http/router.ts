@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { UploadError } from '../errors.js'
+import { headerOf } from '../tus/checks.js'
+import type { Stoppable } from '../tus/exchange.js'
+import type { Arrival, FrontDoor } from '../tus/front-door.js'
 import { answerFor, sendAnswer } from './answer.js'
 import type { Api } from './api.js'
-import { headerOf } from './checks.js'
 import { corsHeaders } from './cors.js'
 import type { Downloads } from './downloads.js'
-import type { Stoppable } from './exchange.js'
-import type { Arrival, FrontDoor } from './front-door.js'
 
 export interface Doors<B extends Stoppable> {
   readonly basePath: string

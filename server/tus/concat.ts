@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { UploadError } from '../errors.js'
+import { clientOf } from '../http/origin.js'
 import { bringsBody, headerOf, isOffsetType, MOST_IGNORED_BYTES } from './checks.js'
-import { clientOf } from './origin.js'
 
 /** Upload-Concat of a creation: a partial upload, or a final one of these parts, in order. */
 export interface Concat {

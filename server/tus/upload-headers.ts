@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
+import { corsHeaders, type HeaderFields } from '../http/cors.js'
+import { fileHeaders } from '../http/downloads.js'
+import { publicOrigin } from '../http/origin.js'
+import { reprDigest } from '../http/repr-digest.js'
 import { isOffsetType } from './checks.js'
-import { corsHeaders, type HeaderFields } from './cors.js'
-import { fileHeaders } from './downloads.js'
 import type { Exchange, Stoppable, UploadView } from './exchange.js'
-import { publicOrigin } from './origin.js'
-import { reprDigest } from './repr-digest.js'
 
 /** What @tus/server answers and a client needs, by the names it is sent under. */
 const PASSED = {

@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { UploadError } from '../errors.js'
-import { answerFor, asUploadError, sendAnswer } from './answer.js'
+import { answerFor, asUploadError, sendAnswer } from '../http/answer.js'
+import { corsHeaders, preflightHeaders } from '../http/cors.js'
+import { isFault, noteRefusal, type RefusalLog } from '../http/refusal.js'
+import { readAway } from '../http/surplus.js'
 import {
   bringsBody,
   creationHeaders,
@@ -12,12 +15,9 @@ import {
 } from './checks.js'
 import { checksumOf, unannouncedOf } from './checksum.js'
 import { concatOf } from './concat.js'
-import { corsHeaders, preflightHeaders } from './cors.js'
 import { Exchange, type Stoppable, type TusMethod, type UploadView } from './exchange.js'
 import { joined } from './joined.js'
 import { factsOf } from './metadata.js'
-import { isFault, noteRefusal, type RefusalLog } from './refusal.js'
-import { readAway } from './surplus.js'
 import { answerHeaders } from './upload-headers.js'
 
 const TUS_VERSION = '1.0.0'
