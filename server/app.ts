@@ -16,6 +16,7 @@ import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import { DigestThread } from './intake/thread.js'
 import { createLog } from './log.js'
+import type { UploadRequest } from './model/request.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/folder-lock.js'
 import { openRecords } from './records/records.js'
@@ -31,7 +32,6 @@ import type { StorageTools } from './storage/tools.js'
 import { Unfinished } from './storage/unfinished.js'
 import type { UploadRow } from './storage/upload.js'
 import { isOnDisk, rowsOnDisk } from './storage/walk.js'
-import type { Exchange } from './tus/exchange.js'
 import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
@@ -72,8 +72,6 @@ export interface App {
   fail(error: unknown): Promise<void>
 }
 
-type Lading = Exchange<Intake>
-
 /**
  * Builds a server with everything it needs; nothing listens yet. Settings that are left out have their
  * defaults. Rejects with ConfigError, with FolderLockError while another server has the data folder, or with
@@ -113,7 +111,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     onNeedsReindex: () => housekeeping.reindex(),
   })
 
-  const locks = new UploadLocks<Lading>(LOCK_LIMITS)
+  const locks = new UploadLocks<UploadRequest>(LOCK_LIMITS)
   const unfinished = new Unfinished(config.maxUnfinished)
   // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
   const record = (row: UploadRow): void => {
@@ -139,7 +137,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     maxSizeBytes: config.maxSizeBytes,
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
-  const protocol = new Protocol<Lading>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
+  const protocol = new Protocol<UploadRequest>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
   const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const housekeeping = createBackground({
     ...{ tools, store, unfinished, records, locks },
@@ -152,7 +150,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     minRateBytesPerMinute: config.minRateBytesPerMinute,
   }
   const collected = createGarbageKeeper()
-  const frontDoor = new FrontDoor<Intake>({
+  const frontDoor = new FrontDoor({
     ...config,
     ...{ slots, protocol, log, refusals, monotonic, extensions: store.extensions, isUploadId },
     expiresAtMs: (upload) => expiresAtMs(upload, config),
