@@ -15,8 +15,6 @@ import { DigestThread } from './files/thread.js'
 import { isOnDisk, rowsOnDisk } from './files/walk.js'
 import { Api } from './http/api.js'
 import { Downloads } from './http/downloads.js'
-import type { Exchange } from './http/exchange.js'
-import { FrontDoor } from './http/front-door.js'
 import { Listener } from './http/listener.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
@@ -24,9 +22,11 @@ import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import { createLog } from './log.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
+import type { UploadRequest } from './model/request.js'
 import { QuietLog } from './quiet-log.js'
 import { openRecords } from './records/records.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
+import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
 import { createBackground } from './uploads/background.js'
@@ -72,8 +72,6 @@ export interface App {
   fail(error: unknown): Promise<void>
 }
 
-type Lading = Exchange<Intake>
-
 /**
  * Builds a server with everything it needs; nothing listens yet. Settings that are left out have their
  * defaults. Rejects with ConfigError, with FolderLockError while another server has the data folder, or with
@@ -113,7 +111,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     onNeedsReindex: () => housekeeping.reindex(),
   })
 
-  const locks = new UploadLocks<Lading>(LOCK_LIMITS)
+  const locks = new UploadLocks<UploadRequest>(LOCK_LIMITS)
   const unfinished = new Unfinished(config.maxUnfinished)
   // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
   const record = (row: UploadRow): void => {
@@ -139,7 +137,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     maxSizeBytes: config.maxSizeBytes,
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
-  const protocol = new Protocol<Lading>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
+  const protocol = new Protocol<UploadRequest>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
   const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const housekeeping = createBackground({
     ...{ tools, store, unfinished, records, locks },
@@ -152,7 +150,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     minRateBytesPerMinute: config.minRateBytesPerMinute,
   }
   const collected = createGarbageKeeper()
-  const frontDoor = new FrontDoor<Intake>({
+  const frontDoor = new FrontDoor({
     ...config,
     ...{ slots, protocol, log, refusals, monotonic, extensions: store.extensions, isUploadId },
     expiresAtMs: (upload) => expiresAtMs(upload, config),

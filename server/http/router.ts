@@ -1,18 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { UploadError } from '../errors.js'
+import { headerOf } from '../tus/checks.js'
+import type { Arrival, FrontDoor } from '../tus/front-door.js'
 import { answerFor, sendAnswer } from './answer.js'
 import type { Api } from './api.js'
-import { headerOf } from './checks.js'
 import { corsHeaders } from './cors.js'
 import type { Downloads } from './downloads.js'
-import type { Stoppable } from './exchange.js'
-import type { Arrival, FrontDoor } from './front-door.js'
 
-export interface Doors<B extends Stoppable> {
+export interface Doors {
   readonly basePath: string
   readonly corsOrigins: readonly string[]
   readonly isUploadId: (text: string) => boolean
-  readonly frontDoor: FrontDoor<B>
+  readonly frontDoor: FrontDoor
   readonly downloads: Downloads
   readonly api: Api
 }
@@ -27,10 +26,10 @@ const TUS_HEADERS = { 'Tus-Resumable': TUS_VERSION }
 type Asked = Omit<Arrival, 'method' | 'id'>
 
 /** Shows each request to its door by its address and method. */
-export class Router<B extends Stoppable> {
-  readonly #doors: Doors<B>
+export class Router {
+  readonly #doors: Doors
 
-  constructor(doors: Doors<B>) {
+  constructor(doors: Doors) {
     this.#doors = doors
   }
 

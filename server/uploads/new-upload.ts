@@ -1,7 +1,7 @@
 import type { FileStore } from '@tus/file-store'
 import { pathsOf } from '../files/paths.js'
+import type { Creation } from '../model/creation.js'
 import type { StorageTools } from './tools.js'
-import type { Creation } from './turn.js'
 import { StoredUpload } from './upload.js'
 
 /** An upload in the form that @tus/server has. */
@@ -35,7 +35,7 @@ export function newUpload(
     bootId,
   }
   const upload = new StoredUpload(facts, pathsOf(dataDir, id))
-  upload.isTold = false
+  upload.isLocationSent = false
   return upload
 }
 

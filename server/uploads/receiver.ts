@@ -1,9 +1,10 @@
 import { UploadError } from '../errors.js'
+import type { Block, BlockSink } from '../model/body.js'
+import type { Checksum, UnannouncedChecksum } from '../model/checksum.js'
 import { diskError } from '../model/engine-error.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import type { Batch, BatchSink, Checksum, Unannounced } from './turn.js'
 import { typeOf } from './type.js'
 import type { StoredUpload } from './upload.js'
 
@@ -14,14 +15,14 @@ const CHECKPOINT_EVERY_BYTES = 64 * 1024 * 1024
  * Under a checksum nothing of them counts before `settle` has verified it. A checksum that nothing announced is
  * seen with the last batch: what counted of the body is then verified too, or taken back.
  */
-export class Receiver implements BatchSink {
+export class Receiver implements BlockSink {
   readonly #upload: StoredUpload
   readonly #tools: StorageTools
   readonly #saver: Saver
   readonly #prover: Prover
   /** The algorithms of the body's checksum; empty where it has none. */
   readonly #checksums: readonly string[]
-  readonly #trailing: Unannounced | null
+  readonly #trailing: UnannouncedChecksum | null
   /** What the upload was before this body. */
   readonly #before: Pick<StoredUpload, 'offset' | 'type' | 'checkpoints' | 'touchedAtMs'>
   /** The upload's first bytes, until its type is decided. */
@@ -38,7 +39,7 @@ export class Receiver implements BatchSink {
 
   constructor(
     upload: StoredUpload,
-    body: { head: Uint8Array; checksums: readonly string[]; trailing: Unannounced | null },
+    body: { head: Uint8Array; checksums: readonly string[]; trailing: UnannouncedChecksum | null },
     parts: { tools: StorageTools; saver: Saver; prover: Prover },
   ) {
     this.#upload = upload
@@ -64,7 +65,7 @@ export class Receiver implements BatchSink {
   }
 
   /** Stores a batch. Rejects with an UploadError: type_refused, or as the disk does. */
-  async write(blocks: readonly Batch[], last: boolean): Promise<void> {
+  async write(blocks: readonly Block[], last: boolean): Promise<void> {
     if (last && this.#trailing?.hasCome()) await this.#hold()
     if (this.#upload.isTypeDue) await this.#look(blocks)
     await this.#append(blocks, last)
@@ -127,7 +128,7 @@ export class Receiver implements BatchSink {
     this.#tools.record(this.#upload.toRow(this.#tools.now()))
   }
 
-  async #look(blocks: readonly Batch[]): Promise<void> {
+  async #look(blocks: readonly Block[]): Promise<void> {
     for (const { index, bytes } of blocks) {
       const wanted = this.wantsFirstBytes
       if (wanted > 0) this.#head = joined(this.#head, this.#tools.view(index, Math.min(bytes, wanted)))
@@ -137,7 +138,7 @@ export class Receiver implements BatchSink {
     if (type !== null) this.#upload.type = type
   }
 
-  async #append(blocks: readonly Batch[], last: boolean): Promise<void> {
+  async #append(blocks: readonly Block[], last: boolean): Promise<void> {
     const upload = this.#upload
     const bytes = sum(blocks)
     const position = upload.offset + this.#unverified
@@ -208,7 +209,7 @@ export class Receiver implements BatchSink {
   }
 }
 
-function sum(blocks: readonly Batch[]): number {
+function sum(blocks: readonly Block[]): number {
   return blocks.reduce((total, { bytes }) => total + bytes, 0)
 }
 

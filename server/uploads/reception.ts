@@ -1,12 +1,13 @@
 import { type ErrorCode, UploadError } from '../errors.js'
+import { type BodyEnd, isUnanswered } from '../model/body.js'
 import { diskError, isFileFault } from '../model/engine-error.js'
 import { isWhole, nextStep } from '../model/next-step.js'
+import type { UploadRequest } from '../model/request.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { Prover } from './prover.js'
 import { Receiver } from './receiver.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import { type BodyEnd, isUnanswered, type Turn } from './turn.js'
 import type { StoredUpload } from './upload.js'
 
 interface ReceptionParts {
@@ -31,16 +32,16 @@ export class Reception {
   }
 
   /**
-   * Receives the body of a turn; the caller holds the upload's lock. Rejects with length_exceeded,
+   * Receives the body of a request; the caller holds the upload's lock. Rejects with length_exceeded,
    * size_exceeded, type_refused, checksum_mismatch, checksum_invalid, disk_full, files_exhausted,
    * upload_taken_over, shutting_down, offset_conflict, upload_unknown where its file is gone, or internal.
    */
-  async receive(upload: StoredUpload, turn: Turn): Promise<void> {
-    if (await this.#tools.disk.isFull(announcedBytes(upload, turn))) throw new UploadError('disk_full')
+  async receive(upload: StoredUpload, request: UploadRequest): Promise<void> {
+    if (await this.#tools.disk.isFull(announcedBytes(upload, request))) throw new UploadError('disk_full')
     const before = upload.offset
     try {
-      const { end, declared } = await this.#takeIn(upload, turn)
-      if (turn.creation && isUnanswered(end)) return await this.#lifecycle.abandon(upload)
+      const { end, declared } = await this.#takeIn(upload, request)
+      if (request.creation && isUnanswered(end)) return await this.#lifecycle.abandon(upload)
       const isOverrun = end === 'overrun'
       if (declared && isOverrun) this.#takeLengthBack(upload)
       const unbounded = !declared && isOverrun && upload.length === null
@@ -50,7 +51,7 @@ export class Reception {
       }
       const next = nextStep(upload, this.#tools.now(), this.#tools)
       // A creation that runs over is undone: its client never learns the address.
-      if (next === 'finish' && !(isOverrun && turn.creation)) await this.#lifecycle.finish(upload)
+      if (next === 'finish' && !(isOverrun && request.creation)) await this.#lifecycle.finish(upload)
       else await this.#rest(upload, end, upload.offset > before)
       const code = unbounded ? 'size_exceeded' : ENDS[end]
       // An upload that its body made whole is finished, and a client that sees so by HEAD is right. But one that
@@ -62,11 +63,11 @@ export class Reception {
   }
 
   /** The body's bytes, from the opening of the file on. A file that is not as it was left makes the upload fall back. */
-  async #takeIn(upload: StoredUpload, turn: Turn): Promise<{ end: BodyEnd; declared: boolean }> {
+  async #takeIn(upload: StoredUpload, request: UploadRequest): Promise<{ end: BodyEnd; declared: boolean }> {
     try {
-      const head = await this.#open(upload, turn)
-      const declared = await this.#declare(upload, turn)
-      return { end: await this.#drainOrTakeBack(upload, turn, { head, declared }), declared }
+      const head = await this.#open(upload, request)
+      const declared = await this.#declare(upload, request)
+      return { end: await this.#drainOrTakeBack(upload, request, { head, declared }), declared }
     } catch (thrown) {
       const error = diskError(thrown)
       await this.#lifecycle.recover(upload, error)
@@ -75,12 +76,12 @@ export class Reception {
   }
 
   /** Opens the file before anything of the body is read, and gives its first bytes while the type is not decided. */
-  #open(upload: StoredUpload, turn: Turn): Promise<Uint8Array> {
+  #open(upload: StoredUpload, request: UploadRequest): Promise<Uint8Array> {
     const headBytes = upload.isTypeDue ? Math.min(upload.offset, this.#tools.sniffBytes) : 0
     const task = { path: upload.paths.file, bytes: upload.offset, headBytes }
     // Also where the thread fails: it may have opened the file and not read it.
     upload.isOpen = true
-    return this.#tools.thread.open(task, () => turn.body?.isStopped ?? false)
+    return this.#tools.thread.open(task, () => request.body?.isStopped ?? false)
   }
 
   async #close(upload: StoredUpload): Promise<void> {
@@ -100,10 +101,10 @@ export class Reception {
   }
 
   /** Notes on the disk what must be there before the first byte; true where the body came with a length. */
-  async #declare(upload: StoredUpload, turn: Turn): Promise<boolean> {
-    const declared = turn.declaredLength !== null && upload.length === null
-    if (declared) upload.length = turn.declaredLength
-    upload.verifiedTo = turn.checksum ? upload.offset : null
+  async #declare(upload: StoredUpload, request: UploadRequest): Promise<boolean> {
+    const declared = request.declaredLength !== null && upload.length === null
+    if (declared) upload.length = request.declaredLength
+    upload.verifiedTo = request.checksum ? upload.offset : null
     // Bytes of this boot count only under a sidecar of this boot.
     if (declared || upload.savedInBoot !== this.#tools.bootId) await this.#saver.save(upload)
     else if (upload.verifiedTo !== upload.savedVerifiedTo) await this.#saver.note(upload)
@@ -113,11 +114,11 @@ export class Reception {
   /** A length whose body does not count does not count either: the client will send both again. */
   async #drainOrTakeBack(
     upload: StoredUpload,
-    turn: Turn,
+    request: UploadRequest,
     { head, declared }: { head: Uint8Array; declared: boolean },
   ): Promise<BodyEnd> {
     try {
-      return await this.#drain(upload, turn, head)
+      return await this.#drain(upload, request, head)
     } catch (error) {
       const code = error instanceof UploadError ? error.code : undefined
       if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
@@ -129,25 +130,25 @@ export class Reception {
     }
   }
 
-  async #drain(upload: StoredUpload, turn: Turn, head: Uint8Array): Promise<BodyEnd> {
-    const checksums = turn.checksum?.algorithms ?? []
-    const { trailing } = turn
+  async #drain(upload: StoredUpload, request: UploadRequest, head: Uint8Array): Promise<BodyEnd> {
+    const checksums = request.checksum?.algorithms ?? []
+    const { trailing } = request
     const receiver = new Receiver(upload, { head, checksums, trailing }, this.#parts)
-    upload.body = turn.body
+    upload.body = request.body
     try {
-      if (!turn.body) await receiver.write([], true)
+      if (!request.body) await receiver.write([], true)
       const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
-      const end = turn.body ? await turn.body.drain(receiver, room) : 'complete'
-      turn.ended(end)
-      if (!turn.checksum && !receiver.isHeld) return end
+      const end = request.body ? await request.body.drain(receiver, room) : 'complete'
+      request.bodyEnd = end
+      if (!request.checksum && !receiver.isHeld) return end
       // A checksum is that of the whole body: what was cut or ran over cannot be verified.
-      if (end === 'complete') await receiver.settle((turn.checksum ?? trailing)?.sent() ?? 'none')
+      if (end === 'complete') await receiver.settle((request.checksum ?? trailing)?.sent() ?? 'none')
       else await this.#takeBack(upload, receiver)
       return end
     } catch (error) {
       const code = error instanceof UploadError ? error.code : undefined
       if (error instanceof UploadError && code === 'type_refused') await this.#lifecycle.refuse(upload, error)
-      else if ((turn.checksum || receiver.isHeld) && code !== 'checksum_mismatch')
+      else if ((request.checksum || receiver.isHeld) && code !== 'checksum_mismatch')
         await this.#takeBack(upload, receiver)
       throw error
     } finally {
@@ -183,7 +184,7 @@ export class Reception {
 }
 
 /** Bytes that an upload will have more than was known when it was created: of a length that comes with its body. */
-function announcedBytes(upload: StoredUpload, { declaredLength }: Turn): number {
+function announcedBytes(upload: StoredUpload, { declaredLength }: UploadRequest): number {
   return upload.length === null && declaredLength !== null ? declaredLength - upload.offset : 0
 }
 

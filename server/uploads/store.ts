@@ -1,7 +1,9 @@
 import { FileStore } from '@tus/file-store'
 import { UploadError } from '../errors.js'
+import { isUnanswered } from '../model/body.js'
 import { diskError } from '../model/engine-error.js'
 import { firstByteWithinMs, isWhole, nextStep } from '../model/next-step.js'
+import type { UploadRequest } from '../model/request.js'
 import { formatSidecar } from '../model/sidecar.js'
 import { Joiner } from './joining/joiner.js'
 import { Lifecycle, type Tended } from './lifecycle.js'
@@ -10,7 +12,6 @@ import { Prover } from './prover.js'
 import { Reception } from './reception.js'
 import { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import { isUnanswered, type Turn } from './turn.js'
 import { type StoredUpload, TERMINATED } from './upload.js'
 import { Uploads } from './uploads.js'
 
@@ -23,23 +24,23 @@ const EXTENSIONS = [
 
 /**
  * The FileStore that keeps an upload as two files in a folder of its day. @tus/server calls it under the
- * upload's lock; the request that holds the lock brings its body as a Turn, so that bytes reach the disk
+ * upload's lock; the request that holds the lock brings its body, so that bytes reach the disk
  * without passing through streams.
  */
 export class LadingStore extends FileStore {
   readonly uploads: Uploads
   readonly #tools: StorageTools
-  readonly #turnOf: (id: string) => Turn
+  readonly #requestOf: (id: string) => UploadRequest
   readonly #lifecycle: Lifecycle
   readonly #reception: Reception
   readonly #joiner: Joiner
 
-  /** `turnOf` gives the request that holds the lock of an upload. The data folder must exist. */
-  constructor(tools: StorageTools, turnOf: (id: string) => Turn) {
+  /** `requestOf` gives the request that holds the lock of an upload. The data folder must exist. */
+  constructor(tools: StorageTools, requestOf: (id: string) => UploadRequest) {
     super({ directory: tools.dataDir })
     this.extensions = EXTENSIONS
     this.#tools = tools
-    this.#turnOf = turnOf
+    this.#requestOf = requestOf
     const uploads = new Uploads(tools)
     const saver = new Saver(tools)
     const prover = new Prover(tools)
@@ -55,26 +56,30 @@ export class LadingStore extends FileStore {
    * unfinished_full or internal, and for a final upload as Joiner's `create` does.
    */
   override async create(file: TusUpload): Promise<TusUpload> {
-    const turn = this.#turnOf(file.id)
-    if (!turn.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
+    const request = this.#requestOf(file.id)
+    if (!request.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     if (await this.#tools.disk.isFull(file.size ?? 0, FILES_OF_AN_UPLOAD)) throw new UploadError('disk_full')
-    const { metadata, concat } = turn.creation
+    const { metadata, concat } = request.creation
     if (concat?.parts) {
       const wanted = { id: file.id, parts: concat.parts, metadata, client: concat.client }
-      turn.found(await this.#joiner.create(wanted, (length) => this.#make(file.id, length, turn)))
+      request.upload = await this.#joiner.create(wanted, (length) => this.#make(file.id, length, request))
       return file
     }
-    const upload = await this.#make(file.id, file.size ?? null, turn)
+    const upload = await this.#make(file.id, file.size ?? null, request)
     // A body may still end in a checksum that is not that of no bytes.
-    if (upload.length === 0 && upload.kind === 'single' && !turn.body)
+    if (upload.length === 0 && upload.kind === 'single' && !request.body)
       await this.#orUndo(upload, () => this.#lifecycle.finish(upload))
     return file
   }
 
   /** Makes an upload's two files. Rejects with disk_full, unfinished_full or internal. */
-  async #make(id: string, length: number | null, turn: Turn): Promise<StoredUpload> {
-    if (!turn.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
-    const upload = newUpload({ id, length, isChecked: turn.checksum !== null }, turn.creation, this.#tools)
+  async #make(id: string, length: number | null, request: UploadRequest): Promise<StoredUpload> {
+    if (!request.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
+    const upload = newUpload(
+      { id, length, isChecked: request.checksum !== null },
+      request.creation,
+      this.#tools,
+    )
     this.#tools.unfinished.admit(upload.id, upload.touchedAtMs + firstByteWithinMs(this.#tools))
     try {
       await this.#tools.thread.create({
@@ -89,7 +94,7 @@ export class LadingStore extends FileStore {
       throw diskError(error)
     }
     this.uploads.add(upload)
-    turn.found(upload)
+    request.upload = upload
     this.#tools.record(upload.toRow(this.#tools.now()))
     return upload
   }
@@ -98,25 +103,25 @@ export class LadingStore extends FileStore {
   override async getUpload(id: string): Promise<TusUpload> {
     let upload = await this.#found(id)
     // Who asks goes on from what it is told: that must be true of the file.
-    if (this.#turnOf(id).method === 'HEAD') upload = await this.#verified(upload)
+    if (this.#requestOf(id).method === 'HEAD') upload = await this.#verified(upload)
     if (upload.kind === 'final') return this.#getFinal(upload)
     await this.#lifecycle.mend(upload)
     const next = nextStep(upload, this.#tools.now(), this.#tools)
     if (next === 'expire' && !this.#isWanted(upload)) throw new UploadError('upload_expired')
     if (next === 'finish') await this.#finishOrFallBack(upload)
     // The length that is already known may come again: @tus/server takes one where none is known.
-    const { method, headers } = this.#turnOf(id)
+    const { method, headers } = this.#requestOf(id)
     const isSame = method === 'PATCH' && headers['upload-length'] === String(upload.length)
     return tusUpload(upload, isSame ? null : upload.length)
   }
 
   /** Notes a deferred length; it counts once the body that came with it is taken up. Rejects with length_exceeded. */
   override async declareUploadLength(id: string, length: number): Promise<void> {
-    const turn = this.#turnOf(id)
+    const request = this.#requestOf(id)
     const { offset } = await this.#found(id)
-    if (offset + Number(turn.headers['content-length'] ?? 0) > length)
+    if (offset + Number(request.headers['content-length'] ?? 0) > length)
       throw new UploadError('length_exceeded')
-    turn.declaredLength = length
+    request.declaredLength = length
   }
 
   /**
@@ -124,14 +129,15 @@ export class LadingStore extends FileStore {
    * Reception's `receive` does.
    */
   override async write(passed: AsyncIterable<unknown>, id: string): Promise<number> {
-    // Nothing comes this way: the body is in the turn. Reading to its end lets the pipeline end.
-    for await (const _ of passed) throw new UploadError('internal', { detail: 'bytes beside the turn' })
+    // Nothing comes this way: the body is in the request. Reading to its end lets the pipeline end.
+    for await (const _ of passed) throw new UploadError('internal', { detail: 'bytes beside the body' })
     const upload = await this.#found(id)
-    const turn = this.#turnOf(id)
+    const request = this.#requestOf(id)
     const wasWhole = isWhole(upload)
-    const receive = () => (wasWhole ? this.#takeNothing(upload, turn) : this.#reception.receive(upload, turn))
+    const receive = () =>
+      wasWhole ? this.#takeNothing(upload, request) : this.#reception.receive(upload, request)
     try {
-      await (turn.creation ? this.#orUndo(upload, receive) : receive())
+      await (request.creation ? this.#orUndo(upload, receive) : receive())
     } catch (error) {
       throw diskError(error)
     } finally {
@@ -192,7 +198,7 @@ export class LadingStore extends FileStore {
 
   async #getFinal(upload: StoredUpload): Promise<TusUpload> {
     // PATCH is the one request that goes on from an offset (tus 1.0.0, concatenation).
-    if (this.#turnOf(upload.id).method === 'PATCH') throw new UploadError('final_unpatchable')
+    if (this.#requestOf(upload.id).method === 'PATCH') throw new UploadError('final_unpatchable')
     await this.#joiner.advance(upload)
     return tusUpload(upload, upload.length)
   }
@@ -209,7 +215,7 @@ export class LadingStore extends FileStore {
   async #found(id: string): Promise<StoredUpload> {
     const upload = await this.#known(id)
     if (!upload) throw new UploadError('upload_unknown')
-    this.#turnOf(id).found(upload)
+    this.#requestOf(id).upload = upload
     return upload
   }
 
@@ -229,13 +235,13 @@ export class LadingStore extends FileStore {
   }
 
   /** A whole upload takes no byte: a body that has one runs over. */
-  async #takeNothing(upload: StoredUpload, turn: Turn): Promise<void> {
-    const end = await turn.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
-    if (end) turn.ended(end)
+  async #takeNothing(upload: StoredUpload, request: UploadRequest): Promise<void> {
+    const end = await request.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
+    if (end) request.bodyEnd = end
     if (end === 'overrun') throw new UploadError('length_exceeded')
-    if (turn.creation && end && isUnanswered(end)) return this.#lifecycle.abandon(upload)
+    if (request.creation && end && isUnanswered(end)) return this.#lifecycle.abandon(upload)
     const isWholeBody = end === undefined || end === 'complete'
-    const checksum = turn.checksum ?? (turn.trailing?.hasCome() ? turn.trailing : null)
+    const checksum = request.checksum ?? (request.trailing?.hasCome() ? request.trailing : null)
     if (isWholeBody && checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
     // A creation of no bytes whose body is over now.
     if (upload.kind === 'single' && upload.sha256 === null) await this.#lifecycle.finish(upload)

@@ -1,8 +1,8 @@
 import type { UploadPaths } from '../files/paths.js'
+import type { Body } from '../model/body.js'
 import { addCheckpoint, type Checkpoint, type UploadKind } from '../model/next-step.js'
 import type { Sidecar } from '../model/sidecar.js'
 import { Rate } from './rate.js'
-import type { Body } from './turn.js'
 
 /** The states of an upload's record. */
 export type UploadState = 'receiving' | 'paused' | 'finished' | 'refused' | 'expired' | 'terminated'
@@ -83,7 +83,7 @@ export class StoredUpload {
   /** The joining of a final upload, where it runs or waits its turn. Settles when the upload is finished, or is not. */
   joining: Promise<void> | null = null
   /** The client has its address: what fails from now on is tried again. */
-  isTold = true
+  isLocationSent = true
   /** Its file is open in the digest thread. */
   isOpen = false
   /** The last write of the sidecar; the next waits for it. */
@@ -135,9 +135,9 @@ export class StoredUpload {
     return this.type === null && this.kind !== 'partial'
   }
 
-  /** Tells that the client has been given its address. */
-  told(): void {
-    this.isTold = true
+  /** Notes that an answer gives the client its address. */
+  markLocationSent(): void {
+    this.isLocationSent = true
   }
 
   /** The state of an upload that has not been removed. */

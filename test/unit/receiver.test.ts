@@ -5,11 +5,12 @@ import * as assert from 'uvu/assert'
 import { pathsOf } from '../../server/files/paths.js'
 import { DigestThread } from '../../server/files/thread.js'
 import { Arena } from '../../server/intake/arena.js'
+import type { Block } from '../../server/model/body.js'
+import type { UnannouncedChecksum } from '../../server/model/checksum.js'
 import type { Prover } from '../../server/uploads/prover.js'
 import { Receiver } from '../../server/uploads/receiver.js'
 import type { Saver } from '../../server/uploads/saver.js'
 import type { StorageTools } from '../../server/uploads/tools.js'
-import type { Batch, Unannounced } from '../../server/uploads/turn.js'
 import { StoredUpload } from '../../server/uploads/upload.js'
 import { temporaryFolder } from '../helpers/server.js'
 
@@ -44,7 +45,7 @@ function stored(concat: string | null): StoredUpload {
 async function receive(
   upload: StoredUpload,
   { arena, thread }: { arena: Arena; thread: DigestThread },
-  trailing: Unannounced | null,
+  trailing: UnannouncedChecksum | null,
 ): Promise<number> {
   let proofs = 0
   const tools: StorageTools = Object.assign(Object.create(null), {
@@ -63,13 +64,13 @@ async function receive(
   const receiver = new Receiver(upload, body, { tools, saver, prover })
   const index = arena.take() ?? 0
   arena.fill(index, 0, Buffer.alloc(BYTES, 'a'))
-  const batch: Batch = { index, bytes: BYTES }
-  await receiver.write([batch], false)
+  const block: Block = { index, bytes: BYTES }
+  await receiver.write([block], false)
   await receiver.write([], true)
   return proofs
 }
 
-const CHUNKED: Unannounced = { hasCome: () => false, sent: () => null, isOfNothing: () => true }
+const CHUNKED: UnannouncedChecksum = { hasCome: () => false, sent: () => null, isOfNothing: () => true }
 
 test('a body that might have ended in a trailer leaves no digest behind in the thread', async (place) => {
   const upload = stored(null)

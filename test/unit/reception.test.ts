@@ -1,8 +1,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { pathsOf } from '../../server/files/paths.js'
+import { UploadRequest } from '../../server/model/request.js'
 import { Reception } from '../../server/uploads/reception.js'
-import type { Turn } from '../../server/uploads/turn.js'
 import { StoredUpload } from '../../server/uploads/upload.js'
 
 const ID = `20261125-${'a'.repeat(32)}`
@@ -29,8 +29,9 @@ test('a file whose first bytes cannot be read after its opening does not stay op
   const parts: ConstructorParameters<typeof Reception>[0] = Object.assign(Object.create(null), {
     ...{ tools, lifecycle: { recover: async () => {} } },
   })
-  const turn: Turn = Object.assign(Object.create(null), { body: null, declaredLength: null })
-  const failed = await new Reception(parts).receive(upload, turn).catch((error: unknown) => error)
+  const brings = { body: null, checksum: null, trailing: null, creation: null }
+  const request = new UploadRequest({ id: ID, method: 'PATCH', headers: {}, ...brings })
+  const failed = await new Reception(parts).receive(upload, request).catch((error: unknown) => error)
   assert.instance(failed, Error)
   assert.equal(closed, [ID])
   assert.not(upload.isOpen)

@@ -247,7 +247,7 @@ export class Joiner {
       await this.#tools.underLock(id, () => lifecycle.refuse(final, error))
       await this.forget(final)
       await this.#release.release(final, error.message, 0)
-    } else if (error.code === 'part_unknown' || !final.isTold) {
+    } else if (error.code === 'part_unknown' || !final.isLocationSent) {
       await this.#tools.underLock(id, () => lifecycle.remove(final, 'terminated', error.message))
       await this.forget(final)
     } else {

@@ -1,6 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { UploadError } from '../errors.js'
-import { answerFor, asUploadError, sendAnswer } from './answer.js'
+import { answerFor, asUploadError, sendAnswer } from '../http/answer.js'
+import { corsHeaders, preflightHeaders } from '../http/cors.js'
+import { isFault, noteRefusal, type RefusalLog } from '../http/refusal.js'
+import { readAway } from '../http/surplus.js'
+import type { Body } from '../model/body.js'
+import { isTooSlow } from '../model/body.js'
+import { type UploadMethod, UploadRequest } from '../model/request.js'
+import type { UploadView } from '../model/upload-view.js'
 import {
   bringsBody,
   creationHeaders,
@@ -12,18 +19,14 @@ import {
 } from './checks.js'
 import { checksumOf, unannouncedOf } from './checksum.js'
 import { concatOf } from './concat.js'
-import { corsHeaders, preflightHeaders } from './cors.js'
-import { Exchange, type Stoppable, type TusMethod, type UploadView } from './exchange.js'
 import { joined } from './joined.js'
 import { factsOf } from './metadata.js'
-import { isFault, noteRefusal, type RefusalLog } from './refusal.js'
-import { readAway } from './surplus.js'
 import { answerHeaders } from './upload-headers.js'
 
 const TUS_VERSION = '1.0.0'
 const TUS = { 'Tus-Resumable': TUS_VERSION }
 
-export interface FrontDoorOptions<B extends Stoppable> {
+export interface FrontDoorOptions {
   readonly basePath: string
   readonly maxSizeBytes: number
   /** When an unfinished upload expires; milliseconds since 1970. */
@@ -37,11 +40,11 @@ export interface FrontDoorOptions<B extends Stoppable> {
     tryTake(id: string): (() => void) | undefined
     take(id: string, signal: AbortSignal): Promise<() => void>
   }
-  readonly protocol: { handle(exchange: Exchange<B>): Promise<{ status: number; headers: Headers }> }
+  readonly protocol: { handle(exchange: UploadRequest): Promise<{ status: number; headers: Headers }> }
   /** Ends what an older request does with an upload. */
   readonly interrupt: (id: string) => void
   /** The intake of a body; `begins` is called when its first byte is wanted. */
-  readonly makeBody: (request: IncomingMessage, begins: () => void) => B
+  readonly makeBody: (request: IncomingMessage, begins: () => void) => Body
   readonly createId: () => string
   readonly isUploadId: (text: string) => boolean
   readonly log: { info(fields: object, message: string): void }
@@ -54,7 +57,7 @@ export interface FrontDoorOptions<B extends Stoppable> {
 export interface Arrival {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  readonly method: TusMethod
+  readonly method: UploadMethod
   /** The upload in the address; undefined for a creation. */
   readonly id: string | undefined
   /** The sender waits for `100 Continue` before its body. */
@@ -71,15 +74,15 @@ interface Outcome {
  * The door to tus: everything that can be wrong with a request by itself is found here, before a slot is
  * taken and before a byte of the body is read.
  */
-export class FrontDoor<B extends Stoppable> {
-  readonly #options: FrontDoorOptions<B>
-  readonly #bodies = new Set<B>()
+export class FrontDoor {
+  readonly #options: FrontDoorOptions
+  readonly #bodies = new Set<Body>()
   /** Requests whose sender waited for a 100 and got it. */
   readonly #continued = new WeakSet<IncomingMessage>()
   readonly #closed = new AbortController()
   #hasIgnoredChecksum = false
 
-  constructor(options: FrontDoorOptions<B>) {
+  constructor(options: FrontDoorOptions) {
     this.#options = options
   }
 
@@ -108,14 +111,15 @@ export class FrontDoor<B extends Stoppable> {
   async serve(arrival: Arrival): Promise<void> {
     const { request, response } = arrival
     const startedAt = this.#options.monotonic()
-    let exchange: Exchange<B> | undefined
+    let exchange: UploadRequest | undefined
     let outcome: Outcome
     try {
       this.#check(arrival)
       exchange = this.#exchange(arrival)
       const isRead = exchange.body !== null || (await this.#readAway(arrival))
       const answer = isRead ? await this.#pass(exchange, response) : null
-      const cut = answer === null || isSilence(exchange.bodyEnd)
+      // A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut.
+      const cut = answer === null || (exchange.bodyEnd !== null && isTooSlow(exchange.bodyEnd))
       outcome = { status: cut ? 0 : answer.status }
       if (cut) request.socket.destroy()
       else {
@@ -135,12 +139,12 @@ export class FrontDoor<B extends Stoppable> {
     if (!isServed) throw new UploadError('version_unsupported')
   }
 
-  #exchange(arrival: Arrival): Exchange<B> {
+  #exchange(arrival: Arrival): UploadRequest {
     const { request, method } = arrival
     const id = arrival.id ?? this.#options.createId()
     if (method === 'HEAD' || method === 'DELETE') {
       const nothing = { body: null, checksum: null, trailing: null, creation: null }
-      return new Exchange<B>({ id, method, headers: VERSION, ...nothing })
+      return new UploadRequest({ id, method, headers: VERSION, ...nothing })
     }
     if (this.#closed.signal.aborted) throw new UploadError('shutting_down')
     const { makeBody, digestBytes } = this.#options
@@ -153,7 +157,7 @@ export class FrontDoor<B extends Stoppable> {
     if (bringsNothing && checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
     const body = takesBody ? makeBody(request, () => this.#continue(arrival)) : null
     const all = { ...VERSION, ...headers }
-    return new Exchange<B>({ id, method, headers: all, body, checksum, trailing, creation })
+    return new UploadRequest({ id, method, headers: all, body, checksum, trailing, creation })
   }
 
   /** Asks for the body of a sender that waits for that. */
@@ -200,14 +204,14 @@ export class FrontDoor<B extends Stoppable> {
     return { headers, creation: { ...factsOf(headerOf(request, 'upload-metadata')), concat } }
   }
 
-  async #pass(exchange: Exchange<B>, response: ServerResponse) {
+  async #pass(exchange: UploadRequest, response: ServerResponse) {
     const { protocol, slots, interrupt } = this.#options
     const { body } = exchange
     if (!body) {
       const answer = await protocol.handle(exchange)
       const { upload } = exchange
       if (exchange.method === 'POST' && upload?.joining) await joined(upload, this.#closed.signal)
-      if (exchange.method === 'POST') upload?.told()
+      if (exchange.method === 'POST') upload?.markLocationSent()
       return answer
     }
     // An older request of this upload gives way before the slots are asked, not after.
@@ -249,7 +253,7 @@ export class FrontDoor<B extends Stoppable> {
     return { status: error.status, error }
   }
 
-  #note(arrival: Arrival, exchange: Exchange<B> | undefined, outcome: Outcome, startedAt: number): void {
+  #note(arrival: Arrival, exchange: UploadRequest | undefined, outcome: Outcome, startedAt: number): void {
     const { status, error } = outcome
     // A HEAD changes nothing; only what went wrong here is worth a line.
     if (arrival.method === 'HEAD' && !isFault(error)) return
@@ -264,8 +268,3 @@ export class FrontDoor<B extends Stoppable> {
 }
 
 const VERSION = { 'tus-resumable': TUS_VERSION }
-
-/** A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut. */
-function isSilence(end: string | null): boolean {
-  return end === 'idle' || end === 'slow'
-}

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { UploadError } from '../errors.js'
-import type { UploadView } from './exchange.js'
+import type { UploadView } from '../model/upload-view.js'
 
 /** How long the answer to a final upload waits for its joining: proxies give up after a minute. */
 const JOINED_WITHIN_MS = 20_000

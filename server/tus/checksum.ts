@@ -1,36 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { UploadError } from '../errors.js'
+import type { Checksum, ExpectedChecksum, UnannouncedChecksum } from '../model/checksum.js'
 import { headerOf } from './checks.js'
-
-/** The digest a client sent; lower-case hex. */
-export interface Checksum {
-  readonly algorithm: string
-  readonly digest: string
-}
-
-/** A checksum that is known once the body is over. */
-interface Sent {
-  /**
-   * The checksum; null for one that counts as none. Throws checksum_invalid where a trailer has none that can
-   * be read, and where there are two.
-   */
-  sent(): Checksum | null
-  /** Tells whether it is that of no bytes, or counts as none. Throws as `sent` does. */
-  isOfNothing(): boolean
-}
-
-/** What a body must match. */
-export interface Checked extends Sent {
-  /** What is to be computed: one algorithm, or all where only the trailer will name it. */
-  readonly algorithms: readonly string[]
-}
-
-/** A checksum in a trailer that no header announced. */
-export interface Unannounced extends Sent {
-  /** Tells whether the body is over and has one. */
-  hasCome(): boolean
-}
 
 export interface ChecksumTools {
   /** The algorithms, and the bytes of each one's digest. */
@@ -45,7 +17,7 @@ const NAME = 'upload-checksum'
  * The checksum of a request's body, in its headers or announced for its trailer (tus 1.0.0, checksum and
  * checksum-trailer); null where there is none. Throws checksum_invalid.
  */
-export function checksumOf(request: IncomingMessage, tools: ChecksumTools): Checked | null {
+export function checksumOf(request: IncomingMessage, tools: ChecksumTools): ExpectedChecksum | null {
   const header = headerOf(request, NAME)
   const announced = headerOf(request, 'trailer')?.split(',') ?? []
   if (announced.some((name) => name.trim().toLowerCase() === NAME)) {
@@ -67,7 +39,7 @@ export function checksumOf(request: IncomingMessage, tools: ChecksumTools): Chec
  * The checksum that a body may have in a trailer although no header announced it, which HTTP allows
  * (RFC 9110, section 6.6.2: a sender only SHOULD); null where no trailer can come.
  */
-export function unannouncedOf(request: IncomingMessage, tools: ChecksumTools): Unannounced | null {
+export function unannouncedOf(request: IncomingMessage, tools: ChecksumTools): UnannouncedChecksum | null {
   if (!isChunked(request)) return null
   return {
     // Before the end of the body is read, a body that was stopped could be taken for a whole one.
@@ -76,7 +48,7 @@ export function unannouncedOf(request: IncomingMessage, tools: ChecksumTools): U
   }
 }
 
-function lateChecksum(sent: () => Checksum | null): Sent {
+function lateChecksum(sent: () => Checksum | null): Pick<ExpectedChecksum, 'sent' | 'isOfNothing'> {
   return {
     sent,
     isOfNothing: () => {

@@ -1,17 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { UploadError } from '../errors.js'
+import { clientOf } from '../http/origin.js'
+import type { Concat } from '../model/creation.js'
 import { bringsBody, headerOf, isOffsetType, MOST_IGNORED_BYTES } from './checks.js'
-import { clientOf } from './origin.js'
-
-/** Upload-Concat of a creation: a partial upload, or a final one of these parts, in order. */
-export interface Concat {
-  /** The header as it was sent. */
-  readonly header: string
-  /** The ids of a final upload's parts; null for a partial one. */
-  readonly parts: readonly string[] | null
-  /** The network address that asks; what is shared is shared between these. */
-  readonly client: string
-}
 
 export interface ConcatOptions {
   readonly isUploadId: (text: string) => boolean

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
+import { corsHeaders, type HeaderFields } from '../http/cors.js'
+import { fileHeaders } from '../http/downloads.js'
+import { publicOrigin } from '../http/origin.js'
+import { reprDigest } from '../http/repr-digest.js'
+import type { UploadRequest } from '../model/request.js'
+import type { UploadView } from '../model/upload-view.js'
 import { isOffsetType } from './checks.js'
-import { corsHeaders, type HeaderFields } from './cors.js'
-import { fileHeaders } from './downloads.js'
-import type { Exchange, Stoppable, UploadView } from './exchange.js'
-import { publicOrigin } from './origin.js'
-import { reprDigest } from './repr-digest.js'
 
 /** What @tus/server answers and a client needs, by the names it is sent under. */
 const PASSED = {
@@ -24,14 +25,14 @@ interface HeaderOptions {
 }
 
 /** The headers of an answer that is a success; `answered` are those of @tus/server. */
-export function answerHeaders<B extends Stoppable>(
-  exchange: Exchange<B>,
+export function answerHeaders(
+  asked: UploadRequest,
   request: IncomingMessage,
   answered: Headers,
   { expiresAtMs, basePath, behindProxy, corsOrigins }: HeaderOptions,
 ): HeaderFields {
-  const { upload, method } = exchange
-  const id = upload?.id ?? exchange.id
+  const { upload, method } = asked
+  const id = upload?.id ?? asked.id
   const headers: HeaderFields = corsHeaders(request, corsOrigins)
   const passed = upload?.kind === 'final' ? PASSED_OF_FINAL : PASSED
   for (const [name, value] of Object.entries(passed)) {

@@ -1,4 +1,5 @@
 import { UploadError } from '../errors.js'
+import type { FileFacts } from '../model/creation.js'
 
 const KEY = /^[!-+\--~]+$/
 const VALUE = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
@@ -6,14 +7,6 @@ const MOST_BYTES = 8 * 1024
 
 /** The values of Upload-Metadata by their keys, still as bytes. */
 export type Metadata = ReadonlyMap<string, Buffer>
-
-/** What a creation says of its file. */
-export interface FileFacts {
-  /** Upload-Metadata as it was sent. */
-  readonly metadata: string | null
-  readonly filename: string | null
-  readonly declaredType: string | null
-}
 
 /**
  * Reads Upload-Metadata (tus 1.0.0, creation): pairs by comma, key and Base64 value by one space, the value
