@@ -8,11 +8,8 @@ import { type Config, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
 import { currentBoot } from './files/boot.js'
 import { CHECKSUM_BYTES } from './files/checksum.js'
-import { Disk } from './files/disk.js'
-import { createId, isUploadId } from './files/paths.js'
-import { readFinished } from './files/reader.js'
-import { DigestThread } from './files/thread.js'
-import { isOnDisk, rowsOnDisk } from './files/walk.js'
+import { FilesEngine } from './files/engine.js'
+import { StoredFiles } from './files/stored-files.js'
 import { Api } from './http/api.js'
 import { Downloads } from './http/downloads.js'
 import { Listener } from './http/listener.js'
@@ -22,19 +19,22 @@ import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import { createLog } from './log.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
+import type { UploadRecord } from './model/record.js'
 import type { UploadRequest } from './model/request.js'
+import { createId, isUploadId } from './model/upload-id.js'
 import { QuietLog } from './quiet-log.js'
 import { openRecords } from './records/records.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
+import { allRecords } from './uploads/all-records.js'
 import { createBackground } from './uploads/background.js'
+import { findFinished } from './uploads/find-finished.js'
 import { findUpload } from './uploads/find-upload.js'
 import { LadingStore } from './uploads/store.js'
 import type { StorageTools } from './uploads/tools.js'
 import { Unfinished } from './uploads/unfinished.js'
-import type { UploadRow } from './uploads/upload.js'
 import { readVersion } from './version.js'
 import { openFilesLimit, processName, Vitals } from './vitals.js'
 import { within } from './within.js'
@@ -99,11 +99,9 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const refusals = new QuietLog(log, { inFull: REFUSALS_IN_FULL })
   const faults = new QuietLog(log, { inFull: FAULTS_IN_FULL })
   const { dataDir } = config
-  const bootId = currentBoot(now())
-  const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, monotonic })
-  await disk.refresh()
   const arena = new Arena(ARENA)
-  const thread = new DigestThread(arena)
+  const { minFreeBytes } = config
+  const engine = await FilesEngine.start({ dataDir, arena, minFreeBytes, now, monotonic })
   const records = openRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueBytes: QUEUED_RECORD_BYTES,
@@ -114,13 +112,13 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const locks = new UploadLocks<UploadRequest>(LOCK_LIMITS)
   const unfinished = new Unfinished(config.maxUnfinished)
   // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
-  const record = (row: UploadRow): void => {
+  const record = (row: UploadRecord): void => {
     records.put(row)
     if (row.state !== 'receiving' && row.state !== 'paused') unfinished.delete(row.id)
     else if (!unfinished.has(row.id)) unfinished.set(row.id, now() + firstByteWithinMs(config))
   }
   const tools: StorageTools = {
-    ...{ dataDir, thread, log: faults, now, monotonic, bootId, disk },
+    ...{ engine, log: faults, now, monotonic },
     sniff: createSniffer(config.accept),
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
@@ -165,7 +163,8 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     corsOrigins: config.corsOrigins,
     limit: config.downloads,
     idleTimeoutMs: config.idleTimeoutMs,
-    find: (id) => readFinished(dataDir, id, bootId),
+    find: (id) => findFinished(id, engine),
+    read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
   const version = readVersion()
@@ -173,7 +172,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     ...{ log: refusals, corsOrigins: config.corsOrigins },
     findUpload: (id) =>
       findUpload(id, {
-        ...{ uploads: store.uploads, row: tools.row, dataDir, bootId, monotonic, log: refusals },
+        ...{ uploads: store.uploads, row: tools.row, engine, monotonic, log: refusals },
       }),
     status: () => ({
       version,
@@ -187,11 +186,11 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
       eventLoop: vitals.eventLoop(),
       memory: vitals.memory(),
-      disk: { freeBytes: disk.freeBytes, freeInodes: disk.freeInodes },
+      disk: engine.space,
     }),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
-      return (await disk.isFull(0, 2)) ? 'the disk is full' : undefined
+      return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
     },
   })
   const { basePath, corsOrigins } = config
@@ -220,7 +219,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       background.then(() => {}),
     ).then(() => records.close(RECORDS_END_WITHIN_MS))
     await recorded
-    await within(THREAD_ENDS_WITHIN_MS, thread.close())
+    await within(THREAD_ENDS_WITHIN_MS, engine.end())
     vitals.close()
     refusals.flush()
     faults.flush()
@@ -254,7 +253,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
 export async function reindex(config: Config): Promise<{ restored: number; removed: number }> {
   const { dataDir } = config
   const log = await createLog(config)
-  const bootId = currentBoot(Date.now())
+  const stored = new StoredFiles(dataDir, currentBoot(Date.now()))
   const records = openRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueBytes: QUEUED_RECORD_BYTES,
@@ -262,7 +261,7 @@ export async function reindex(config: Config): Promise<{ restored: number; remov
   })
   try {
     await records.ready
-    return await records.reindex(rowsOnDisk(dataDir, bootId), (row) => isOnDisk(dataDir, row.id))
+    return await records.reindex(allRecords(stored), ({ id }) => stored.has(id))
   } finally {
     await records.close(REINDEX_ENDS_WITHIN_MS)
   }

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs'
 import { basename } from 'node:path'
+import { BytesFault } from '../model/engine-error.js'
 
 /** An upload's file that stays open while a body runs. */
 interface OpenFile {
@@ -11,16 +12,6 @@ interface OpenFile {
   closing: boolean
 }
 
-/** An upload's file is gone or is not as it was left. The code stands in the message, which crosses threads. */
-export class FileFault extends Error {
-  readonly code: 'DAMAGED' | 'REPLACED' | 'MISSING'
-
-  constructor(code: FileFault['code'], text: string) {
-    super(`${code}: ${text}`)
-    this.code = code
-  }
-}
-
 /**
  * The files of uploads whose bodies run, by id, which is the file's name: a body that has begun needs no further descriptor for its bytes,
  * also where none is left for others.
@@ -29,7 +20,7 @@ export class OpenFiles {
   readonly #files = new Map<string, OpenFile>()
 
   /**
-   * The descriptor of an upload's file, opened where it is not open. Throws FileFault where the file is not
+   * The descriptor of an upload's file, opened where it is not open. Throws BytesFault where the file is not
    * `bytes` long, and the system's error.
    */
   open(path: string, bytes: number): number {
@@ -53,13 +44,13 @@ export class OpenFiles {
     return file
   }
 
-  /** Throws FileFault unless the file at `path` is `bytes` long and, where the upload is open, the open one. */
+  /** Throws BytesFault unless the file at `path` is `bytes` long and, where the upload is open, the open one. */
   check(path: string, bytes: number): void {
     const found = fs.statSync(path, { throwIfNoEntry: false })
-    if (!found) throw new FileFault('MISSING', 'the file is gone')
+    if (!found) throw new BytesFault('MISSING', 'the file is gone')
     const held = this.#at(path)
     if (held && (found.ino !== held.ino || found.dev !== held.dev))
-      throw new FileFault('REPLACED', 'another file is in its place')
+      throw new BytesFault('REPLACED', 'another file is in its place')
     if (found.size !== bytes) throw unlike(found.size, bytes)
   }
 
@@ -79,7 +70,7 @@ export class OpenFiles {
     }
   }
 
-  /** Cuts a file to `bytes`. Throws FileFault where it is shorter: it is not filled with zeros. */
+  /** Cuts a file to `bytes`. Throws BytesFault where it is shorter: it is not filled with zeros. */
   cut(path: string, bytes: number): void {
     const held = this.#at(path)
     const fd = held?.fd ?? openPresent(path, 'r+')
@@ -102,17 +93,17 @@ export class OpenFiles {
   }
 }
 
-/** Opens a file of an upload. Throws FileFault where it is gone, and the system's error. */
+/** Opens a file of an upload. Throws BytesFault where it is gone, and the system's error. */
 export function openPresent(path: string, flags: 'r' | 'r+'): number {
   try {
     return fs.openSync(path, flags)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw new FileFault('MISSING', 'the file is gone')
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw new BytesFault('MISSING', 'the file is gone')
     throw error
   }
 }
 
-function unlike(found: number, bytes: number): FileFault {
-  return new FileFault('DAMAGED', `the file has ${found} bytes, not ${bytes}`)
+function unlike(found: number, bytes: number): BytesFault {
+  return new BytesFault('DAMAGED', `the file has ${found} bytes, not ${bytes}`)
 }

@@ -1,32 +1,26 @@
 import { join } from 'node:path'
+import { isUploadId } from '../model/upload-id.js'
 
-const ID = /^(\d{4})(\d{2})(\d{2})-[0-9a-f]{32}$/
-
-/** Where an upload lies; every path follows from its id without a look-up. */
+/** The file of an upload's bytes, and the sidecar beside it. */
 export interface UploadPaths {
-  /** The bytes. */
   readonly file: string
-  /** The JSON beside them. */
   readonly sidecar: string
-  /** The bytes' path under the data folder, with `/`. */
-  readonly relative: string
 }
 
-/** Makes an upload's id: the UTC day of its creation and 128 random bits in lower-case hex. */
-export function createId(now: Date, randomHex: string): string {
-  return `${now.toISOString().slice(0, 10).replaceAll('-', '')}-${randomHex}`
-}
-
-/** Tells whether a text has the form of an upload's id; nothing else ever becomes part of a path. */
-export function isUploadId(text: string): boolean {
-  return ID.test(text)
-}
-
-/** The paths of an upload, by the UTC day in its id: `uploads/YYYY/MM/DD/<id>`. Throws on anything but an id. */
+/** The paths of an upload under the data folder. Throws on anything but an id. */
 export function pathsOf(dataDir: string, id: string): UploadPaths {
-  const parts = ID.exec(id)
-  if (!parts) throw new Error('not an upload id')
-  const relative = `uploads/${parts[1]}/${parts[2]}/${parts[3]}/${id}`
-  const file = join(dataDir, relative)
-  return { file, sidecar: `${file}.json`, relative }
+  const file = join(dataDir, relativePathOf(id))
+  return { file, sidecar: `${file}.json` }
+}
+
+/** Where an upload's bytes are under the data folder, with `/`: `uploads/YYYY/MM/DD/<id>`, the day being that in its id. */
+export function relativePathOf(id: string): string {
+  if (!isUploadId(id)) throw new Error('not an upload id')
+  return `uploads/${id.slice(0, 4)}/${id.slice(4, 6)}/${id.slice(6, 8)}/${id}`
+}
+
+/** The upload that a name in a day folder belongs to; undefined for any other name. */
+export function idOfName(name: string): string | undefined {
+  const id = name.replace(/\.json(?:\.tmp)?$/, '')
+  return isUploadId(id) ? id : undefined
 }

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { FileFault, type OpenFiles } from './open-files.js'
+import { BytesFault } from '../model/engine-error.js'
+import type { OpenFiles } from './open-files.js'
 import type { CreateTask, RemoveTask, ReplaceTask } from './thread-tasks.js'
 
 /** What the digest thread does with whole files: makes, replaces, cuts and removes them. */
@@ -77,7 +78,7 @@ function flushFolderNow(folder: string): void {
 }
 
 /**
- * Replaces a small file at once or not at all. Rejects with the system's error, and with FileFault where the
+ * Replaces a small file at once or not at all. Rejects with the system's error, and with BytesFault where the
  * upload's own file is not as it must be.
  */
 export async function replace(task: ReplaceTask, files: OpenFiles): Promise<void> {
@@ -98,7 +99,7 @@ export async function replace(task: ReplaceTask, files: OpenFiles): Promise<void
   } catch (error) {
     fs.rmSync(temporary, { force: true })
     // Without its folder the upload has no bytes either.
-    if (!fs.existsSync(dirname(task.path))) throw new FileFault('MISSING', 'the folder is gone')
+    if (!fs.existsSync(dirname(task.path))) throw new BytesFault('MISSING', 'the folder is gone')
     throw error
   }
   if (bytesPath !== null && task.finishedBytes !== undefined) files.close(basename(bytesPath))

@@ -1,3 +1,5 @@
+import type { Checkpoint } from '../model/checkpoint.js'
+
 /** What the digest thread can be asked; one object a task, plain values only. */
 export type ThreadTask =
   | CreateTask
@@ -104,14 +106,6 @@ export interface JoinTask {
   readonly partPath: string
   readonly from: number
   readonly bytes: number
-}
-
-/** A point of the upload at which its digest was once known. */
-export interface Checkpoint {
-  /** Bytes from the start. */
-  readonly offset: number
-  /** SHA-256 of the bytes before it, lower-case hex. */
-  readonly sha256: string
 }
 
 /** Reads on from where the digest stands towards `to`, at most `budgetBytes`, comparing with checkpoints. */

@@ -1,7 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { Piscina } from 'piscina'
 import { systemCodeOf } from '../errors.js'
-import type { Arena } from '../intake/arena.js'
 import { ByteGate } from './byte-gate.js'
 import type {
   AppendResult,
@@ -31,6 +30,12 @@ const MOST_BYTES = 1024 * 1024
 const DESCRIPTOR_WITHIN_MS = 10_000
 const DESCRIPTOR_EVERY_MS = 100
 
+/** The arena's memory, which the threads share. */
+export interface ArenaMemory {
+  readonly shared: SharedArrayBuffer
+  readonly blockBytes: number
+}
+
 type Of<T extends ThreadTask> = Omit<T, 'kind'>
 /** A text that is made when it is its task's turn: what waits holds none. */
 type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly text: () => string }
@@ -42,13 +47,13 @@ type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly te
  * Every function rejects with the system's error (`code` is kept in the message) where it does not say otherwise.
  */
 export class DigestThread {
-  readonly #arena: Arena
+  readonly #arena: ArenaMemory
   readonly #pool: Piscina
   readonly #gate = new ByteGate(MOST_BYTES)
   #checksumPool: Piscina | undefined
   #isClosed = false
 
-  constructor(arena: Arena) {
+  constructor(arena: ArenaMemory) {
     this.#arena = arena
     this.#pool = oneThread(arena, './thread-main.js')
   }
@@ -194,7 +199,7 @@ export class DigestThread {
   }
 }
 
-function oneThread(arena: Arena, script: string): Piscina {
+function oneThread(arena: ArenaMemory, script: string): Piscina {
   return new Piscina({
     filename: new URL(script, import.meta.url).href,
     minThreads: 1,

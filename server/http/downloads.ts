@@ -1,16 +1,13 @@
-import { type FileHandle, open } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { faultOf, guarded, systemCodeOf, UploadError } from '../errors.js'
+import { faultOf, guarded, UploadError } from '../errors.js'
+import type { RangeReader } from '../model/engine.js'
 import { answerFor, asUploadError, endAnswer, sendAnswer } from './answer.js'
 import { corsHeaders, type HeaderFields } from './cors.js'
 import { isFault } from './refusal.js'
 import { reprDigest } from './repr-digest.js'
 
-const PIECE_BYTES = 64 * 1024
-
 /** A finished file as a download needs it. */
 export interface FinishedFile {
-  readonly file: string
   readonly length: number
   readonly type: string
   readonly filename: string | null
@@ -21,6 +18,8 @@ export interface FinishedFile {
 export interface DownloadOptions {
   /** A finished upload; undefined where there is none, 'unfinished' where it is not whole. Reads no file bytes. */
   readonly find: (id: string) => Promise<FinishedFile | 'unfinished' | undefined>
+  /** Begins to read a finished upload's bytes. Rejects with BytesFault MISSING where they are gone. */
+  readonly read: (id: string, range: { from: number; to: number }) => Promise<RangeReader>
   /** Downloads at once. */
   readonly limit: number
   /** A reader that takes nothing for so long loses its connection, and we the open file. */
@@ -79,22 +78,20 @@ export class Downloads {
 
   async #send(request: IncomingMessage, response: ServerResponse, { id, cors }: Asked): Promise<void> {
     const found = await this.#found(id)
-    const file = await open(found.file, 'r').catch((error: unknown) => {
-      throw systemCodeOf(error) === 'ENOENT' ? new UploadError('upload_unknown', { cause: error }) : error
-    })
+    const range = await this.#options.read(id, { from: 0, to: found.length })
     try {
       if (response.destroyed) return
       response.writeHead(200, { ...fileHeaders(found), ...cors })
       if (found.length === 0) response.flushHeaders()
-      const isSent = await this.#pieces(file, found.length, response, id)
+      const isSent = await this.#pieces(range, found.length, response, id)
       if (isSent) endAnswer(request, response)
     } finally {
-      await file.close()
+      await range.close()
     }
   }
 
-  /** Sends the file piece by piece; the next is read when the system has taken the last. False where its reader is gone. */
-  async #pieces(file: FileHandle, length: number, response: ServerResponse, id: string): Promise<boolean> {
+  /** Sends the bytes piece by piece; the next is read when the system has taken the last. False where its reader is gone. */
+  async #pieces(range: RangeReader, length: number, response: ServerResponse, id: string): Promise<boolean> {
     const { idleTimeoutMs, log } = this.#options
     const endSilence = (): void => {
       log.info({ id }, 'a download was ended: its reader took nothing for --idle-timeout')
@@ -102,13 +99,12 @@ export class Downloads {
     }
     const silence = setTimeout(guarded(endSilence, faultOf(response)), idleTimeoutMs)
     try {
-      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length))
       for (let at = 0; at < length; ) {
-        const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, length - at), at)
-        if (bytesRead === 0) throw shorter(at, length)
-        if (!(await isWritten(response, piece.subarray(0, bytesRead)))) return false
+        const piece = await range.next()
+        if (!piece) throw shorter(at, length)
+        if (!(await isWritten(response, piece))) return false
         silence.refresh()
-        at += bytesRead
+        at += piece.length
       }
       return true
     } finally {
@@ -148,7 +144,7 @@ function shorter(at: number, length: number): UploadError {
 }
 
 /** The headers of a finished file, for GET and HEAD: an attachment that no browser shows or runs. */
-export function fileHeaders(file: Omit<FinishedFile, 'file'>): HeaderFields {
+export function fileHeaders(file: FinishedFile): HeaderFields {
   const name = encodeURIComponent(file.filename ?? 'download').replaceAll("'", '%27')
   return {
     'Content-Type': file.type,

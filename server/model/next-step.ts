@@ -1,37 +1,3 @@
-/** A point at which the digest of everything before it is known. */
-export interface Checkpoint {
-  readonly offset: number
-  readonly sha256: string
-}
-
-/** What is found on the disk of an upload, as plain values. */
-export interface Found {
-  readonly length: number | null
-  readonly sha256: string | null
-  readonly checkpoints: readonly Checkpoint[]
-  /** Written in the boot that runs now. */
-  readonly sameBoot: boolean
-  readonly fileBytes: number
-  /** Bytes behind this belong to a request whose checksum was not verified; null where there is none. */
-  readonly verifiedTo: number | null
-  /** It is to be joined from parts: before that is done, nothing of it counts. */
-  readonly isFinal: boolean
-}
-
-/**
- * The offset from which an upload may go on, in bytes; the file is cut there.
- *
- * After a crash of the process the system still had every byte that was written: the size of the file
- * counts. After a crash of the machine only what was flushed before a checkpoint does.
- */
-export function settleOffset(found: Found): number {
-  if (found.sha256 !== null && found.fileBytes === found.length) return found.fileBytes
-  if (found.isFinal) return 0
-  const most = Math.min(found.fileBytes, found.length ?? found.fileBytes, found.verifiedTo ?? found.fileBytes)
-  if (found.sameBoot && found.sha256 === null) return most
-  return found.checkpoints.reduce((best, { offset }) => (offset <= most && offset > best ? offset : best), 0)
-}
-
 /** An upload's standing, as plain values; times in milliseconds since 1970. */
 export interface Standing {
   readonly length: number | null
@@ -94,16 +60,4 @@ export function dueAtMs(upload: Standing, nowMs: number, terms: Terms): number {
 /** Tells whether an upload has all its bytes. */
 export function isWhole({ length, offset }: Pick<Standing, 'length' | 'offset'>): boolean {
   return length !== null && offset === length
-}
-
-const MOST_CHECKPOINTS = 64
-
-/**
- * Adds a checkpoint to a list in the order of offsets. The list has a limit: at 64 every second one
- * but the newest is dropped, so that a fall-back may cost more bytes, and a sidecar stays small.
- */
-export function addCheckpoint(list: readonly Checkpoint[], added: Checkpoint): Checkpoint[] {
-  const before = list.filter(({ offset }) => offset < added.offset)
-  const thinned = before.length >= MOST_CHECKPOINTS ? before.filter((_, i) => i % 2 === 0) : before
-  return [...thinned, added]
 }

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import type { UploadFacts } from './upload-facts.js'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
@@ -38,6 +39,20 @@ const SidecarSchema = v.object({
 
 /** What is kept of an upload beside its bytes; see the fields' notes. */
 export type Sidecar = v.InferOutput<typeof SidecarSchema>
+
+/** The sidecar of these facts; `updatedAt` is the time of this writing. */
+export function sidecarOf(
+  facts: UploadFacts,
+  { updatedAt, bootId }: { updatedAt: string; bootId: string },
+): Sidecar {
+  const { id, createdAt, length, metadata, filename, declaredType, type, verifiedTo, concat } = facts
+  const { parts, joinedAt, terminatedAt, checkpoints, sha256, finishedAt } = facts
+  return {
+    ...{ version: 1, id, createdAt, updatedAt, length, metadata, filename, declaredType },
+    ...{ type, bootId, verifiedTo, concat, parts, joinedAt, terminatedAt },
+    ...{ checkpoints: [...checkpoints], sha256, finishedAt },
+  }
+}
 
 /** A sidecar from its file's text; undefined where the text is torn or is not a sidecar of `id`. */
 export function parseSidecar(fileText: string, id: string): Sidecar | undefined {

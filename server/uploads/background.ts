@@ -1,4 +1,3 @@
-import { isOnDisk } from '../files/walk.js'
 import { Expiry } from './expiry.js'
 import { betweenMs, Housekeeping, type HousekeepingTools } from './housekeeping.js'
 import type { LadingStore } from './store.js'
@@ -23,25 +22,23 @@ interface BackgroundNeeds {
 /** Puts together what goes on in the background; nothing runs before its `start`. */
 export function createBackground(needs: BackgroundNeeds): Housekeeping {
   const { tools, store, unfinished, records, locks, indexIsWhole } = needs
-  const { dataDir, bootId, thread, log, now, row, isReceiving, expireAfterMs, keepPartialsMs } = tools
+  const { engine, log, now, row, isReceiving, expireAfterMs, keepPartialsMs } = tools
   const terms = { expireAfterMs, keepPartialsMs }
   const inMemory = (id: string): StoredUpload | undefined => store.uploads.peek(id)
   const tend = (id: string): Promise<string> => store.tend(id)
-  const isKept = (id: string): Promise<boolean> => isOnDisk(dataDir, id)
   const visit = new Visit({
-    ...{ dataDir, bootId, thread, log, now, terms, unfinished, inMemory, tend, indexIsWhole, row },
+    ...{ engine, log, now, terms, unfinished, inMemory, tend, indexIsWhole, row },
     startedAtMs: now(),
     underLock: (id, work) => locks.tryWith(id, work),
   })
   const sweep = new Sweep({
-    ...{ dataDir, visit, log, now, expireAfterMs, isReceiving },
+    ...{ engine, visit, log, now, expireAfterMs, isReceiving },
     index: records,
-    isOnDisk: isKept,
     met: (finished) => store.met(finished),
     metAll: () => store.knowsAll(),
   })
   const expiry = new Expiry({
-    ...{ dataDir, bootId, log, now, terms, unfinished, inMemory, tend, isReceiving },
+    ...{ engine, log, now, terms, unfinished, inMemory, tend, isReceiving },
     underLocks: (ids, work) => locks.tryWithAll(ids, work),
     expire: (uploads) => store.expire(uploads),
     againMs: betweenMs(terms),

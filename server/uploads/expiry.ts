@@ -1,5 +1,6 @@
-import { readUpload } from '../files/reader.js'
+import type { Engine } from '../model/engine.js'
 import { dueAtMs, nextStep, type Terms } from '../model/next-step.js'
+import { loadUpload } from './load-upload.js'
 import { Share } from './share.js'
 import type { StorageLog } from './tools.js'
 import type { Unfinished } from './unfinished.js'
@@ -15,8 +16,7 @@ const [SHARE_ALONE, SHARE_BESIDE_BODIES] = [3, 6]
 const MOST_PAUSE_MS = 100
 
 export interface ExpiryTools {
-  readonly dataDir: string
-  readonly bootId: string
+  readonly engine: Pick<Engine, 'load' | 'addressOf'>
   readonly log: StorageLog
   readonly now: () => number
   readonly terms: Terms
@@ -134,7 +134,7 @@ export class Expiry {
 
   /** The upload as it is stored; undefined where there is none, or none that can be read. */
   async #read(id: string): Promise<StoredUpload | undefined> {
-    const found = await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
+    const found = await loadUpload(this.#tools.engine, id)
     return found.kind === 'upload' ? found.upload : undefined
   }
 

@@ -1,14 +1,14 @@
-import { isUploadId } from '../files/paths.js'
-import { readUpload } from '../files/reader.js'
-import type { UploadRow } from './upload.js'
+import type { Engine } from '../model/engine.js'
+import type { UploadRecord } from '../model/record.js'
+import { isUploadId } from '../model/upload-id.js'
+import { loadUpload } from './load-upload.js'
 import type { Uploads } from './uploads.js'
 
 export interface FindTools {
   readonly uploads: Pick<Uploads, 'peek'>
   /** The record of an upload. Rejects where the database cannot be asked now. */
-  readonly row: (id: string) => Promise<UploadRow | undefined>
-  readonly dataDir: string
-  readonly bootId: string
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
+  readonly engine: Pick<Engine, 'load' | 'addressOf'>
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
   readonly log: { warn(fields: object, message: string): void }
@@ -20,14 +20,14 @@ export async function findUpload(id: string, tools: FindTools): Promise<object |
   const live = tools.uploads.peek(id)
   if (live) {
     const bytesPerSecond = live.body ? live.rate.perSecond(tools.monotonic()) : 0
-    return { ...live.toRow(live.changedAtMs), bytesPerSecond }
+    return { ...live.toRecord(live.changedAtMs), bytesPerSecond }
   }
   const row = await tools.row(id).catch((error: unknown) => {
     tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
     return undefined
   })
   if (row) return { ...row, bytesPerSecond: 0 }
-  const found = await readUpload(tools.dataDir, id, tools.bootId)
+  const found = await loadUpload(tools.engine, id)
   if (found.kind !== 'upload') return undefined
-  return { ...found.upload.toRow(found.upload.changedAtMs), bytesPerSecond: 0 }
+  return { ...found.upload.toRecord(found.upload.changedAtMs), bytesPerSecond: 0 }
 }

@@ -30,11 +30,11 @@ export class Finisher {
     // Nobody is told before it is written.
     upload.sha256 = sha256
     upload.finishedAt = finishedAt
-    this.#tools.record(upload.toRow(upload.changedAtMs))
+    this.#tools.record(upload.toRecord(upload.changedAtMs))
   }
 
   async #type(upload: StoredUpload): Promise<string | null> {
-    const head = await storedHead(upload, this.#tools.sniffBytes)
+    const head = await storedHead(upload, this.#tools)
     return typeOf(upload, head, upload.offset, this.#tools)
   }
 
@@ -44,7 +44,7 @@ export class Finisher {
     if (upload.digestLive && marked?.offset === upload.offset) return marked.sha256
     if (!upload.digestLive) await this.#prover.prove(upload)
     if (upload.damagedAfter !== null) throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
-    const sha256 = await this.#tools.thread.digest({ id: upload.id, offset: upload.offset })
+    const sha256 = await this.#tools.engine.digest(upload.id, upload.offset)
     if (sha256 !== null) return sha256
     // The thread died and its digests with it: the next try reads the bytes again.
     upload.digestLive = false

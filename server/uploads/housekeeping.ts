@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
+import type { UploadRecord } from '../model/record.js'
 import type { StorageLog } from './tools.js'
-import type { UploadRow } from './upload.js'
 
 const MOST_BETWEEN_MS = 10 * 60_000
 const LEAST_BETWEEN_MS = 250
@@ -25,7 +25,7 @@ export interface HousekeepingTools {
     readonly hasSeenAll: boolean
     known(newestAt: string | null): Promise<void>
     unfinished(): Promise<void>
-    everything(): AsyncIterable<UploadRow>
+    everything(): AsyncIterable<UploadRecord>
     isKept(id: string): Promise<boolean>
     prove(): Promise<void>
     stop(): void
@@ -37,8 +37,8 @@ export interface HousekeepingTools {
     leaveClean(): void
     purge(before: Date, most: number): Promise<number>
     reindex(
-      rows: AsyncIterable<UploadRow>,
-      isKept: (row: UploadRow) => Promise<boolean>,
+      rows: AsyncIterable<UploadRecord>,
+      isKept: (row: UploadRecord) => Promise<boolean>,
     ): Promise<{ restored: number; removed: number }>
   }
   readonly log: StorageLog
@@ -156,7 +156,7 @@ export class Housekeeping {
   }
 
   /** The rows of all uploads. Throws where the server ends before: an index with some of them is not whole. */
-  async *#allRows(): AsyncGenerator<UploadRow> {
+  async *#allRows(): AsyncGenerator<UploadRecord> {
     yield* this.#tools.sweep.everything()
     if (this.#isClosed) throw new CutShort()
   }

@@ -1,8 +1,7 @@
-import { stat } from 'node:fs/promises'
-import { UploadError } from '../errors.js'
-import { unlessMissing } from '../files/reader.js'
-import { diskError, isFileFault, isReplaced } from '../model/engine-error.js'
-import { nextStep, settleOffset } from '../model/next-step.js'
+import { asUploadError, UploadError } from '../errors.js'
+import { isBytesFault, isReplaced } from '../model/engine-error.js'
+import { nextStep } from '../model/next-step.js'
+import { offsetAfterCrash } from '../model/offset-after-crash.js'
 import { Finisher } from './finisher.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
@@ -41,7 +40,7 @@ export class Lifecycle {
       // What is finished is told by its record and its sidecar; memory is for progress.
       this.#uploads.drop(upload.id)
     } catch (thrown) {
-      const error = diskError(thrown)
+      const error = asUploadError(thrown)
       if (error.code === 'type_refused') await this.refuse(upload, error)
       else await this.recover(upload, error)
       // Tried again later, without a request.
@@ -61,11 +60,11 @@ export class Lifecycle {
    * or falls back to what is proven. Every other error changes nothing.
    */
   async recover(upload: StoredUpload, error: UploadError): Promise<void> {
-    if (error.code === 'offset_conflict' && !isFileFault(error)) return this.mend(upload)
-    if (!isFileFault(error)) return
-    const fileBytes = await fileBytesOf(upload)
-    if (fileBytes === undefined) return this.#lost(upload)
-    await this.#fallBack(upload, fileBytes, isReplaced(error))
+    if (error.code === 'offset_conflict' && !isBytesFault(error)) return this.mend(upload)
+    if (!isBytesFault(error)) return
+    const { storedBytes } = await this.#tools.engine.measure(upload.id)
+    if (storedBytes === undefined) return this.#lost(upload)
+    await this.#fallBack(upload, storedBytes, isReplaced(error))
   }
 
   /**
@@ -74,21 +73,18 @@ export class Lifecycle {
    * memory: whoever asks next reads it from the disk.
    */
   async verify(upload: StoredUpload): Promise<void> {
-    const [fileBytes, sidecar] = await Promise.all([
-      fileBytesOf(upload),
-      unlessMissing(stat(upload.paths.sidecar)),
-    ])
+    const { storedBytes, hasFacts } = await this.#tools.engine.measure(upload.id)
     if (upload.gone) return
-    if (fileBytes === undefined) return this.#lost(upload)
-    const isSame = fileBytes === upload.offset || (upload.kind === 'final' && upload.sha256 === null)
+    if (storedBytes === undefined) return this.#lost(upload)
+    const isSame = storedBytes === upload.offset || (upload.kind === 'final' && upload.sha256 === null)
     if (!isSame && upload.sha256 !== null) this.#uploads.drop(upload.id)
-    else if (!isSame) await this.#fallBack(upload, fileBytes, false)
-    else if (!sidecar) await this.#saver.save(upload)
+    else if (!isSame) await this.#fallBack(upload, storedBytes, false)
+    else if (!hasFacts) await this.#saver.save(upload)
   }
 
   /** Tells whether an upload's file has the bytes that count, and no others. */
   async isSound(upload: StoredUpload): Promise<boolean> {
-    return (await fileBytesOf(upload)) === upload.offset
+    return (await this.#tools.engine.measure(upload.id)).storedBytes === upload.offset
   }
 
   /** Its bytes are gone from the disk; of a finished upload the record stays as it is, for who has moved the file. */
@@ -103,46 +99,39 @@ export class Lifecycle {
    * Falls back to what is proven of a file that was changed under an upload. Where the file still has as many
    * bytes as count, what is beyond them is cut off, and they are read again and held against the rolling digest.
    */
-  async #fallBack(upload: StoredUpload, fileBytes: number, isOther: boolean): Promise<void> {
-    const { thread, log } = this.#tools
+  async #fallBack(upload: StoredUpload, storedBytes: number, isOther: boolean): Promise<void> {
+    const { engine, log } = this.#tools
     const { id, offset } = upload
     if (upload.digestLive) await this.#markNow(upload)
     const isMarked = upload.checkpoints.at(-1)?.offset === offset
     const goodBytes =
-      fileBytes >= offset && (isMarked || !isOther)
+      storedBytes >= offset && (isMarked || !isOther)
         ? offset
-        : settleOffset({
+        : offsetAfterCrash({
             ...upload,
             sha256: null,
             sameBoot: false,
-            fileBytes,
+            storedBytes,
             isFinal: upload.kind === 'final',
           })
     log.error(
-      { id, offset, fileBytes, goodBytes },
+      { id, offset, storedBytes, goodBytes },
       'the file of an upload is not as it was left; it falls back',
     )
     upload.damagedAfter = goodBytes
     upload.proofFailed = false
     await Promise.allSettled([upload.proof])
     // It may be a file that is not at that path any more.
-    await thread.forget(id)
-    upload.isOpen = false
+    await engine.forget(id)
     await this.mend(upload)
   }
 
   /** A checkpoint where the rolling digest stands now. */
   async #markNow(upload: StoredUpload): Promise<void> {
-    const at = { id: upload.id, path: upload.paths.file, position: upload.offset }
-    const task = {
-      ...at,
-      blocks: [],
-      digest: 'prefix' as const,
-      isChecked: false,
-      begins: false,
-      closes: false,
-    }
-    const { sha256 } = await this.#tools.thread.append(task)
+    const { sha256 } = await this.#tools.engine.append(upload.id, {
+      ...{ position: upload.offset, blocks: [], digest: 'prefix', algorithms: [] },
+      ...{ isChecked: false, begins: false, ends: false, closes: false },
+    })
     if (sha256 !== null) upload.mark(upload.offset, sha256)
   }
 
@@ -150,15 +139,15 @@ export class Lifecycle {
   async mend(upload: StoredUpload): Promise<void> {
     const good = upload.damagedAfter
     if (good === null) return
-    await this.#tools.thread.truncate({ path: upload.paths.file, length: good })
-    await this.#tools.thread.forget(upload.id)
+    await this.#tools.engine.truncate(upload.id, good)
+    await this.#tools.engine.forget(upload.id)
     upload.checkpoints = upload.checkpoints.filter(({ offset }) => offset <= good)
     upload.offset = good
     upload.digestLive = good === 0
     upload.damagedAfter = null
     if (good < this.#tools.sniffBytes) upload.type = null
     await this.#saver.save(upload)
-    this.#tools.record(upload.toRow(this.#tools.now()))
+    this.#tools.record(upload.toRecord(this.#tools.now()))
   }
 
   /** Removes an upload whose type may not come in; its record says why. */
@@ -191,18 +180,16 @@ export class Lifecycle {
   ): Promise<void> {
     for (const upload of uploads) upload.gone = true
     await Promise.allSettled(uploads.flatMap(({ saving, proof }) => [saving, proof]))
-    // The bytes first: a crash in between leaves a sidecar alone, which the sweep removes. Bytes alone might be
-    // restored from their record.
-    const paths = uploads.flatMap((upload) => [upload.paths.file, upload.paths.sidecar])
+    const ids = uploads.map(({ id }) => id)
     const durable = this.#tools.durability !== 'off' && mustLast
     let removed: Promise<void> | undefined
     const remove = (): Promise<void> => {
-      removed ??= this.#tools.thread.remove(paths, durable)
+      removed ??= this.#tools.engine.remove(ids, { durable })
       return removed
     }
-    await Promise.all(uploads.map(({ id }) => this.#uploads.leave(id, remove)))
+    await Promise.all(ids.map((id) => this.#uploads.leave(id, remove)))
     const nowMs = this.#tools.now()
-    for (const upload of uploads) this.#tools.record(upload.toRow(nowMs, whyOf(upload)))
+    for (const upload of uploads) this.#tools.record(upload.toRecord(nowMs, whyOf(upload)))
   }
 
   /**
@@ -221,7 +208,7 @@ export class Lifecycle {
       await this.expire(upload)
       return 'expired'
     }
-    this.#tools.record(upload.toRow(upload.changedAtMs))
+    this.#tools.record(upload.toRecord(upload.changedAtMs))
     return next === 'keep' ? 'kept' : 'waiting'
   }
 
@@ -239,12 +226,6 @@ export class Lifecycle {
       throw error
     }
   }
-}
-
-/** How long an upload's file is; undefined where it is gone. */
-async function fileBytesOf({ paths }: StoredUpload): Promise<number | undefined> {
-  const found = await unlessMissing(stat(paths.file))
-  return found?.isFile() ? found.size : undefined
 }
 
 /** The record of an upload whose time is over. */

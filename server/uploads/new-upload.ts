@@ -1,5 +1,4 @@
 import type { FileStore } from '@tus/file-store'
-import { pathsOf } from '../files/paths.js'
 import type { Creation } from '../model/creation.js'
 import type { StorageTools } from './tools.js'
 import { StoredUpload } from './upload.js'
@@ -11,7 +10,7 @@ export type TusUpload = Parameters<FileStore['create']>[0]
 export function newUpload(
   { id, length, isChecked }: { id: string; length: number | null; isChecked: boolean },
   creation: Creation,
-  { bootId, dataDir, now }: Pick<StorageTools, 'bootId' | 'dataDir' | 'now'>,
+  { engine, now }: Pick<StorageTools, 'engine' | 'now'>,
 ): StoredUpload {
   const { concat, metadata, filename, declaredType } = creation
   const facts = {
@@ -32,9 +31,9 @@ export function newUpload(
     joinedAt: null,
     terminatedAt: null,
     verifiedTo: isChecked ? 0 : null,
-    bootId,
+    isCurrent: true,
   }
-  const upload = new StoredUpload(facts, pathsOf(dataDir, id))
+  const upload = new StoredUpload(facts, engine.addressOf(id))
   upload.isLocationSent = false
   return upload
 }

@@ -9,9 +9,9 @@ const STEP_BYTES = 8 * 1024 * 1024
  * hash state cannot be stored; this is its price, and it proves the prefix against every checkpoint.
  */
 export class Prover {
-  readonly #tools: Pick<StorageTools, 'thread' | 'log'>
+  readonly #tools: Pick<StorageTools, 'engine' | 'log'>
 
-  constructor(tools: Pick<StorageTools, 'thread' | 'log'>) {
+  constructor(tools: Pick<StorageTools, 'engine' | 'log'>) {
     this.#tools = tools
   }
 
@@ -38,9 +38,7 @@ export class Prover {
 
   async #run(upload: StoredUpload): Promise<void> {
     while (!upload.digestLive && upload.damagedAfter === null && !upload.gone && !upload.halted) {
-      const { offset, damagedAfter } = await this.#tools.thread.prove({
-        id: upload.id,
-        path: upload.paths.file,
+      const { offset, damagedAfter } = await this.#tools.engine.prove(upload.id, {
         to: upload.offset,
         checkpoints: upload.checkpoints,
         budgetBytes: STEP_BYTES,

@@ -1,7 +1,6 @@
 import { UploadError } from '../errors.js'
 import type { Block, BlockSink } from '../model/body.js'
 import type { Checksum, UnannouncedChecksum } from '../model/checksum.js'
-import { diskError } from '../model/engine-error.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
@@ -70,7 +69,7 @@ export class Receiver implements BlockSink {
     if (this.#upload.isTypeDue) await this.#look(blocks)
     await this.#append(blocks, last)
     if (!this.#upload.digestLive && this.#upload.damagedAfter === null) this.#prover.start(this.#upload)
-    if (!last && (await this.#tools.disk.isFull())) this.#upload.body?.stop('disk_full')
+    if (!last && (await this.#tools.engine.isFull())) this.#upload.body?.stop('disk_full')
   }
 
   /**
@@ -82,11 +81,10 @@ export class Receiver implements BlockSink {
     const counts = typeof sent === 'string' ? sent === 'none' : await this.#matches(sent)
     if (!counts) this.#forgetBytes()
     const end = upload.offset + this.#unverified
-    const { live, sha256 } = await this.#tools.thread.settle({
-      ...{ id: upload.id, path: upload.paths.file, base: this.#before.offset, counts },
-      digest: end === upload.length ? 'final' : 'prefix',
-    })
-    upload.isOpen = false
+    const { engine } = this.#tools
+    const { live, sha256 } = counts
+      ? await engine.commit(upload.id, { digest: end === upload.length ? 'final' : 'prefix' })
+      : await engine.rollBack(upload.id, { offset: this.#before.offset })
     upload.digestLive = live
     if (counts) {
       this.#count(this.#unverified)
@@ -106,10 +104,10 @@ export class Receiver implements BlockSink {
   }
 
   async #matches({ algorithm, digest }: Checksum): Promise<boolean> {
-    const { id, paths, offset } = this.#upload
+    const { id, offset } = this.#upload
     if (this.#isHeld) {
       const range = { from: this.#before.offset, to: offset + this.#unverified }
-      return digest === (await this.#tools.thread.digestStored({ id, path: paths.file, algorithm, ...range }))
+      return digest === (await this.#tools.engine.checksum(id, { algorithm, ...range }))
     }
     if (this.#digests === null)
       throw new UploadError('internal', { detail: 'the running checksums were lost' })
@@ -125,7 +123,7 @@ export class Receiver implements BlockSink {
   /** Checkpoints and the record may tell of bytes that were taken back. */
   async #saveTakenBack(): Promise<void> {
     await this.#saver.save(this.#upload)
-    this.#tools.record(this.#upload.toRow(this.#tools.now()))
+    this.#tools.record(this.#upload.toRecord(this.#tools.now()))
   }
 
   async #look(blocks: readonly Block[]): Promise<void> {
@@ -143,20 +141,16 @@ export class Receiver implements BlockSink {
     const bytes = sum(blocks)
     const position = upload.offset + this.#unverified
     if (last && bytes === 0 && this.#isDigested) return
-    const given = { id: upload.id, blocks: blocks.flatMap((block) => [block.index, block.bytes]) }
     const digest = this.#digestDue(position + bytes, last)
     // Where a trailer may still come the thread keeps what it needs to take the body back.
     const isChecked = this.#isUnverified || (this.#trailing !== null && !last)
     const begins = !this.#hasBegun
     this.#hasBegun = true
     const closes = last && !isChecked && !this.#finishesAt(position + bytes)
-    const at = { path: upload.paths.file, position }
-    const appended = this.#tools.thread.append({ ...given, ...at, digest, isChecked, begins, closes })
-    // Both have to be done with the blocks before they are given back, also where one of them fails.
-    if (this.#checksums.length > 0) await Promise.allSettled([appended, this.#check(given, begins, last)])
-    const done = await appended
-    if (done.error) throw diskError(new Error(done.error.message))
-    if (closes) upload.isOpen = false
+    const algorithms = this.#checksums
+    const appended = { blocks, position, digest, isChecked, algorithms, begins, ends: last, closes }
+    const done = await this.#tools.engine.append(upload.id, appended)
+    this.#digests = done.checksums
     upload.digestLive = done.live
     upload.rate.add(bytes, this.#tools.monotonic())
     if (this.#isUnverified) this.#unverified += bytes
@@ -169,14 +163,6 @@ export class Receiver implements BlockSink {
   /** What is appended now does not count yet. */
   get #isUnverified(): boolean {
     return this.#checksums.length > 0 || this.#isHeld
-  }
-
-  async #check(
-    given: { id: string; blocks: readonly number[] },
-    begins: boolean,
-    ends: boolean,
-  ): Promise<void> {
-    this.#digests = await this.#tools.thread.check({ ...given, algorithms: this.#checksums, begins, ends })
   }
 
   #count(bytes: number): void {
@@ -205,7 +191,7 @@ export class Receiver implements BlockSink {
     // The end of the request saves for itself.
     if (last || this.#upload.offset === this.#upload.length) return
     this.#saver.saveLater(this.#upload)
-    this.#tools.record(this.#upload.toRow(this.#tools.now()))
+    this.#tools.record(this.#upload.toRecord(this.#tools.now()))
   }
 }
 

@@ -1,6 +1,6 @@
-import { type ErrorCode, UploadError } from '../errors.js'
+import { asUploadError, type ErrorCode, UploadError } from '../errors.js'
 import { type BodyEnd, isUnanswered } from '../model/body.js'
-import { diskError, isFileFault } from '../model/engine-error.js'
+import { isBytesFault } from '../model/engine-error.js'
 import { isWhole, nextStep } from '../model/next-step.js'
 import type { UploadRequest } from '../model/request.js'
 import type { Lifecycle } from './lifecycle.js'
@@ -37,7 +37,7 @@ export class Reception {
    * upload_taken_over, shutting_down, offset_conflict, upload_unknown where its file is gone, or internal.
    */
   async receive(upload: StoredUpload, request: UploadRequest): Promise<void> {
-    if (await this.#tools.disk.isFull(announcedBytes(upload, request))) throw new UploadError('disk_full')
+    if (await this.#tools.engine.isFull(announcedBytes(upload, request))) throw new UploadError('disk_full')
     const before = upload.offset
     try {
       const { end, declared } = await this.#takeIn(upload, request)
@@ -58,7 +58,7 @@ export class Reception {
       // sent more than it had declared is told.
       if (code && (isOverrun || upload.sha256 === null)) throw new UploadError(code)
     } finally {
-      if (upload.isOpen) await this.#close(upload)
+      await this.#close(upload)
     }
   }
 
@@ -69,7 +69,7 @@ export class Reception {
       const declared = await this.#declare(upload, request)
       return { end: await this.#drainOrTakeBack(upload, request, { head, declared }), declared }
     } catch (thrown) {
-      const error = diskError(thrown)
+      const error = asUploadError(thrown)
       await this.#lifecycle.recover(upload, error)
       throw error
     }
@@ -78,15 +78,12 @@ export class Reception {
   /** Opens the file before anything of the body is read, and gives its first bytes while the type is not decided. */
   #open(upload: StoredUpload, request: UploadRequest): Promise<Uint8Array> {
     const headBytes = upload.isTypeDue ? Math.min(upload.offset, this.#tools.sniffBytes) : 0
-    const task = { path: upload.paths.file, bytes: upload.offset, headBytes }
-    // Also where the thread fails: it may have opened the file and not read it.
-    upload.isOpen = true
-    return this.#tools.thread.open(task, () => request.body?.isStopped ?? false)
+    const at = { offset: upload.offset, headBytes }
+    return this.#tools.engine.open(upload.id, at, () => request.body?.isStopped ?? false)
   }
 
   async #close(upload: StoredUpload): Promise<void> {
-    upload.isOpen = false
-    await this.#tools.thread.closeFile(upload.id).catch((error: unknown) => {
+    await this.#tools.engine.close(upload.id).catch((error: unknown) => {
       this.#tools.log.error({ err: error, id: upload.id }, 'the file of an upload could not be closed')
     })
   }
@@ -106,7 +103,7 @@ export class Reception {
     if (declared) upload.length = request.declaredLength
     upload.verifiedTo = request.checksum ? upload.offset : null
     // Bytes of this boot count only under a sidecar of this boot.
-    if (declared || upload.savedInBoot !== this.#tools.bootId) await this.#saver.save(upload)
+    if (declared || !upload.isCurrent) await this.#saver.save(upload)
     else if (upload.verifiedTo !== upload.savedVerifiedTo) await this.#saver.note(upload)
     return declared
   }
@@ -124,7 +121,7 @@ export class Reception {
       if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
         upload.length = null
         await this.#saver.save(upload)
-        this.#tools.record(upload.toRow(this.#tools.now()))
+        this.#tools.record(upload.toRecord(this.#tools.now()))
       }
       throw error
     }
@@ -161,8 +158,8 @@ export class Reception {
     try {
       await receiver.settle('not whole')
     } catch (thrown) {
-      const error = diskError(thrown)
-      if (isFileFault(error)) throw error
+      const error = asUploadError(thrown)
+      if (isBytesFault(error)) throw error
       this.#tools.log.error({ err: error, id: upload.id }, 'bytes that do not count could not be cut off')
       this.#lifecycle.letGo(upload)
     }
@@ -179,7 +176,7 @@ export class Reception {
       await this.#saver.note(upload)
       this.#saver.flushLater(upload)
     } else if (changed) this.#saver.saveLater(upload)
-    this.#tools.record(upload.toRow(this.#tools.now()))
+    this.#tools.record(upload.toRecord(this.#tools.now()))
   }
 }
 

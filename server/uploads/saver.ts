@@ -1,13 +1,12 @@
 import { dueAtMs, type Terms } from '../model/next-step.js'
-import { formatSidecar, type Sidecar } from '../model/sidecar.js'
+import type { UploadFacts } from '../model/upload-facts.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
-type SaverTools = Pick<StorageTools, 'thread' | 'durability' | 'now' | 'bootId' | 'log' | 'unfinished'> &
-  Terms
+type SaverTools = Pick<StorageTools, 'engine' | 'durability' | 'now' | 'log' | 'unfinished'> & Terms
 
 /** The end of an upload as its sidecar tells it. */
-export type Finished = Pick<Sidecar, 'sha256' | 'finishedAt'>
+export type Finished = Pick<UploadFacts, 'sha256' | 'finishedAt'>
 
 /** Writes sidecars: one at a time for each upload, each replaced at once or not at all. */
 export class Saver {
@@ -39,13 +38,13 @@ export class Saver {
    * does for all that ask. A failure costs a checkpoint only.
    */
   flushLater(upload: StoredUpload): void {
-    const { thread, durability, log } = this.#tools
+    const { engine, durability, log } = this.#tools
     if (durability === 'off') return
     if (upload.isFlushDue) return
     upload.isFlushDue = true
     const flush = (): Promise<void> => {
       upload.isFlushDue = false
-      return thread.flush(upload.paths.file)
+      return engine.flush(upload.id)
     }
     upload.flushing = upload.flushing.then(flush).catch((error: unknown) => {
       if (!upload.gone) log.warn({ err: error, id: upload.id }, 'the bytes of an upload could not be flushed')
@@ -81,20 +80,18 @@ export class Saver {
     upload: StoredUpload,
     { finished, flush }: { finished?: Finished | undefined; flush: boolean },
   ): Promise<void> {
-    const { thread, durability, now, bootId } = this.#tools
+    const { engine, durability, now } = this.#tools
     const durable = durability !== 'off'
-    const { file, sidecar } = upload.paths
     let { verifiedTo } = upload
     // Taken before the bytes are flushed: what it says of them must not be ahead of them.
-    const text = (): string => {
+    const facts = (): UploadFacts => {
       verifiedTo = upload.verifiedTo
-      return formatSidecar({ ...upload.toSidecar(now(), bootId), ...finished })
+      return { ...upload.toFacts(), ...finished }
     }
     const length = finished ? { finishedBytes: upload.offset } : {}
-    await thread.replace({ path: sidecar, text, durable, bytesPath: flush ? file : null, ...length })
-    if (finished) upload.isOpen = false
+    await engine.checkpoint(upload.id, facts, { durable, bytes: flush, ...length })
     upload.savedVerifiedTo = verifiedTo
-    upload.savedInBoot = bootId
+    upload.isCurrent = true
     // A part that was joined has another term than before.
     if (!finished && this.#tools.unfinished.has(upload.id))
       this.#tools.unfinished.set(upload.id, dueAtMs(upload, now(), this.#tools))

@@ -1,10 +1,8 @@
 import { FileStore } from '@tus/file-store'
-import { UploadError } from '../errors.js'
+import { asUploadError, UploadError } from '../errors.js'
 import { isUnanswered } from '../model/body.js'
-import { diskError } from '../model/engine-error.js'
 import { firstByteWithinMs, isWhole, nextStep } from '../model/next-step.js'
 import type { UploadRequest } from '../model/request.js'
-import { formatSidecar } from '../model/sidecar.js'
 import { Joiner } from './joining/joiner.js'
 import { Lifecycle, type Tended } from './lifecycle.js'
 import { newUpload, type TusUpload, tusUpload } from './new-upload.js'
@@ -15,8 +13,6 @@ import type { StorageTools } from './tools.js'
 import { type StoredUpload, TERMINATED } from './upload.js'
 import { Uploads } from './uploads.js'
 
-// Its bytes and its sidecar.
-const FILES_OF_AN_UPLOAD = 2
 const EXTENSIONS = [
   ...['creation', 'creation-with-upload', 'creation-defer-length', 'termination', 'expiration'],
   ...['checksum', 'checksum-trailer', 'concatenation', 'concatenation-unfinished'],
@@ -37,7 +33,8 @@ export class LadingStore extends FileStore {
 
   /** `requestOf` gives the request that holds the lock of an upload. The data folder must exist. */
   constructor(tools: StorageTools, requestOf: (id: string) => UploadRequest) {
-    super({ directory: tools.dataDir })
+    // FileStore asks for a folder. Nothing here uses it: all methods that touch files are overridden.
+    super({ directory: '.' })
     this.extensions = EXTENSIONS
     this.#tools = tools
     this.#requestOf = requestOf
@@ -58,7 +55,7 @@ export class LadingStore extends FileStore {
   override async create(file: TusUpload): Promise<TusUpload> {
     const request = this.#requestOf(file.id)
     if (!request.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
-    if (await this.#tools.disk.isFull(file.size ?? 0, FILES_OF_AN_UPLOAD)) throw new UploadError('disk_full')
+    if (await this.#tools.engine.isFull(file.size ?? 0, 1)) throw new UploadError('disk_full')
     const { metadata, concat } = request.creation
     if (concat?.parts) {
       const wanted = { id: file.id, parts: concat.parts, metadata, client: concat.client }
@@ -82,20 +79,17 @@ export class LadingStore extends FileStore {
     )
     this.#tools.unfinished.admit(upload.id, upload.touchedAtMs + firstByteWithinMs(this.#tools))
     try {
-      await this.#tools.thread.create({
-        path: upload.paths.file,
-        sidecarPath: upload.paths.sidecar,
-        sidecarText: () => formatSidecar(upload.toSidecar(this.#tools.now(), this.#tools.bootId)),
+      await this.#tools.engine.create(upload.id, () => upload.toFacts(), {
         // A creation that a crash of the machine takes back has no bytes to lose: only `request` waits for it.
         durable: this.#tools.durability === 'request',
       })
     } catch (error) {
       this.#tools.unfinished.delete(upload.id)
-      throw diskError(error)
+      throw asUploadError(error)
     }
     this.uploads.add(upload)
     request.upload = upload
-    this.#tools.record(upload.toRow(this.#tools.now()))
+    this.#tools.record(upload.toRecord(this.#tools.now()))
     return upload
   }
 
@@ -139,7 +133,7 @@ export class LadingStore extends FileStore {
     try {
       await (request.creation ? this.#orUndo(upload, receive) : receive())
     } catch (error) {
-      throw diskError(error)
+      throw asUploadError(error)
     } finally {
       if (upload.kind === 'partial' && !wasWhole && (isWhole(upload) || upload.gone))
         this.#joiner.partChanged(id)

@@ -1,7 +1,9 @@
-import { idOfName, walk } from '../files/walk.js'
+import type { Engine, Entry } from '../model/engine.js'
+import type { UploadRecord } from '../model/record.js'
+import { isSameRecord } from '../model/same-record.js'
 import { Share } from './share.js'
 import type { StorageLog } from './tools.js'
-import type { StoredUpload, UploadRow } from './upload.js'
+import type { StoredUpload } from './upload.js'
 import type { Visit, Visited } from './visit.js'
 
 /** Rows that are asked for at once. */
@@ -21,17 +23,17 @@ const BEGINNING = { names: 256, oneOf: 16, mostPauseMs: 100 }
 
 /** The index, as far as the sweep asks it; every call rejects where the database cannot be asked now. */
 export interface SweepIndex {
-  unfinished(afterId: string, limit: number): Promise<readonly UploadRow[]>
-  withFiles(afterId: string, limit: number): Promise<readonly UploadRow[]>
-  finals(after: { updatedAt: string; id: string }, limit: number): Promise<readonly UploadRow[]>
+  unfinished(afterId: string, limit: number): Promise<readonly UploadRecord[]>
+  withFiles(afterId: string, limit: number): Promise<readonly UploadRecord[]>
+  finals(after: { updatedAt: string; id: string }, limit: number): Promise<readonly UploadRecord[]>
   missing(ids: readonly string[]): Promise<readonly string[]>
-  rows(ids: readonly string[]): Promise<readonly UploadRow[]>
+  rows(ids: readonly string[]): Promise<readonly UploadRecord[]>
   remove(ids: readonly string[]): Promise<number>
-  restore(row: UploadRow): Promise<void>
+  restore(row: UploadRecord): Promise<void>
 }
 
 export interface SweepTools {
-  readonly dataDir: string
+  readonly engine: Pick<Engine, 'list' | 'has'>
   readonly visit: Visit
   readonly index: SweepIndex
   readonly log: StorageLog
@@ -39,8 +41,6 @@ export interface SweepTools {
   readonly expireAfterMs: number
   /** Tells whether bodies are being received now. */
   readonly isReceiving: () => boolean
-  /** Tells whether an upload has its files. */
-  readonly isOnDisk: (id: string) => Promise<boolean>
   /** Given every finished final upload that the index may not know as finished, or that is recent. */
   readonly met: (finished: StoredUpload) => Promise<void>
   /** Called once, when every upload was visited that is not finished. */
@@ -101,13 +101,13 @@ export class Sweep {
   }
 
   /** A walk over everything, newest day first; gives the rows as the disk has them. It can be the first pass. */
-  async *everything(): AsyncGenerator<UploadRow> {
+  async *everything(): AsyncGenerator<UploadRecord> {
     const share = this.#shareOfWalk()
-    for await (const names of walk(this.#tools.dataDir)) {
-      for (const name of names) {
+    for await (const entries of this.#tools.engine.list()) {
+      for (const entry of entries) {
         await share.rest()
         if (this.#isEnded) return
-        const found = await this.#visited(name)
+        const found = await this.#visited(entry)
         if (this.#isFirst) await this.#noteFinal(found)
         const row = this.#tools.visit.rowOf(found)
         if (row) yield row
@@ -122,15 +122,15 @@ export class Sweep {
     const { index, visit, log } = this.#tools
     let share = new Share(() => BEGINNING.oneOf, this.#ended.signal, BEGINNING.mostPauseMs)
     let [restored, proven] = [0, 0]
-    for await (const names of walk(this.#tools.dataDir)) {
-      const rows = await this.#rowsOf(names)
-      for (const name of names) {
+    for await (const entries of this.#tools.engine.list()) {
+      const rows = await this.#rowsOf(entries)
+      for (const entry of entries) {
         await share.rest()
         if (this.#isEnded) return
         proven += 1
         if (proven === BEGINNING.names) share = new Share(() => SHARE_OF_PROOF, this.#ended.signal)
-        const row = visit.rowOf(await this.#visited(name))
-        if (!row || isSame(row, rows.get(row.id))) continue
+        const row = visit.rowOf(await this.#visited(entry))
+        if (!row || isSameRecord(row, rows.get(row.id))) continue
         await index.restore(row)
         restored += 1
       }
@@ -142,7 +142,7 @@ export class Sweep {
   /** Tells whether an upload has its files, at the pace of a walk. */
   async isKept(id: string): Promise<boolean> {
     await this.#keeping.rest()
-    return this.#isEnded || this.#tools.isOnDisk(id)
+    return this.#isEnded || this.#tools.engine.has(id)
   }
 
   get #isEnded(): boolean {
@@ -156,16 +156,16 @@ export class Sweep {
   }
 
   /** Visits the upload of a row; gives its id where there is none any more. */
-  async #check(row: UploadRow): Promise<string | undefined> {
+  async #check(row: UploadRecord): Promise<string | undefined> {
     const { index, visit } = this.#tools
-    const found = await this.#visited(row.id)
+    const found = await this.#visited({ id: row.id, kind: 'bytes' })
     if (found === 'missing') {
-      await this.#visited(`${row.id}.json`)
+      await this.#visited({ id: row.id, kind: 'facts' })
       return row.id
     }
     await this.#noteFinal(found)
     const seen = visit.rowOf(found)
-    if (seen && !isSame(seen, row)) await index.restore(seen)
+    if (seen && !isSameRecord(seen, row)) await index.restore(seen)
     return undefined
   }
 
@@ -179,7 +179,7 @@ export class Sweep {
       for (const row of rows) {
         await share.rest()
         if (this.#isEnded) return
-        await this.#noteFinal(await this.#visited(row.id))
+        await this.#noteFinal(await this.#visited({ id: row.id, kind: 'bytes' }))
       }
       const last = rows.at(-1)
       if (!last) return
@@ -192,17 +192,15 @@ export class Sweep {
     const { index, visit, now } = this.#tools
     const share = this.#shareOfWalk()
     const from = new Date(Math.max(0, Math.min(Date.parse(newestAt), now()) - SLACK_MS))
-    for await (const names of walk(
-      this.#tools.dataDir,
-      from.toISOString().slice(0, 10).replaceAll('-', '/'),
-    )) {
+    const fromDay = from.toISOString().slice(0, 10).replaceAll('-', '/')
+    for await (const entries of this.#tools.engine.list(fromDay)) {
       await share.rest()
       if (this.#isEnded) return
-      const ids = names.filter((name) => idOfName(name) === name)
+      const ids = idsOf(entries)
       const missing = ids.length > 0 ? await index.missing(ids) : []
-      const leftovers = names.filter((name) => name.endsWith('.tmp'))
-      for (const name of [...leftovers, ...missing]) {
-        const found = await this.#visited(name)
+      const leftovers = entries.filter(({ kind }) => kind === 'temporary')
+      for (const entry of [...leftovers, ...missing.map((id): Entry => ({ id, kind: 'bytes' }))]) {
+        const found = await this.#visited(entry)
         await this.#noteFinal(found)
         const row = visit.rowOf(found)
         if (row) await index.restore(row)
@@ -212,14 +210,14 @@ export class Sweep {
 
   /** Removes the rows of uploads whose files are gone; gives their number. */
   async #removeLost(share: Share): Promise<number> {
-    const { index, isOnDisk } = this.#tools
+    const { index, engine } = this.#tools
     let removed = 0
     for await (const rows of this.#pages((afterId) => index.withFiles(afterId, PAGE))) {
       const lost: string[] = []
       for (const { id } of rows) {
         await share.rest()
         if (this.#isEnded) return removed
-        if (!(await isOnDisk(id))) lost.push(id)
+        if (!(await engine.has(id))) lost.push(id)
       }
       if (lost.length > 0) removed += await index.remove(lost)
     }
@@ -227,16 +225,16 @@ export class Sweep {
   }
 
   async *#pages(
-    next: (afterId: string) => Promise<readonly UploadRow[]>,
-  ): AsyncGenerator<readonly UploadRow[]> {
+    next: (afterId: string) => Promise<readonly UploadRecord[]>,
+  ): AsyncGenerator<readonly UploadRecord[]> {
     for (let rows = await next(''); ; rows = await next(rows.at(-1)?.id ?? '')) {
       if (rows.length === 0) return
       yield rows
     }
   }
 
-  async #rowsOf(names: readonly string[]): Promise<ReadonlyMap<string, UploadRow>> {
-    const rows = await this.#tools.index.rows(names.filter((name) => idOfName(name) === name))
+  async #rowsOf(entries: readonly Entry[]): Promise<ReadonlyMap<string, UploadRecord>> {
+    const rows = await this.#tools.index.rows(idsOf(entries))
     return new Map(rows.map((row) => [row.id, row]))
   }
 
@@ -256,25 +254,17 @@ export class Sweep {
   }
 
   /** What goes wrong with one entry is logged, and the others are visited all the same. */
-  async #visited(name: string): Promise<Visited> {
+  async #visited(entry: Entry): Promise<Visited> {
     try {
-      return await this.#tools.visit.entry(name)
+      return await this.#tools.visit.entry(entry)
     } catch (error) {
-      this.#tools.log.error({ err: error, name }, 'the sweep could not tend an entry')
+      this.#tools.log.error({ err: error, ...entry }, 'the sweep could not tend an entry')
       return undefined
     }
   }
 }
 
-/** Tells whether the index has an upload as it is; one that is being received tells of itself. */
-function isSame(row: UploadRow, indexed: UploadRow | undefined): boolean {
-  if (row.state === 'receiving' && indexed) return true
-  const isSameState =
-    row.state === indexed?.state || (row.state === 'paused' && indexed?.state === 'receiving')
-  return (
-    isSameState &&
-    row.offset === indexed?.offset &&
-    row.length === indexed.length &&
-    row.sha256 === indexed.sha256
-  )
+/** The uploads among these entries. */
+function idsOf(entries: readonly Entry[]): string[] {
+  return entries.flatMap(({ id, kind }) => (kind === 'bytes' ? id : []))
 }

@@ -1,80 +1,6 @@
-import type { Checkpoint } from '../model/next-step.js'
+import type { Engine } from '../model/engine.js'
+import type { UploadRecord } from '../model/record.js'
 import type { Unfinished } from './unfinished.js'
-import type { UploadRow } from './upload.js'
-
-/** The thread that writes and digests, as storage uses it; see the intake's DigestThread. */
-export interface Thread {
-  open(task: { path: string; bytes: number; headBytes: number }, isOver: () => boolean): Promise<Uint8Array>
-  closeFile(id: string): Promise<void>
-  append(task: {
-    id: string
-    path: string
-    position: number
-    blocks: readonly number[]
-    digest: 'none' | 'prefix' | 'final'
-    isChecked: boolean
-    closes: boolean
-    begins: boolean
-  }): Promise<{
-    live: boolean
-    sha256: string | null
-    error: { code: string; message: string } | null
-  }>
-  check(task: {
-    id: string
-    blocks: readonly number[]
-    algorithms: readonly string[]
-    begins: boolean
-    ends: boolean
-  }): Promise<Record<string, string> | null>
-  digestStored(range: {
-    id: string
-    path: string
-    from: number
-    to: number
-    algorithm: string
-  }): Promise<string>
-  settle(task: {
-    id: string
-    path: string
-    base: number
-    counts: boolean
-    digest: 'none' | 'prefix' | 'final'
-  }): Promise<{ live: boolean; sha256: string | null }>
-  join(task: {
-    id: string
-    path: string
-    position: number
-    partPath: string
-    from: number
-    bytes: number
-  }): Promise<number>
-  prove(task: {
-    id: string
-    path: string
-    to: number
-    checkpoints: readonly Checkpoint[]
-    budgetBytes: number
-  }): Promise<{ offset: number; damagedAfter: number | null }>
-  digest(task: { id: string; offset: number }): Promise<string | null>
-  create(task: {
-    path: string
-    sidecarPath: string
-    sidecarText: () => string
-    durable: boolean
-  }): Promise<void>
-  replace(task: {
-    path: string
-    text: () => string
-    durable: boolean
-    bytesPath: string | null
-    finishedBytes?: number
-  }): Promise<void>
-  truncate(task: { path: string; length: number }): Promise<void>
-  remove(paths: readonly string[], durable?: boolean): Promise<void>
-  flush(path: string): Promise<void>
-  forget(id: string): Promise<unknown>
-}
 
 /** Decides by an upload's first bytes whether its type may come in; see hooks/types/sniff. */
 export type Sniff = (input: {
@@ -83,11 +9,6 @@ export type Sniff = (input: {
   readonly declaredType: string | null
   readonly filename: string | null
 }) => Promise<{ accepted: true; type: string } | { accepted: false; type: string; reason: string }>
-
-/** Whether there is room on the disk for so many bytes more, and so many files; see Disk. */
-export interface Room {
-  isFull(addedBytes?: number, addedFiles?: number): Promise<boolean>
-}
 
 /** The log, as far as storage writes to it. */
 export interface StorageLog {
@@ -98,18 +19,17 @@ export interface StorageLog {
 
 /** What every part of storage is given. */
 export interface StorageTools {
-  readonly dataDir: string
-  readonly thread: Thread
+  readonly engine: Engine
   readonly sniff: Sniff
   readonly sniffBytes: number
   /** A view of a block's first bytes. */
   readonly view: (index: number, bytes: number) => Uint8Array
   /** The record of an upload. Rejects where the database cannot be asked now. */
-  readonly row: (id: string) => Promise<UploadRow | undefined>
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
   /** Every unfinished upload, with the time at which something is due with it. */
   readonly unfinished: Pick<Unfinished, 'admit' | 'set' | 'delete' | 'has'>
   /** Queues an upload's record, and notes one that is finished or removed; never waits. */
-  readonly record: (row: UploadRow) => void
+  readonly record: (row: UploadRecord) => void
   /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   /** Tells whether bodies are being received now; joining gives way to them. */
@@ -123,10 +43,8 @@ export interface StorageTools {
   readonly now: () => number
   /** Milliseconds of a clock that nobody sets: for how long something takes. */
   readonly monotonic: () => number
-  readonly bootId: string
   readonly durability: 'off' | 'finish' | 'request'
   readonly expireAfterMs: number
   readonly keepPartialsMs: number
   readonly maxSizeBytes: number
-  readonly disk: Room
 }

@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises'
 import { UploadError } from '../errors.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
@@ -24,18 +23,19 @@ export async function typeOf(
   return verdict.type
 }
 
-/** The first bytes of an upload that are stored already; needed only while its type is not decided. */
+/** The first bytes of an upload that are stored, at most `sniffBytes`; needed only while its type is not decided. */
 export async function storedHead(
-  upload: { readonly offset: number; readonly paths: { readonly file: string } },
-  sniffBytes: number,
+  { id, offset }: { readonly id: string; readonly offset: number },
+  { engine, sniffBytes }: Pick<StorageTools, 'engine' | 'sniffBytes'>,
 ): Promise<Uint8Array> {
-  const bytes = new Uint8Array(Math.min(upload.offset, sniffBytes))
-  if (bytes.length === 0) return bytes
-  const file = await open(upload.paths.file, 'r')
+  if (offset === 0) return new Uint8Array()
+  const range = await engine.read(id, { from: 0, to: Math.min(offset, sniffBytes) })
   try {
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
-    return bytes.subarray(0, bytesRead)
+    const pieces: Uint8Array[] = []
+    for (let piece = await range.next(); piece; piece = await range.next())
+      pieces.push(Uint8Array.from(piece))
+    return Buffer.concat(pieces)
   } finally {
-    await file.close()
+    await range.close()
   }
 }

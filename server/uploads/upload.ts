@@ -1,45 +1,18 @@
-import type { UploadPaths } from '../files/paths.js'
 import type { Body } from '../model/body.js'
-import { addCheckpoint, type Checkpoint, type UploadKind } from '../model/next-step.js'
-import type { Sidecar } from '../model/sidecar.js'
+import { addCheckpoint, type Checkpoint } from '../model/checkpoint.js'
+import type { UploadKind } from '../model/next-step.js'
+import type { RecordState, UploadRecord } from '../model/record.js'
+import type { StoredFacts, UploadFacts } from '../model/upload-facts.js'
 import { Rate } from './rate.js'
-
-/** The states of an upload's record. */
-export type UploadState = 'receiving' | 'paused' | 'finished' | 'refused' | 'expired' | 'terminated'
-
-/** The record of an upload; see the database's table. */
-export interface UploadRow {
-  readonly id: string
-  readonly state: UploadState
-  readonly filename: string | null
-  readonly type: string | null
-  readonly declaredType: string | null
-  readonly length: number | null
-  readonly offset: number
-  readonly sha256: string | null
-  readonly metadata: string | null
-  readonly path: string
-  readonly createdAt: string
-  readonly updatedAt: string
-  readonly finishedAt: string | null
-  readonly reason: string | null
-  /** What Upload-Concat made of it; null for an upload of its own. */
-  readonly concat: 'partial' | 'final' | null
-}
 
 /** The reason in the record of an upload that its client has terminated. */
 export const TERMINATED = 'terminated by the client'
 
-/** What is known of an upload when it is created or found on the disk. */
-export type UploadFacts = Omit<Sidecar, 'version' | 'updatedAt'> & {
-  readonly offset: number
-  readonly touchedAtMs: number
-}
-
 /** One upload in memory: progress lives here, the sidecar and the record follow. */
 export class StoredUpload {
   readonly id: string
-  readonly paths: UploadPaths
+  /** Where outside tools find its bytes. */
+  readonly address: string
   readonly createdAt: string
   readonly metadata: string | null
   readonly filename: string | null
@@ -64,8 +37,8 @@ export class StoredUpload {
   /** The same as the sidecar has it. */
   savedVerifiedTo: number | null
 
-  /** The boot in which the sidecar was last written. */
-  savedInBoot: string
+  /** Its facts were saved since the machine started; see StoredFacts. */
+  isCurrent: boolean
 
   /** The digest thread's rolling digest stands at `offset`. */
   digestLive: boolean
@@ -84,8 +57,6 @@ export class StoredUpload {
   joining: Promise<void> | null = null
   /** The client has its address: what fails from now on is tried again. */
   isLocationSent = true
-  /** Its file is open in the digest thread. */
-  isOpen = false
   /** The last write of the sidecar; the next waits for it. */
   saving: Promise<void> = Promise.resolve()
   savesUnderWay = 0
@@ -96,9 +67,9 @@ export class StoredUpload {
   flushing: Promise<void> = Promise.resolve()
   readonly rate = new Rate()
 
-  constructor(facts: UploadFacts, paths: UploadPaths) {
+  constructor(facts: StoredFacts, address: string) {
     this.id = facts.id
-    this.paths = paths
+    this.address = address
     this.createdAt = facts.createdAt
     this.metadata = facts.metadata
     this.filename = facts.filename
@@ -116,7 +87,7 @@ export class StoredUpload {
     this.sha256 = facts.sha256
     this.finishedAt = facts.finishedAt
     this.touchedAtMs = facts.touchedAtMs
-    this.savedInBoot = facts.bootId
+    this.isCurrent = facts.isCurrent
     this.digestLive = facts.offset === 0
   }
 
@@ -141,7 +112,7 @@ export class StoredUpload {
   }
 
   /** The state of an upload that has not been removed. */
-  get state(): UploadState {
+  get state(): RecordState {
     if (this.sha256 !== null) return 'finished'
     if (this.terminatedAt !== null) return 'terminated'
     return this.body || this.joining ? 'receiving' : 'paused'
@@ -158,28 +129,31 @@ export class StoredUpload {
   }
 
   /** The record as of now; `end` for an upload that is being removed. */
-  toRow(nowMs: number, end?: { state: UploadState; reason: string }): UploadRow {
+  toRecord(nowMs: number, end?: { state: RecordState; reason: string }): UploadRecord {
     const { id, filename, type, declaredType, length, offset, sha256, metadata, createdAt, finishedAt } = this
     return {
       id,
       state: end?.state ?? this.state,
       ...{ filename, type, declaredType, length, offset, sha256, metadata },
-      path: this.paths.relative,
+      path: this.address,
       ...{ createdAt, updatedAt: new Date(nowMs).toISOString(), finishedAt },
       reason: end?.reason ?? (this.terminatedAt === null ? null : TERMINATED),
       concat: this.kind === 'single' ? null : this.kind,
     }
   }
 
-  /** The sidecar as of now. */
-  toSidecar(nowMs: number, bootId: string): Sidecar {
-    const { id, createdAt, length, metadata, filename, declaredType, type, sha256, finishedAt } = this
-    const { verifiedTo, concat, joinedAt, terminatedAt, parts } = this
-    const updatedAt = new Date(nowMs).toISOString()
+  /** The record of an upload that nobody changes now: as of its last change. */
+  toRecordAtRest(): UploadRecord {
+    return this.toRecord(this.changedAtMs)
+  }
+
+  /** What is to be kept of it beside its bytes, as of now. */
+  toFacts(): UploadFacts {
+    const { id, createdAt, length, metadata, filename, declaredType, type, verifiedTo, concat } = this
+    const { parts, joinedAt, terminatedAt, checkpoints, sha256, finishedAt } = this
     return {
-      ...{ version: 1, id, createdAt, updatedAt, length, metadata, filename, declaredType },
-      ...{ type, bootId, verifiedTo, concat, parts, joinedAt, terminatedAt },
-      ...{ checkpoints: [...this.checkpoints], sha256, finishedAt },
+      ...{ id, createdAt, length, metadata, filename, declaredType, type, verifiedTo, concat },
+      ...{ parts, joinedAt, terminatedAt, checkpoints, sha256, finishedAt },
     }
   }
 }

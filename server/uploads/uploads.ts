@@ -1,7 +1,8 @@
 import { UploadError } from '../errors.js'
-import { isUploadId } from '../files/paths.js'
-import { readUpload } from '../files/reader.js'
-import type { StorageTools, Thread } from './tools.js'
+import type { Engine } from '../model/engine.js'
+import { isUploadId } from '../model/upload-id.js'
+import { loadUpload } from './load-upload.js'
+import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
 const MOST_IN_MEMORY = 1000
@@ -11,8 +12,8 @@ const UPLOAD_BYTES = 2048
 /** An id in the list of a final upload's parts. */
 const PART_BYTES = 64
 
-type UploadsTools = Pick<StorageTools, 'dataDir' | 'bootId' | 'log' | 'isHeld'> & {
-  readonly thread: Pick<Thread, 'forget' | 'truncate'>
+type UploadsTools = Pick<StorageTools, 'log' | 'isHeld'> & {
+  readonly engine: Pick<Engine, 'load' | 'addressOf' | 'forget' | 'truncate'>
 }
 
 /**
@@ -58,7 +59,7 @@ export class Uploads {
   drop(id: string): void {
     const upload = this.#forget(id)
     if (!upload || upload.sha256 !== null) return
-    this.#tools.thread.forget(id).catch((error: unknown) => {
+    this.#tools.engine.forget(id).catch((error: unknown) => {
       this.#tools.log.error({ err: error, id }, 'a rolling digest could not be let go')
     })
   }
@@ -117,9 +118,9 @@ export class Uploads {
   }
 
   async #read(id: string): Promise<StoredUpload | undefined> {
-    const { dataDir, bootId, thread, log } = this.#tools
+    const { engine, log } = this.#tools
     await this.#leaving.get(id)
-    const found = await readUpload(dataDir, id, bootId)
+    const found = await loadUpload(engine, id)
     if (this.#outdated.delete(id)) return this.#read(id)
     if (found.kind === 'missing') return undefined
     if (found.kind !== 'upload') {
@@ -127,10 +128,10 @@ export class Uploads {
       log.warn({ id, sidecar: found.kind }, 'the sidecar of an upload cannot be read')
       throw new UploadError('upload_locked', { detail: 'no sidecar that can be read' })
     }
-    const { upload, fileBytes } = found
-    if (upload.offset < fileBytes) {
-      log.warn({ id, offset: upload.offset, fileBytes }, 'an upload is cut back to what is certain')
-      await thread.truncate({ path: upload.paths.file, length: upload.offset })
+    const { upload, storedBytes } = found
+    if (upload.offset < storedBytes) {
+      log.warn({ id, offset: upload.offset, storedBytes }, 'an upload is cut back to what is certain')
+      await engine.truncate(id, upload.offset)
       if (this.#outdated.delete(id)) return this.#read(id)
     }
     this.add(upload)

@@ -1,21 +1,17 @@
-import { stat } from 'node:fs/promises'
-import { pathsOf } from '../files/paths.js'
-import { type OnDisk, readUpload, unlessMissing } from '../files/reader.js'
-import { idOfName, rowOf } from '../files/walk.js'
+import type { Engine, Entry } from '../model/engine.js'
 import { dueAtMs, nextStep, type Terms } from '../model/next-step.js'
-import { formatSidecar } from '../model/sidecar.js'
-import { sidecarFromRow } from './restore.js'
-import type { StorageLog, Thread } from './tools.js'
+import type { UploadRecord } from '../model/record.js'
+import { factsFromRecord } from '../model/restored-facts.js'
+import { loadUpload, type OnStorage } from './load-upload.js'
+import type { StorageLog } from './tools.js'
 import type { Unfinished } from './unfinished.js'
-import type { StoredUpload, UploadRow } from './upload.js'
+import type { StoredUpload } from './upload.js'
 
 /** Leftovers younger than this may belong to a request that runs. */
 const LEFTOVER_AFTER_MS = 60_000
 
 export interface VisitTools {
-  readonly dataDir: string
-  readonly bootId: string
-  readonly thread: Pick<Thread, 'remove' | 'replace'>
+  readonly engine: Pick<Engine, 'load' | 'addressOf' | 'isLeftover' | 'removeLeftover' | 'restore' | 'remove'>
   readonly log: StorageLog
   readonly now: () => number
   readonly terms: Terms
@@ -30,7 +26,7 @@ export interface VisitTools {
   /** True when every upload that got bytes at that time or later has a record; milliseconds since 1970. */
   readonly indexIsWhole: (sinceMs: number) => boolean
   /** The record of an upload. Rejects where the database cannot be asked now. */
-  readonly row: (id: string) => Promise<UploadRow | undefined>
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
 }
 
 /** What a visit found: the upload as it is, or that there is none. */
@@ -47,13 +43,12 @@ export class Visit {
     this.#tools = tools
   }
 
-  /** Visits a name; gives the upload where it is the name of one, undefined for anything else. */
-  async entry(name: string): Promise<Visited> {
-    const id = idOfName(name)
-    if (id === undefined) return undefined
-    if (name === id) return this.upload(id)
-    if (this.#tools.inMemory(id) || (name === `${id}.json` && (await this.#hasBytes(id)))) return undefined
-    await this.#tools.underLock(id, () => this.#beside(id, name))
+  /** Visits an entry; gives the upload where the entry is its bytes, undefined for anything else. */
+  async entry(entry: Entry): Promise<Visited> {
+    if (entry.kind === 'bytes') return this.upload(entry.id)
+    const { engine, inMemory, underLock } = this.#tools
+    if (inMemory(entry.id) || !(await engine.isLeftover(entry))) return undefined
+    await underLock(entry.id, () => this.#removeLeftover(entry))
     return undefined
   }
 
@@ -73,8 +68,10 @@ export class Visit {
   }
 
   /** The record of what was found, where it is not on its way to the index by itself. */
-  rowOf(visited: Visited): UploadRow | undefined {
-    return visited === 'missing' || visited === undefined || visited.gone ? undefined : rowOf(visited)
+  rowOf(visited: Visited): UploadRecord | undefined {
+    return visited === 'missing' || visited === undefined || visited.gone
+      ? undefined
+      : visited.toRecordAtRest()
   }
 
   async #unfinished(upload: StoredUpload): Promise<Visited> {
@@ -91,17 +88,13 @@ export class Visit {
   }
 
   /** What lies on the disk of an upload, once bytes whose sidecar is torn have it back or are removed. */
-  async #read(id: string): Promise<OnDisk> {
-    const { dataDir, bootId, inMemory, underLock } = this.#tools
-    const found = await readUpload(dataDir, id, bootId)
+  async #read(id: string): Promise<OnStorage> {
+    const { engine, inMemory, underLock } = this.#tools
+    const found = await loadUpload(engine, id)
     // One that is in memory writes its sidecar again.
     if (found.kind !== 'torn' || inMemory(id)) return found
     await underLock(id, () => this.#torn(id))
-    return readUpload(dataDir, id, bootId)
-  }
-
-  async #hasBytes(id: string): Promise<boolean> {
-    return (await unlessMissing(stat(pathsOf(this.#tools.dataDir, id).file))) !== undefined
+    return loadUpload(engine, id)
   }
 
   async #tend(id: string): Promise<void> {
@@ -109,35 +102,26 @@ export class Visit {
     this.#tools.log.info({ id, done }, 'the sweep tended an upload')
   }
 
-  /** A sidecar without bytes, or a temporary file that no rename took away. */
-  async #beside(id: string, name: string): Promise<void> {
-    const { dataDir, bootId, thread, log } = this.#tools
-    const { sidecar } = pathsOf(dataDir, id)
-    const found = await readUpload(dataDir, id, bootId)
-    if (name.endsWith('.json') && found.kind !== 'missing') return
-    log.warn({ name }, 'a leftover of a crash is removed')
-    await thread.remove([name.endsWith('.tmp') ? `${sidecar}.tmp` : sidecar])
+  /** Facts without bytes, or what a write of facts left. Asked again: a request may have come before the lock. */
+  async #removeLeftover(entry: Entry): Promise<void> {
+    const { engine, log } = this.#tools
+    if (!(await engine.isLeftover(entry))) return
+    log.warn({ ...entry }, 'a leftover of a crash is removed')
+    await engine.removeLeftover(entry)
   }
 
   async #torn(id: string): Promise<void> {
-    const { dataDir, bootId, thread, log, now, startedAtMs } = this.#tools
-    const found = await readUpload(dataDir, id, bootId)
+    const { engine, log, now, startedAtMs } = this.#tools
+    const found = await engine.load(id)
     if (found.kind !== 'torn') return
     if (found.touchedAtMs > startedAtMs && now() - found.touchedAtMs < LEFTOVER_AFTER_MS) return
-    const { file, sidecar } = pathsOf(dataDir, id)
-    const restored = sidecarFromRow(await this.#tools.row(id), found.fileBytes)
+    const restored = factsFromRecord(await this.#tools.row(id), found.storedBytes)
     log.warn({ id, restored: restored !== undefined }, 'bytes without a sidecar, left by a crash')
-    if (!restored && found.fileBytes > 0 && !this.#tools.indexIsWhole(found.touchedAtMs)) {
+    if (!restored && found.storedBytes > 0 && !this.#tools.indexIsWhole(found.touchedAtMs)) {
       log.warn({ id }, 'the index may have lost the record of these bytes: they are kept')
       return
     }
-    if (restored)
-      await thread.replace({
-        path: sidecar,
-        text: () => formatSidecar(restored),
-        durable: true,
-        bytesPath: null,
-      })
-    else await thread.remove([file, sidecar])
+    if (restored) await engine.restore(id, restored)
+    else await engine.remove([id], { durable: false })
   }
 }

@@ -17,11 +17,7 @@ const HOMES: Readonly<Record<string, string>> = {
 }
 
 /** Folders that still know another one, as `folder > folder`, until the engine stands between them. */
-const KNOWN_CROSSINGS: readonly string[] = [
-  'server/uploads > server/files',
-  'server/files > server/uploads',
-  'server/files > server/intake',
-]
+const KNOWN_CROSSINGS: readonly string[] = []
 
 /** The edge, and files that are the start of a thread of their own. */
 const MAY_USE_PROCESS: readonly string[] = ['server/main.ts', 'server/vitals.ts']

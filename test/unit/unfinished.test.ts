@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UploadError } from '../../server/errors.js'
-import { createId } from '../../server/files/paths.js'
+import { createId } from '../../server/model/upload-id.js'
 import { Unfinished } from '../../server/uploads/unfinished.js'
 
 const test = suite('unfinished')

@@ -16,7 +16,7 @@ export interface WantedFinal {
 }
 
 interface PlanParts {
-  readonly tools: Pick<StorageTools, 'now' | 'expireAfterMs' | 'keepPartialsMs' | 'maxSizeBytes' | 'disk'>
+  readonly tools: Pick<StorageTools, 'now' | 'expireAfterMs' | 'keepPartialsMs' | 'maxSizeBytes' | 'engine'>
   readonly finals: OpenFinals
   readonly survey: PartSurvey
 }
@@ -43,7 +43,7 @@ export class FinalPlan {
     if (terminated !== undefined) return { missing: terminated }
     const bytes = survey.length ?? 0
     if (bytes > tools.maxSizeBytes) throw new UploadError('size_exceeded')
-    if (await tools.disk.isFull(bytes)) throw new UploadError('disk_full')
+    if (await tools.engine.isFull(bytes)) throw new UploadError('disk_full')
     return survey
   }
 

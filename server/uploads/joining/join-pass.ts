@@ -22,10 +22,10 @@ interface PassParts {
   readonly uploads: Uploads
 }
 
-/** Where the bytes of a whole part lie, and how many they are. */
+/** A whole part, and how many bytes it has. */
 export interface PartBytes {
+  readonly id: string
   readonly offset: number
-  readonly paths: { readonly file: string }
 }
 
 /** The way of the bytes from parts into a final upload: proven, looked at, copied and digested. */
@@ -64,19 +64,19 @@ export class JoinPass {
       const part = await this.#proven(id)
       if (!isWhole(part)) return undefined
       // No more is kept of it: all parts together would be too much for the memory.
-      proven.set(id, { offset: part.offset, paths: { file: part.paths.file } })
+      proven.set(id, { id, offset: part.offset })
     }
     return ids.flatMap((id) => proven.get(id) ?? [])
   }
 
   /** The type rule, on the first bytes of the whole. */
   async #look(final: StoredUpload, parts: readonly PartBytes[]): Promise<void> {
-    const { sniffBytes } = this.#tools
+    const { engine, sniffBytes } = this.#tools
     const heads: Uint8Array[] = []
     let wanted = sniffBytes
     for (const part of parts) {
       if (wanted <= 0) break
-      const head = await storedHead(part, wanted)
+      const head = await storedHead(part, { engine, sniffBytes: wanted })
       heads.push(head)
       wanted -= head.length
     }
@@ -85,11 +85,11 @@ export class JoinPass {
 
   /** Copies and digests all parts, from the first byte on. */
   async #copy(final: StoredUpload, parts: readonly PartBytes[]): Promise<void> {
-    const { thread } = this.#tools
+    const { engine } = this.#tools
     // Nothing that an earlier try has left may count.
     final.checkpoints = []
-    await thread.truncate({ path: final.paths.file, length: 0 })
-    await thread.forget(final.id)
+    await engine.truncate(final.id, 0)
+    await engine.forget(final.id)
     this.#copying += 1
     try {
       let position = 0
@@ -126,7 +126,7 @@ export class JoinPass {
     if (part.gone) throw new UploadError('part_unknown')
     if (part.digestLive) return part
     await prover.prove(part)
-    await this.#tools.thread.forget(id)
+    await this.#tools.engine.forget(id)
     if (part.damagedAfter !== null) await this.#tools.underLock(id, () => lifecycle.mend(part))
     return part
   }
@@ -136,11 +136,10 @@ export class JoinPass {
     part: PartBytes,
     place: { position: number; from: number; bytes: number },
   ): Promise<void> {
-    const { thread, disk, isReceiving } = this.#tools
+    const { engine, isReceiving } = this.#tools
     if (final.gone || final.halted) throw new Stopped()
-    if (await disk.isFull()) throw new UploadError('disk_full')
-    const paths = { path: final.paths.file, partPath: part.paths.file }
-    const tookMs = await thread.join({ id: final.id, ...paths, ...place })
+    if (await engine.isFull()) throw new UploadError('disk_full')
+    const tookMs = await engine.join(final.id, { part: part.id, ...place })
     if (isReceiving()) await setTimeout(tookMs * (SHARE * this.#copying - 1))
   }
 }

@@ -1,5 +1,4 @@
-import { UploadError } from '../../errors.js'
-import { diskError } from '../../model/engine-error.js'
+import { asUploadError, UploadError } from '../../errors.js'
 import { isWhole } from '../../model/next-step.js'
 import type { Lifecycle, Tended } from '../lifecycle.js'
 import type { Prover } from '../prover.js'
@@ -227,7 +226,7 @@ export class Joiner {
       if (final.halted) this.#queue.clear()
       if (error instanceof Stopped || final.gone || final.halted) return
       const isPartGone = 'missing' in (await this.#survey.of(ids))
-      const told = isPartGone ? new UploadError('part_unknown', { cause: error }) : diskError(error)
+      const told = isPartGone ? new UploadError('part_unknown', { cause: error }) : asUploadError(error)
       await this.#failed(final, told)
       throw told
     }
@@ -252,7 +251,7 @@ export class Joiner {
       await this.forget(final)
     } else {
       this.#failedOnce.add(id)
-      await this.#tools.thread.truncate({ path: final.paths.file, length: 0 })
+      await this.#tools.engine.truncate(id, 0)
     }
   }
 

@@ -62,7 +62,7 @@ export class PartRelease {
       part.terminatedAt = null
       throw error
     }
-    this.#tools.record(part.toRow(this.#tools.now()))
+    this.#tools.record(part.toRecord(this.#tools.now()))
     this.noteTerminated([part.id])
   }
 

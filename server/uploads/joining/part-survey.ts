@@ -1,6 +1,6 @@
 import { UploadError } from '../../errors.js'
-import { readUpload } from '../../files/reader.js'
 import { isWhole } from '../../model/next-step.js'
+import { loadUpload } from '../load-upload.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
 import type { Uploads } from '../uploads.js'
@@ -36,12 +36,12 @@ type Facts = Pick<Survey, 'length' | 'touchedAtMs' | 'hasBytes'> & {
  * more parts than all users together have uploads in memory.
  */
 export class PartSurvey {
-  readonly #tools: Pick<StorageTools, 'dataDir' | 'bootId'>
+  readonly #tools: Pick<StorageTools, 'engine'>
   readonly #uploads: Uploads
   /** The long list that is looked at, or waits to be; the next one waits for it. */
   #long: Promise<unknown> = Promise.resolve()
 
-  constructor(tools: Pick<StorageTools, 'dataDir' | 'bootId'>, uploads: Uploads) {
+  constructor(tools: Pick<StorageTools, 'engine'>, uploads: Uploads) {
     this.#tools = tools
     this.#uploads = uploads
   }
@@ -51,9 +51,8 @@ export class PartSurvey {
    * none. Rejects with upload_locked where its sidecar cannot be read, and with the disk's error.
    */
   async read(id: string): Promise<StoredUpload | undefined> {
-    const found = this.#uploads.peek(id)
-      ? undefined
-      : await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
+    const { engine } = this.#tools
+    const found = this.#uploads.peek(id) ? undefined : await loadUpload(engine, id)
     // It may have come into memory while the disk was read.
     const live = this.#uploads.peek(id)
     if (live) return live.gone ? undefined : live
