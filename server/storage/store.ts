@@ -128,9 +128,7 @@ export class LadingStore extends FileStore {
    * Takes the body of the request that holds the lock and resolves with the new offset. Rejects as
    * Reception's `receive` does.
    */
-  override async write(passed: AsyncIterable<unknown>, id: string): Promise<number> {
-    // Nothing comes this way: the body is in the request. Reading to its end lets the pipeline end.
-    for await (const _ of passed) throw new UploadError('internal', { detail: 'bytes beside the body' })
+  override async write(_stream: unknown, id: string): Promise<number> {
     const upload = await this.#found(id)
     const request = this.#requestOf(id)
     const wasWhole = isWhole(upload)

@@ -131,7 +131,7 @@ export class UploadLocks<O extends LockOwner> {
   lockerFor(owner: O): TusLocker {
     return {
       newLock: (id: string): Lock => ({
-        lock: (signal) => this.acquire(id, owner, signal),
+        lock: () => this.acquire(id, owner),
         unlock: async () => this.release(id, owner),
       }),
     }
