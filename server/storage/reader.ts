@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
+import type { Owned } from '../model/principal.js'
 import { isSameBoot } from './boot.js'
 import { isUploadId, pathsOf } from './paths.js'
 import { settleOffset } from './settle.js'
@@ -31,10 +32,14 @@ export async function readUpload(dataDir: string, id: string, bootId: string): P
   return { kind: 'upload', upload: new StoredUpload(facts, paths), fileBytes }
 }
 
-/** A finished upload that may be downloaded. */
-export async function readFinished(dataDir: string, id: string, bootId: string) {
+/** A finished upload as a download needs it; undefined where there is none that `isThere` accepts. */
+export async function readFinished(
+  dataDir: string,
+  id: string,
+  { bootId, isThere }: { bootId: string; isThere: (upload: Owned) => boolean },
+) {
   const found = await readUpload(dataDir, id, bootId)
-  if (found.kind !== 'upload') return undefined
+  if (found.kind !== 'upload' || !isThere(found.upload)) return undefined
   return finishedFile(found.upload)
 }
 

@@ -1,3 +1,4 @@
+import type { AccessRule } from '../model/principal.js'
 import type { Checkpoint } from './settle.js'
 import type { Unfinished } from './unfinished.js'
 import type { UploadRow } from './upload.js'
@@ -116,6 +117,8 @@ export interface StorageTools {
   readonly isReceiving: () => boolean
   /** Tells whether a request, and not the server itself, holds an upload. */
   readonly isHeldByRequest: (id: string) => boolean
+  /** Decides which uploads are there for a principal. */
+  readonly mayAccess: AccessRule
   /** Tells whether a request holds or awaits an upload. */
   readonly isHeld: (id: string) => boolean
   readonly log: StorageLog

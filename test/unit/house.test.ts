@@ -94,8 +94,6 @@ function mayImport(file: Source, imported: Import): boolean {
   if (target === 'server/errors.ts' || file.path === 'server/app.ts') return true
   if (dirname(target) === 'server/model') return true
   if (target === 'server/config.ts' && imported.typesOnly) return true
-  // Until http hands over what tus needs of it.
-  if (/^server\/(http|tus)$/.test(own) && /^server\/(http|tus)$/.test(dirname(target))) return true
   if (KNOWN_CROSSINGS.includes(`${file.path} > ${target}`)) return imported.typesOnly
   return own === 'server' ? dirname(target) === 'server' : `${dirname(target)}/`.startsWith(`${partOf(own)}/`)
 }

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { ANONYMOUS, mayAccess } from '../../server/model/principal.js'
 import { Joiner } from '../../server/storage/joiner.js'
 import { pathsOf } from '../../server/storage/paths.js'
 import type { StorageTools } from '../../server/storage/tools.js'
@@ -40,6 +41,7 @@ test('a final upload whose creation fails once its files are made is removed aga
     ...{ maxSizeBytes: 1000, disk: { isFull: async () => false }, row: async () => undefined },
     underLock: (_: string, work: () => Promise<void>) => work(),
     isHeldByRequest: () => false,
+    mayAccess,
     log: { info: () => {}, warn: () => {}, error: () => {} },
   })
   const parts: ConstructorParameters<typeof Joiner>[0] = Object.assign(Object.create(null), {
@@ -55,7 +57,7 @@ test('a final upload whose creation fails once its files are made is removed aga
   })
   const joiner = new Joiner(parts)
   await joiner.knowsAll()
-  const wanted = { id: FINAL, parts: [PART], metadata: null, client: '127.0.0.1' }
+  const wanted = { id: FINAL, parts: [PART], metadata: null, client: '127.0.0.1', principal: ANONYMOUS }
   const make = async (): Promise<StoredUpload> => {
     final = upload(dataDir, FINAL, [PART])
     return final

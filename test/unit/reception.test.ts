@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { ANONYMOUS } from '../../server/model/principal.js'
 import { UploadRequest } from '../../server/model/request.js'
 import { pathsOf } from '../../server/storage/paths.js'
 import { Reception } from '../../server/storage/reception.js'
@@ -29,7 +30,7 @@ test('a file whose first bytes cannot be read after its opening does not stay op
   const parts: ConstructorParameters<typeof Reception>[0] = Object.assign(Object.create(null), {
     ...{ tools, lifecycle: { recover: async () => {} } },
   })
-  const brings = { body: null, checksum: null, trailing: null, creation: null }
+  const brings = { principal: ANONYMOUS, body: null, checksum: null, trailing: null, creation: null }
   const request = new UploadRequest({ id: ID, method: 'PATCH', headers: {}, ...brings })
   const failed = await new Reception(parts).receive(upload, request).catch((error: unknown) => error)
   assert.instance(failed, Error)
