@@ -12,6 +12,7 @@ import { FilesEngine } from './files/engine.js'
 import { StoredFiles } from './files/stored-files.js'
 import { Api } from './http/api.js'
 import { Downloads } from './http/downloads.js'
+import { type Gate, OPEN_GATE } from './http/gate.js'
 import { Listener } from './http/listener.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
@@ -77,20 +78,21 @@ export interface App {
  * defaults. Rejects with ConfigError, with FolderLockError while another server has the data folder, or with
  * the system's error where the folder cannot be made.
  */
-export async function createApp(settings: Partial<Config> = {}): Promise<App> {
+export async function createApp(settings: Partial<Config> = {}, gate: Gate = OPEN_GATE): Promise<App> {
   const config = defaultConfig(settings)
   const connections = connectionLimit(config, openFilesLimit())
   await mkdir(join(config.dataDir, 'uploads'), { recursive: true, mode: 0o750 })
   const folder = await lockFolder(config.dataDir, processName())
   try {
-    return await build({ ...config, connections }, folder)
+    return await build({ ...config, connections }, folder, gate)
   } catch (error) {
     folder.release()
     throw error
   }
 }
 
-async function build(config: Config & { connections: number }, folder: FolderLock): Promise<App> {
+async function build(config: Config & { connections: number }, folder: FolderLock, gate: Gate): Promise<App> {
+  const { mayAccess } = gate
   // Dates for what is kept and for what is compared with files; a clock that nobody sets for how long something takes.
   const now = Date.now
   const monotonic = () => performance.now()
@@ -109,7 +111,9 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     onNeedsReindex: () => housekeeping.reindex(),
   })
 
-  const locks = new UploadLocks<UploadRequest>(LOCK_LIMITS)
+  const locks = new UploadLocks<UploadRequest>(LOCK_LIMITS, (id, { principal }) =>
+    store.mayInterrupt(id, principal),
+  )
   const unfinished = new Unfinished(config.maxUnfinished)
   // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
   const record = (row: UploadRecord): void => {
@@ -129,6 +133,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     isReceiving: () => slots.taken > 0,
     isHeldByRequest: (id) => locks.isHeldByRequest(id),
     isHeld: (id) => locks.isHeld(id),
+    mayAccess,
     durability: config.durability,
     expireAfterMs: config.expireAfterMs,
     keepPartialsMs: config.keepPartialsMs,
@@ -153,26 +158,25 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     ...{ slots, protocol, log, refusals, monotonic, extensions: store.extensions, isUploadId },
     expiresAtMs: (upload) => expiresAtMs(upload, config),
     digestBytes: CHECKSUM_BYTES,
-    interrupt: (id) => locks.interrupt(id),
+    interrupt: (request) => locks.interrupt(request.id, request),
     makeBody: (request: IncomingMessage, begins) =>
       new Intake(request, { arena, limits, monotonic, collected, begins }),
     createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
   })
   const downloads = new Downloads({
     log: refusals,
-    corsOrigins: config.corsOrigins,
     limit: config.downloads,
     idleTimeoutMs: config.idleTimeoutMs,
-    find: (id) => findFinished(id, engine),
+    find: (id, principal) => findFinished(id, { engine, isThere: (upload) => mayAccess(principal, upload) }),
     read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
   const version = readVersion()
   const api = new Api({
-    ...{ log: refusals, corsOrigins: config.corsOrigins },
-    findUpload: (id) =>
-      findUpload(id, {
-        ...{ uploads: store.uploads, row: tools.row, engine, monotonic, log: refusals },
+    log: refusals,
+    findUpload: (id, principal) =>
+      findUpload(id, principal, {
+        ...{ uploads: store.uploads, row: tools.row, mayAccess, engine, monotonic, log: refusals },
       }),
     status: () => ({
       version,
@@ -193,10 +197,10 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
     },
   })
-  const { basePath, corsOrigins } = config
-  const router = new Router({ basePath, corsOrigins, isUploadId, frontDoor, downloads, api })
+  const { corsOrigins } = config
+  const router = new Router({ ...config, ...gate, isUploadId, protocol: frontDoor, downloads, api })
   const anyOrigin = corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
-  const listener = new Listener(router, {
+  const listener = new Listener((exchange) => router.serve(exchange), {
     headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
     limit: config.connections,
     received: collected,
@@ -231,7 +235,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       const { port, address, family } = await listener.listen(config.host, config.port)
       if (!closed) housekeeping.start()
       const host = family === 'IPv6' ? `[${address}]` : address
-      return { port, url: `http://${host}:${port}${basePath}` }
+      return { port, url: `http://${host}:${port}${config.basePath}` }
     },
     close,
     fail: (error) => {

@@ -1,4 +1,4 @@
-import { fileTypeFromBuffer } from 'file-type'
+import { FileTypeParser } from 'file-type'
 import type { Openness } from './dangers.js'
 import { seeExecutable } from './executables.js'
 import type { Family } from './families.js'
@@ -156,7 +156,7 @@ function seeRest(head: Uint8Array, text: string, calls: Calls): Sight {
 
 /** The type that file-type sees, unless another reading of these bytes is likelier. */
 async function seeMime(head: Uint8Array, text: string, calls: Calls): Promise<string | null> {
-  const mime = (await fileTypeFromBuffer(head))?.mime
+  const mime = await mimeOf(head)
   if (mime === undefined || mime === 'application/zip') return null
   if (mime === 'image/x-icon' && !isPossibleIcon(head)) return null
   const isMpeg = head[0] === 0xff && (mime === 'audio/mpeg' || mime === 'audio/aac')
@@ -164,6 +164,20 @@ async function seeMime(head: Uint8Array, text: string, calls: Calls): Promise<st
   if (SHORT_SIGNATURES.has(mime) && isText(text))
     return calls.types.includes(canonicalType(mime)) ? mime : null
   return isText(text) && !isSureOfText(mime, text) ? null : mime
+}
+
+/** Parsers that nothing uses now: one is made of dozens of closures, which cost more than its look at a file. */
+const parsers: FileTypeParser[] = []
+const MOST_PARSERS = 8
+
+/** The type that file-type sees. A parser looks at one file at a time. */
+async function mimeOf(head: Uint8Array): Promise<string | undefined> {
+  const parser = parsers.pop() ?? new FileTypeParser()
+  try {
+    return (await parser.fromBuffer(head))?.mime
+  } finally {
+    if (parsers.length < MOST_PARSERS) parsers.push(parser)
+  }
 }
 
 /** In text, a signature counts where its format is text, where it is no word, or where it is a long one. */

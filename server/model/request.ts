@@ -1,6 +1,7 @@
 import type { Body, BodyEnd } from './body.js'
 import type { ExpectedChecksum, UnannouncedChecksum } from './checksum.js'
 import type { Creation } from './creation.js'
+import type { Principal } from './principal.js'
 import type { UploadView } from './upload-view.js'
 
 /** The methods of a request for an upload. */
@@ -11,6 +12,7 @@ export interface RequestFacts {
   /** The upload's id; a creation has a new one. */
   readonly id: string
   readonly method: UploadMethod
+  readonly principal: Principal
   /** Headers that have been checked, in the one form @tus/server takes. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Body | null
@@ -24,6 +26,7 @@ export interface RequestFacts {
 export class UploadRequest implements RequestFacts {
   readonly id: string
   readonly method: UploadMethod
+  readonly principal: Principal
   readonly headers: Readonly<Record<string, string>>
   readonly body: Body | null
   readonly checksum: ExpectedChecksum | null
@@ -39,6 +42,7 @@ export class UploadRequest implements RequestFacts {
   constructor(facts: RequestFacts) {
     this.id = facts.id
     this.method = facts.method
+    this.principal = facts.principal
     this.headers = facts.headers
     this.body = facts.body
     this.checksum = facts.checksum

@@ -1,5 +1,7 @@
+import type { Owned } from './principal.js'
+
 /** An upload as far as the answer to a request shows it. */
-export interface UploadView {
+export interface UploadView extends Owned {
   readonly id: string
   readonly sha256: string | null
   readonly length: number | null

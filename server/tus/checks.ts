@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { UploadError } from '../errors.js'
+import { TUS_VERSION } from './version.js'
 
 const OFFSET_TYPE = 'application/offset+octet-stream'
 const BLANK = /^[ \t]*$/
@@ -29,6 +30,15 @@ export function bytesHeader(request: IncomingMessage, name: string): number | un
     throw new UploadError('header_invalid', { detail: name })
   }
   return value
+}
+
+/**
+ * Throws version_unsupported where a request is of another version than 1.0.0 (tus 1.0.0, core), and where it names
+ * none unless that `mayBeMissing`.
+ */
+export function checkVersion(request: IncomingMessage, mayBeMissing: boolean): void {
+  const version = headerOf(request, 'tus-resumable') ?? (mayBeMissing ? TUS_VERSION : undefined)
+  if (version !== TUS_VERSION) throw new UploadError('version_unsupported')
 }
 
 /** Tells whether a request brings a body: bytes, or chunks whose number is not known yet. */

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { UploadError } from '../errors.js'
-import { clientOf } from '../http/origin.js'
 import type { Concat } from '../model/creation.js'
 import { bringsBody, headerOf, isOffsetType, MOST_IGNORED_BYTES } from './checks.js'
 
 export interface ConcatOptions {
   readonly isUploadId: (text: string) => boolean
-  readonly behindProxy: boolean
+  /** The network address that asks. */
+  readonly client: string
 }
 
 /**
@@ -18,7 +18,7 @@ export interface ConcatOptions {
 export function concatOf(request: IncomingMessage, options: ConcatOptions): Concat | null {
   const header = headerOf(request, 'upload-concat')
   if (header === undefined) return null
-  const client = clientOf(request, options.behindProxy)
+  const { client } = options
   const value = header.trim()
   if (/^partial\s*;?$/i.test(value)) return { header, parts: null, client }
   const [, list] = /^final\s*;\s*(\S.*?)[\s;]*$/i.exec(value) ?? []

@@ -1,89 +1,63 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { UploadError } from '../errors.js'
-import { answerFor, asUploadError, sendAnswer } from '../http/answer.js'
-import { corsHeaders, preflightHeaders } from '../http/cors.js'
-import { isFault, noteRefusal, type RefusalLog } from '../http/refusal.js'
-import { readAway } from '../http/surplus.js'
-import type { Body } from '../model/body.js'
-import { isTooSlow } from '../model/body.js'
-import { type UploadMethod, UploadRequest } from '../model/request.js'
+import type { IncomingMessage } from 'node:http'
+import { asUploadError, isFault, UploadError } from '../errors.js'
+import type { Answer, HeaderFields } from '../model/answer.js'
+import type { Arrival } from '../model/arrival.js'
+import { type Body, isTooSlow } from '../model/body.js'
+import type { UploadRequest } from '../model/request.js'
 import type { UploadView } from '../model/upload-view.js'
-import {
-  bringsBody,
-  creationHeaders,
-  FINAL_HEADERS,
-  headerOf,
-  isOffsetType,
-  MOST_IGNORED_BYTES,
-  patchHeaders,
-} from './checks.js'
-import { checksumOf, unannouncedOf } from './checksum.js'
-import { concatOf } from './concat.js'
-import { joined } from './joined.js'
-import { factsOf } from './metadata.js'
-import { answerHeaders } from './upload-headers.js'
+import { answerHeaders } from './answer-headers.js'
+import { checkVersion, headerOf } from './checks.js'
+import { waitForJoin } from './join-wait.js'
+import { logRefusal, type RequestLog } from './request-log.js'
+import { ignoreBody, RequestReader, type RequestReaderOptions } from './request-reader.js'
+import { TUS_HEADERS, TUS_VERSION } from './version.js'
 
-const TUS_VERSION = '1.0.0'
-const TUS = { 'Tus-Resumable': TUS_VERSION }
-
-export interface FrontDoorOptions {
+export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChecksum'> {
   readonly basePath: string
-  readonly maxSizeBytes: number
   /** When an unfinished upload expires; milliseconds since 1970. */
   readonly expiresAtMs: (upload: UploadView) => number
-  readonly behindProxy: boolean
-  readonly corsOrigins: readonly string[]
   readonly extensions: readonly string[]
-  /** The algorithms of Upload-Checksum, in order of preference, and the bytes of each one's digest. */
-  readonly digestBytes: Readonly<Record<string, number>>
   readonly slots: {
     tryTake(id: string): (() => void) | undefined
-    take(id: string, signal: AbortSignal): Promise<() => void>
+    /** Resolves with null where the signal aborts first. */
+    take(id: string, gone: AbortSignal): Promise<(() => void) | null>
   }
-  readonly protocol: { handle(exchange: UploadRequest): Promise<{ status: number; headers: Headers }> }
-  /** Ends what an older request does with an upload. */
-  readonly interrupt: (id: string) => void
-  /** The intake of a body; `begins` is called when its first byte is wanted. */
-  readonly makeBody: (request: IncomingMessage, begins: () => void) => Body
-  readonly createId: () => string
-  readonly isUploadId: (text: string) => boolean
-  readonly log: { info(fields: object, message: string): void }
-  readonly refusals: RefusalLog
+  readonly protocol: { handle(request: UploadRequest): Promise<{ status: number; headers: Headers }> }
+  /** Ends what an older request does with the upload of this one. */
+  readonly interrupt: (request: UploadRequest) => Promise<void>
+  readonly log: Pick<RequestLog, 'info'>
+  readonly refusals: RequestLog
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
 }
 
-/** A request to the tus addresses, once its address and method are known. */
-export interface Arrival {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly method: UploadMethod
-  /** The upload in the address; undefined for a creation. */
-  readonly id: string | undefined
-  /** The sender waits for `100 Continue` before its body. */
-  readonly expectsContinue: boolean
-}
-
-/** How a request ended: the status of its answer, 0 where it was cut, and why it was refused. */
+/** What became of a request: the status of its answer, 0 where it gets none, and why it was refused. */
 interface Outcome {
   readonly status: number
   readonly error?: UploadError
 }
 
-/**
- * The door to tus: everything that can be wrong with a request by itself is found here, before a slot is
- * taken and before a byte of the body is read.
- */
+/** Serves tus requests: checks them, takes a slot for a body, passes them to @tus/server, and makes the answer. */
 export class FrontDoor {
+  readonly headers: HeaderFields = TUS_HEADERS
+  readonly optionsHeaders: HeaderFields
   readonly #options: FrontDoorOptions
+  readonly #reader: RequestReader
   readonly #bodies = new Set<Body>()
-  /** Requests whose sender waited for a 100 and got it. */
-  readonly #continued = new WeakSet<IncomingMessage>()
   readonly #closed = new AbortController()
   #hasIgnoredChecksum = false
 
   constructor(options: FrontDoorOptions) {
     this.#options = options
+    const ignoredChecksum = (algorithm: string): void => this.#logIgnored(algorithm)
+    this.#reader = new RequestReader({ ...options, ignoredChecksum })
+    this.optionsHeaders = {
+      ...TUS_HEADERS,
+      'Tus-Version': TUS_VERSION,
+      'Tus-Extension': options.extensions.join(','),
+      'Tus-Checksum-Algorithm': Object.keys(options.digestBytes).join(','),
+      'Tus-Max-Size': String(options.maxSizeBytes),
+    }
   }
 
   /** Ends every body that is being received, and refuses new ones. */
@@ -92,179 +66,118 @@ export class FrontDoor {
     for (const body of this.#bodies) body.stop('shutting_down')
   }
 
-  /** Answers OPTIONS (tus 1.0.0, core): what this server speaks, and the preflight's headers. */
-  answerOptions(request: IncomingMessage, response: ServerResponse): void {
-    const { extensions, maxSizeBytes, digestBytes } = this.#options
-    const headers = {
-      ...TUS,
-      'Tus-Version': TUS_VERSION,
-      'Tus-Extension': extensions.join(','),
-      'Tus-Checksum-Algorithm': Object.keys(digestBytes).join(','),
-      'Tus-Max-Size': String(maxSizeBytes),
-      ...preflightHeaders(),
-      ...corsHeaders(request, this.#options.corsOrigins),
-    }
-    sendAnswer(request, response, { status: 204, headers })
+  /** X-HTTP-Method-Override names the method that counts, and the actual one is ignored (tus 1.0.0, core). */
+  methodOf(request: IncomingMessage): string {
+    // A preflight names the header in Access-Control-Request-Headers and never has it.
+    const override = headerOf(request, 'x-http-method-override')
+    return override === undefined ? (request.method ?? '') : override.trim().toUpperCase()
   }
 
-  /** Serves one request to its end; never rejects. */
-  async serve(arrival: Arrival): Promise<void> {
-    const { request, response } = arrival
+  /** Throws version_unsupported where a request names another version than 1.0.0. */
+  checkVersion(request: IncomingMessage): void {
+    checkVersion(request, true)
+  }
+
+  /** The tus headers of the answer for an error. */
+  refusalHeaders({ code }: UploadError): HeaderFields {
+    return code === 'version_unsupported' ? { ...TUS_HEADERS, 'Tus-Version': TUS_VERSION } : TUS_HEADERS
+  }
+
+  /** Serves one request; null where its connection must end without an answer. Rejects with an UploadError. */
+  async serve(arrival: Arrival): Promise<Answer | null> {
     const startedAt = this.#options.monotonic()
-    let exchange: UploadRequest | undefined
-    let outcome: Outcome
+    let request: UploadRequest | undefined
+    let outcome: Outcome = { status: 0 }
     try {
-      this.#check(arrival)
-      exchange = this.#exchange(arrival)
-      const isRead = exchange.body !== null || (await this.#readAway(arrival))
-      const answer = isRead ? await this.#pass(exchange, response) : null
-      // A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut.
-      const cut = answer === null || (exchange.bodyEnd !== null && isTooSlow(exchange.bodyEnd))
-      outcome = { status: cut ? 0 : answer.status }
-      if (cut) request.socket.destroy()
-      else {
-        const headers = { ...TUS, ...answerHeaders(exchange, request, answer.headers, this.#options) }
-        sendAnswer(request, response, { status: answer.status, headers })
-      }
-    } catch (thrown) {
-      outcome = this.#refuse(arrival, this.#forHead(arrival, asUploadError(thrown)))
-    }
-    this.#note(arrival, exchange, outcome, startedAt)
-  }
-
-  /** A HEAD without a version is served, because clients in use send it; it changes nothing. */
-  #check({ request, method }: Arrival): void {
-    const version = headerOf(request, 'tus-resumable')
-    const isServed = version === TUS_VERSION || (version === undefined && method === 'HEAD')
-    if (!isServed) throw new UploadError('version_unsupported')
-  }
-
-  #exchange(arrival: Arrival): UploadRequest {
-    const { request, method } = arrival
-    const id = arrival.id ?? this.#options.createId()
-    if (method === 'HEAD' || method === 'DELETE') {
-      const nothing = { body: null, checksum: null, trailing: null, creation: null }
-      return new UploadRequest({ id, method, headers: VERSION, ...nothing })
-    }
-    if (this.#closed.signal.aborted) throw new UploadError('shutting_down')
-    const { makeBody, digestBytes } = this.#options
-    const { headers, creation } = method === 'POST' ? this.#creation(request) : this.#patch(request)
-    const takesBody = bringsBody(request) && isOffsetType(request) && !creation?.concat?.parts
-    const tools = { digestBytes, ignored: (algorithm: string) => this.#noteIgnored(algorithm) }
-    const checksum = checksumOf(request, tools)
-    const trailing = checksum || !takesBody ? null : unannouncedOf(request, tools)
-    const bringsNothing = method === 'POST' && !bringsBody(request)
-    if (bringsNothing && checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
-    const body = takesBody ? makeBody(request, () => this.#continue(arrival)) : null
-    const all = { ...VERSION, ...headers }
-    return new UploadRequest({ id, method, headers: all, body, checksum, trailing, creation })
-  }
-
-  /** Asks for the body of a sender that waits for that. */
-  #continue({ request, response, expectsContinue }: Arrival): void {
-    if (!expectsContinue) return
-    this.#continued.add(request)
-    response.writeContinue()
-  }
-
-  /**
-   * Reads the body of a creation that is none of its upload: hand-written clients send a form or some JSON with
-   * their headers. False where the connection ended, or the body did not end in time.
-   */
-  async #readAway(arrival: Arrival): Promise<boolean> {
-    const { request, method } = arrival
-    if (method !== 'POST' || !bringsBody(request)) return true
-    this.#continue(arrival)
-    // Bytes of a final upload come from its parts alone; that none comes is seen at the end of the chunks.
-    const isFinals = isOffsetType(request)
-    const most = isFinals ? 0 : MOST_IGNORED_BYTES
-    const bytes = await readAway(request, most)
-    if (bytes !== null && bytes > most)
-      throw new UploadError(isFinals ? 'concat_invalid' : 'content_type_wrong')
-    if (this.#closed.signal.aborted) throw new UploadError('shutting_down')
-    return bytes !== null
-  }
-
-  /** One line a process: such clients send it with each part of each file. */
-  #noteIgnored(algorithm: string): void {
-    if (this.#hasIgnoredChecksum) return
-    this.#hasIgnoredChecksum = true
-    const message = 'Upload-Checksum is Base64 of a hex digest: it counts as none; told once'
-    this.#options.log.info({ algorithm }, message)
-  }
-
-  #patch(request: IncomingMessage) {
-    return { headers: patchHeaders(request, this.#options.maxSizeBytes), creation: null }
-  }
-
-  #creation(request: IncomingMessage) {
-    const { maxSizeBytes } = this.#options
-    const concat = concatOf(request, this.#options)
-    const headers = concat?.parts ? FINAL_HEADERS : creationHeaders(request, maxSizeBytes)
-    return { headers, creation: { ...factsOf(headerOf(request, 'upload-metadata')), concat } }
-  }
-
-  async #pass(exchange: UploadRequest, response: ServerResponse) {
-    const { protocol, slots, interrupt } = this.#options
-    const { body } = exchange
-    if (!body) {
-      const answer = await protocol.handle(exchange)
-      const { upload } = exchange
-      if (exchange.method === 'POST' && upload?.joining) await joined(upload, this.#closed.signal)
-      if (exchange.method === 'POST') upload?.markLocationSent()
+      request = this.#read(arrival)
+      const answer = await this.#answer(request, arrival)
+      outcome = { status: answer?.status ?? 0 }
       return answer
+    } catch (thrown) {
+      const error = forMethod(arrival.method, asUploadError(thrown))
+      outcome = { status: error.status, error }
+      throw error
+    } finally {
+      this.#log(arrival, request, outcome, startedAt)
     }
-    // An older request of this upload gives way before the slots are asked, not after.
-    if (exchange.method === 'PATCH') interrupt(exchange.id)
-    const giveBack = slots.tryTake(exchange.id) ?? (await this.#awaitSlot(exchange.id, response))
+  }
+
+  #read(arrival: Arrival): UploadRequest {
+    const { request, method } = arrival
+    // Clients in use send HEAD without a version; it changes nothing.
+    checkVersion(request, method === 'HEAD')
+    if (method === 'POST' || method === 'PATCH') this.#refuseIfClosed()
+    return this.#reader.read(arrival)
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closed.signal.aborted) throw new UploadError('shutting_down')
+  }
+
+  async #answer(request: UploadRequest, arrival: Arrival): Promise<Answer | null> {
+    const { body } = request
+    const answered = body
+      ? await this.#handleWithSlot(request, body, arrival)
+      : await this.#handleWithoutBody(request, arrival)
+    // A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut.
+    if (!answered || (request.bodyEnd !== null && isTooSlow(request.bodyEnd))) return null
+    const headers = answerHeaders(request, arrival, answered.headers, this.#options)
+    return { status: answered.status, headers: { ...TUS_HEADERS, ...headers } }
+  }
+
+  async #handleWithoutBody(request: UploadRequest, arrival: Arrival) {
+    if (!(await ignoreBody(arrival))) return null
+    if (request.method === 'POST') this.#refuseIfClosed()
+    const answered = await this.#options.protocol.handle(request)
+    const { upload } = request
+    if (request.method === 'POST' && upload?.joining) await waitForJoin(upload, this.#closed.signal)
+    if (request.method === 'POST') upload?.markLocationSent()
+    return answered
+  }
+
+  async #handleWithSlot(request: UploadRequest, body: Body, arrival: Arrival) {
+    const { protocol, slots, interrupt } = this.#options
+    // An older request of this upload ends before a slot is asked for, not after: it may hold that slot.
+    if (request.method === 'PATCH') await interrupt(request)
+    const giveBack = slots.tryTake(request.id) ?? (await slots.take(request.id, arrival.gone()))
+    if (!giveBack) {
+      request.bodyEnd = 'cut'
+      return null
+    }
     this.#bodies.add(body)
     if (this.#closed.signal.aborted) body.stop('shutting_down')
     try {
-      return await protocol.handle(exchange)
+      return await protocol.handle(request)
     } finally {
       this.#bodies.delete(body)
       giveBack()
     }
   }
 
-  /** Waits for a slot for as long as the sender is there. */
-  async #awaitSlot(id: string, response: ServerResponse): Promise<() => void> {
-    const gone = new AbortController()
-    const leave = (): void => gone.abort()
-    response.on('close', leave)
-    return this.#options.slots.take(id, gone.signal).finally(() => response.off('close', leave))
+  /** One line a process: clients of this kind send such a checksum with each part of each file. */
+  #logIgnored(algorithm: string): void {
+    if (this.#hasIgnoredChecksum) return
+    this.#hasIgnoredChecksum = true
+    const message = 'Upload-Checksum is Base64 of a hex digest and counts as none; logged once'
+    this.#options.log.info({ algorithm }, message)
   }
 
-  /** A client that sees HEAD fail begins again at byte 0; told 423 it asks again at the same address. */
-  #forHead({ method }: Arrival, error: UploadError): UploadError {
-    if (method !== 'HEAD' || error.status < 500) return error
-    return new UploadError('upload_locked', { cause: error })
-  }
-
-  #refuse(arrival: Arrival, error: UploadError): Outcome {
-    const { request, response } = arrival
-    const version = error.code === 'version_unsupported' ? { 'Tus-Version': TUS_VERSION } : {}
-    // Who waited for a 100 and gets a refusal may not send its body: the connection cannot be used again.
-    const unsent = arrival.expectsContinue && !this.#continued.has(request)
-    const close = unsent ? { Connection: 'close' } : {}
-    const cors = corsHeaders(request, this.#options.corsOrigins)
-    const headers = { ...TUS, ...version, ...close, ...cors }
-    sendAnswer(request, response, answerFor(error, headers))
-    return { status: error.status, error }
-  }
-
-  #note(arrival: Arrival, exchange: UploadRequest | undefined, outcome: Outcome, startedAt: number): void {
+  #log(arrival: Arrival, request: UploadRequest | undefined, outcome: Outcome, startedAt: number): void {
+    const { method } = arrival
     const { status, error } = outcome
-    // A HEAD changes nothing; only what went wrong here is worth a line.
-    if (arrival.method === 'HEAD' && !isFault(error)) return
-    const { upload, id = arrival.id, bodyEnd } = exchange ?? {}
+    // A HEAD changes nothing; only a fault of the server is worth a line.
+    if (method === 'HEAD' && !isFault(error)) return
+    const { upload, id = arrival.id, bodyEnd } = request ?? {}
     const ms = Math.round(this.#options.monotonic() - startedAt)
     const stored = { offset: upload?.offset, length: upload?.length, sha256: upload?.sha256 ?? undefined }
-    const end = bodyEnd === null ? undefined : bodyEnd
-    const fields = { id, method: arrival.method, status, ...stored, end, ms }
-    if (error) noteRefusal(this.#options.refusals, error, fields)
+    const fields = { id, method, status, ...stored, end: bodyEnd ?? undefined, ms }
+    if (error) logRefusal(this.#options.refusals, error, fields)
     else this.#options.log.info(fields, 'request')
   }
 }
 
-const VERSION = { 'tus-resumable': TUS_VERSION }
+/** A client that sees HEAD fail begins again at byte 0. One that gets 423 asks again at the same address. */
+function forMethod(method: string, error: UploadError): UploadError {
+  if (method !== 'HEAD' || error.status < 500) return error
+  return new UploadError('upload_locked', { cause: error })
+}

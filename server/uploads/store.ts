@@ -2,9 +2,11 @@ import { FileStore } from '@tus/file-store'
 import { asUploadError, UploadError } from '../errors.js'
 import { isUnanswered } from '../model/body.js'
 import { firstByteWithinMs, isWhole, nextStep } from '../model/next-step.js'
+import type { Principal } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
 import { Joiner } from './joining/joiner.js'
 import { Lifecycle, type Tended } from './lifecycle.js'
+import { loadUpload } from './load-upload.js'
 import { newUpload, type TusUpload, tusUpload } from './new-upload.js'
 import { Prover } from './prover.js'
 import { Reception } from './reception.js'
@@ -58,7 +60,13 @@ export class LadingStore extends FileStore {
     if (await this.#tools.engine.isFull(file.size ?? 0, 1)) throw new UploadError('disk_full')
     const { metadata, concat } = request.creation
     if (concat?.parts) {
-      const wanted = { id: file.id, parts: concat.parts, metadata, client: concat.client }
+      const wanted = {
+        id: file.id,
+        parts: concat.parts,
+        metadata,
+        client: concat.client,
+        principal: request.principal,
+      }
       request.upload = await this.#joiner.create(wanted, (length) => this.#make(file.id, length, request))
       return file
     }
@@ -122,9 +130,7 @@ export class LadingStore extends FileStore {
    * Takes the body of the request that holds the lock and resolves with the new offset. Rejects as
    * Reception's `receive` does.
    */
-  override async write(passed: AsyncIterable<unknown>, id: string): Promise<number> {
-    // Nothing comes this way: the body is in the request. Reading to its end lets the pipeline end.
-    for await (const _ of passed) throw new UploadError('internal', { detail: 'bytes beside the body' })
+  override async write(_stream: unknown, id: string): Promise<number> {
     const upload = await this.#found(id)
     const request = this.#requestOf(id)
     const wasWhole = isWhole(upload)
@@ -147,12 +153,21 @@ export class LadingStore extends FileStore {
    */
   override async remove(id: string): Promise<void> {
     const upload = await this.#known(id)
-    if (!upload && (await this.#joiner.hasJoined(id))) return
+    if (!upload && (await this.#joiner.hasJoined(id, this.#requestOf(id).principal))) return
     if (!upload) throw new UploadError('upload_unknown')
     if (this.#isWanted(upload) && isWhole(upload)) return this.#joiner.terminate(upload)
     await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
     if (upload.kind === 'final') await this.#joiner.forget(upload)
     if (upload.kind === 'partial') this.#joiner.partChanged(id)
+  }
+
+  /** Tells whether a principal may end what runs on an upload; asked without its lock. Rejects with the disk's error. */
+  mayInterrupt(id: string, principal: Principal): boolean | Promise<boolean> {
+    const upload = this.uploads.peek(id)
+    if (upload) return this.#tools.mayAccess(principal, upload)
+    return loadUpload(this.#tools.engine, id).then((found) => {
+      return found.kind !== 'upload' || this.#tools.mayAccess(principal, found.upload)
+    })
   }
 
   /** Does what is due with one upload, for the start and the sweep; the caller holds its lock. */
@@ -213,10 +228,11 @@ export class LadingStore extends FileStore {
     return upload
   }
 
-  /** An upload as clients know it: one that was terminated is gone for them, also while its bytes are needed. */
+  /** An upload as the client sees it: one that was terminated is not there, also while its bytes are needed. */
   async #known(id: string): Promise<StoredUpload | undefined> {
     const upload = await this.uploads.load(id)
-    return upload && upload.terminatedAt === null ? upload : undefined
+    if (!upload || upload.terminatedAt !== null) return undefined
+    return this.#tools.mayAccess(this.#requestOf(id).principal, upload) ? upload : undefined
   }
 
   /** Finishes an upload that a crash left whole; where its prefix proves damaged, its offset has fallen back. */

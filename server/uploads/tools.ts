@@ -1,4 +1,5 @@
 import type { Engine } from '../model/engine.js'
+import type { AccessRule } from '../model/principal.js'
 import type { UploadRecord } from '../model/record.js'
 import type { Unfinished } from './unfinished.js'
 
@@ -36,6 +37,8 @@ export interface StorageTools {
   readonly isReceiving: () => boolean
   /** Tells whether a request, and not the server itself, holds an upload. */
   readonly isHeldByRequest: (id: string) => boolean
+  /** Decides which uploads are there for a principal. */
+  readonly mayAccess: AccessRule
   /** Tells whether a request holds or awaits an upload. */
   readonly isHeld: (id: string) => boolean
   readonly log: StorageLog

@@ -21,6 +21,8 @@ export class StoredUpload {
   readonly concat: string | null
   /** The ids of a final upload's parts. */
   readonly parts: readonly string[] | null
+  /** Who created it; null, because all principals are anonymous today. */
+  readonly owner: string | null = null
   length: number | null
   type: string | null
   /** Bytes that are in the file and count. */

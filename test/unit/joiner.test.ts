@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { ANONYMOUS, mayAccess } from '../../server/model/principal.js'
 import { Joiner } from '../../server/uploads/joining/joiner.js'
 import type { StorageTools } from '../../server/uploads/tools.js'
 import type { StoredUpload } from '../../server/uploads/upload.js'
@@ -18,6 +19,7 @@ test('a final upload whose creation fails once its files are made is removed aga
     ...{ maxSizeBytes: 1000, row: async () => undefined },
     underLock: (_: string, work: () => Promise<void>) => work(),
     isHeldByRequest: () => false,
+    mayAccess,
     log: { info: () => {}, warn: () => {}, error: () => {} },
   })
   const parts: ConstructorParameters<typeof Joiner>[0] = Object.assign(Object.create(null), {
@@ -33,7 +35,7 @@ test('a final upload whose creation fails once its files are made is removed aga
   })
   const joiner = new Joiner(parts)
   await joiner.knowsAll()
-  const wanted = { id: FINAL, parts: [PART], metadata: null, client: '127.0.0.1' }
+  const wanted = { id: FINAL, parts: [PART], metadata: null, client: '127.0.0.1', principal: ANONYMOUS }
   const make = async (): Promise<StoredUpload> => {
     final = uploadOf(FINAL, { concat: 'final', parts: [PART] })
     return final

@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { ANONYMOUS } from '../../server/model/principal.js'
 import { UploadRequest } from '../../server/model/request.js'
 import { Reception } from '../../server/uploads/reception.js'
 import { MemoryEngine } from '../helpers/memory-engine.js'
@@ -17,7 +18,7 @@ test('an upload whose first bytes cannot be read as its body begins does not sta
   const parts: ConstructorParameters<typeof Reception>[0] = Object.assign(Object.create(null), {
     ...{ tools, lifecycle: { recover: async () => {} } },
   })
-  const brings = { body: null, checksum: null, trailing: null, creation: null }
+  const brings = { principal: ANONYMOUS, body: null, checksum: null, trailing: null, creation: null }
   const request = new UploadRequest({ id: ID, method: 'PATCH', headers: {}, ...brings })
   const upload = uploadOf(ID, { length: 4, offset: 2 })
   const failed = await new Reception(parts).receive(upload, request).catch((error: unknown) => error)

@@ -1,5 +1,6 @@
 import { UploadError } from '../../errors.js'
 import { nextStep } from '../../model/next-step.js'
+import type { Principal } from '../../model/principal.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
 import type { OpenFinals } from './open-finals.js'
@@ -13,10 +14,14 @@ export interface WantedFinal {
   readonly metadata: string | null
   /** The network address that asks. */
   readonly client: string
+  readonly principal: Principal
 }
 
 interface PlanParts {
-  readonly tools: Pick<StorageTools, 'now' | 'expireAfterMs' | 'keepPartialsMs' | 'maxSizeBytes' | 'engine'>
+  readonly tools: Pick<
+    StorageTools,
+    'now' | 'expireAfterMs' | 'keepPartialsMs' | 'maxSizeBytes' | 'engine' | 'mayAccess'
+  >
   readonly finals: OpenFinals
   readonly survey: PartSurvey
 }
@@ -35,9 +40,9 @@ export class FinalPlan {
    * Looks at the parts of a final upload that is entered. Resolves with the part that is missing where one is,
    * or was terminated. Rejects with part_unknown, starting, size_exceeded, disk_full, and with the disk's error.
    */
-  async of({ parts }: WantedFinal): Promise<Survey | Missing> {
+  async of({ parts, principal }: WantedFinal): Promise<Survey | Missing> {
     const { tools } = this.#parts
-    const survey = await this.#parts.survey.of(parts, 0, (part) => this.#check(part))
+    const survey = await this.#parts.survey.of(parts, 0, (part) => this.#check(part, principal))
     if ('missing' in survey) return survey
     const [terminated] = survey.terminated
     if (terminated !== undefined) return { missing: terminated }
@@ -47,14 +52,17 @@ export class FinalPlan {
     return survey
   }
 
-  #check(part: StoredUpload): void {
+  /** Tells whether a part is there for the principal. Throws for one that is there and may not be a part. */
+  #check(part: StoredUpload, principal: Principal): boolean {
+    if (!this.#parts.tools.mayAccess(principal, part)) return false
     if (part.kind !== 'partial') throw new UploadError('part_unknown')
-    if (part.terminatedAt !== null) return
+    if (part.terminatedAt !== null) return true
     const { tools, finals } = this.#parts
     // The same final upload may have been made of it before the start, and the sweep has yet to find that one.
     if (!finals.allKnown && part.createdAt < this.#startedAt) throw new UploadError('starting')
     const isOver = nextStep(part, tools.now(), tools) === 'expire'
     // A part does not expire while a final upload needs it.
     if (isOver && !finals.isNamedByOthers(part.id)) throw new UploadError('part_unknown')
+    return true
   }
 }

@@ -60,9 +60,9 @@ export class Joiner {
     return this.#finals.mayBeNamed(part)
   }
 
-  /** Tells whether a part is gone because it was joined. */
-  async hasJoined(part: string): Promise<boolean> {
-    return (await this.#memory.joinedFrom(part)) !== undefined
+  /** Tells whether a part is gone because it was joined, into a final upload that is there for the principal. */
+  hasJoined(part: string, principal: WantedFinal['principal']): Promise<boolean> {
+    return this.#memory.hasJoined(part, principal)
   }
 
   /** Takes a whole part away from its client; its bytes go once no final upload needs them. Rejects with the disk's error. */

@@ -61,11 +61,14 @@ export class PartSurvey {
     throw new UploadError('upload_locked', { detail: 'no sidecar that can be read' })
   }
 
-  /** Looks at these parts, from place `from` on; `check` throws for one that may not be a part. Rejects as `read` does. */
+  /**
+   * Looks at these parts, from place `from` on. `check` returns false for a part that counts as missing, and throws
+   * for an upload that may not be a part. Rejects as `read` does.
+   */
   of(
     ids: readonly string[],
     from = 0,
-    check: (part: StoredUpload) => void = () => {},
+    check: (part: StoredUpload) => boolean = () => true,
   ): Promise<Survey | Missing> {
     const work = () => this.#all(ids, from, check)
     if (ids.length - from <= SHORT_LIST) return work()
@@ -77,7 +80,7 @@ export class PartSurvey {
   async #all(
     ids: readonly string[],
     from: number,
-    check: (part: StoredUpload) => void,
+    check: (part: StoredUpload) => boolean,
   ): Promise<Survey | Missing> {
     const seen = new Map<string, Facts>()
     const sum = { length: 0 as number | null, touchedAtMs: 0, hasBytes: false }
@@ -97,10 +100,9 @@ export class PartSurvey {
     return { ...sum, unfinished, terminated }
   }
 
-  async #facts(id: string, check: (part: StoredUpload) => void): Promise<Facts | undefined> {
+  async #facts(id: string, check: (part: StoredUpload) => boolean): Promise<Facts | undefined> {
     const part = await this.read(id)
-    if (!part) return undefined
-    check(part)
+    if (!part || !check(part)) return undefined
     const { length, offset, touchedAtMs } = part
     const isTerminated = part.terminatedAt !== null
     return { length, touchedAtMs, hasBytes: offset > 0, isWhole: isWhole(part), isTerminated }

@@ -1,8 +1,6 @@
-import type { IncomingMessage } from 'node:http'
-import { corsHeaders, type HeaderFields } from '../http/cors.js'
-import { fileHeaders } from '../http/downloads.js'
-import { publicOrigin } from '../http/origin.js'
-import { reprDigest } from '../http/repr-digest.js'
+import type { HeaderFields } from '../model/answer.js'
+import type { Arrival } from '../model/arrival.js'
+import { fileHeaders, reprDigest } from '../model/file-headers.js'
 import type { UploadRequest } from '../model/request.js'
 import type { UploadView } from '../model/upload-view.js'
 import { isOffsetType } from './checks.js'
@@ -20,29 +18,27 @@ interface HeaderOptions {
   readonly basePath: string
   /** When an unfinished upload expires; milliseconds since 1970. */
   readonly expiresAtMs: (upload: UploadView) => number
-  readonly behindProxy: boolean
-  readonly corsOrigins: readonly string[]
 }
 
 /** The headers of an answer that is a success; `answered` are those of @tus/server. */
 export function answerHeaders(
-  asked: UploadRequest,
-  request: IncomingMessage,
+  request: UploadRequest,
+  arrival: Arrival,
   answered: Headers,
-  { expiresAtMs, basePath, behindProxy, corsOrigins }: HeaderOptions,
+  { expiresAtMs, basePath }: HeaderOptions,
 ): HeaderFields {
-  const { upload, method } = asked
-  const id = upload?.id ?? asked.id
-  const headers: HeaderFields = corsHeaders(request, corsOrigins)
+  const { upload, method } = request
+  const id = upload?.id ?? request.id
+  const headers: HeaderFields = {}
   const passed = upload?.kind === 'final' ? PASSED_OF_FINAL : PASSED
   for (const [name, value] of Object.entries(passed)) {
     const text = answered.get(name)
     if (text !== null) headers[value] = text
   }
-  if (method === 'POST') headers.Location = `${publicOrigin(request, behindProxy)}${basePath}/${id}`
+  if (method === 'POST') headers.Location = `${arrival.origin}${basePath}/${id}`
   if (!upload || method === 'DELETE') return headers
   // A creation that may bring bytes is told how many were taken, also where it brings none.
-  const wantsOffset = method === 'POST' && isOffsetType(request) && upload.kind !== 'final'
+  const wantsOffset = method === 'POST' && isOffsetType(arrival.request) && upload.kind !== 'final'
   if (wantsOffset) headers['Upload-Offset'] = String(upload.offset)
   return Object.assign(headers, uploadHeaders(upload, method === 'HEAD', expiresAtMs))
 }
