@@ -1,8 +1,12 @@
-/** The states of an upload's record; the last three outlive the upload's files. */
-export type RecordState = 'receiving' | 'paused' | 'finished' | 'refused' | 'expired' | 'terminated'
+/** The states of an upload whose files are on the disk. */
+export const STATES_WITH_FILES = ['receiving', 'paused', 'finished'] as const
+/** The states of an upload whose files are removed. Its record is kept for some time and says why. */
+export const STATES_WITHOUT_FILES = ['refused', 'expired', 'terminated'] as const
+
+export type RecordState = (typeof STATES_WITH_FILES)[number] | (typeof STATES_WITHOUT_FILES)[number]
 
 /**
- * What is known of one upload: the row of SQLite's table `uploads`, in camelCase.
+ * What is known of one upload: a row of the table `uploads`, with the names of its columns in camelCase.
  * Lengths and offsets are bytes; times are ISO 8601 in UTC with milliseconds.
  */
 export interface UploadRecord {
@@ -10,7 +14,7 @@ export interface UploadRecord {
   readonly state: RecordState
   /** Decoded from the metadata's `filename` (or `name`). */
   readonly filename: string | null
-  /** The type that was seen in the first bytes; null before it is decided. */
+  /** The type that the first bytes show; null before it is decided. */
   readonly type: string | null
   /** The metadata's `filetype` (or `type`), as the client declared it. */
   readonly declaredType: string | null
@@ -26,8 +30,17 @@ export interface UploadRecord {
   readonly createdAt: string
   readonly updatedAt: string
   readonly finishedAt: string | null
-  /** Why an upload was refused, expired or terminated; null otherwise. */
+  /** Why an upload was refused, expired or terminated, in words for people; null otherwise. */
   readonly reason: string | null
   /** What Upload-Concat made of it; null for an upload of its own. A partial upload is not a file. */
   readonly concat: 'partial' | 'final' | null
+  /** The id of the final upload that a removed part was joined into; null otherwise. */
+  readonly joinedInto: string | null
+  /** Who created it; null where uploads have no owner. */
+  readonly owner: string | null
+}
+
+/** Tells whether an upload in this state may still receive bytes. */
+export function isUnfinished(state: RecordState): boolean {
+  return state === 'receiving' || state === 'paused'
 }

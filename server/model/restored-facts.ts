@@ -1,5 +1,5 @@
-import type { UploadRecord } from '../model/record.js'
-import type { UploadFacts } from '../model/upload-facts.js'
+import { isUnfinished, type UploadRecord } from './record.js'
+import type { UploadFacts } from './upload-facts.js'
 
 /**
  * Facts for bytes whose own are gone or torn, made from the record; undefined where there is no record
@@ -10,7 +10,7 @@ export function factsFromRecord(row: UploadRecord | undefined, storedBytes: numb
   // What was to be joined from which parts, no record says; the parts are kept until they expire.
   if (!row || (row.concat === 'final' && row.state !== 'finished')) return undefined
   const finished = row.state === 'finished' && row.sha256 !== null && row.length === storedBytes
-  if (!finished && row.state !== 'receiving' && row.state !== 'paused') return undefined
+  if (!finished && !isUnfinished(row.state)) return undefined
   const { id, createdAt, length, metadata, filename, declaredType } = row
   const facts = { id, createdAt, length, metadata, filename, declaredType }
   const concat = row.concat === 'partial' ? 'partial' : null

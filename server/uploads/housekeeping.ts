@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import type { UploadRecord } from '../model/record.js'
+import type { RecordStore, RecordsReady } from '../model/record-store.js'
 import type { StorageLog } from './tools.js'
 
 const MOST_BETWEEN_MS = 10 * 60_000
@@ -14,12 +15,6 @@ const MOST_ENDED = 100_000
 /** The server ends before a walk has come to its end. */
 class CutShort extends Error {}
 
-/** How the index was found; see the records. */
-interface Opened {
-  readonly fresh: boolean
-  readonly newestAt: string | null
-}
-
 export interface HousekeepingTools {
   readonly sweep: {
     readonly hasSeenAll: boolean
@@ -31,16 +26,7 @@ export interface HousekeepingTools {
     stop(): void
   }
   readonly expiry: { run(): Promise<void>; stop(): void; settled(): Promise<void> }
-  readonly records: {
-    readonly ready: Promise<Opened>
-    takeClean(): Promise<boolean>
-    leaveClean(): void
-    purge(before: Date, most: number): Promise<number>
-    reindex(
-      rows: AsyncIterable<UploadRecord>,
-      isKept: (row: UploadRecord) => Promise<boolean>,
-    ): Promise<{ restored: number; removed: number }>
-  }
+  readonly records: Pick<RecordStore, 'ready' | 'takeClean' | 'leaveClean' | 'purge' | 'reindex'>
   readonly log: StorageLog
   readonly now: () => number
   readonly expireAfterMs: number
@@ -110,7 +96,7 @@ export class Housekeeping {
     if (index) await this.#byIndex(index)
   }
 
-  async #byIndex(index: Opened): Promise<void> {
+  async #byIndex(index: RecordsReady): Promise<void> {
     const { records, sweep, log } = this.#tools
     const isClean = await records.takeClean()
     const isWhole = !index.fresh && index.newestAt !== null
@@ -125,7 +111,7 @@ export class Housekeeping {
   }
 
   /** How the index was found; undefined where another process keeps it, and then this comes later. */
-  async #opened(): Promise<Opened | undefined> {
+  async #opened(): Promise<RecordsReady | undefined> {
     const { ready } = this.#tools.records
     const late = setTimeout(INDEX_WITHIN_MS, undefined, { signal: this.#closed.signal }).catch(
       () => undefined,
@@ -141,7 +127,7 @@ export class Housekeeping {
   }
 
   /** The index is there after all: it is faster than the walk that began without it. */
-  #late(found: Opened | undefined): void {
+  #late(found: RecordsReady | undefined): void {
     if (found) this.#latePass = this.#try('the pass by the index', () => this.#byIndex(found))
   }
 

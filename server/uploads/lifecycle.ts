@@ -6,15 +6,13 @@ import { Finisher } from './finisher.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import { type StoredUpload, TERMINATED } from './upload.js'
+import { type RecordEnd, type StoredUpload, TERMINATED } from './upload.js'
 import type { Uploads } from './uploads.js'
 
 const RETRY_FINISH_MS = 60_000
 
 /** What became of an upload that was tended. */
 export type Tended = 'kept' | 'waiting' | 'joining' | 'finished' | 'expired' | 'refused' | 'lost'
-
-type Removed = 'refused' | 'expired' | 'terminated'
 
 /** The ends of an upload: finished, fallen back, removed. The caller holds its lock. */
 export class Lifecycle {
@@ -161,11 +159,12 @@ export class Lifecycle {
    */
   async remove(
     upload: StoredUpload,
-    state: Removed,
+    state: RecordEnd['state'],
     reason: string,
     mustLast = state !== 'expired',
+    joinedInto?: string,
   ): Promise<void> {
-    await this.#removeAll([upload], () => ({ state, reason }), mustLast)
+    await this.#removeAll([upload], () => ({ state, reason, joinedInto }), mustLast)
   }
 
   /** Removes uploads whose time is over, all at once. Rejects with the disk's error: then some may be left. */
@@ -175,7 +174,7 @@ export class Lifecycle {
 
   async #removeAll(
     uploads: readonly StoredUpload[],
-    whyOf: (upload: StoredUpload) => { state: Removed; reason: string },
+    whyOf: (upload: StoredUpload) => RecordEnd,
     mustLast: boolean,
   ): Promise<void> {
     for (const upload of uploads) upload.gone = true
@@ -229,7 +228,7 @@ export class Lifecycle {
 }
 
 /** The record of an upload whose time is over. */
-function whyOver({ joinedAt, terminatedAt }: StoredUpload): { state: Removed; reason: string } {
+function whyOver({ joinedAt, terminatedAt }: StoredUpload): RecordEnd {
   if (terminatedAt !== null) return { state: 'terminated', reason: TERMINATED }
   const reason = joinedAt === null ? 'no bytes for longer than --expire-after' : 'joined into a final upload'
   return { state: 'expired', reason }

@@ -1,5 +1,6 @@
 import type { Engine, Entry } from '../model/engine.js'
 import type { UploadRecord } from '../model/record.js'
+import type { RecordStore } from '../model/record-store.js'
 import { isSameRecord } from '../model/same-record.js'
 import { Share } from './share.js'
 import type { StorageLog } from './tools.js'
@@ -22,15 +23,10 @@ const SHARE_OF_PROOF = 256
 const BEGINNING = { names: 256, oneOf: 16, mostPauseMs: 100 }
 
 /** The index, as far as the sweep asks it; every call rejects where the database cannot be asked now. */
-export interface SweepIndex {
-  unfinished(afterId: string, limit: number): Promise<readonly UploadRecord[]>
-  withFiles(afterId: string, limit: number): Promise<readonly UploadRecord[]>
-  finals(after: { updatedAt: string; id: string }, limit: number): Promise<readonly UploadRecord[]>
-  missing(ids: readonly string[]): Promise<readonly string[]>
-  rows(ids: readonly string[]): Promise<readonly UploadRecord[]>
-  remove(ids: readonly string[]): Promise<number>
-  restore(row: UploadRecord): Promise<void>
-}
+export type SweepIndex = Pick<
+  RecordStore,
+  'unfinished' | 'withFiles' | 'finals' | 'missing' | 'rows' | 'remove' | 'restore'
+>
 
 export interface SweepTools {
   readonly engine: Pick<Engine, 'list' | 'has'>

@@ -8,6 +8,14 @@ import { Rate } from './rate.js'
 /** The reason in the record of an upload that its client has terminated. */
 export const TERMINATED = 'terminated by the client'
 
+/** What the record of a removed upload says. */
+export interface RecordEnd {
+  readonly state: 'refused' | 'expired' | 'terminated'
+  readonly reason: string
+  /** The id of the final upload that has a part's bytes. */
+  readonly joinedInto?: string | undefined
+}
+
 /** One upload in memory: progress lives here, the sidecar and the record follow. */
 export class StoredUpload {
   readonly id: string
@@ -131,7 +139,7 @@ export class StoredUpload {
   }
 
   /** The record as of now; `end` for an upload that is being removed. */
-  toRecord(nowMs: number, end?: { state: RecordState; reason: string }): UploadRecord {
+  toRecord(nowMs: number, end?: RecordEnd): UploadRecord {
     const { id, filename, type, declaredType, length, offset, sha256, metadata, createdAt, finishedAt } = this
     return {
       id,
@@ -141,6 +149,8 @@ export class StoredUpload {
       ...{ createdAt, updatedAt: new Date(nowMs).toISOString(), finishedAt },
       reason: end?.reason ?? (this.terminatedAt === null ? null : TERMINATED),
       concat: this.kind === 'single' ? null : this.kind,
+      joinedInto: end?.joinedInto ?? null,
+      owner: null,
     }
   }
 

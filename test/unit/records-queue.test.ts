@@ -6,7 +6,15 @@ import { bytesOf, RecordQueue } from '../../server/records/queue.js'
 function record(id: string, state: RecordState, offset = 0): UploadRecord {
   const at = '2026-11-23T10:00:00.000Z'
   const names = { filename: null, type: null, declaredType: null, metadata: null }
-  const times = { createdAt: at, updatedAt: at, finishedAt: null, reason: null, concat: null }
+  const times = {
+    createdAt: at,
+    updatedAt: at,
+    finishedAt: null,
+    reason: null,
+    concat: null,
+    joinedInto: null,
+    owner: null,
+  }
   return { id, state, offset, length: null, sha256: null, path: `uploads/${id}`, ...names, ...times }
 }
 

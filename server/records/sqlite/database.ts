@@ -1,8 +1,8 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import type { UploadRecord } from '../../model/record.js'
+import type { Answer, Call, Opening, RecordBatch, RowFault } from '../backend.js'
 import { Marks } from './marks.js'
-import type { Answer, Batch, Call, Opening, RowFault } from './message.js'
 import { page } from './page.js'
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.js'
 import { prepareSearches } from './searches.js'
@@ -24,6 +24,8 @@ const COLUMNS = {
   finishedAt: 'finished_at',
   reason: 'reason',
   concat: 'concat',
+  joinedInto: 'joined_into',
+  owner: 'owner',
 } as const satisfies Record<keyof UploadRecord, string>
 
 const SELECT = `SELECT ${Object.entries(COLUMNS)
@@ -39,31 +41,31 @@ const UPSERT = `INSERT INTO uploads (${Object.values(COLUMNS).join(', ')})
     .join(', ')}`
 
 /**
- * A sidecar may have been read before the upload went on: what this process has put since stays. Rows from
- * before it yield to their files, which are the truth.
+ * A row that this process has written since the sidecar was read stays. A row from before this process gives way to
+ * the sidecar, because the disk is the truth.
  */
 const UPSERT_UNLESS_NEWER = `${UPSERT}
   WHERE excluded.updated_at >= uploads.updated_at OR uploads.updated_at < @openedAt`
 
-/** Word for word the condition of the index `uploads_unfinished`, or SQLite would not use it. */
+/** The exact words of the condition of the index `uploads_unfinished`; otherwise SQLite would not use it. */
 const UNFINISHED = `state IN ('receiving', 'paused')`
 const WITH_FILES = `state IN ('receiving', 'paused', 'finished')`
 
-/** The database is a newer Lading's: it is closed as it was found. */
+/** The schema is a newer Lading's. The database is closed as it was found. */
 export class NewerSchemaError extends Error {
   constructor(path: string, version: number) {
     super(
       `${path} has schema version ${version}, and this Lading knows versions up to ${SCHEMA_VERSION}. ` +
-        'Start the newer Lading again; or stop, move the file away, and the index is built anew from the sidecars',
+        'Start the newer Lading again; or stop, move the file away, and the index is built again from the sidecars',
     )
     this.name = 'NewerSchemaError'
   }
 }
 
-/** The index in SQLite: one connection that writes, and a read-only one that every question shares. */
+/** The index in SQLite: one connection that writes, and one read-only connection for all questions. */
 export class Database {
-  /** How it was found. */
-  readonly opening: Omit<Opening, 'setAside'>
+  /** How the database was found. */
+  readonly opening: Opening
   readonly #path: string
   readonly #openedAt: string
   readonly #file: string | undefined
@@ -87,6 +89,7 @@ export class Database {
     this.#writer = new Sqlite(path, { timeout: 0 })
     let reader: Sqlite.Database | undefined
     try {
+      // A file that was just created has version 0.
       const anew = migrate(this.#writer, path) === 0
       reader = new Sqlite(path, { timeout: 0, readonly: true })
       reader.pragma('cache_size = -512')
@@ -97,8 +100,11 @@ export class Database {
       this.#search = prepareSearches(reader, SELECT)
       this.#file = identify(path)
       this.opening = {
-        ...{ anew, incomplete: this.#marks.isIncomplete, newestAt: this.#newestAt() },
-        ...{ wholeSinceMs: this.#marks.wholeSinceMs, file: this.#file ?? '' },
+        anew,
+        incomplete: this.#marks.isIncomplete,
+        newestAt: this.#questions.newest.get()?.newestAt ?? null,
+        wholeSinceMs: this.#marks.wholeSinceMs,
+        identity: this.#file ?? '',
       }
     } catch (error) {
       reader?.close()
@@ -115,18 +121,18 @@ export class Database {
   /**
    * Writes a batch in one transaction.
    *
-   * @returns the states that SQLite will never take, e.g. for a missing path; the rest is written
+   * @returns the records that SQLite will never take, e.g. for a missing path; the rest is written
    * @throws SQLite's errors; then nothing of the batch is written
    */
-  write(batch: Batch): RowFault[] {
+  write(batch: RecordBatch): RowFault[] {
     const { upsert, upsertUnlessNewer } = this.#statements
     const faults: RowFault[] = []
     const openedAt = this.#openedAt
     const writeAll = this.#writer.transaction(() => {
       if (batch.incomplete) this.#marks.setIncomplete()
       for (const record of batch.live) writeRow(upsert, record, faults)
-      const yielding = { run: (record: UploadRecord) => upsertUnlessNewer.run({ ...record, openedAt }) }
-      for (const record of batch.restored) writeRow(yielding, record, faults)
+      const unlessNewer = { run: (record: UploadRecord) => upsertUnlessNewer.run({ ...record, openedAt }) }
+      for (const record of batch.restored) writeRow(unlessNewer, record, faults)
     })
     writeAll.immediate()
     return faults
@@ -162,10 +168,6 @@ export class Database {
     this.#reader.close()
     this.#writer.close()
   }
-
-  #newestAt(): string | null {
-    return this.#questions.newest.get()?.newestAt ?? null
-  }
 }
 
 /** Creates the file with mode 0640, which SQLite gives to the -wal and -shm files as well. */
@@ -175,7 +177,7 @@ function createPrivately(path: string): void {
   closeSync(openSync(path, 'ax', 0o640))
 }
 
-/** Which file stands at a path; undefined when there is none. */
+/** Identifies the file at a path; undefined when there is none. */
 function identify(path: string): string | undefined {
   const stat = statSync(path, { throwIfNoEntry: false })
   return stat && `${stat.dev}:${stat.ino}`
@@ -249,7 +251,7 @@ function writeRow(
   try {
     upsert.run(record)
   } catch (error) {
-    // One state that can never be written must not keep its batch from the database for ever.
+    // A record that can never be written must not hold up its batch for ever.
     if (!isRowFault(error)) throw error
     faults.push({ id: record.id, cause: String(error) })
   }

@@ -3,7 +3,7 @@ import { bytesOf } from '../queue.js'
 
 const PAGE_BYTES = 256 * 1024
 
-/** The first of some rows, 256 KiB and one row at most: long metadata makes a page of few rows. */
+/** The first rows, up to 256 KiB and one row: where metadata is long, a page has few rows. */
 export function page(rows: Iterable<UploadRecord>): UploadRecord[] {
   const taken: UploadRecord[] = []
   let bytes = 0

@@ -1,6 +1,6 @@
 /**
  * The schema's versions, in order: entry n takes a database from `PRAGMA user_version` n to n + 1, in one
- * transaction. An entry that was released is never changed; a change of the schema is a new entry.
+ * transaction. A released entry is never changed; a change of the schema is a new entry.
  */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE uploads (
@@ -25,6 +25,11 @@ export const MIGRATIONS: readonly string[] = [
   'ALTER TABLE uploads ADD COLUMN reason TEXT;',
   'ALTER TABLE uploads ADD COLUMN concat TEXT;',
   `CREATE INDEX uploads_finals ON uploads (updated_at, id) WHERE state = 'finished' AND concat = 'final';`,
+  // Until then only the reason of a part's record had the id of its final upload.
+  `ALTER TABLE uploads ADD COLUMN joined_into TEXT;
+   ALTER TABLE uploads ADD COLUMN owner TEXT;
+   UPDATE uploads SET joined_into = substr(reason, length('joined into ') + 1)
+     WHERE state = 'terminated' AND reason GLOB 'joined into ?*' AND reason NOT GLOB 'joined into * *';`,
 ]
 
 /** The version this program reads and writes. */

@@ -1,6 +1,6 @@
 import type Sqlite from 'better-sqlite3'
 import type { UploadRecord } from '../../model/record.js'
-import type { Answer, Search } from './message.js'
+import type { Answer, Search } from '../backend.js'
 
 /** Prepares the questions of the background work; `select` gives whole records. */
 export function prepareSearches(db: Sqlite.Database, select: string): (search: Search) => Answer {

@@ -8,13 +8,6 @@ import { ASKED_AGAIN_MS, JoinedFinals } from './joined-finals.js'
 import type { OpenFinals } from './open-finals.js'
 import type { PartSurvey } from './part-survey.js'
 
-const JOINED_INTO = /^joined into (\S+)$/
-
-/** The reason in the record of a part that is joined; it leads from the part to the whole. */
-export function joinedInto(final: Pick<StoredUpload, 'id'>): string {
-  return `joined into ${final.id}`
-}
-
 interface MemoryParts {
   readonly tools: Pick<StorageTools, 'row' | 'now' | 'log' | 'mayAccess'>
   readonly finals: OpenFinals
@@ -82,7 +75,7 @@ export class FinalMemory {
       tools.log.warn({ err: error, id: part }, 'the index could not tell what a part was joined into')
       return undefined
     })
-    return JOINED_INTO.exec(row?.reason ?? '')?.[1]
+    return row?.joinedInto ?? undefined
   }
 
   async #ifSame(id: string, key: string, principal: Principal): Promise<StoredUpload | undefined> {

@@ -8,7 +8,7 @@ import type { StoredUpload } from '../upload.js'
 import type { Uploads } from '../uploads.js'
 import { finalDueAtMs } from './final-due.js'
 import { FinalLooks } from './final-looks.js'
-import { FinalMemory, joinedInto } from './final-memory.js'
+import { FinalMemory } from './final-memory.js'
 import { FinalPlan, type WantedFinal } from './final-plan.js'
 import { JoinPass, Stopped } from './join-pass.js'
 import { JoinQueue } from './join-queue.js'
@@ -83,8 +83,7 @@ export class Joiner {
   async met(final: StoredUpload): Promise<void> {
     if (this.#finals.allKnown) return
     this.#memory.remember(final)
-    if (await this.#release.isDue(final))
-      await this.#release.release(final, joinedInto(final), this.#tools.keepPartialsMs)
+    if (await this.#release.isDue(final)) await this.#release.joined(final)
   }
 
   /**
@@ -235,7 +234,7 @@ export class Joiner {
   async #joined(final: StoredUpload): Promise<void> {
     this.#finals.delete(final)
     this.#memory.remember(final)
-    await this.#release.release(final, joinedInto(final), this.#tools.keepPartialsMs)
+    await this.#release.joined(final)
   }
 
   /** What is refused goes with its parts; what failed before its client knew of it goes; the rest is tried again. */
@@ -245,7 +244,7 @@ export class Joiner {
     if (error.code === 'type_refused' || error.code === 'size_exceeded') {
       await this.#tools.underLock(id, () => lifecycle.refuse(final, error))
       await this.forget(final)
-      await this.#release.release(final, error.message, 0)
+      await this.#release.refused(final, error.message)
     } else if (error.code === 'part_unknown' || !final.isLocationSent) {
       await this.#tools.underLock(id, () => lifecycle.remove(final, 'terminated', error.message))
       await this.forget(final)

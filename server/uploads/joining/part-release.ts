@@ -14,9 +14,10 @@ interface ReleaseParts {
   readonly survey: PartSurvey
 }
 
-/** Why a part is released, and how long it is kept all the same; in milliseconds. */
+/** Why a part is released, into which final upload it was joined, and how long it is kept; in milliseconds. */
 interface Release {
   readonly reason: string
+  readonly joinedInto?: string
   readonly keepMs: number
 }
 
@@ -48,9 +49,16 @@ export class PartRelease {
     for (const [id, release] of early) await this.#release(id, release)
   }
 
-  /** Keeps a final upload's parts for `keepMs` more, or removes them; one that is in use, a little later. */
-  async release(final: Pick<StoredUpload, 'parts'>, reason: string, keepMs: number): Promise<void> {
-    for (const id of new Set(final.parts)) await this.#release(id, { reason, keepMs })
+  /** Keeps the parts of a joined final upload for --keep-partials, or removes them; one that is in use, a little later. */
+  async joined({ id, parts }: Pick<StoredUpload, 'id' | 'parts'>): Promise<void> {
+    const keepMs = this.#tools.keepPartialsMs
+    const release = { reason: `joined into ${id}`, joinedInto: id, keepMs }
+    for (const part of new Set(parts)) await this.#release(part, release)
+  }
+
+  /** Removes the parts of a final upload that was refused; one that is in use, a little later. */
+  async refused({ parts }: Pick<StoredUpload, 'parts'>, reason: string): Promise<void> {
+    for (const part of new Set(parts)) await this.#release(part, { reason, keepMs: 0 })
   }
 
   /** Takes a part away from its client, and keeps its bytes for the final uploads that name it. Rejects with the disk's error. */
@@ -108,13 +116,14 @@ export class PartRelease {
       this.#tools.log.info({ id }, 'too many parts are to be released after the start; this one will expire')
   }
 
-  async #releaseOne(id: string, { reason, keepMs }: Release): Promise<void> {
+  async #releaseOne(id: string, { reason, joinedInto, keepMs }: Release): Promise<void> {
     const { uploads, lifecycle, saver } = this.#parts
     const part = await uploads.load(id)
     // Meanwhile another final upload may have come that names it.
     if (!part || part.gone || this.#finals.isNamed(id)) return
     // Not flushed: a part that comes back after a power cut expires, and a final upload may have thousands.
-    if (keepMs === 0 || part.terminatedAt !== null) return lifecycle.remove(part, 'terminated', reason, false)
+    if (keepMs === 0 || part.terminatedAt !== null)
+      return lifecycle.remove(part, 'terminated', reason, false, joinedInto)
     part.joinedAt = new Date(this.#tools.now()).toISOString()
     await saver.save(part)
   }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
-import { RecordsError } from '../error.js'
-import type { Answer, Batch, Call, FromThread, ThreadData, ToThread } from './message.js'
+import { RecordsError, type RecordsLog } from '../../model/record-store.js'
+import type { Answer, Backend, BackendEvents, Call, RecordBatch } from '../backend.js'
+import type { FromThread, ThreadData, ThreadNews, ToThread } from './message.js'
 
 /** Questions and tasks that may wait for the thread at once; one more is refused as overloaded. */
 const CALLS_LIMIT = 1024
@@ -11,15 +12,9 @@ const CALL_GRACE_MS = 1000
 const FIRST_RESTART_MS = 50
 const LAST_RESTART_MS = 5000
 
-/** What the thread tells of itself; answers go to whoever asked. */
-export type ThreadNews = Exclude<FromThread, { kind: 'answer' | 'failure' }>
-
-export interface ThreadEvents {
-  /** It runs, for the first time or again, and takes a batch. */
-  started(): void
-  /** It died, and the batch it had with it; it is started again. */
-  died(cause: unknown): void
-  told(news: ThreadNews): void
+export interface SqliteThreadOptions extends ThreadData {
+  readonly script: URL
+  readonly log: RecordsLog
 }
 
 interface PendingCall {
@@ -28,15 +23,14 @@ interface PendingCall {
   readonly timer: NodeJS.Timeout
 }
 
-/** The SQLite thread as the main thread sees it: batches and calls go in, and it is started again if it dies. */
-export class Thread {
-  readonly #script: URL
-  readonly #data: ThreadData
-  readonly #events: ThreadEvents
+/** The main thread's side of the SQLite thread: sends it batches and calls, and starts it again if it dies. */
+export class SqliteThread implements Backend {
+  readonly #options: SqliteThreadOptions
+  readonly #events: BackendEvents
   readonly #calls = new Map<number, PendingCall>()
-  /** The messages of calls that the thread does not have yet, in order. */
+  /** The messages of calls that were not sent to the thread yet, in order. */
   readonly #unsent = new Map<number, ToThread>()
-  /** Calls that the thread has; one that was given up counts until it is answered. */
+  /** Calls that were sent to the thread; one that was given up counts until it is answered. */
   readonly #underWay = new Set<number>()
   #worker: Worker | undefined
   #restart: NodeJS.Timeout | undefined
@@ -44,25 +38,16 @@ export class Thread {
   #numbers = 0
   #stopping = false
 
-  constructor(script: URL, data: ThreadData, events: ThreadEvents) {
-    this.#script = script
-    this.#data = data
+  constructor(options: SqliteThreadOptions, events: BackendEvents) {
+    this.#options = options
     this.#events = events
     this.#start()
   }
 
-  /** Sends a batch; false while the thread is down. */
-  write(batch: Batch): boolean {
+  write(batch: RecordBatch): boolean {
     return this.#send({ kind: 'batch', batch })
   }
 
-  /**
-   * Asks the database, or gives it a task.
-   *
-   * @param retryMs for how long a locked database is tried again, in milliseconds; 0 asks once
-   * @returns a promise that settles within `retryMs` and a second
-   * @throws RecordsError (rejects) when the database is locked, failing or slow, or too many calls wait
-   */
   call(call: Call, retryMs: number): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#calls.size >= CALLS_LIMIT) {
@@ -101,9 +86,11 @@ export class Thread {
   }
 
   #start(): void {
-    const worker = new Worker(this.#script, {
+    const { script, databasePath, openedAt } = this.#options
+    const data: ThreadData = { databasePath, openedAt }
+    const worker = new Worker(script, {
       name: 'records',
-      workerData: this.#data,
+      workerData: data,
       resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32, stackSizeMb: 1 },
     })
     let cause: unknown
@@ -121,7 +108,9 @@ export class Thread {
     this.#underWay.clear()
     if (this.#stopping) return
     this.#failAll(new RecordsError('failing', 'The SQLite thread died', { cause }))
-    this.#events.died(cause)
+    const { log, databasePath } = this.#options
+    log.error({ database: databasePath, err: cause }, 'The SQLite thread died and is started again')
+    this.#events.lost()
     const pauseMs = Math.min(FIRST_RESTART_MS * 2 ** Math.min(this.#deaths, 16), LAST_RESTART_MS)
     this.#deaths += 1
     this.#restart = setTimeout(() => this.#start(), pauseMs)
@@ -137,9 +126,19 @@ export class Thread {
       this.#fail(message.number, new RecordsError(message.problem, message.cause))
       this.#sendCalls()
     } else {
-      if (message.kind === 'written') this.#deaths = 0
-      this.#events.told(message)
+      this.#report(message)
     }
+  }
+
+  #report(news: ThreadNews): void {
+    const { log, databasePath } = this.#options
+    if (news.kind === 'written') this.#deaths = 0
+    if (news.kind === 'opened') this.#events.opened(news.opening)
+    else if (news.kind === 'written') this.#events.written(news.faults)
+    else if (news.kind === 'troubled') this.#events.troubled(news.problem, news.cause)
+    else if (news.kind === 'recovered') this.#events.recovered(news.afterMs, news.tries)
+    else if (news.kind === 'halted') this.#events.halted(news.cause)
+    else log.error({ ...news, database: databasePath }, 'A damaged database was set aside')
   }
 
   #sendCalls(): void {

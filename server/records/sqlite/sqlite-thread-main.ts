@@ -1,37 +1,37 @@
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import type { RecordsProblem } from '../error.js'
+import type { RecordsProblem } from '../../model/record-store.js'
+import type { Call, RecordBatch } from '../backend.js'
 import { codeOf, Database, NewerSchemaError } from './database.js'
-import type { Batch, Call, FromThread, Opening, ThreadData, ToThread } from './message.js'
+import type { FromThread, ThreadData, ToThread } from './message.js'
 
 /** The pause before the next try, doubled from the first to the last; it bounds the lag after a lock ends. */
 const FIRST_RETRY_MS = 25
 const LAST_RETRY_MS = 500
-/** A disk that damages every database must not fill up with copies of them. */
+/** A disk that damages every database must not be filled with copies of them. */
 const SET_ASIDE_EVERY_MS = 60_000
 
 /** A time of trouble with the database, from the first failed try to the first good one. */
-interface Episode {
+interface Trouble {
   readonly sinceMs: number
   readonly cause: string
   tries: number
 }
 
 /**
- * Owns the database. It never waits for a lock within SQLite: what is locked or fails is tried again by a
- * timer, so that questions are answered meanwhile. Another process's BEGIN EXCLUSIVE lets this one read, in
- * WAL mode; a connection under `locking_mode = EXCLUSIVE` shuts everybody out, but can only come to be while
+ * Owns the database. It never waits for a lock within SQLite: a write that is locked out or fails is tried again by a
+ * timer, so that questions are answered meanwhile. Under another process's BEGIN EXCLUSIVE this one can still read,
+ * because of WAL mode. A connection with `locking_mode = EXCLUSIVE` shuts everybody out, but it can only begin while
  * nobody else has the file open.
  */
-class RecordsThread {
+class SqliteThreadMain {
   readonly #path: string
   readonly #openedAt: string
   readonly #port: MessagePort
   #database: Database | undefined
-  #batch: Batch | undefined
-  #episode: Episode | undefined
+  #batch: RecordBatch | undefined
+  #trouble: Trouble | undefined
   #timer: NodeJS.Timeout | undefined
-  #setAside: Opening['setAside'] = null
   #setAsideMs = Number.NEGATIVE_INFINITY
   #halted = false
 
@@ -52,7 +52,7 @@ class RecordsThread {
     }
   }
 
-  /** Opens the database and writes what waits for it; or comes back later. */
+  /** Opens the database and writes the batch that waits. Where that fails, it is tried again later. */
   work(): void {
     clearTimeout(this.#timer)
     if (this.#halted) return
@@ -70,22 +70,20 @@ class RecordsThread {
     if (this.#database) return this.#database
     const database = new Database(this.#path, this.#openedAt)
     this.#database = database
-    this.#post({ kind: 'opened', ...database.opening, setAside: this.#setAside })
-    this.#setAside = null
+    this.#post({ kind: 'opened', opening: database.opening })
     return database
   }
 
-  #write(database: Database, batch: Batch): void {
-    const startedMs = performance.now()
+  #write(database: Database, batch: RecordBatch): void {
     const faults = database.write(batch)
     this.#batch = undefined
-    this.#post({ kind: 'written', tookMs: performance.now() - startedMs, faults })
+    this.#post({ kind: 'written', faults })
   }
 
   #recover(): void {
-    if (!this.#episode) return
-    const { sinceMs, tries } = this.#episode
-    this.#episode = undefined
+    if (!this.#trouble) return
+    const { sinceMs, tries } = this.#trouble
+    this.#trouble = undefined
     this.#post({ kind: 'recovered', afterMs: performance.now() - sinceMs, tries })
   }
 
@@ -96,11 +94,11 @@ class RecordsThread {
 
   #tryLater(error: unknown): void {
     const isOpening = this.#database === undefined
-    // After a real failure the connections are opened anew: SQLite's way out of I/O errors, and the check
-    // of the schema comes again.
+    // After a real failure the connections are opened again: that is how SQLite gets over I/O errors, and the
+    // schema is checked again.
     if (problemOf(error) !== 'locked') this.#shut()
     const isAside = isDamage(error, isOpening) && this.#moveAside(error)
-    if (!isAside) this.#tellTrouble(error)
+    if (!isAside) this.#reportTrouble(error)
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.work(), isAside ? 0 : this.#nextPauseMs())
   }
@@ -111,19 +109,19 @@ class RecordsThread {
     this.#post({ kind: 'halted', cause: error.message })
   }
 
-  #tellTrouble(error: unknown): void {
+  #reportTrouble(error: unknown): void {
     const cause = String(error)
-    const isNews = this.#episode?.cause !== cause
-    const { sinceMs = performance.now(), tries = 0 } = this.#episode ?? {}
-    this.#episode = { sinceMs, tries: tries + 1, cause }
-    if (isNews) this.#post({ kind: 'trouble', problem: problemOf(error), cause })
+    const isNew = this.#trouble?.cause !== cause
+    const { sinceMs = performance.now(), tries = 0 } = this.#trouble ?? {}
+    this.#trouble = { sinceMs, tries: tries + 1, cause }
+    if (isNew) this.#post({ kind: 'troubled', problem: problemOf(error), cause })
   }
 
   #nextPauseMs(): number {
-    return Math.min(FIRST_RETRY_MS * 2 ** Math.min((this.#episode?.tries ?? 1) - 1, 16), LAST_RETRY_MS)
+    return Math.min(FIRST_RETRY_MS * 2 ** Math.min((this.#trouble?.tries ?? 1) - 1, 16), LAST_RETRY_MS)
   }
 
-  /** Moves a damaged database out of the way, with its -wal; false when that was done a moment ago. */
+  /** Renames a damaged database and its -wal; false when that was done a moment ago, or fails. */
   #moveAside(error: unknown): boolean {
     const nowMs = performance.now()
     if (nowMs - this.#setAsideMs < SET_ASIDE_EVERY_MS) return false
@@ -133,15 +131,15 @@ class RecordsThread {
       if (existsSync(`${this.#path}-wal`)) renameSync(`${this.#path}-wal`, `${path}-wal`)
       rmSync(`${this.#path}-shm`, { force: true })
     } catch (cause) {
-      this.#tellTrouble(cause)
+      this.#reportTrouble(cause)
       return false
     }
     this.#setAsideMs = nowMs
-    this.#setAside = { path, cause: String(error) }
+    this.#post({ kind: 'setAside', path, cause: String(error) })
     return true
   }
 
-  /** Answers a call; a task under a lock is tried again until the deadline, by the clock of this thread. */
+  /** Answers a call. Where the database is locked, it is tried again until the deadline, by this thread's clock. */
   #answer(number: number, call: Call, deadlineMs: number): void {
     try {
       if (!this.#database) throw new NotOpenError()
@@ -174,7 +172,7 @@ class RecordsThread {
   }
 }
 
-/** The database is not open yet, which is as good as locked. */
+/** The database is not open yet; callers see it as locked. */
 class NotOpenError extends Error {
   override readonly name = 'NotOpenError'
   constructor() {
@@ -187,14 +185,14 @@ function problemOf(error: unknown): RecordsProblem {
   return /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(codeOf(error)) ? 'locked' : 'failing'
 }
 
-/** True for a file that is no database, a broken one, or one whose tables are not what its version says. */
+/** True for a file that is no database, a damaged one, or one whose tables do not match its version. */
 function isDamage(error: unknown, isOpening: boolean): boolean {
   const code = codeOf(error)
   return /^SQLITE_(CORRUPT|NOTADB)/.test(code) || (isOpening && code === 'SQLITE_ERROR')
 }
 
-if (!parentPort) throw new Error('thread-main.js runs in a worker thread only')
+if (!parentPort) throw new Error('sqlite-thread-main.js runs in a worker thread only')
 const data: ThreadData = workerData
-const thread = new RecordsThread(data, parentPort)
+const thread = new SqliteThreadMain(data, parentPort)
 parentPort.on('message', (message: ToThread) => thread.receive(message))
 thread.work()
