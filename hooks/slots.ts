@@ -46,16 +46,15 @@ export class Slots {
   }
 
   /**
-   * Takes a slot for an upload, or waits for one in order. Rejects with slots_full when none came free in
-   * time, and when `signal` aborts because the sender has gone.
+   * Takes a slot for an upload, or waits for one in order. Resolves with null when `gone` aborts first, because the
+   * sender has left. Rejects with slots_full when no slot came free in time, or too many requests wait already.
    */
-  async take(id: string, signal: AbortSignal): Promise<GiveBack> {
+  async take(id: string, gone: AbortSignal): Promise<GiveBack | null> {
     const free = this.tryTake(id)
     if (free) return free
-    const mayWait = this.#waitMs > 0 && this.#waiting.length < this.#mostWaiting
-    if (!mayWait || signal.aborted) throw new UploadError('slots_full')
-    await this.#wait(id, signal)
-    return this.#giveBackOnce(id)
+    if (gone.aborted) return null
+    if (this.#waitMs === 0 || this.#waiting.length >= this.#mostWaiting) throw new UploadError('slots_full')
+    return (await this.#wait(id, gone)) ? this.#giveBackOnce(id) : null
   }
 
   /** Takes a slot for an upload if one is free, and nobody waits for it. */
@@ -95,26 +94,33 @@ export class Slots {
     }
   }
 
-  #wait(id: string, signal: AbortSignal): Promise<void> {
+  /** Resolves with true when the slot is given, and with false when the sender has left. Rejects with slots_full. */
+  #wait(id: string, gone: AbortSignal): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const stop = (): void => {
         clearTimeout(timer)
-        signal.removeEventListener('abort', refuse)
+        gone.removeEventListener('abort', leave)
       }
-      const waiter = {
+      const quit = (): void => {
+        stop()
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
+      }
+      const leave = (): void => {
+        quit()
+        resolve(false)
+      }
+      const waiter: Waiter = {
         id,
         give: () => {
           stop()
-          resolve()
+          resolve(true)
         },
       }
-      const refuse = (): void => {
-        stop()
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
+      const timer = setTimeout(() => {
+        quit()
         reject(new UploadError('slots_full'))
-      }
-      const timer = setTimeout(refuse, this.#waitMs)
-      signal.addEventListener('abort', refuse)
+      }, this.#waitMs)
+      gone.addEventListener('abort', leave)
       this.#waiting.push(waiter)
     })
   }

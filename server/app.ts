@@ -6,35 +6,36 @@ import { Slots } from '../hooks/slots.js'
 import { createSniffer, SNIFF_BYTES } from '../hooks/types/sniff.js'
 import { type Config, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
+import { currentBoot } from './files/boot.js'
+import { CHECKSUM_BYTES } from './files/checksum.js'
+import { FilesEngine } from './files/engine.js'
+import { StoredFiles } from './files/stored-files.js'
 import { Api } from './http/api.js'
 import { Downloads } from './http/downloads.js'
-import type { Exchange } from './http/exchange.js'
-import { FrontDoor } from './http/front-door.js'
+import { type Gate, OPEN_GATE } from './http/gate.js'
 import { Listener } from './http/listener.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
-import { CHECKSUM_BYTES } from './intake/checksum.js'
 import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
-import { DigestThread } from './intake/thread.js'
 import { createLog } from './log.js'
+import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import { isUnfinished, type UploadRecord } from './model/record.js'
+import type { UploadRequest } from './model/request.js'
+import { createId, isUploadId } from './model/upload-id.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
-import { createBackground } from './storage/background.js'
-import { currentBoot } from './storage/boot.js'
-import { Disk } from './storage/disk.js'
-import { findUpload } from './storage/find-upload.js'
-import { createId, isUploadId } from './storage/paths.js'
-import { readFinished } from './storage/reader.js'
-import { expiresAtMs, firstByteWithinMs } from './storage/settle.js'
-import { LadingStore } from './storage/store.js'
-import type { StorageTools } from './storage/tools.js'
-import { Unfinished } from './storage/unfinished.js'
-import { isOnDisk, rowsOnDisk } from './storage/walk.js'
+import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
+import { allRecords } from './uploads/all-records.js'
+import { createBackground } from './uploads/background.js'
+import { findFinished } from './uploads/find-finished.js'
+import { findUpload } from './uploads/find-upload.js'
+import { LadingStore } from './uploads/store.js'
+import type { StorageTools } from './uploads/tools.js'
+import { Unfinished } from './uploads/unfinished.js'
 import { readVersion } from './version.js'
 import { openFilesLimit, processName, Vitals } from './vitals.js'
 import { within } from './within.js'
@@ -72,27 +73,26 @@ export interface App {
   fail(error: unknown): Promise<void>
 }
 
-type Lading = Exchange<Intake>
-
 /**
  * Builds a server with everything it needs; nothing listens yet. Settings that are left out have their
  * defaults. Rejects with ConfigError, with FolderLockError while another server has the data folder, or with
  * the system's error where the folder cannot be made.
  */
-export async function createApp(settings: Partial<Config> = {}): Promise<App> {
+export async function createApp(settings: Partial<Config> = {}, gate: Gate = OPEN_GATE): Promise<App> {
   const config = defaultConfig(settings)
   const connections = connectionLimit(config, openFilesLimit())
   await mkdir(join(config.dataDir, 'uploads'), { recursive: true, mode: 0o750 })
   const folder = await lockFolder(config.dataDir, processName())
   try {
-    return await build({ ...config, connections }, folder)
+    return await build({ ...config, connections }, folder, gate)
   } catch (error) {
     folder.release()
     throw error
   }
 }
 
-async function build(config: Config & { connections: number }, folder: FolderLock): Promise<App> {
+async function build(config: Config & { connections: number }, folder: FolderLock, gate: Gate): Promise<App> {
+  const { mayAccess } = gate
   // Dates for what is kept and for what is compared with files; a clock that nobody sets for how long something takes.
   const now = Date.now
   const monotonic = () => performance.now()
@@ -101,11 +101,9 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const refusals = new QuietLog(log, { inFull: REFUSALS_IN_FULL })
   const faults = new QuietLog(log, { inFull: FAULTS_IN_FULL })
   const { dataDir } = config
-  const bootId = currentBoot(now())
-  const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, monotonic })
-  await disk.refresh()
   const arena = new Arena(ARENA)
-  const thread = new DigestThread(arena)
+  const { minFreeBytes } = config
+  const engine = await FilesEngine.start({ dataDir, arena, minFreeBytes, now, monotonic })
   const records = openSqliteRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueBytes: QUEUED_RECORD_BYTES,
@@ -113,7 +111,9 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     onNeedsReindex: () => housekeeping.reindex(),
   })
 
-  const locks = new UploadLocks<Lading>(LOCK_LIMITS)
+  const locks = new UploadLocks<UploadRequest>(LOCK_LIMITS, (id, { principal }) =>
+    store.mayInterrupt(id, principal),
+  )
   const unfinished = new Unfinished(config.maxUnfinished)
   // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
   const record = (row: UploadRecord): void => {
@@ -122,7 +122,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     else if (!unfinished.has(row.id)) unfinished.set(row.id, now() + firstByteWithinMs(config))
   }
   const tools: StorageTools = {
-    ...{ dataDir, thread, log: faults, now, monotonic, bootId, disk },
+    ...{ engine, log: faults, now, monotonic },
     sniff: createSniffer(config.accept),
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
@@ -133,13 +133,14 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     isReceiving: () => slots.taken > 0,
     isHeldByRequest: (id) => locks.isHeldByRequest(id),
     isHeld: (id) => locks.isHeld(id),
+    mayAccess,
     durability: config.durability,
     expireAfterMs: config.expireAfterMs,
     keepPartialsMs: config.keepPartialsMs,
     maxSizeBytes: config.maxSizeBytes,
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
-  const protocol = new Protocol<Lading>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
+  const protocol = new Protocol<UploadRequest>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
   const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const housekeeping = createBackground({
     ...{ tools, store, unfinished, records, locks },
@@ -152,12 +153,12 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     minRateBytesPerMinute: config.minRateBytesPerMinute,
   }
   const collected = createGarbageKeeper()
-  const frontDoor = new FrontDoor<Intake>({
+  const frontDoor = new FrontDoor({
     ...config,
     ...{ slots, protocol, log, refusals, monotonic, extensions: store.extensions, isUploadId },
     expiresAtMs: (upload) => expiresAtMs(upload, config),
     digestBytes: CHECKSUM_BYTES,
-    interrupt: (id) => locks.interrupt(id),
+    interrupt: (request) => locks.interrupt(request.id, request),
     makeBody: (request: IncomingMessage, begins) =>
       new Intake(request, {
         ...{ arena, limits, monotonic, collected, begins },
@@ -168,18 +169,18 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   })
   const downloads = new Downloads({
     log: refusals,
-    corsOrigins: config.corsOrigins,
     limit: config.downloads,
     idleTimeoutMs: config.idleTimeoutMs,
-    find: (id) => readFinished(dataDir, id, bootId),
+    find: (id, principal) => findFinished(id, { engine, isThere: (upload) => mayAccess(principal, upload) }),
+    read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
   const version = readVersion()
   const api = new Api({
-    ...{ log: refusals, corsOrigins: config.corsOrigins },
-    findUpload: (id) =>
-      findUpload(id, {
-        ...{ uploads: store.uploads, row: tools.row, dataDir, bootId, monotonic, log: refusals },
+    log: refusals,
+    findUpload: (id, principal) =>
+      findUpload(id, principal, {
+        ...{ uploads: store.uploads, row: tools.row, mayAccess, engine, monotonic, log: refusals },
       }),
     status: () => ({
       version,
@@ -193,17 +194,17 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
       eventLoop: vitals.eventLoop(),
       memory: vitals.memory(),
-      disk: { freeBytes: disk.freeBytes, freeInodes: disk.freeInodes },
+      disk: engine.space,
     }),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
-      return (await disk.isFull(0, 2)) ? 'the disk is full' : undefined
+      return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
     },
   })
-  const { basePath, corsOrigins } = config
-  const router = new Router({ basePath, corsOrigins, isUploadId, frontDoor, downloads, api })
+  const { corsOrigins } = config
+  const router = new Router({ ...config, ...gate, isUploadId, protocol: frontDoor, downloads, api })
   const anyOrigin = corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
-  const listener = new Listener(router, {
+  const listener = new Listener((exchange) => router.serve(exchange), {
     headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
     limit: config.connections,
     received: collected,
@@ -226,7 +227,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       background.then(() => {}),
     ).then(() => records.close(RECORDS_END_WITHIN_MS))
     await recorded
-    await within(THREAD_ENDS_WITHIN_MS, thread.close())
+    await within(THREAD_ENDS_WITHIN_MS, engine.end())
     vitals.close()
     refusals.flush()
     faults.flush()
@@ -238,7 +239,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       const { port, address, family } = await listener.listen(config.host, config.port)
       if (!closed) housekeeping.start()
       const host = family === 'IPv6' ? `[${address}]` : address
-      return { port, url: `http://${host}:${port}${basePath}` }
+      return { port, url: `http://${host}:${port}${config.basePath}` }
     },
     close,
     fail: (error) => {
@@ -260,7 +261,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
 export async function reindex(config: Config): Promise<{ restored: number; removed: number }> {
   const { dataDir } = config
   const log = await createLog(config)
-  const bootId = currentBoot(Date.now())
+  const stored = new StoredFiles(dataDir, currentBoot(Date.now()))
   const records = openSqliteRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueBytes: QUEUED_RECORD_BYTES,
@@ -268,7 +269,7 @@ export async function reindex(config: Config): Promise<{ restored: number; remov
   })
   try {
     await records.ready
-    return await records.reindex(rowsOnDisk(dataDir, bootId), (row) => isOnDisk(dataDir, row.id))
+    return await records.reindex(allRecords(stored), ({ id }) => stored.has(id))
   } finally {
     await records.close(REINDEX_ENDS_WITHIN_MS)
   }

@@ -138,6 +138,14 @@ export function asUploadError(error: unknown): UploadError {
   return new UploadError(SYSTEM_ERRORS[systemCodeOf(error)] ?? 'internal', { cause: error })
 }
 
+const FAULTS: ReadonlySet<string> = new Set(['internal', 'disk_full', 'files_exhausted'])
+
+/** Tells whether the server is at fault; all other refusals are what clients cause. */
+export function isFault(error: unknown): boolean {
+  if (!(error instanceof UploadError)) return false
+  return FAULTS.has(error.code) || isFault(error.cause)
+}
+
 /** What our own code threw in a handler of an event or of a timer; the `cause` has it. */
 export class Fault extends Error {
   constructor(cause: unknown) {

@@ -1,28 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { faultOf, guarded, type UploadError } from '../errors.js'
-import type { HeaderFields } from './cors.js'
-
-export { asUploadError } from '../errors.js'
+import { faultOf, guarded } from '../errors.js'
+import type { Answer } from '../model/answer.js'
 
 const READ_ON_BYTES = 256 * 1024 * 1024
 const READ_ON_MS = 15_000
-const LOOK_EVERY_MS = 250
-const RETRY_AFTER_S = '5'
+const CHECK_EVERY_MS = 250
 /** The reasons of statuses that are not HTTP's; 460 is of tus (tus 1.0.0, checksum). */
 const REASONS: Readonly<Record<number, string>> = { 460: 'Checksum Mismatch' }
-
-export interface Answer {
-  readonly status: number
-  readonly headers: HeaderFields
-  readonly text?: string
-}
-
-/** The answer for an error: its status, and its code word and sentence as plain text. */
-export function answerFor(error: UploadError, headers: HeaderFields = {}): Answer {
-  const again = [503, 423, 507].includes(error.status) ? { 'Retry-After': RETRY_AFTER_S } : {}
-  const type = { 'Content-Type': 'text/plain; charset=utf-8' }
-  return { status: error.status, headers: { ...type, ...again, ...headers }, text: error.text }
-}
 
 /**
  * Sends an answer, also while the request's body still comes: the connection stays open and is read on,
@@ -35,8 +19,8 @@ export function sendAnswer(request: IncomingMessage, response: ServerResponse, a
   const isHead = request.method === 'HEAD'
   const hasBody = answer.status !== 204 && !isHead
   // The answer to HEAD may have the length of what GET would send (RFC 9110, section 8.6); no other may.
-  const told = isHead ? answer.headers['Content-Length'] : undefined
-  const length = answer.status === 204 ? {} : { 'Content-Length': told ?? String(Buffer.byteLength(text)) }
+  const ofGet = isHead ? answer.headers['Content-Length'] : undefined
+  const length = answer.status === 204 ? {} : { 'Content-Length': ofGet ?? String(Buffer.byteLength(text)) }
   const reason = REASONS[answer.status]
   if (reason !== undefined) response.statusMessage = reason
   response.writeHead(answer.status, { ...answer.headers, ...length })
@@ -69,7 +53,7 @@ function readOn(request: IncomingMessage, done: () => void): void {
     if (performance.now() < until && socket.bytesRead < bytes) return
     clearInterval(timer)
     socket.destroy()
-  }, LOOK_EVERY_MS)
+  }, CHECK_EVERY_MS)
   timer.unref()
   request.resume()
 }

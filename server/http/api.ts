@@ -1,15 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { UploadError } from '../errors.js'
-import { answerFor, asUploadError, sendAnswer } from './answer.js'
-import { corsHeaders } from './cors.js'
+import { asUploadError, UploadError } from '../errors.js'
+import type { Answer } from '../model/answer.js'
+import type { Principal } from '../model/principal.js'
 
 export interface ApiOptions {
-  /** An upload's record with its live progress; undefined where there is none. */
-  readonly findUpload: (id: string) => Promise<object | undefined>
+  /** An upload's record with its live progress; undefined where there is none for this principal. */
+  readonly findUpload: (id: string, principal: Principal) => Promise<object | undefined>
   readonly status: () => object
   /** Why no uploads can be taken now; undefined while they can. */
   readonly notReady: () => Promise<string | undefined>
-  readonly corsOrigins: readonly string[]
   readonly log: { error(fields: object, message: string): void }
 }
 
@@ -21,27 +19,26 @@ export class Api {
     this.#options = options
   }
 
-  /** Answers a GET or HEAD of one of the API's paths; never rejects. */
-  async serve(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
-    const cors = corsHeaders(request, this.#options.corsOrigins)
+  /** Answers a GET or HEAD of one of the API's paths. Rejects with not_found, upload_unknown or internal. */
+  async answer(path: string, principal: Principal): Promise<Answer> {
     try {
-      const { status, value } = await this.#answer(path)
-      const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...cors }
-      sendAnswer(request, response, { status, headers, text: `${JSON.stringify(value)}\n` })
+      const { status, value } = await this.#value(path, principal)
+      const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }
+      return { status, headers, text: `${JSON.stringify(value)}\n` }
     } catch (thrown) {
       const error = asUploadError(thrown)
       if (error.status >= 500) this.#options.log.error({ path, err: error }, 'an API request failed')
-      sendAnswer(request, response, answerFor(error, cors))
+      throw error
     }
   }
 
-  async #answer(path: string): Promise<{ status: number; value: object }> {
+  async #value(path: string, principal: Principal): Promise<{ status: number; value: object }> {
     if (path === '/healthz') return { status: 200, value: { status: 'ok' } }
     if (path === '/api/status') return { status: 200, value: this.#options.status() }
     if (path === '/readyz') return this.#ready()
     const id = /^\/api\/uploads\/([^/]+)$/.exec(path)?.[1]
     if (id === undefined) throw new UploadError('not_found')
-    const upload = await this.#options.findUpload(id)
+    const upload = await this.#options.findUpload(id, principal)
     if (!upload) throw new UploadError('upload_unknown')
     return { status: 200, value: upload }
   }

@@ -1,33 +1,23 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Fault, guarded, UploadError } from '../errors.js'
+import type { HeaderFields } from '../model/answer.js'
+import type { Exchange } from './exchange.js'
 import { Feed } from './feed.js'
+import { rawRefusalOf } from './refusal.js'
 
 /** Requests of one connection that may wait for the one before them; beyond that the connection is not read. */
 const MOST_WAITING = 8
 /** A client has so long to take an answer that is complete. */
 const ANSWER_TAKEN_WITHIN_MS = 30_000
 const LINGER_MS = 100
-const RETRY_AFTER = 'Retry-After: 5'
-const REASONS: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  431: 'Request Header Fields Too Large',
-  503: 'Service Unavailable',
-}
-
-/** A request with its answer, and how it came: whether it waits for a 100, or expects what nobody can do. */
-export interface Visit {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly expects: 'nothing' | 'continue' | 'unknown'
-}
 
 /** What a connection is doing, as far as it matters to who must go when there are too many. */
 export type Doing = 'silent' | 'head' | 'busy' | 'idle'
 
 export interface ConnectionTools {
   /** Serves one request to its end. */
-  readonly serve: (visit: Visit) => Promise<void>
+  readonly serve: (exchange: Exchange) => Promise<void>
   /** Calls back once it is the turn of a request that was pipelined. */
   readonly takeTurn: (begin: () => void) => void
   readonly changed: (connection: Connection) => void
@@ -35,8 +25,8 @@ export interface ConnectionTools {
   readonly received: (bytes: number) => void
   /** Told once of what our own code threw for this connection, which has ended. */
   readonly fault: (error: unknown) => void
-  /** Header lines of answers to what is not a request. */
-  readonly headers: readonly string[]
+  /** Headers of the answer to what is not a request. */
+  readonly headers: HeaderFields
 }
 
 /**
@@ -49,8 +39,8 @@ export class Connection {
   readonly #feed: Feed
   #doing: Doing = 'silent'
   #sinceMs = performance.now()
-  #waiting: Array<{ readonly visit: Visit; readonly bytes: number }> = []
-  #current: Visit | undefined
+  #waiting: Array<{ readonly exchange: Exchange; readonly bytes: number }> = []
+  #current: Exchange | undefined
   #serving: Promise<void> | undefined
   #refusal: (() => void) | undefined
   #isClosing = false
@@ -98,22 +88,22 @@ export class Connection {
     // What was read belongs to the body that is being served.
     if (this.#waiting.length === 0 && this.#current?.request.complete === false) return 0
     let bytes = this.#feed.pendingBytes
-    for (const { visit, bytes: head } of this.#waiting) bytes += head + visit.request.readableLength
+    for (const { exchange, bytes: head } of this.#waiting) bytes += head + exchange.request.readableLength
     return bytes
   }
 
   /** Serves a request whose head is complete, now or behind those before it. */
-  begin(visit: Visit): void {
+  begin(exchange: Exchange): void {
     // A connection that dies is an end like any other; whoever reads the body hears of it by 'close'.
     const hear = (error: unknown): void => {
       if (error instanceof Fault) this.fail(error.cause)
     }
-    visit.request.on('error', hear)
-    visit.response.on('error', hear)
-    const bytes = this.#feed.began(visit.request, !visit.response.shouldKeepAlive)
+    exchange.request.on('error', hear)
+    exchange.response.on('error', hear)
+    const bytes = this.#feed.began(exchange.request, !exchange.response.shouldKeepAlive)
     if (this.#isOver) return
-    if (this.#current || this.#waiting.length > 0) this.#waiting.push({ visit, bytes })
-    else this.#serve(visit)
+    if (this.#current || this.#waiting.length > 0) this.#waiting.push({ exchange, bytes })
+    else this.#serve(exchange)
     this.#change('busy')
   }
 
@@ -123,7 +113,7 @@ export class Connection {
     if (!this.socket.writable || error.code === 'ECONNRESET') return void this.cut()
     // Bytes behind a request that said it is the last: its answer closes.
     if (error.code === 'HPE_CLOSED_CONNECTION' && this.#current) return
-    const last = this.#waiting.at(-1)?.visit ?? this.#current
+    const last = this.#waiting.at(-1)?.exchange ?? this.#current
     const isBroken = last !== undefined && !last.request.complete
     if (isBroken) this.#waiting.pop()
     const refusal = (): void => this.#refuseNow(error)
@@ -166,12 +156,12 @@ export class Connection {
     this.#tools.changed(this)
   }
 
-  #serve(visit: Visit): void {
-    this.#current = visit
-    const served = serving(this.#tools.serve, visit).catch((error: unknown) => this.fail(error))
+  #serve(exchange: Exchange): void {
+    this.#current = exchange
+    const served = serving(this.#tools.serve, exchange).catch((error: unknown) => this.fail(error))
     this.#serving = served
     served
-      .then(() => taken(visit.response, this.socket))
+      .then(() => taken(exchange.response, this.socket))
       .then(() => this.#next())
       .catch((error: unknown) => this.fail(error))
   }
@@ -194,7 +184,7 @@ export class Connection {
   #takeTurn(): void {
     if (this.socket.destroyed || this.socket.writableEnded) return void this.#end()
     const next = this.#waiting.shift()
-    if (next) this.#serve(next.visit)
+    if (next) this.#serve(next.exchange)
     this.#feed.goOn()
     if (next) this.#tools.changed(this)
     else this.#next()
@@ -208,7 +198,7 @@ export class Connection {
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || current?.response.headersSent) closeGently(this.socket)
     else {
       const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'request_malformed'
-      answerRaw(this.socket, new UploadError(code), this.#tools.headers)
+      closeGently(this.socket, rawRefusalOf(new UploadError(code), this.#tools.headers))
     }
   }
 
@@ -220,8 +210,8 @@ export class Connection {
   }
 }
 
-async function serving(serve: (visit: Visit) => Promise<void>, visit: Visit): Promise<void> {
-  await serve(visit)
+async function serving(serve: (exchange: Exchange) => Promise<void>, exchange: Exchange): Promise<void> {
+  await serve(exchange)
 }
 
 /** Resolves once the system has taken the answer. A client that does not read it loses its connection. */
@@ -237,22 +227,11 @@ function taken(response: ServerResponse, socket: Socket): Promise<void> | undefi
   })
 }
 
-/** Answers on a socket that has no request, and closes it. */
-export function answerRaw(socket: Socket, error: UploadError, headers: readonly string[]): void {
-  const { status, text } = error
-  const fields = [
-    `HTTP/1.1 ${status} ${REASONS[status] ?? 'Error'}`,
-    'Content-Type: text/plain; charset=utf-8',
-    ...headers,
-    ...(status === 503 ? [RETRY_AFTER] : []),
-    `Content-Length: ${Buffer.byteLength(text)}`,
-    'Connection: close',
-  ]
-  closeGently(socket, `${fields.join('\r\n')}\r\n\r\n${text}`)
-}
-
-/** Reads on for a moment, so that the answer is not lost to a reset; a sender that never closes is not waited for. */
-function closeGently(socket: Socket, answer = ''): void {
+/**
+ * Closes a socket behind an answer. It is read for a moment longer, so that the answer is not lost to a reset; a
+ * sender that never closes is not waited for.
+ */
+export function closeGently(socket: Socket, answer = ''): void {
   socket.end(answer)
   socket.resume()
   setTimeout(() => socket.destroy(), LINGER_MS)

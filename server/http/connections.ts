@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net'
 import { UploadError } from '../errors.js'
-import { answerRaw, Connection, type Doing, type Visit } from './connection.js'
+import type { HeaderFields } from '../model/answer.js'
+import { Connection, closeGently, type Doing } from './connection.js'
+import type { Exchange } from './exchange.js'
+import { rawRefusalOf } from './refusal.js'
 import { Turns } from './turns.js'
 
 const FIRST_BYTE_WITHIN_MS = 10_000
@@ -16,9 +19,9 @@ const SPARED_MS = 1_000
 
 export interface ConnectionsOptions {
   readonly limit: number
-  readonly serve: (visit: Visit) => Promise<void>
-  /** Header lines of answers to what is not a request. */
-  readonly headers: readonly string[]
+  readonly serve: (exchange: Exchange) => Promise<void>
+  /** Headers of the answer to what is not a request. */
+  readonly headers: HeaderFields
   /** Told of the bytes of each read, so that their buffers are collected in time. */
   readonly received: (bytes: number) => void
   readonly log: { error(fields: object, message: string): void }
@@ -128,7 +131,7 @@ export class Connections {
     // Its requests are not parsed.
     socket.removeAllListeners('data')
     socket.on('data', () => {})
-    answerRaw(socket, new UploadError('connections_full'), this.#options.headers)
+    closeGently(socket, rawRefusalOf(new UploadError('connections_full'), this.#options.headers))
   }
 
   #changed(connection: Connection): void {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { HeaderFields } from '../model/answer.js'
 
 const ALLOW_HEADERS = [
   'Authorization, Content-Type, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata',
@@ -12,8 +13,6 @@ const EXPOSE_HEADERS = [
 ].join(', ')
 const ALLOW_METHODS = 'GET, HEAD, POST, PATCH, DELETE, OPTIONS'
 const MAX_AGE_S = '86400'
-
-export type HeaderFields = Record<string, string>
 
 /** The CORS headers of every answer; an origin that is not allowed gets none. */
 export function corsHeaders(request: IncomingMessage, origins: readonly string[]): HeaderFields {

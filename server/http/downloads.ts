@@ -1,31 +1,31 @@
-import { type FileHandle, open } from 'node:fs/promises'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { faultOf, guarded, systemCodeOf, UploadError } from '../errors.js'
-import { answerFor, asUploadError, endAnswer, sendAnswer } from './answer.js'
-import { corsHeaders, type HeaderFields } from './cors.js'
-import { isFault } from './refusal.js'
-import { reprDigest } from './repr-digest.js'
+import type { ServerResponse } from 'node:http'
+import { asUploadError, faultOf, guarded, isFault, UploadError } from '../errors.js'
+import type { HeaderFields } from '../model/answer.js'
+import type { RangeReader } from '../model/engine.js'
+import { type FileView, fileHeaders } from '../model/file-headers.js'
+import type { Principal } from '../model/principal.js'
+import { endAnswer } from './answer.js'
+import type { Exchange } from './exchange.js'
 
-const PIECE_BYTES = 64 * 1024
-
-/** A finished file as a download needs it. */
-export interface FinishedFile {
-  readonly file: string
-  readonly length: number
-  readonly type: string
-  readonly filename: string | null
-  /** Lower-case hex. */
-  readonly sha256: string
+/** The upload a download asks for, who asks, and headers that go with the answer. */
+export interface AskedFile {
+  readonly id: string
+  readonly principal: Principal
+  readonly headers: HeaderFields
 }
 
 export interface DownloadOptions {
-  /** A finished upload; undefined where there is none, 'unfinished' where it is not whole. Reads no file bytes. */
-  readonly find: (id: string) => Promise<FinishedFile | 'unfinished' | undefined>
+  /**
+   * A finished upload; undefined where there is none for this principal, 'unfinished' where it is not whole.
+   * Reads no file bytes.
+   */
+  readonly find: (id: string, principal: Principal) => Promise<FileView | 'unfinished' | undefined>
+  /** Begins to read a finished upload's bytes. Rejects with BytesFault MISSING where they are gone. */
+  readonly read: (id: string, range: { from: number; to: number }) => Promise<RangeReader>
   /** Downloads at once. */
   readonly limit: number
   /** A reader that takes nothing for so long loses its connection, and we the open file. */
   readonly idleTimeoutMs: number
-  readonly corsOrigins: readonly string[]
   readonly log: { info(fields: object, message: string): void; error(fields: object, message: string): void }
 }
 
@@ -47,54 +47,54 @@ export class Downloads {
     return this.#options.limit
   }
 
-  /** Answers one download; never rejects. At the limit it is refused before the disk is asked. */
-  async serve(request: IncomingMessage, response: ServerResponse, id: string): Promise<void> {
-    const cors = { 'Tus-Resumable': '1.0.0', ...corsHeaders(request, this.#options.corsOrigins) }
+  /**
+   * Sends one file to its end. At the limit the download is refused before the disk is asked. Rejects with an
+   * UploadError where nothing was sent; what fails later ends the connection.
+   */
+  async send(exchange: Exchange, asked: AskedFile): Promise<void> {
     try {
       // A HEAD that says GET by X-HTTP-Method-Override is answered without a body, and so without the file.
-      if (request.method === 'HEAD') return await this.#describe(request, response, { id, cors })
+      if (exchange.request.method === 'HEAD') return await this.#describe(exchange, asked)
       if (this.#taken >= this.limit) throw new UploadError('downloads_full')
       this.#taken += 1
       try {
-        await this.#send(request, response, { id, cors })
+        await this.#sendFile(exchange, asked)
       } finally {
         this.#taken -= 1
       }
     } catch (thrown) {
       const error = asUploadError(thrown)
-      if (isFault(error)) this.#options.log.error({ id, err: error }, 'a download failed')
+      if (isFault(error)) this.#options.log.error({ id: asked.id, err: error }, 'a download failed')
+      if (!exchange.response.headersSent) throw error
       // Too late for another status: a reader that got fewer bytes than Content-Length knows that it failed.
-      if (response.headersSent) request.socket.destroy()
-      else sendAnswer(request, response, answerFor(error, cors))
+      exchange.cut()
     }
   }
 
-  async #describe(request: IncomingMessage, response: ServerResponse, { id, cors }: Asked): Promise<void> {
-    const found = await this.#found(id)
+  async #describe({ request, response }: Exchange, asked: AskedFile): Promise<void> {
+    const file = await this.#find(asked)
     if (response.destroyed) return
-    response.writeHead(200, { ...fileHeaders(found), ...cors })
+    response.writeHead(200, { ...fileHeaders(file), ...asked.headers })
     response.flushHeaders()
     endAnswer(request, response)
   }
 
-  async #send(request: IncomingMessage, response: ServerResponse, { id, cors }: Asked): Promise<void> {
-    const found = await this.#found(id)
-    const file = await open(found.file, 'r').catch((error: unknown) => {
-      throw systemCodeOf(error) === 'ENOENT' ? new UploadError('upload_unknown', { cause: error }) : error
-    })
+  async #sendFile({ request, response }: Exchange, asked: AskedFile): Promise<void> {
+    const finished = await this.#find(asked)
+    const range = await this.#options.read(asked.id, { from: 0, to: finished.length })
     try {
       if (response.destroyed) return
-      response.writeHead(200, { ...fileHeaders(found), ...cors })
-      if (found.length === 0) response.flushHeaders()
-      const isSent = await this.#pieces(file, found.length, response, id)
+      response.writeHead(200, { ...fileHeaders(finished), ...asked.headers })
+      if (finished.length === 0) response.flushHeaders()
+      const isSent = await this.#pieces(range, finished.length, response, asked.id)
       if (isSent) endAnswer(request, response)
     } finally {
-      await file.close()
+      await range.close()
     }
   }
 
-  /** Sends the file piece by piece; the next is read when the system has taken the last. False where its reader is gone. */
-  async #pieces(file: FileHandle, length: number, response: ServerResponse, id: string): Promise<boolean> {
+  /** Sends the bytes piece by piece; the next is read when the system has taken the last. False where its reader is gone. */
+  async #pieces(range: RangeReader, length: number, response: ServerResponse, id: string): Promise<boolean> {
     const { idleTimeoutMs, log } = this.#options
     const endSilence = (): void => {
       log.info({ id }, 'a download was ended: its reader took nothing for --idle-timeout')
@@ -102,13 +102,12 @@ export class Downloads {
     }
     const silence = setTimeout(guarded(endSilence, faultOf(response)), idleTimeoutMs)
     try {
-      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length))
       for (let at = 0; at < length; ) {
-        const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, length - at), at)
-        if (bytesRead === 0) throw shorter(at, length)
-        if (!(await isWritten(response, piece.subarray(0, bytesRead)))) return false
+        const piece = await range.next()
+        if (!piece) throw shorter(at, length)
+        if (!(await isWritten(response, piece))) return false
         silence.refresh()
-        at += bytesRead
+        at += piece.length
       }
       return true
     } finally {
@@ -116,17 +115,12 @@ export class Downloads {
     }
   }
 
-  async #found(id: string): Promise<FinishedFile> {
-    const found = await this.#options.find(id)
+  async #find({ id, principal }: AskedFile): Promise<FileView> {
+    const found = await this.#options.find(id, principal)
     if (found === undefined) throw new UploadError('upload_unknown')
     if (found === 'unfinished') throw new UploadError('upload_unfinished')
     return found
   }
-}
-
-interface Asked {
-  readonly id: string
-  readonly cors: HeaderFields
 }
 
 /** Resolves when the system has taken a piece, with false where the connection is gone. */
@@ -145,17 +139,4 @@ function isWritten(response: ServerResponse, piece: Uint8Array): Promise<boolean
 function shorter(at: number, length: number): UploadError {
   const cause = new Error(`the file of a finished upload ends at byte ${at}, before byte ${length}`)
   return new UploadError('internal', { cause, detail: 'the file is shorter than recorded' })
-}
-
-/** The headers of a finished file, for GET and HEAD: an attachment that no browser shows or runs. */
-export function fileHeaders(file: Omit<FinishedFile, 'file'>): HeaderFields {
-  const name = encodeURIComponent(file.filename ?? 'download').replaceAll("'", '%27')
-  return {
-    'Content-Type': file.type,
-    'Content-Length': String(file.length),
-    'Content-Disposition': `attachment; filename*=UTF-8''${name}`,
-    'X-Content-Type-Options': 'nosniff',
-    'Content-Security-Policy': "sandbox; default-src 'none'",
-    'Repr-Digest': reprDigest(file.sha256),
-  }
 }

@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { guarded } from '../errors.js'
-import type { Visit } from './connection.js'
+import type { HeaderFields } from '../model/answer.js'
 import { Connections } from './connections.js'
+import { Exchange, type Expectation } from './exchange.js'
 import { SmallChunks } from './small-chunks.js'
 
 const MAX_HEADER_BYTES = 64 * 1024
@@ -11,15 +12,9 @@ const LOOK_EVERY_MS = 5_000
 const LINGER_MS = 100
 const REPORT_EVERY_MS = 5_000
 
-/** What requests are shown to. */
-export interface Reception {
-  serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void>
-  refuseExpectation(request: IncomingMessage, response: ServerResponse): void
-}
-
 export interface ListenerTools {
-  /** They go with the answer to what is not HTTP. */
-  readonly headers: Readonly<Record<string, string>>
+  /** Headers of the answer to what is not HTTP. */
+  readonly headers: HeaderFields
   /** Connections at once. */
   readonly limit: number
   /** How long an idle connection is kept. */
@@ -38,17 +33,14 @@ export class Listener {
   #notTaken = 0
   #notTakenUntilMs = 0
 
-  constructor(reception: Reception, tools: ListenerTools) {
+  constructor(serve: (exchange: Exchange) => Promise<void>, tools: ListenerTools) {
     this.#log = tools.log
     this.connections = new Connections({
       limit: tools.limit,
       log: tools.log,
       received: tools.received,
-      headers: Object.entries(tools.headers).map(([name, value]) => `${name}: ${value}`),
-      serve: async ({ request, response, expects }) => {
-        if (expects === 'unknown') reception.refuseExpectation(request, response)
-        else await reception.serve(request, response, expects === 'continue')
-      },
+      headers: tools.headers,
+      serve,
     })
     this.#server = createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -62,10 +54,10 @@ export class Listener {
       requireHostHeader: false,
     })
     const smallChunks = new SmallChunks()
-    const begin = (request: IncomingMessage, response: ServerResponse, expects: Visit['expects']): void => {
+    const begin = (request: IncomingMessage, response: ServerResponse, expects: Expectation): void => {
       this.#guard(request.socket, () => {
         smallChunks.watch(request)
-        this.connections.of(request.socket)?.begin({ request, response, expects })
+        this.connections.of(request.socket)?.begin(new Exchange(request, response, expects))
       })
     }
     this.#server.on('connection', (socket) => this.#guard(socket, () => this.connections.add(socket)))

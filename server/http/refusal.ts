@@ -1,23 +1,24 @@
-import { UploadError } from '../errors.js'
+import { STATUS_CODES } from 'node:http'
+import type { UploadError } from '../errors.js'
+import type { Answer, HeaderFields } from '../model/answer.js'
 
-/** Where refusals are logged; it counts those that come again and again, as clients can cause as many as they like. */
-export interface RefusalLog {
-  info(fields: object, message: string): void
-  error(fields: object, message: string): void
+/** A client that gets one of these may succeed with the same request a moment later. */
+const RETRY_STATUSES: readonly number[] = [503, 423, 507]
+const RETRY_AFTER = { 'Retry-After': '5' }
+const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' }
+
+/** The answer for an error: its status, and its code word and sentence as plain text. Every refusal is built here. */
+export function refusalOf({ status, text }: UploadError, headers: HeaderFields = {}): Answer {
+  const retry = RETRY_STATUSES.includes(status) ? RETRY_AFTER : {}
+  return { status, headers: { ...TEXT, ...retry, ...headers }, text }
 }
 
-const FAULTS: ReadonlySet<string> = new Set(['internal', 'disk_full', 'files_exhausted'])
-
-/** True where the server is at fault; all other refusals are what clients cause. */
-export function isFault(error: unknown): boolean {
-  if (!(error instanceof UploadError)) return false
-  return FAULTS.has(error.code) || isFault(error.cause)
-}
-
-/** Logs why a request was refused: a fault with its cause and stack, anything else in one line of plain facts. */
-export function noteRefusal(log: RefusalLog, error: UploadError, fields: object): void {
-  const { code, detail, cause } = error
-  const reason = { detail, cause: cause === undefined ? undefined : String(cause) }
-  if (isFault(error)) log.error({ ...fields, code, err: error }, 'request failed')
-  else log.info({ ...fields, code, ...reason }, 'request refused')
+/** The same as bytes for a socket that has no request; the connection closes behind it. */
+export function rawRefusalOf(error: UploadError, headers: HeaderFields): string {
+  const refusal = refusalOf(error, headers)
+  const text = refusal.text ?? ''
+  const fields = { ...refusal.headers, 'Content-Length': Buffer.byteLength(text), Connection: 'close' }
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`)
+  const status = `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? 'Error'}`
+  return `${[status, ...lines].join('\r\n')}\r\n\r\n${text}`
 }

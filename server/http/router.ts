@@ -1,123 +1,174 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { UploadError } from '../errors.js'
-import { answerFor, sendAnswer } from './answer.js'
-import type { Api } from './api.js'
-import { headerOf } from './checks.js'
-import { corsHeaders } from './cors.js'
-import type { Downloads } from './downloads.js'
-import type { Stoppable } from './exchange.js'
-import type { Arrival, FrontDoor } from './front-door.js'
+import type { IncomingMessage } from 'node:http'
+import { asUploadError, UploadError } from '../errors.js'
+import type { Answer, HeaderFields } from '../model/answer.js'
+import type { Arrival } from '../model/arrival.js'
+import type { Principal } from '../model/principal.js'
+import type { UploadMethod } from '../model/request.js'
+import { corsHeaders, preflightHeaders } from './cors.js'
+import type { AskedFile } from './downloads.js'
+import type { Exchange } from './exchange.js'
+import { clientOf, publicOrigin } from './origin.js'
+import { readAway } from './surplus.js'
 
-export interface Doors<B extends Stoppable> {
+/** The protocol that is spoken at the addresses of uploads. */
+interface UploadProtocol {
+  /** Headers of every answer at these addresses. */
+  readonly headers: HeaderFields
+  /** What the answer to OPTIONS says of this server. */
+  readonly optionsHeaders: HeaderFields
+  /** Headers of the answer for an error. */
+  refusalHeaders(error: UploadError): HeaderFields
+  /** The method that counts. */
+  methodOf(request: IncomingMessage): string
+  /** Throws version_unsupported where a request names another version. */
+  checkVersion(request: IncomingMessage): void
+  /** Serves one request; null where its connection must end without an answer. Rejects with an UploadError. */
+  serve(arrival: Arrival): Promise<Answer | null>
+}
+
+export interface RouterOptions {
   readonly basePath: string
+  readonly behindProxy: boolean
   readonly corsOrigins: readonly string[]
   readonly isUploadId: (text: string) => boolean
-  readonly frontDoor: FrontDoor<B>
-  readonly downloads: Downloads
-  readonly api: Api
+  /** Decides who is asking. Throws an UploadError where the request may not go on. */
+  readonly identify: (request: IncomingMessage) => Principal
+  readonly protocol: UploadProtocol
+  /** Sends a finished file to its end. Rejects with an UploadError where nothing was sent. */
+  readonly downloads: { send(exchange: Exchange, asked: AskedFile): Promise<void> }
+  /** Answers what is served as JSON. Rejects with an UploadError. */
+  readonly api: { answer(path: string, principal: Principal): Promise<Answer> }
 }
 
 const CREATION_METHODS = 'POST, OPTIONS'
 const UPLOAD_METHODS = 'GET, HEAD, PATCH, DELETE, OPTIONS'
 const READ_METHODS = 'GET, HEAD, OPTIONS'
-const TUS_VERSION = '1.0.0'
-const TUS_HEADERS = { 'Tus-Resumable': TUS_VERSION }
 
-/** A request whose address and method are still to be looked at. */
-type Asked = Omit<Arrival, 'method' | 'id'>
+/** A request whose principal is known. */
+interface Visit {
+  readonly exchange: Exchange
+  readonly principal: Principal
+}
 
-/** Shows each request to its door by its address and method. */
-export class Router<B extends Stoppable> {
-  readonly #doors: Doors<B>
+/** An answer that is still to be sent, or what became of the connection. */
+type Outcome = Answer | 'sent' | 'cut'
 
-  constructor(doors: Doors<B>) {
-    this.#doors = doors
+/** Shows each request to what serves it, by its address and method, and sends the answer. */
+export class Router {
+  readonly #options: RouterOptions
+
+  constructor(options: RouterOptions) {
+    this.#options = options
   }
 
-  /** Serves one request to its end; never rejects. */
-  async serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+  /** Serves one request to its end. Rejects only where our own code is at fault. */
+  async serve(exchange: Exchange): Promise<void> {
+    const outcome = await this.#outcome(exchange)
+    if (outcome === 'cut') exchange.cut()
+    else if (outcome !== 'sent') exchange.send(this.#withCors(exchange, outcome))
+  }
+
+  async #outcome(exchange: Exchange): Promise<Outcome> {
+    const { request } = exchange
+    const { basePath, identify, protocol } = this.#options
+    const invalid = httpErrorOf(exchange)
+    if (invalid) return exchange.refusalOf(invalid, protocol.headers)
     const path = pathOf(request.url)
-    const { basePath, isUploadId, frontDoor } = this.#doors
-    if (request.httpVersion === '1.1' && request.headers.host === undefined) {
-      this.#refuse(request, response, new UploadError('request_malformed'), TUS_HEADERS)
-      return
+    const isUploads = path === basePath || path.startsWith(`${basePath}/`)
+    try {
+      const visit = { exchange, principal: identify(request) }
+      if (!isUploads) return await this.#beside(visit, path)
+      return await this.#uploads(visit, path.slice(basePath.length + 1))
+    } catch (thrown) {
+      const error = asUploadError(thrown)
+      return exchange.refusalOf(error, isUploads ? protocol.refusalHeaders(error) : {})
     }
-    const isTus = path === basePath || path.startsWith(`${basePath}/`)
-    if (!isTus) return this.#beside(request, response, path)
-    const method = methodOf(request)
-    if (method === 'OPTIONS') return frontDoor.answerOptions(request, response)
-    // Another version is told so also where there is no upload (tus 1.0.0, core).
-    if ((headerOf(request, 'tus-resumable') ?? TUS_VERSION) !== TUS_VERSION) {
-      const headers = { ...TUS_HEADERS, 'Tus-Version': TUS_VERSION }
-      return this.#refuse(request, response, new UploadError('version_unsupported'), headers)
-    }
-    const id = path.slice(basePath.length + 1)
-    const arrival = { request, response, expectsContinue }
-    if (id === '') return this.#creation(arrival, method)
-    if (isUploadId(id)) return this.#upload(arrival, method, id)
-    this.#refuse(request, response, new UploadError('upload_unknown'), TUS_HEADERS)
   }
 
-  /** Answers a request that expects what no server here does (RFC 9110, section 10.1.1). */
-  refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
-    const headers = { ...TUS_HEADERS, Connection: 'close' }
-    this.#refuse(request, response, new UploadError('expectation_unknown'), headers)
+  async #uploads(visit: Visit, id: string): Promise<Outcome> {
+    const { protocol, isUploadId } = this.#options
+    const { request } = visit.exchange
+    const method = protocol.methodOf(request)
+    if (method === 'OPTIONS') return this.#preflight()
+    // A client that speaks another version is answered so also where there is no upload (tus 1.0.0, core).
+    protocol.checkVersion(request)
+    if (id === '' && method === 'POST') return this.#protocol(visit, method, undefined)
+    if (id === '') return this.#notAllowed(visit, CREATION_METHODS, protocol.headers)
+    if (!isUploadId(id)) throw new UploadError('upload_unknown')
+    return this.#upload(visit, method, id)
   }
 
-  async #creation(arrival: Asked, method: string): Promise<void> {
-    const { request, response } = arrival
-    if (method !== 'POST') return this.#notAllowed(request, response, CREATION_METHODS, TUS_HEADERS)
-    return this.#doors.frontDoor.serve({ ...arrival, method, id: undefined })
-  }
-
-  async #upload(arrival: Asked, method: string, id: string): Promise<void> {
-    const { frontDoor, downloads } = this.#doors
-    const { request, response } = arrival
+  async #upload(visit: Visit, method: string, id: string): Promise<Outcome> {
+    const { downloads, protocol } = this.#options
     switch (method) {
-      case 'GET':
-        return downloads.serve(request, response, id)
+      case 'GET': {
+        const { exchange, principal } = visit
+        const headers = { ...protocol.headers, ...this.#cors(exchange) }
+        await downloads.send(exchange, { id, principal, headers })
+        return 'sent'
+      }
       case 'HEAD':
       case 'PATCH':
       case 'DELETE':
-        return frontDoor.serve({ ...arrival, method, id })
+        return this.#protocol(visit, method, id)
       default:
-        return this.#notAllowed(request, response, UPLOAD_METHODS, TUS_HEADERS)
+        return this.#notAllowed(visit, UPLOAD_METHODS, protocol.headers)
     }
   }
 
-  async #beside(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
-    const known = path === '/healthz' || path === '/readyz' || path.startsWith('/api/')
-    if (!known) return this.#refuse(request, response, new UploadError('not_found'), {})
-    if (request.method === 'OPTIONS') return this.#doors.frontDoor.answerOptions(request, response)
-    if (request.method === 'GET' || request.method === 'HEAD') {
-      return this.#doors.api.serve(request, response, path)
-    }
-    this.#notAllowed(request, response, READ_METHODS, {})
+  async #protocol({ exchange, principal }: Visit, method: UploadMethod, id: string | undefined) {
+    const { protocol, behindProxy } = this.#options
+    const { request } = exchange
+    const answer = await protocol.serve({
+      request,
+      method,
+      id,
+      principal,
+      origin: publicOrigin(request, behindProxy),
+      client: clientOf(request, behindProxy),
+      askForBody: () => exchange.askForBody(),
+      readAway: (mostBytes) => readAway(request, mostBytes),
+      gone: () => exchange.gone(),
+    })
+    return answer ?? 'cut'
   }
 
-  #notAllowed(request: IncomingMessage, response: ServerResponse, allow: string, headers: object): void {
-    this.#refuse(request, response, new UploadError('method_not_allowed'), { ...headers, Allow: allow })
+  async #beside(visit: Visit, path: string): Promise<Outcome> {
+    const { method } = visit.exchange.request
+    if (path !== '/healthz' && path !== '/readyz' && !path.startsWith('/api/'))
+      throw new UploadError('not_found')
+    if (method === 'OPTIONS') return this.#preflight()
+    if (method === 'GET' || method === 'HEAD') return this.#options.api.answer(path, visit.principal)
+    return this.#notAllowed(visit, READ_METHODS, {})
   }
 
-  #refuse(request: IncomingMessage, response: ServerResponse, error: UploadError, headers: object): void {
-    const cors = corsHeaders(request, this.#doors.corsOrigins)
-    // Who waited for a 100 and gets a refusal may not send its body: the connection cannot be used again.
-    const close = request.headers.expect === undefined ? {} : { Connection: 'close' }
-    sendAnswer(request, response, answerFor(error, { ...headers, ...close, ...cors }))
+  #preflight(): Answer {
+    return { status: 204, headers: { ...this.#options.protocol.optionsHeaders, ...preflightHeaders() } }
   }
+
+  #notAllowed({ exchange }: Visit, allow: string, headers: HeaderFields): Answer {
+    return exchange.refusalOf(new UploadError('method_not_allowed'), { ...headers, Allow: allow })
+  }
+
+  #withCors(exchange: Exchange, answer: Answer): Answer {
+    return { ...answer, headers: { ...answer.headers, ...this.#cors(exchange) } }
+  }
+
+  #cors({ request }: Exchange): HeaderFields {
+    return corsHeaders(request, this.#options.corsOrigins)
+  }
+}
+
+/** What makes a request no request for any address; undefined where nothing does. */
+function httpErrorOf({ request, expects }: Exchange): UploadError | undefined {
+  // RFC 9110, section 10.1.1
+  if (expects === 'unknown') return new UploadError('expectation_unknown')
+  const hasHost = request.httpVersion !== '1.1' || request.headers.host !== undefined
+  return hasHost ? undefined : new UploadError('request_malformed')
 }
 
 /** The path without its query, from both forms a request may have; '' where there is none. */
 function pathOf(target = ''): string {
   if (target.startsWith('/')) return target.split('?', 1)[0] ?? ''
   return URL.canParse(target) ? new URL(target).pathname : ''
-}
-
-/**
- * X-HTTP-Method-Override names the method that counts, and the actual one is ignored (tus 1.0.0, core); a
- * preflight names the header in Access-Control-Request-Headers and never has it.
- */
-function methodOf(request: IncomingMessage): string {
-  const override = headerOf(request, 'x-http-method-override')
-  return override === undefined ? (request.method ?? '') : override.trim().toUpperCase()
 }

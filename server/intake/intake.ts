@@ -1,11 +1,14 @@
 import type { Readable } from 'node:stream'
 import { faultOf, guarded } from '../errors.js'
+import type { Block, BlockSink, Body, BodyEnd, BodyStop } from '../model/body.js'
 import type { IntakeTools } from './intake-tools.js'
 import { Pace } from './pace.js'
-import type { FilledBlock, Filling, IntakeEnd, Sink, StopReason } from './sink.js'
 
 const SHIP_AFTER_MS = 500
 const TICK_MS = 250
+
+/** A block that is being filled, and since when. */
+type Filling = { readonly index: number; bytes: number; readonly sinceMs: number }
 
 /**
  * Reads one request's body into blocks of the arena and hands them to a sink.
@@ -13,22 +16,22 @@ const TICK_MS = 250
  * The socket is read only while there is a block to read into. A block goes on when it is full, when the
  * body ends, or after half a second; the sink gets all that gathered while it was busy as one batch.
  */
-export class Intake {
+export class Intake implements Body {
   readonly #source: Readable
   readonly #tools: IntakeTools
   readonly #pace: Pace
-  #sink: Sink | undefined
+  #sink: BlockSink | undefined
   #roomBytes = 0
   #receivedBytes = 0
-  #settle: { resolve(end: IntakeEnd): void; reject(error: unknown): void } | undefined
+  #settle: { resolve(end: BodyEnd): void; reject(error: unknown): void } | undefined
 
   #current: Filling | undefined
-  #queue: FilledBlock[] = []
+  #queue: Block[] = []
   #held = 0
   #rest: Uint8Array | undefined
   #taking = false
   #writing = false
-  #end: IntakeEnd | undefined
+  #end: BodyEnd | undefined
   #settled = false
   #cancelWait: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
@@ -45,7 +48,7 @@ export class Intake {
    * once the sink has seen the last batch. Rejects with the sink's error; the arena has its blocks back then.
    * Of a body that runs over, the bytes that fit are handed on.
    */
-  drain(sink: Sink, roomBytes: number): Promise<IntakeEnd> {
+  drain(sink: BlockSink, roomBytes: number): Promise<BodyEnd> {
     this.#sink = sink
     this.#roomBytes = roomBytes
     return new Promise((resolve, reject) => {
@@ -63,7 +66,7 @@ export class Intake {
   }
 
   /** Ends the intake where it stands: what was received goes to the sink, nothing more is read. */
-  stop(reason: StopReason): void {
+  stop(reason: BodyStop): void {
     this.#guarded(() => this.#finish(reason))()
   }
 
@@ -214,7 +217,7 @@ export class Intake {
     this.#pump()
   }
 
-  #finish(end: IntakeEnd): void {
+  #finish(end: BodyEnd): void {
     if (this.#end !== undefined) return
     this.#end = end
     this.#detach()
@@ -235,7 +238,7 @@ export class Intake {
     )
   }
 
-  #written(batch: readonly FilledBlock[], last: boolean): void {
+  #written(batch: readonly Block[], last: boolean): void {
     this.#writing = false
     if (last) {
       this.#settled = true
@@ -245,7 +248,7 @@ export class Intake {
     if (!last) this.#goOn()
   }
 
-  #fail(batch: readonly FilledBlock[], error: unknown): void {
+  #fail(batch: readonly Block[], error: unknown): void {
     this.#settled = true
     this.#settle?.reject(error)
     this.#end ??= 'cut'
@@ -272,6 +275,6 @@ export class Intake {
 }
 
 /** A sink that throws before it waits has failed like any other. */
-async function written(sink: Sink, batch: readonly FilledBlock[], last: boolean): Promise<void> {
+async function written(sink: BlockSink, batch: readonly Block[], last: boolean): Promise<void> {
   await sink.write(batch, last)
 }

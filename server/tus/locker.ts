@@ -27,6 +27,9 @@ export interface LockLimits {
   readonly mostWaiting: number
 }
 
+/** Tells whether a request may end what runs on an upload. Rejects with an UploadError. */
+export type MayInterrupt<O> = (id: string, owner: O) => boolean | Promise<boolean>
+
 /**
  * One writer for each upload. Who comes while an upload is held interrupts the holder and waits in order,
  * for a bounded time. A holder that already has somebody behind it is interrupted as it begins: the
@@ -34,10 +37,12 @@ export interface LockLimits {
  */
 export class UploadLocks<O extends LockOwner> {
   readonly #limits: LockLimits
+  readonly #mayInterrupt: MayInterrupt<O>
   readonly #held = new Map<string, Held<O>>()
 
-  constructor(limits: LockLimits) {
+  constructor(limits: LockLimits, mayInterrupt: MayInterrupt<O>) {
     this.#limits = limits
+    this.#mayInterrupt = mayInterrupt
   }
 
   /** The request that holds the lock of an upload; throws where none does. */
@@ -57,9 +62,20 @@ export class UploadLocks<O extends LockOwner> {
     return this.#held.get(id)?.owner !== undefined
   }
 
-  /** Ends what runs on an upload, if anything does. */
-  interrupt(id: string): void {
+  /** Ends what runs on an upload, if anything does. Rejects with upload_unknown where `owner` may not do so. */
+  async interrupt(id: string, owner: O): Promise<void> {
+    await this.#checkAccess(id, owner)
     this.#held.get(id)?.owner?.interrupt()
+  }
+
+  /** What is done to an upload under its lock checks the access itself; this is for what comes before. */
+  #checkAccess(id: string, owner: O): Promise<void> | undefined {
+    const may = !this.#held.has(id) || this.#mayInterrupt(id, owner)
+    // An upload in memory is answered for at once: requests come to hold it in the order in which they ask.
+    if (may === true) return undefined
+    return Promise.resolve(may).then((allowed) => {
+      if (!allowed) throw new UploadError('upload_unknown')
+    })
   }
 
   /** Runs `work` while nobody else can have the upload; does nothing where it is held already. */
@@ -98,8 +114,10 @@ export class UploadLocks<O extends LockOwner> {
     }
   }
 
-  /** Resolves when `owner` holds the upload. Rejects with upload_locked, also when `signal` aborts. */
-  async acquire(id: string, owner: O, signal?: AbortSignal): Promise<void> {
+  /** Resolves when `owner` holds the upload. Rejects with upload_locked, and with upload_unknown; see `interrupt`. */
+  async acquire(id: string, owner: O): Promise<void> {
+    const access = this.#checkAccess(id, owner)
+    if (access) await access
     const held = this.#held.get(id)
     if (!held) {
       this.#held.set(id, { owner, waiting: [] })
@@ -107,7 +125,7 @@ export class UploadLocks<O extends LockOwner> {
     }
     if (held.waiting.length >= this.#limits.mostWaiting) throw new UploadError('upload_locked')
     held.owner?.interrupt()
-    await this.#wait(held, owner, signal)
+    await this.#wait(held, owner)
     if (held.waiting.some((waiter) => waiter.owner)) owner.interrupt()
   }
 
@@ -137,12 +155,11 @@ export class UploadLocks<O extends LockOwner> {
     }
   }
 
-  #wait(held: Held<O>, owner: O | undefined, signal?: AbortSignal): Promise<void> {
+  #wait(held: Held<O>, owner: O | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => waiter.refuse(new UploadError('upload_locked'))
       const stop = (): void => {
         clearTimeout(timer)
-        signal?.removeEventListener('abort', leave)
         const at = held.waiting.indexOf(waiter)
         if (at >= 0) held.waiting.splice(at, 1)
       }
@@ -158,7 +175,6 @@ export class UploadLocks<O extends LockOwner> {
         },
       }
       const timer = setTimeout(leave, this.#limits.waitMs)
-      signal?.addEventListener('abort', leave)
       held.waiting.push(waiter)
     })
   }

@@ -2,12 +2,12 @@ import { PassThrough } from 'node:stream'
 import { Arena } from '../../server/intake/arena.js'
 import { Intake } from '../../server/intake/intake.js'
 import type { IntakeLimits } from '../../server/intake/intake-tools.js'
-import type { FilledBlock, Sink } from '../../server/intake/sink.js'
+import type { Block, BlockSink } from '../../server/model/body.js'
 
 export const BLOCK_BYTES = 16
 
 /** A sink that keeps what it gets; `gate` holds a write until it is opened. */
-export class Keeper implements Sink {
+export class Keeper implements BlockSink {
   wantsFirstBytes = 0
   readonly batches: string[] = []
   lasts = 0
@@ -23,7 +23,7 @@ export class Keeper implements Sink {
     return this.batches.join('')
   }
 
-  async write(blocks: readonly FilledBlock[], last: boolean): Promise<void> {
+  async write(blocks: readonly Block[], last: boolean): Promise<void> {
     const text = blocks
       .map(({ index, bytes }) => Buffer.from(this.#arena.view(index, bytes)).toString())
       .join('')

@@ -12,7 +12,7 @@ class Owner {
 
 function setUp(waitMs = 60_000) {
   return {
-    locks: new UploadLocks<Owner>({ waitMs, mostWaiting: 2 }),
+    locks: new UploadLocks<Owner>({ waitMs, mostWaiting: 2 }, () => true),
     a: new Owner(),
     b: new Owner(),
     c: new Owner(),
@@ -120,15 +120,6 @@ test('beyond the most that may wait, the next is refused at once', async () => {
   await waiting[0]
   locks.release('x', b)
   await waiting[1]
-})
-
-test('a request whose signal aborts stops waiting', async () => {
-  const { locks, a, b } = setUp()
-  await locks.acquire('x', a)
-  const gone = new AbortController()
-  const waiting = codeOf(locks.acquire('x', b, gone.signal))
-  gone.abort()
-  assert.is(await waiting, 'upload_locked')
 })
 
 test('background work takes only what nobody holds, and gives it to who came meanwhile', async () => {

@@ -1,9 +1,17 @@
+import { mock } from 'node:test'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Slots } from '../../hooks/slots.js'
+import { type GiveBack, Slots } from '../../hooks/slots.js'
 import { UploadError } from '../../server/errors.js'
 
 const NEVER = new AbortController().signal
+
+/** Takes a slot that is there or comes free. */
+async function take(slots: Slots, id: string): Promise<GiveBack> {
+  const giveBack = await slots.take(id, NEVER)
+  if (!giveBack) throw new Error('the sender has not left')
+  return giveBack
+}
 
 async function isRefused(work: Promise<unknown>): Promise<boolean> {
   const error = await work.then(
@@ -15,18 +23,18 @@ async function isRefused(work: Promise<unknown>): Promise<boolean> {
 
 test('the one beyond the limit is refused at once where nobody may wait', async () => {
   const slots = new Slots({ limit: 2, waitMs: 0, mostWaiting: 8 })
-  await slots.take('a', NEVER)
-  const giveBack = await slots.take('b', NEVER)
+  await take(slots, 'a')
+  const giveBack = await take(slots, 'b')
   assert.ok(await isRefused(slots.take('c', NEVER)))
   giveBack()
-  await slots.take('c', NEVER)
+  await take(slots, 'c')
   assert.is(slots.taken, 2)
 })
 
 test('a slot given back twice is given back once', async () => {
   const slots = new Slots({ limit: 2, waitMs: 0, mostWaiting: 8 })
-  const giveBack = await slots.take('a', NEVER)
-  await slots.take('a', NEVER)
+  const giveBack = await take(slots, 'a')
+  await take(slots, 'a')
   giveBack()
   giveBack()
   assert.is(slots.taken, 1)
@@ -34,8 +42,8 @@ test('a slot given back twice is given back once', async () => {
 
 test('two requests of one upload share its slot', async () => {
   const slots = new Slots({ limit: 1, waitMs: 0, mostWaiting: 8 })
-  const old = await slots.take('a', NEVER)
-  const newer = await slots.take('a', NEVER)
+  const old = await take(slots, 'a')
+  const newer = await take(slots, 'a')
   assert.is(slots.taken, 1)
   old()
   assert.is(slots.taken, 1)
@@ -45,10 +53,10 @@ test('two requests of one upload share its slot', async () => {
 
 test('those who wait get slots in order, and nobody overtakes them', async () => {
   const slots = new Slots({ limit: 1, waitMs: 60_000, mostWaiting: 8 })
-  const first = await slots.take('a', NEVER)
+  const first = await take(slots, 'a')
   const order: string[] = []
   const waiting = ['b', 'c'].map((id) =>
-    slots.take(id, NEVER).then((giveBack) => {
+    take(slots, id).then((giveBack) => {
       order.push(id)
       giveBack()
     }),
@@ -62,7 +70,7 @@ test('those who wait get slots in order, and nobody overtakes them', async () =>
 
 test('a wait that was too long ends with slots_full and takes nothing', async () => {
   const slots = new Slots({ limit: 1, waitMs: 20, mostWaiting: 8 })
-  const giveBack = await slots.take('a', NEVER)
+  const giveBack = await take(slots, 'a')
   assert.ok(await isRefused(slots.take('b', NEVER)))
   giveBack()
   assert.is(slots.taken, 0)
@@ -71,22 +79,74 @@ test('a wait that was too long ends with slots_full and takes nothing', async ()
 
 test('beyond the most that may wait, the next is refused at once', async () => {
   const slots = new Slots({ limit: 1, waitMs: 60_000, mostWaiting: 1 })
-  const giveBack = await slots.take('a', NEVER)
-  const waiting = slots.take('b', NEVER)
+  const giveBack = await take(slots, 'a')
+  const waiting = take(slots, 'b')
   assert.ok(await isRefused(slots.take('c', NEVER)))
   giveBack()
   ;(await waiting)()
   assert.is(slots.taken, 0)
 })
 
-test('a sender that goes away while it waits leaves the queue', async () => {
+test('a sender that goes away while it waits leaves the queue, and the one behind it gets the slot', async () => {
   const slots = new Slots({ limit: 1, waitMs: 60_000, mostWaiting: 8 })
-  await slots.take('a', NEVER)
+  const giveBack = await take(slots, 'a')
   const gone = new AbortController()
-  const refused = isRefused(slots.take('b', gone.signal))
+  const left = slots.take('b', gone.signal)
+  const next = take(slots, 'c')
   gone.abort()
-  assert.ok(await refused)
+  assert.is(await left, null)
+  assert.is(slots.waiting, 1)
+  giveBack()
+  ;(await next)()
+  assert.is(slots.taken, 0)
+})
+
+test('a sender that has gone already does not wait', async () => {
+  const slots = new Slots({ limit: 1, waitMs: 60_000, mostWaiting: 8 })
+  await take(slots, 'a')
+  assert.is(await slots.take('b', AbortSignal.abort()), null)
   assert.is(slots.waiting, 0)
+})
+
+test('a sender that goes away after its slot was given takes nobody out of the queue', async () => {
+  const slots = new Slots({ limit: 1, waitMs: 60_000, mostWaiting: 8 })
+  const giveBack = await take(slots, 'a')
+  const gone = new AbortController()
+  const second = slots.take('b', gone.signal)
+  const third = take(slots, 'c')
+  giveBack()
+  gone.abort()
+  const giveSecondBack = await second
+  assert.is(slots.waiting, 1)
+  giveSecondBack?.()
+  ;(await third)()
+  assert.is(slots.taken, 0)
+})
+
+test('the time-out of a wait that a slot has ended refuses nobody, and takes nobody else out of the queue', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  try {
+    const slots = new Slots({ limit: 1, waitMs: 1_000, mostWaiting: 8 })
+    const first = await take(slots, 'a')
+    const second = take(slots, 'b')
+    mock.timers.tick(999)
+    first()
+    const third = take(slots, 'c')
+    mock.timers.tick(500)
+    const giveBack = await second
+    assert.is(slots.taken, 1)
+    assert.is(slots.waiting, 1, 'the later waiter still waits')
+    giveBack()
+    ;(await third)()
+    assert.is(slots.taken, 0)
+    const again = await take(slots, 'd')
+    const late = isRefused(slots.take('e', NEVER))
+    mock.timers.tick(1_000)
+    assert.ok(await late)
+    again()
+  } finally {
+    mock.timers.reset()
+  }
 })
 
 test.run()

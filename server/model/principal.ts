@@ -1,0 +1,23 @@
+/** Who is asking. The gate decides it once for each request, and every look-up of an upload takes it. */
+export interface Principal {
+  readonly kind: 'anonymous'
+}
+
+/** Somebody who has not said who they are. */
+export const ANONYMOUS: Principal = { kind: 'anonymous' }
+
+/** An upload as far as access to it is concerned. */
+export interface Owned {
+  /** Who created it; null where that was an anonymous principal. */
+  readonly owner: string | null
+}
+
+/** Decides whether a principal may know of an upload. For one who may not, the upload is not there. */
+export type AccessRule = (principal: Principal, upload: Owned) => boolean
+
+/** The rule that holds unless a test replaces it: who has the address of an upload without an owner may use it. */
+export const mayAccess: AccessRule = (principal, { owner }) =>
+  principal.kind === 'anonymous' && owner === null
+
+/** Stands for an upload of which only a record is left: records do not name an owner yet. */
+export const UNOWNED: Owned = { owner: null }

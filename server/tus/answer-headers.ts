@@ -1,0 +1,74 @@
+import type { HeaderFields } from '../model/answer.js'
+import type { Arrival } from '../model/arrival.js'
+import { fileHeaders, reprDigest } from '../model/file-headers.js'
+import type { UploadRequest } from '../model/request.js'
+import type { UploadView } from '../model/upload-view.js'
+import { isOffsetType } from './checks.js'
+
+/** What @tus/server answers and a client needs, by the names it is sent under. */
+const PASSED = {
+  'upload-offset': 'Upload-Offset',
+  'upload-length': 'Upload-Length',
+  'upload-defer-length': 'Upload-Defer-Length',
+  'cache-control': 'Cache-Control',
+}
+const PASSED_OF_FINAL = { 'cache-control': 'Cache-Control' }
+
+interface HeaderOptions {
+  readonly basePath: string
+  /** When an unfinished upload expires; milliseconds since 1970. */
+  readonly expiresAtMs: (upload: UploadView) => number
+}
+
+/** The headers of an answer that is a success; `answered` are those of @tus/server. */
+export function answerHeaders(
+  request: UploadRequest,
+  arrival: Arrival,
+  answered: Headers,
+  { expiresAtMs, basePath }: HeaderOptions,
+): HeaderFields {
+  const { upload, method } = request
+  const id = upload?.id ?? request.id
+  const headers: HeaderFields = {}
+  const passed = upload?.kind === 'final' ? PASSED_OF_FINAL : PASSED
+  for (const [name, value] of Object.entries(passed)) {
+    const text = answered.get(name)
+    if (text !== null) headers[value] = text
+  }
+  if (method === 'POST') headers.Location = `${arrival.origin}${basePath}/${id}`
+  if (!upload || method === 'DELETE') return headers
+  // A creation that may bring bytes is told how many were taken, also where it brings none.
+  const wantsOffset = method === 'POST' && isOffsetType(arrival.request) && upload.kind !== 'final'
+  if (wantsOffset) headers['Upload-Offset'] = String(upload.offset)
+  return Object.assign(headers, uploadHeaders(upload, method === 'HEAD', expiresAtMs))
+}
+
+/**
+ * What an upload is; of a finished one HEAD tells all that a download would, its Content-Length included
+ * (RFC 9110, section 9.3.2).
+ */
+function uploadHeaders(
+  upload: UploadView,
+  isHead: boolean,
+  expiresAtMs: (upload: UploadView) => number,
+): HeaderFields {
+  const headers: HeaderFields = {}
+  if (upload.kind === 'final') Object.assign(headers, finalHeaders(upload))
+  if (isHead && upload.concat !== null) headers['Upload-Concat'] = upload.concat
+  if (isHead && upload.metadata !== null) headers['Upload-Metadata'] = upload.metadata
+  const { sha256, length, filename } = upload
+  if (sha256 === null || length === null) {
+    headers['Upload-Expires'] = new Date(expiresAtMs(upload)).toUTCString()
+    return headers
+  }
+  if (!isHead) return { ...headers, 'Repr-Digest': reprDigest(sha256) }
+  const type = upload.type ?? 'application/octet-stream'
+  return { ...headers, ...fileHeaders({ type, length, filename, sha256 }) }
+}
+
+/** A final upload has an offset once it is joined, and not before (tus 1.0.0, concatenation). */
+function finalHeaders({ sha256, length }: UploadView): HeaderFields {
+  if (length === null) return {}
+  const known = { 'Upload-Length': String(length) }
+  return sha256 === null ? known : { ...known, 'Upload-Offset': String(length) }
+}

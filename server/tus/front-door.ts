@@ -1,0 +1,183 @@
+import type { IncomingMessage } from 'node:http'
+import { asUploadError, isFault, UploadError } from '../errors.js'
+import type { Answer, HeaderFields } from '../model/answer.js'
+import type { Arrival } from '../model/arrival.js'
+import { type Body, isTooSlow } from '../model/body.js'
+import type { UploadRequest } from '../model/request.js'
+import type { UploadView } from '../model/upload-view.js'
+import { answerHeaders } from './answer-headers.js'
+import { checkVersion, headerOf } from './checks.js'
+import { waitForJoin } from './join-wait.js'
+import { logRefusal, type RequestLog } from './request-log.js'
+import { ignoreBody, RequestReader, type RequestReaderOptions } from './request-reader.js'
+import { TUS_HEADERS, TUS_VERSION } from './version.js'
+
+export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChecksum'> {
+  readonly basePath: string
+  /** When an unfinished upload expires; milliseconds since 1970. */
+  readonly expiresAtMs: (upload: UploadView) => number
+  readonly extensions: readonly string[]
+  readonly slots: {
+    tryTake(id: string): (() => void) | undefined
+    /** Resolves with null where the signal aborts first. */
+    take(id: string, gone: AbortSignal): Promise<(() => void) | null>
+  }
+  readonly protocol: { handle(request: UploadRequest): Promise<{ status: number; headers: Headers }> }
+  /** Ends what an older request does with the upload of this one. */
+  readonly interrupt: (request: UploadRequest) => Promise<void>
+  readonly log: Pick<RequestLog, 'info'>
+  readonly refusals: RequestLog
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number
+}
+
+/** What became of a request: the status of its answer, 0 where it gets none, and why it was refused. */
+interface Outcome {
+  readonly status: number
+  readonly error?: UploadError
+}
+
+/** Serves tus requests: checks them, takes a slot for a body, passes them to @tus/server, and makes the answer. */
+export class FrontDoor {
+  readonly headers: HeaderFields = TUS_HEADERS
+  readonly optionsHeaders: HeaderFields
+  readonly #options: FrontDoorOptions
+  readonly #reader: RequestReader
+  readonly #bodies = new Set<Body>()
+  readonly #closed = new AbortController()
+  #hasIgnoredChecksum = false
+
+  constructor(options: FrontDoorOptions) {
+    this.#options = options
+    const ignoredChecksum = (algorithm: string): void => this.#logIgnored(algorithm)
+    this.#reader = new RequestReader({ ...options, ignoredChecksum })
+    this.optionsHeaders = {
+      ...TUS_HEADERS,
+      'Tus-Version': TUS_VERSION,
+      'Tus-Extension': options.extensions.join(','),
+      'Tus-Checksum-Algorithm': Object.keys(options.digestBytes).join(','),
+      'Tus-Max-Size': String(options.maxSizeBytes),
+    }
+  }
+
+  /** Ends every body that is being received, and refuses new ones. */
+  close(): void {
+    this.#closed.abort()
+    for (const body of this.#bodies) body.stop('shutting_down')
+  }
+
+  /** X-HTTP-Method-Override names the method that counts, and the actual one is ignored (tus 1.0.0, core). */
+  methodOf(request: IncomingMessage): string {
+    // A preflight names the header in Access-Control-Request-Headers and never has it.
+    const override = headerOf(request, 'x-http-method-override')
+    return override === undefined ? (request.method ?? '') : override.trim().toUpperCase()
+  }
+
+  /** Throws version_unsupported where a request names another version than 1.0.0. */
+  checkVersion(request: IncomingMessage): void {
+    checkVersion(request, true)
+  }
+
+  /** The tus headers of the answer for an error. */
+  refusalHeaders({ code }: UploadError): HeaderFields {
+    return code === 'version_unsupported' ? { ...TUS_HEADERS, 'Tus-Version': TUS_VERSION } : TUS_HEADERS
+  }
+
+  /** Serves one request; null where its connection must end without an answer. Rejects with an UploadError. */
+  async serve(arrival: Arrival): Promise<Answer | null> {
+    const startedAt = this.#options.monotonic()
+    let request: UploadRequest | undefined
+    let outcome: Outcome = { status: 0 }
+    try {
+      request = this.#read(arrival)
+      const answer = await this.#answer(request, arrival)
+      outcome = { status: answer?.status ?? 0 }
+      return answer
+    } catch (thrown) {
+      const error = forMethod(arrival.method, asUploadError(thrown))
+      outcome = { status: error.status, error }
+      throw error
+    } finally {
+      this.#log(arrival, request, outcome, startedAt)
+    }
+  }
+
+  #read(arrival: Arrival): UploadRequest {
+    const { request, method } = arrival
+    // Clients in use send HEAD without a version; it changes nothing.
+    checkVersion(request, method === 'HEAD')
+    if (method === 'POST' || method === 'PATCH') this.#refuseIfClosed()
+    return this.#reader.read(arrival)
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closed.signal.aborted) throw new UploadError('shutting_down')
+  }
+
+  async #answer(request: UploadRequest, arrival: Arrival): Promise<Answer | null> {
+    const { body } = request
+    const answered = body
+      ? await this.#handleWithSlot(request, body, arrival)
+      : await this.#handleWithoutBody(request, arrival)
+    // A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut.
+    if (!answered || (request.bodyEnd !== null && isTooSlow(request.bodyEnd))) return null
+    const headers = answerHeaders(request, arrival, answered.headers, this.#options)
+    return { status: answered.status, headers: { ...TUS_HEADERS, ...headers } }
+  }
+
+  async #handleWithoutBody(request: UploadRequest, arrival: Arrival) {
+    if (!(await ignoreBody(arrival))) return null
+    if (request.method === 'POST') this.#refuseIfClosed()
+    const answered = await this.#options.protocol.handle(request)
+    const { upload } = request
+    if (request.method === 'POST' && upload?.joining) await waitForJoin(upload, this.#closed.signal)
+    if (request.method === 'POST') upload?.markLocationSent()
+    return answered
+  }
+
+  async #handleWithSlot(request: UploadRequest, body: Body, arrival: Arrival) {
+    const { protocol, slots, interrupt } = this.#options
+    // An older request of this upload ends before a slot is asked for, not after: it may hold that slot.
+    if (request.method === 'PATCH') await interrupt(request)
+    const giveBack = slots.tryTake(request.id) ?? (await slots.take(request.id, arrival.gone()))
+    if (!giveBack) {
+      request.bodyEnd = 'cut'
+      return null
+    }
+    this.#bodies.add(body)
+    if (this.#closed.signal.aborted) body.stop('shutting_down')
+    try {
+      return await protocol.handle(request)
+    } finally {
+      this.#bodies.delete(body)
+      giveBack()
+    }
+  }
+
+  /** One line a process: clients of this kind send such a checksum with each part of each file. */
+  #logIgnored(algorithm: string): void {
+    if (this.#hasIgnoredChecksum) return
+    this.#hasIgnoredChecksum = true
+    const message = 'Upload-Checksum is Base64 of a hex digest and counts as none; logged once'
+    this.#options.log.info({ algorithm }, message)
+  }
+
+  #log(arrival: Arrival, request: UploadRequest | undefined, outcome: Outcome, startedAt: number): void {
+    const { method } = arrival
+    const { status, error } = outcome
+    // A HEAD changes nothing; only a fault of the server is worth a line.
+    if (method === 'HEAD' && !isFault(error)) return
+    const { upload, id = arrival.id, bodyEnd } = request ?? {}
+    const ms = Math.round(this.#options.monotonic() - startedAt)
+    const stored = { offset: upload?.offset, length: upload?.length, sha256: upload?.sha256 ?? undefined }
+    const fields = { id, method, status, ...stored, end: bodyEnd ?? undefined, ms }
+    if (error) logRefusal(this.#options.refusals, error, fields)
+    else this.#options.log.info(fields, 'request')
+  }
+}
+
+/** A client that sees HEAD fail begins again at byte 0. One that gets 423 asks again at the same address. */
+function forMethod(method: string, error: UploadError): UploadError {
+  if (method !== 'HEAD' || error.status < 500) return error
+  return new UploadError('upload_locked', { cause: error })
+}

@@ -1,0 +1,5 @@
+/** The version of tus that this server speaks, and its extensions. */
+export const TUS_VERSION = '1.0.0'
+
+/** A header of every answer (tus 1.0.0, core). */
+export const TUS_HEADERS = { 'Tus-Resumable': TUS_VERSION }
