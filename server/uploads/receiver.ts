@@ -123,7 +123,7 @@ export class Receiver implements BlockSink {
   /** Checkpoints and the record may tell of bytes that were taken back. */
   async #saveTakenBack(): Promise<void> {
     await this.#saver.save(this.#upload)
-    this.#tools.record(this.#upload.toRecord(this.#tools.now()))
+    this.#tools.announce(this.#upload, 'progress')
   }
 
   async #look(blocks: readonly Block[]): Promise<void> {
@@ -191,7 +191,7 @@ export class Receiver implements BlockSink {
     // The end of the request saves for itself.
     if (last || this.#upload.offset === this.#upload.length) return
     this.#saver.saveLater(this.#upload)
-    this.#tools.record(this.#upload.toRecord(this.#tools.now()))
+    this.#tools.announce(this.#upload, 'progress')
   }
 }
 

@@ -121,7 +121,7 @@ export class Reception {
       if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
         upload.length = null
         await this.#saver.save(upload)
-        this.#tools.record(upload.toRecord(this.#tools.now()))
+        this.#tools.announce(upload, 'progress')
       }
       throw error
     }
@@ -176,7 +176,7 @@ export class Reception {
       await this.#saver.note(upload)
       this.#saver.flushLater(upload)
     } else if (changed) this.#saver.saveLater(upload)
-    this.#tools.record(upload.toRecord(this.#tools.now()))
+    this.#tools.announce(upload, 'progress')
   }
 }
 

@@ -7,8 +7,6 @@ import { bounded } from './test.js'
 
 const A = `20261125-${'a'.repeat(32)}`
 const B = `20261124-${'b'.repeat(32)}`
-/** The ids of the uploads that the tests create. */
-export const CONTRACT_IDS: readonly string[] = [A, B]
 const WITHIN_MS = 30_000
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
