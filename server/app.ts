@@ -164,7 +164,11 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     digestBytes: CHECKSUM_BYTES,
     interrupt: (request) => locks.interrupt(request.id, request),
     makeBody: (request: IncomingMessage, begins) =>
-      new Intake(request, { arena, limits, monotonic, collected, begins }),
+      new Intake(request, {
+        ...{ arena, limits, monotonic, collected, begins },
+        bodyBytes:
+          request.headers['content-length'] === undefined ? null : Number(request.headers['content-length']),
+      }),
     createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
   })
   const downloads = new Downloads({

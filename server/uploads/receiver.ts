@@ -149,7 +149,7 @@ export class Receiver implements BlockSink {
     const closes = last && !isChecked && !this.#finishesAt(position + bytes)
     const algorithms = this.#checksums
     const appended = { blocks, position, digest, isChecked, algorithms, begins, ends: last, closes }
-    const done = await this.#tools.engine.append(upload.id, appended)
+    const done = await this.#tools.engine.append(upload.id, appended, () => upload.body?.isStopped ?? false)
     this.#digests = done.checksums
     upload.digestLive = done.live
     upload.rate.add(bytes, this.#tools.monotonic())

@@ -50,15 +50,6 @@ export function engineContract(test: Test<EnginePlace>, make: () => Promise<Engi
     assert.is(await faultOf(append(place, A, 3, 'x')), 'MISSING')
   })
 
-  test('the first bytes are given as a body begins', async (place) => {
-    await create(place.engine, A)
-    await append(place, A, 0, 'abc')
-    const head = await place.engine.open(A, { offset: 3, headBytes: 2 }, () => false)
-    assert.is(Buffer.from(head).toString(), 'ab')
-    await place.engine.close(A)
-    await place.engine.close(A)
-  })
-
   test('a body whose bytes vanish before its end is not stored', async (place) => {
     const { engine } = place
     await create(engine, A)
