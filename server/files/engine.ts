@@ -38,8 +38,8 @@ export class FilesEngine extends StoredFiles implements Engine {
   readonly #now: () => number
   readonly #disk: Disk
   readonly #thread: DigestThread
-  /** Uploads whose file a body may have open in the thread, and what tells that the body is over. */
-  readonly #open = new Map<string, () => boolean>()
+  /** Uploads whose file a body has open in the thread. */
+  readonly #open = new Set<string>()
 
   private constructor(options: FilesOptions, disk: Disk) {
     super(options.dataDir, currentBoot(options.now()))
@@ -69,25 +69,13 @@ export class FilesEngine extends StoredFiles implements Engine {
   }
 
   /** See Engine. */
-  async open(
-    id: string,
-    { offset, headBytes }: { offset: number; headBytes: number },
-    isOver: () => boolean,
-  ): Promise<Uint8Array> {
-    // Also where the thread fails: it may have opened the file and not read it.
-    this.#open.set(id, isOver)
-    // The first blocks open the file: a task for that alone would cost small uploads a twentieth of their speed.
-    if (headBytes === 0) return new Uint8Array(0)
-    return await this.#thread.open({ path: this.#pathsOf(id).file, bytes: offset, headBytes }, isOver)
-  }
-
-  /** See Engine. */
-  async append(id: string, appended: AppendedBlocks): Promise<Appended> {
+  async append(id: string, appended: AppendedBlocks, isOver?: () => boolean): Promise<Appended> {
     const { position, digest, isChecked, algorithms, begins, ends, closes } = appended
     const blocks = appended.blocks.flatMap(({ index, bytes }) => [index, bytes])
     const path = this.#pathsOf(id).file
     const task = { id, path, position, blocks, digest, isChecked, begins, closes }
-    const written = this.#thread.append(task, this.#open.get(id))
+    if (begins) this.#open.add(id)
+    const written = this.#thread.append(task, isOver)
     let checksums: Record<string, string> | null = null
     if (algorithms.length > 0) {
       const computed = this.#thread.check({ id, blocks, algorithms, begins, ends })

@@ -10,7 +10,6 @@ import type {
   AppendTask,
   DigestTask,
   JoinTask,
-  OpenTask,
   ProveResult,
   ProveTask,
   SettleResult,
@@ -40,8 +39,6 @@ const arena = openArena(workerData)
 /** Does one task; the pool calls this. */
 export default function run(task: ThreadTask): unknown {
   switch (task.kind) {
-    case 'open':
-      return open(task)
     case 'append':
       return append(task)
     case 'settle':
@@ -67,13 +64,6 @@ export default function run(task: ThreadTask): unknown {
     case 'close':
       return files.close(task.id)
   }
-}
-
-/** Opens an upload's file for a body, and reads its first bytes. */
-function open({ path, bytes, headBytes }: OpenTask): Uint8Array {
-  const fd = files.open(path, bytes)
-  const head = new Uint8Array(headBytes)
-  return head.subarray(0, headBytes === 0 ? 0 : fs.readSync(fd, head, 0, headBytes, 0))
 }
 
 function append(task: AppendTask): AppendResult {

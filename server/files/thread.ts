@@ -9,7 +9,6 @@ import type {
   CreateTask,
   DigestTask,
   JoinTask,
-  OpenTask,
   ProveResult,
   ProveTask,
   RemoveTask,
@@ -58,15 +57,7 @@ export class DigestThread {
     this.#pool = oneThread(arena, './thread-main.js')
   }
 
-  /**
-   * Opens an upload's file for a body and resolves with its first bytes; see OpenTask. Waits for a descriptor
-   * for as long as others do, or until `isOver`.
-   */
-  open(task: Of<OpenTask>, isOver: () => boolean): Promise<Uint8Array> {
-    return this.#patiently({ kind: 'open', ...task } satisfies OpenTask, isOver)
-  }
-
-  /** Closes what `open` has opened; what is not open is no error. */
+  /** Closes the file that a body has open; what is not open is no error. */
   closeFile(id: string): Promise<void> {
     return this.#pool.run({ kind: 'close', id } satisfies ThreadTask)
   }
