@@ -17,7 +17,6 @@ import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import { DigestThread } from './intake/thread.js'
 import { createLog } from './log.js'
-import type { UploadRequest } from './model/request.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/folder-lock.js'
 import { openRecords } from './records/records.js'
@@ -113,9 +112,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     onNeedsReindex: () => housekeeping.reindex(),
   })
 
-  const locks = new UploadLocks<UploadRequest>(LOCK_LIMITS, (id, { principal }) =>
-    store.mayInterrupt(id, principal),
-  )
+  const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
   // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
   const record = (row: UploadRow): void => {
@@ -142,7 +139,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     maxSizeBytes: config.maxSizeBytes,
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
-  const protocol = new Protocol<UploadRequest>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
+  const protocol = new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
   const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const housekeeping = createBackground({
     ...{ tools, store, unfinished, records, locks },
