@@ -6,41 +6,41 @@ import { Slots } from '../hooks/slots.js'
 import { createSniffer, SNIFF_BYTES } from '../hooks/types/sniff.js'
 import { type Config, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
+import { currentBoot } from './files/boot.js'
+import { CHECKSUM_BYTES } from './files/checksum.js'
+import { FilesEngine } from './files/engine.js'
+import { StoredFiles } from './files/stored-files.js'
 import { Api } from './http/api.js'
 import { Downloads } from './http/downloads.js'
 import { type Gate, OPEN_GATE } from './http/gate.js'
 import { Listener } from './http/listener.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
-import { CHECKSUM_BYTES } from './intake/checksum.js'
 import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
-import { DigestThread } from './intake/thread.js'
 import { createLog } from './log.js'
+import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
+import { isUnfinished, type UploadRecord } from './model/record.js'
+import { createId, isUploadId } from './model/upload-id.js'
 import { QuietLog } from './quiet-log.js'
-import { type FolderLock, lockFolder } from './records/folder-lock.js'
-import { openRecords } from './records/records.js'
-import { createBackground } from './storage/background.js'
-import { currentBoot } from './storage/boot.js'
-import { Disk } from './storage/disk.js'
-import { findUpload } from './storage/find-upload.js'
-import { createId, isUploadId } from './storage/paths.js'
-import { readFinished } from './storage/reader.js'
-import { expiresAtMs, firstByteWithinMs } from './storage/settle.js'
-import { LadingStore } from './storage/store.js'
-import type { StorageTools } from './storage/tools.js'
-import { Unfinished } from './storage/unfinished.js'
-import type { UploadRow } from './storage/upload.js'
-import { isOnDisk, rowsOnDisk } from './storage/walk.js'
+import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
+import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
 import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
+import { allRecords } from './uploads/all-records.js'
+import { createBackground } from './uploads/background.js'
+import { findFinished } from './uploads/find-finished.js'
+import { findUpload } from './uploads/find-upload.js'
+import { LadingStore } from './uploads/store.js'
+import type { StorageTools } from './uploads/tools.js'
+import { Unfinished } from './uploads/unfinished.js'
 import { readVersion } from './version.js'
 import { openFilesLimit, processName, Vitals } from './vitals.js'
 import { within } from './within.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
-export { FolderLockError } from './records/folder-lock.js'
+export { FolderLockError } from './records/sqlite/folder-lock.js'
 
 // 32 blocks of 256 KiB: 8 MiB for all uploads together. A block fits into a core's cache; more or larger
 // ones were not faster (README, Decisions).
@@ -49,7 +49,7 @@ const BLOCKS_A_BODY = 16
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
-// Some twenty seconds of small uploads at full speed while another process holds the database: 8,400 ordinary records.
+// Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
 const QUEUED_RECORD_BYTES = 7 * 1024 * 1024
 // Together less than ten seconds.
 const REQUESTS_END_WITHIN_MS = 4_000
@@ -100,12 +100,10 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const refusals = new QuietLog(log, { inFull: REFUSALS_IN_FULL })
   const faults = new QuietLog(log, { inFull: FAULTS_IN_FULL })
   const { dataDir } = config
-  const bootId = currentBoot(now())
-  const disk = new Disk({ folder: dataDir, minFreeBytes: config.minFreeBytes, monotonic })
-  await disk.refresh()
   const arena = new Arena(ARENA)
-  const thread = new DigestThread(arena)
-  const records = openRecords({
+  const { minFreeBytes } = config
+  const engine = await FilesEngine.start({ dataDir, arena, minFreeBytes, now, monotonic })
+  const records = openSqliteRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueBytes: QUEUED_RECORD_BYTES,
     log,
@@ -115,13 +113,13 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
   const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
   // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
-  const record = (row: UploadRow): void => {
+  const record = (row: UploadRecord): void => {
     records.put(row)
-    if (row.state !== 'receiving' && row.state !== 'paused') unfinished.delete(row.id)
+    if (!isUnfinished(row.state)) unfinished.delete(row.id)
     else if (!unfinished.has(row.id)) unfinished.set(row.id, now() + firstByteWithinMs(config))
   }
   const tools: StorageTools = {
-    ...{ dataDir, thread, log: faults, now, monotonic, bootId, disk },
+    ...{ engine, log: faults, now, monotonic },
     sniff: createSniffer(config.accept),
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
@@ -166,8 +164,8 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     log: refusals,
     limit: config.downloads,
     idleTimeoutMs: config.idleTimeoutMs,
-    find: (id, principal) =>
-      readFinished(dataDir, id, { bootId, isThere: (upload) => mayAccess(principal, upload) }),
+    find: (id, principal) => findFinished(id, { engine, isThere: (upload) => mayAccess(principal, upload) }),
+    read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
   const version = readVersion()
@@ -175,7 +173,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     log: refusals,
     findUpload: (id, principal) =>
       findUpload(id, principal, {
-        ...{ uploads: store.uploads, row: tools.row, mayAccess, dataDir, bootId, monotonic, log: refusals },
+        ...{ uploads: store.uploads, row: tools.row, mayAccess, engine, monotonic, log: refusals },
       }),
     status: () => ({
       version,
@@ -189,11 +187,11 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
       eventLoop: vitals.eventLoop(),
       memory: vitals.memory(),
-      disk: { freeBytes: disk.freeBytes, freeInodes: disk.freeInodes },
+      disk: engine.space,
     }),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
-      return (await disk.isFull(0, 2)) ? 'the disk is full' : undefined
+      return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
     },
   })
   const { corsOrigins } = config
@@ -222,7 +220,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       background.then(() => {}),
     ).then(() => records.close(RECORDS_END_WITHIN_MS))
     await recorded
-    await within(THREAD_ENDS_WITHIN_MS, thread.close())
+    await within(THREAD_ENDS_WITHIN_MS, engine.end())
     vitals.close()
     refusals.flush()
     faults.flush()
@@ -256,15 +254,15 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
 export async function reindex(config: Config): Promise<{ restored: number; removed: number }> {
   const { dataDir } = config
   const log = await createLog(config)
-  const bootId = currentBoot(Date.now())
-  const records = openRecords({
+  const stored = new StoredFiles(dataDir, currentBoot(Date.now()))
+  const records = openSqliteRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueBytes: QUEUED_RECORD_BYTES,
     log,
   })
   try {
     await records.ready
-    return await records.reindex(rowsOnDisk(dataDir, bootId), (row) => isOnDisk(dataDir, row.id))
+    return await records.reindex(allRecords(stored), ({ id }) => stored.has(id))
   } finally {
     await records.close(REINDEX_ENDS_WITHIN_MS)
   }

@@ -1,18 +1,11 @@
-import { type FileHandle, open } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
-import { asUploadError, faultOf, guarded, isFault, systemCodeOf, UploadError } from '../errors.js'
+import { asUploadError, faultOf, guarded, isFault, UploadError } from '../errors.js'
 import type { HeaderFields } from '../model/answer.js'
+import type { RangeReader } from '../model/engine.js'
 import { type FileView, fileHeaders } from '../model/file-headers.js'
 import type { Principal } from '../model/principal.js'
 import { endAnswer } from './answer.js'
 import type { Exchange } from './exchange.js'
-
-const PIECE_BYTES = 64 * 1024
-
-/** A finished file as a download needs it. */
-export interface FinishedFile extends FileView {
-  readonly file: string
-}
 
 /** The upload a download asks for, who asks, and headers that go with the answer. */
 export interface AskedFile {
@@ -26,7 +19,9 @@ export interface DownloadOptions {
    * A finished upload; undefined where there is none for this principal, 'unfinished' where it is not whole.
    * Reads no file bytes.
    */
-  readonly find: (id: string, principal: Principal) => Promise<FinishedFile | 'unfinished' | undefined>
+  readonly find: (id: string, principal: Principal) => Promise<FileView | 'unfinished' | undefined>
+  /** Begins to read a finished upload's bytes. Rejects with BytesFault MISSING where they are gone. */
+  readonly read: (id: string, range: { from: number; to: number }) => Promise<RangeReader>
   /** Downloads at once. */
   readonly limit: number
   /** A reader that takes nothing for so long loses its connection, and we the open file. */
@@ -86,22 +81,20 @@ export class Downloads {
 
   async #sendFile({ request, response }: Exchange, asked: AskedFile): Promise<void> {
     const finished = await this.#find(asked)
-    const file = await open(finished.file, 'r').catch((error: unknown) => {
-      throw systemCodeOf(error) === 'ENOENT' ? new UploadError('upload_unknown', { cause: error }) : error
-    })
+    const range = await this.#options.read(asked.id, { from: 0, to: finished.length })
     try {
       if (response.destroyed) return
       response.writeHead(200, { ...fileHeaders(finished), ...asked.headers })
       if (finished.length === 0) response.flushHeaders()
-      const isSent = await this.#pieces(file, finished.length, response, asked.id)
+      const isSent = await this.#pieces(range, finished.length, response, asked.id)
       if (isSent) endAnswer(request, response)
     } finally {
-      await file.close()
+      await range.close()
     }
   }
 
-  /** Sends the file piece by piece; the next is read when the system has taken the last. False where its reader is gone. */
-  async #pieces(file: FileHandle, length: number, response: ServerResponse, id: string): Promise<boolean> {
+  /** Sends the bytes piece by piece; the next is read when the system has taken the last. False where its reader is gone. */
+  async #pieces(range: RangeReader, length: number, response: ServerResponse, id: string): Promise<boolean> {
     const { idleTimeoutMs, log } = this.#options
     const endSilence = (): void => {
       log.info({ id }, 'a download was ended: its reader took nothing for --idle-timeout')
@@ -109,13 +102,12 @@ export class Downloads {
     }
     const silence = setTimeout(guarded(endSilence, faultOf(response)), idleTimeoutMs)
     try {
-      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length))
       for (let at = 0; at < length; ) {
-        const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, length - at), at)
-        if (bytesRead === 0) throw shorter(at, length)
-        if (!(await isWritten(response, piece.subarray(0, bytesRead)))) return false
+        const piece = await range.next()
+        if (!piece) throw shorter(at, length)
+        if (!(await isWritten(response, piece))) return false
         silence.refresh()
-        at += bytesRead
+        at += piece.length
       }
       return true
     } finally {
@@ -123,7 +115,7 @@ export class Downloads {
     }
   }
 
-  async #find({ id, principal }: AskedFile): Promise<FinishedFile> {
+  async #find({ id, principal }: AskedFile): Promise<FileView> {
     const found = await this.#options.find(id, principal)
     if (found === undefined) throw new UploadError('upload_unknown')
     if (found === 'unfinished') throw new UploadError('upload_unfinished')

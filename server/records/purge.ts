@@ -1,13 +1,9 @@
-import type { Answer, Call } from './message.js'
-
-/** The states whose rows outlive their files. */
-const WITHOUT_FILES = ['refused', 'expired', 'terminated'] as const
-/** Rows deleted at once: no batch waits long behind them. */
-const PAGE_LIMIT = 256
+import { STATES_WITHOUT_FILES } from '../model/record.js'
+import { type Answer, type Call, ROWS_AT_ONCE } from './backend.js'
 
 /**
- * Deletes rows without files that were last updated before then, and of each state all but the newest `most`;
- * gives their number. Rejects as `call` does.
+ * Deletes rows without files that were last updated before `before`, and in each state the oldest beyond the newest
+ * `most`; resolves with their number. Rejects as `call` does.
  */
 export async function purge(
   before: Date,
@@ -15,12 +11,12 @@ export async function purge(
   call: (call: Call) => Promise<Answer>,
 ): Promise<number> {
   let purged = 0
-  for (const state of WITHOUT_FILES) {
+  for (const state of STATES_WITHOUT_FILES) {
     const { found } = await call({ name: 'newest', state, skip: most })
     const [surplus = ''] = found ?? []
     const until = [before.toISOString(), surplus].toSorted()[1] ?? ''
-    for (let changes = PAGE_LIMIT; changes === PAGE_LIMIT; purged += changes)
-      changes = (await call({ name: 'purge', state, before: until, limit: PAGE_LIMIT })).changes
+    for (let changes = ROWS_AT_ONCE; changes === ROWS_AT_ONCE; purged += changes)
+      changes = (await call({ name: 'purge', state, before: until, limit: ROWS_AT_ONCE })).changes
   }
   return purged
 }

@@ -1,43 +1,43 @@
-import type { UploadRecord } from './record.js'
+import { isUnfinished, type UploadRecord } from '../model/record.js'
 
-/** A state that is not in the database yet. */
-export interface QueuedState {
+/** A record that is not in the database yet. */
+export interface QueuedRecord {
   readonly record: UploadRecord
-  /** True for what an upload told us, false for what a reindex read from a sidecar. */
+  /** True for a record that an upload gave, false for one that a reindex read from a sidecar. */
   readonly live: boolean
-  /** Its place in the order of arrival, which a newer state of the same upload keeps. */
+  /** Its place in the order of arrival; a newer record of the same upload keeps it. */
   readonly ticket: number
   /** When its upload came into the queue, in milliseconds of the caller's clock. */
   readonly sinceMs: number
 }
 
-type States = Map<string, QueuedState>
+type Entries = Map<string, QueuedRecord>
 
-/** What a record takes beside the texts that a client chooses: objects, places in maps, id, path, times, digest. */
-const RECORD_BYTES = 720
+/** What a record takes beside the texts of any length: objects, places in maps, ids, path, times, digest. */
+const RECORD_BYTES = 736
 
-/** At most so many bytes a record takes in memory. */
-export function bytesOf({ metadata, filename, declaredType, type, reason }: UploadRecord): number {
+/** An upper bound of the bytes that a record takes in memory. */
+export function bytesOf({ metadata, filename, declaredType, type, reason, owner }: UploadRecord): number {
   // Metadata is ASCII, as it came in a header: one byte a character. The others may have two.
-  const texts = [filename, declaredType, type, reason]
+  const texts = [filename, declaredType, type, reason, owner]
   const characters = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0)
   return RECORD_BYTES + (metadata?.length ?? 0) + 2 * characters
 }
 
 /**
- * The newest state of each upload, until the database has it; older states are forgotten at once.
+ * The newest record of each upload, until the database has it; older ones are forgotten at once.
  *
- * At the limit intermediate states (receiving, paused) give way to a final one; otherwise the newcomer is
- * dropped. Each drop is counted, for the sidecars still have the state and a reindex brings it back.
+ * At the limit, records of unfinished uploads are dropped for the record of an ended one; otherwise the newcomer is
+ * dropped. Each drop is counted: the sidecars still have what was dropped, and a reindex restores it.
  */
 export class RecordQueue {
   readonly #limitBytes: number
   /** In order of arrival; a Map keeps the place of a key that is set again. */
-  #waiting: States = new Map()
+  #waiting: Entries = new Map()
   /** On their way to the database: kept here until it has them. */
-  #inFlight: States = new Map()
-  /** The waiting intermediate states, so that one to drop is found without a search. */
-  readonly #intermediate = new Set<string>()
+  #inFlight: Entries = new Map()
+  /** The waiting records of unfinished uploads, so that one to drop is found without a search. */
+  readonly #droppable = new Set<string>()
   /** Of the records that wait, and of those in flight. */
   #waitingBytes = 0
   #inFlightBytes = 0
@@ -66,11 +66,7 @@ export class RecordQueue {
     return this.#waitingBytes
   }
 
-  get inFlight(): number {
-    return this.#inFlight.size
-  }
-
-  /** States dropped since the start. */
+  /** Records dropped since the start. */
   get dropped(): number {
     return this.#dropped
   }
@@ -81,32 +77,35 @@ export class RecordQueue {
   }
 
   /** The upload that has been in the queue for longest. */
-  get oldest(): QueuedState | undefined {
+  get oldest(): QueuedRecord | undefined {
     for (const state of this.#inFlight.values()) return state
     for (const state of this.#waiting.values()) return state
     return undefined
   }
 
-  /** The newest state of an upload, unless the database has it already. */
-  find(id: string): QueuedState | undefined {
+  /** The newest record of an upload, unless the database has it already. */
+  find(id: string): QueuedRecord | undefined {
     return this.#waiting.get(id) ?? this.#inFlight.get(id)
   }
 
   /**
-   * Adds a state. A live one replaces what waits of its upload; a restored one gives way to a live one, which
-   * was told by the upload after the sidecar was written.
+   * Adds a record. A live one replaces what waits of its upload; a restored one gives way to a live one, which the
+   * upload gave after the sidecar was written.
    */
   add(record: UploadRecord, live: boolean, nowMs: number): void {
     if (!live && this.find(record.id)?.live) return
     const known = this.#waiting.get(record.id)
-    // A newer state of an upload that waits already has the same texts, but for its type.
+    // A newer record of an upload that waits already has the same texts, except for its type.
     if (!known && !this.#makeRoom(record)) return
     this.#tickets += 1
     this.#keep({ record, live, ticket: known?.ticket ?? this.#tickets, sinceMs: known?.sinceMs ?? nowMs })
   }
 
-  /** Moves the oldest states out, to be written in one transaction: at most so many, and of so many bytes but one. */
-  take(limit: number, limitBytes: number): readonly QueuedState[] {
+  /**
+   * Moves the oldest records out, to be written in one transaction: at most `limit`, and no more once they have
+   * `limitBytes`.
+   */
+  take(limit: number, limitBytes: number): readonly QueuedRecord[] {
     for (const [id, state] of this.#waiting) {
       if (this.#inFlight.size >= limit || this.#inFlightBytes >= limitBytes) break
       this.#remove(id)
@@ -116,13 +115,13 @@ export class RecordQueue {
     return [...this.#inFlight.values()]
   }
 
-  /** The states in flight are in the database. */
+  /** The records in flight are in the database. */
   done(): void {
     this.#inFlight = new Map()
     this.#inFlightBytes = 0
   }
 
-  /** The states in flight were lost on their way: they wait again, first in line, unless newer ones came. */
+  /** The records in flight were lost on their way: they wait again, first in line, unless newer ones came. */
   putBack(): void {
     const newer = this.#waiting
     const lost = this.#inFlight
@@ -136,28 +135,28 @@ export class RecordQueue {
     for (const [id, state] of newer) if (!lost.has(id)) this.#keep(state)
   }
 
-  #keep(state: QueuedState): void {
+  #keep(state: QueuedRecord): void {
     const { id } = state.record
     const replaced = this.#waiting.get(id)
     this.#waitingBytes += bytesOf(state.record) - (replaced ? bytesOf(replaced.record) : 0)
     this.#waiting.set(id, state)
-    if (isIntermediate(state.record)) this.#intermediate.add(id)
-    else this.#intermediate.delete(id)
+    if (isUnfinished(state.record.state)) this.#droppable.add(id)
+    else this.#droppable.delete(id)
   }
 
   #remove(id: string): void {
     const state = this.#waiting.get(id)
     if (!state) return
     this.#waiting.delete(id)
-    this.#intermediate.delete(id)
+    this.#droppable.delete(id)
     this.#waitingBytes -= bytesOf(state.record)
   }
 
-  /** Drops states where the queue is full, the newcomer or older ones; true when there is room for the newcomer. */
+  /** Drops records where the queue is full, older ones or the newcomer; true when there is room for the newcomer. */
   #makeRoom(newcomer: UploadRecord): boolean {
     const mostBytes = this.#limitBytes - bytesOf(newcomer)
-    if (!isIntermediate(newcomer)) {
-      for (const id of this.#intermediate) {
+    if (!isUnfinished(newcomer.state)) {
+      for (const id of this.#droppable) {
         if (this.bytes <= mostBytes) break
         this.#remove(id)
         this.#dropped += 1
@@ -167,8 +166,4 @@ export class RecordQueue {
     this.#dropped += 1
     return false
   }
-}
-
-function isIntermediate(record: UploadRecord): boolean {
-  return record.state === 'receiving' || record.state === 'paused'
 }

@@ -1,68 +1,85 @@
-import { RecordsError } from './error.js'
-import type { Answer, Call, Opening, Place, RowFault } from './message.js'
+import type { UploadRecord } from '../model/record.js'
+import {
+  type RecordPlace,
+  type RecordStore,
+  RecordsError,
+  type RecordsLog,
+  type RecordsProblem,
+  type RecordsReady,
+  type RecordsStats,
+  type ReindexCause,
+  type ReindexResult,
+} from '../model/record-store.js'
+import {
+  type Answer,
+  type Backend,
+  type BackendEvents,
+  type Call,
+  type Opening,
+  ROWS_AT_ONCE,
+  type RowFault,
+} from './backend.js'
 import { purge } from './purge.js'
-import type { UploadRecord } from './record.js'
-import type {
-  Records,
-  RecordsOptions,
-  RecordsReady,
-  RecordsStats,
-  ReindexCause,
-  ReindexResult,
-} from './records.js'
 import { rebuild } from './reindex.js'
-import { Thread, type ThreadNews } from './thread.js'
 import { RecordWriter } from './writer.js'
 
-/** Rows that a sweep looks at, or a purge deletes, at once: no batch waits long behind them. */
-const PAGE_LIMIT = 256
 /** How long a task in the background tries a locked database again before it gives up. */
 const TASK_RETRY_MS = 30_000
-/** How long the end of the thread may take at a close, where its timeout leaves less. */
+/** How long the end of the backend may take at a close, where its timeout leaves less. */
 const STOP_MS = 250
 
-/** The records behind a queue: states go through the writer to the thread, questions to the thread. */
-export class QueuedRecords implements Records {
+export interface QueuedRecordsOptions {
+  /** Names the database in the log. */
+  readonly database: string
+  /** Bytes of memory for the records that wait for the database. */
+  readonly queueBytes: number
+  readonly log: RecordsLog
+  /** Called once the database answers again and records are missing; what `ready` gives is not repeated. */
+  readonly onNeedsReindex?: (cause: ReindexCause) => void
+}
+
+/** A record store for any database: records go through the queue, questions go to the database. */
+export class QueuedRecords implements RecordStore {
   readonly ready: Promise<RecordsReady>
-  readonly #options: RecordsOptions
+  readonly #options: QueuedRecordsOptions
   readonly #writer: RecordWriter
-  readonly #thread: Thread
+  readonly #backend: Backend
   #settleReady: { resolve(ready: RecordsReady): void; reject(error: Error): void } | undefined
   /** Why nothing more will be written: closed, or the database is a newer Lading's. */
   #end: RecordsError | undefined
   #closing: Promise<void> | undefined
-  /** How often the file was begun anew, replaced or found incomplete, to see whether it was during a reindex. */
+  /** How often rows were lost, so that a reindex sees whether it happened beside it. */
   #losses = 0
-  #file: string | undefined
-  /** False while rows may be missing: not open yet, lost, or states were dropped. */
+  #identity: string | undefined
+  /** False while rows may be missing: not open yet, lost, or records were dropped. */
   #isWhole = false
   #wholeSinceMs = 0
-  /** The close may say that nothing is missing. */
+  /** `close` may leave the mark that nothing is missing. */
   #leavesClean = false
 
-  constructor(options: RecordsOptions) {
+  /** Starts the database and returns at once, whatever state it is in. */
+  constructor(options: QueuedRecordsOptions, start: (events: BackendEvents) => Backend) {
     this.#options = options
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject }
     })
-    // Whoever waits for it hears of a rejection; that nobody does must not end the process.
+    // Whoever awaits it sees the rejection; where nobody does, it must not end the process.
     this.ready.catch(() => {})
     this.#writer = new RecordWriter({
       queueBytes: options.queueBytes,
-      send: (batch) => this.#thread.write(batch),
+      send: (batch) => this.#backend.write(batch),
       overflowed: () => this.#overflowed(),
       caughtUp: () => this.#caughtUp(),
     })
-    const script = options.threadScript ?? new URL('./thread-main.js', import.meta.url)
-    this.#thread = new Thread(
-      script,
-      { databasePath: options.databasePath, openedAt: new Date().toISOString() },
-      {
-        started: () => this.#writer.schedule(),
-        died: (cause) => this.#died(cause),
-        told: (news) => this.#told(news),
-      },
-    )
+    this.#backend = start({
+      started: () => this.#writer.schedule(),
+      opened: (opening) => this.#opened(opening),
+      written: (faults) => this.#written(faults),
+      lost: () => this.#writer.lost(),
+      troubled: (problem, cause) => this.#troubled(problem, cause),
+      recovered: (afterMs, tries) => this.#recovered(afterMs, tries),
+      halted: (cause) => this.#halted(cause),
+    })
   }
 
   get stats(): RecordsStats {
@@ -92,39 +109,31 @@ export class QueuedRecords implements Records {
   }
 
   async unfinished(afterId: string, limit: number): Promise<readonly UploadRecord[]> {
-    return (await this.#call({ name: 'unfinished', afterId, limit }, TASK_RETRY_MS)).rows
+    return (await this.#call({ name: 'unfinished', afterId, limit })).rows
   }
 
   async withFiles(afterId: string, limit: number): Promise<readonly UploadRecord[]> {
-    return (await this.#call({ name: 'withFiles', afterId, limit }, TASK_RETRY_MS)).rows
+    return (await this.#call({ name: 'withFiles', afterId, limit })).rows
+  }
+
+  async finals(after: RecordPlace, limit: number): Promise<readonly UploadRecord[]> {
+    return (await this.#call({ name: 'finals', after, limit })).rows
   }
 
   async missing(ids: readonly string[]): Promise<readonly string[]> {
-    return (await this.#call({ name: 'missing', ids }, TASK_RETRY_MS)).found ?? []
+    return (await this.#call({ name: 'missing', ids })).found ?? []
   }
 
   async rows(ids: readonly string[]): Promise<readonly UploadRecord[]> {
-    return (await this.#call({ name: 'rows', ids }, TASK_RETRY_MS)).rows
-  }
-
-  async finals(after: Place, limit: number): Promise<readonly UploadRecord[]> {
-    return (await this.#call({ name: 'finals', after, limit }, TASK_RETRY_MS)).rows
+    return (await this.#call({ name: 'rows', ids })).rows
   }
 
   async remove(ids: readonly string[]): Promise<number> {
-    return (await this.#call({ name: 'remove', ids }, TASK_RETRY_MS)).changes
-  }
-
-  async takeClean(): Promise<boolean> {
-    return (await this.#call({ name: 'takeClean' }, TASK_RETRY_MS)).changes > 0
-  }
-
-  leaveClean(): void {
-    this.#leavesClean = true
+    return (await this.#call({ name: 'remove', ids })).changes
   }
 
   purge(before: Date, most = Number.MAX_SAFE_INTEGER): Promise<number> {
-    return purge(before, most, (call) => this.#call(call, TASK_RETRY_MS))
+    return purge(before, most, (call) => this.#call(call))
   }
 
   async reindex(
@@ -138,15 +147,23 @@ export class QueuedRecords implements Records {
     const result = await rebuild(sidecars, isKept, {
       restore: (record) => this.restore(record),
       flush: () => this.#writer.flush(),
-      withFiles: (afterId) => this.withFiles(afterId, PAGE_LIMIT),
+      withFiles: (afterId) => this.withFiles(afterId, ROWS_AT_ONCE),
       remove: (ids) => this.remove(ids),
     })
-    // What was lost meanwhile needs another reindex, which is asked for by its own event.
+    // Rows that were lost meanwhile need another reindex. `onNeedsReindex` asks for it.
     if (isComplete()) {
-      await this.#call({ name: 'complete', wholeSinceMs: this.#wholeSinceMs }, TASK_RETRY_MS)
+      await this.#call({ name: 'complete', wholeSinceMs: this.#wholeSinceMs })
       this.#isWhole = isComplete()
     }
     return result
+  }
+
+  async takeClean(): Promise<boolean> {
+    return (await this.#call({ name: 'takeClean' })).changes > 0
+  }
+
+  leaveClean(): void {
+    this.#leavesClean = true
   }
 
   flush(timeoutMs: number): Promise<boolean> {
@@ -164,62 +181,55 @@ export class QueuedRecords implements Records {
     if (!isFlushed) this.#options.log.warn(this.#fields(), 'Records were not written before the close')
     else if (this.#leavesClean && this.#isWhole) await this.#markClean(deadlineMs)
     this.#stop(new RecordsError('closed', 'The records are closed'))
-    await this.#thread.stop(Math.max(STOP_MS, deadlineMs - performance.now()))
+    await this.#backend.stop(Math.max(STOP_MS, deadlineMs - performance.now()))
   }
 
   async #markClean(deadlineMs: number): Promise<void> {
     const retryMs = Math.max(0, deadlineMs - performance.now())
     await this.#call({ name: 'markClean' }, retryMs).catch((error: unknown) => {
       const fields = this.#fields({ err: error })
-      this.#options.log.warn(fields, 'The next start cannot tell that nothing is missing')
+      this.#options.log.warn(fields, 'The next start must check the newest uploads, because this mark failed')
     })
   }
 
-  async #call(call: Call, retryMs: number): Promise<Answer> {
+  async #call(call: Call, retryMs = TASK_RETRY_MS): Promise<Answer> {
     if (this.#end) throw this.#end
-    return this.#thread.call(call, retryMs)
+    return this.#backend.call(call, retryMs)
   }
 
-  #told(news: ThreadNews): void {
-    if (news.kind === 'opened') this.#opened(news)
-    else if (news.kind === 'written') this.#wrote(news.tookMs, news.faults)
-    else if (news.kind === 'trouble') this.#troubled(news.problem === 'locked', news.cause)
-    else if (news.kind === 'recovered') this.#recovered(news.afterMs, news.tries)
-    else this.#halted(news.cause)
-  }
-
-  #opened({ anew, incomplete: fresh, newestAt, wholeSinceMs, file, setAside }: Opening): void {
-    const { log } = this.#options
-    // Another file in its place, such as an older copy, is without rows that the one before it had.
-    const isReplaced = this.#file !== undefined && this.#file !== file
-    this.#file = file
+  #opened({ anew, incomplete: fresh, newestAt, wholeSinceMs, identity }: Opening): void {
+    // Another database in its place, such as an older copy, lacks rows that the one before it had.
+    const isLost = anew || (this.#identity !== undefined && this.#identity !== identity)
+    this.#identity = identity
+    if (anew) this.#options.log.info(this.#fields(), 'The database of records is new; a reindex fills it')
     const isFirst = this.#settleReady !== undefined
     if (isFirst) {
       this.#isWhole = true
       this.#wholeSinceMs = wholeSinceMs
     }
-    if (isFirst ? fresh : anew || isReplaced) this.#lostRows()
-    if (setAside) log.error(this.#fields(setAside), 'A damaged database was set aside')
-    if (anew) log.info(this.#fields(), 'The database of records begins anew; a reindex fills it')
-    if (this.#settleReady) this.#settleReady.resolve({ fresh, newestAt })
-    else if (anew || isReplaced) this.#needsReindex('anew')
+    if (isFirst ? fresh : isLost) this.#lostRows()
+    if (!isFirst && isLost) this.#needsReindex('anew')
+    this.#settleReady?.resolve({ fresh, newestAt })
     this.#settleReady = undefined
   }
 
-  #wrote(tookMs: number, faults: readonly RowFault[]): void {
+  #written(faults: readonly RowFault[]): void {
     for (const fault of faults) {
       this.#options.log.error(this.#fields(fault), 'A record cannot be stored and is left out')
     }
-    // Of those that were left out the index knows nothing.
+    // The index does not know of the records that were left out.
     if (faults.length > 0) this.#wholeSinceMs = Date.now()
-    this.#writer.wrote(tookMs, faults.length)
+    this.#writer.wrote()
   }
 
-  #troubled(isLocked: boolean, cause: string): void {
+  #troubled(problem: RecordsProblem, cause: string): void {
     const { log } = this.#options
     const fields = this.#fields({ cause })
-    if (isLocked) log.warn(fields, 'Another process has locked the database; records wait, uploads go on')
-    else log.error(fields, 'The database cannot be written and is tried again; uploads go on')
+    if (problem === 'locked') {
+      log.warn(fields, 'Another process has locked the database; records wait, uploads continue')
+    } else {
+      log.error(fields, 'The database cannot be written and is tried again; uploads continue')
+    }
   }
 
   #recovered(afterMs: number, tries: number): void {
@@ -232,37 +242,26 @@ export class QueuedRecords implements Records {
     this.#stop(new RecordsError('newer', cause))
   }
 
-  #died(cause: unknown): void {
-    this.#options.log.error(this.#fields({ err: cause }), 'The SQLite thread died and is started again')
-    this.#writer.lost()
-  }
-
   #lostRows(): void {
     this.#losses += 1
     this.#isWhole = false
     this.#wholeSinceMs = Date.now()
   }
 
+  #overflowed(): void {
+    this.#lostRows()
+    this.#options.log.warn(this.#fields(), 'The queue of records is full; records are dropped')
+  }
+
   #caughtUp(): void {
-    // Once more: what came since the first state was dropped may be dropped as well.
+    // Again, because records that came after the first drop may be dropped as well.
     this.#lostRows()
     this.#needsReindex('dropped')
   }
 
-  #overflowed(): void {
-    this.#lostRows()
-    this.#options.log.warn(
-      this.#fields(),
-      'The queue of records is full; states are dropped until it shrinks',
-    )
-  }
-
   #needsReindex(cause: ReindexCause): void {
     const fields = this.#fields({ dropped: this.stats.dropped })
-    this.#options.log.warn(
-      fields,
-      `Rows are missing from the database of records (${cause}); a reindex is due`,
-    )
+    this.#options.log.warn(fields, `Rows are missing from the database (${cause}); a reindex is due`)
     this.#options.onNeedsReindex?.(cause)
   }
 
@@ -274,6 +273,6 @@ export class QueuedRecords implements Records {
   }
 
   #fields(fields: object = {}): object {
-    return { database: this.#options.databasePath, queued: this.stats.queued, ...fields }
+    return { database: this.#options.database, queued: this.stats.queued, ...fields }
   }
 }

@@ -1,35 +1,35 @@
-import type { UploadRecord } from './record.js'
-import type { ReindexResult } from './records.js'
+import type { UploadRecord } from '../model/record.js'
+import type { ReindexResult } from '../model/record-store.js'
 
-export interface ReindexTools {
-  /** Queues what a sidecar says; waits while the queue is half full. */
+export interface ReindexSteps {
+  /** Queues a sidecar's record; waits while the queue is half full. */
   readonly restore: (record: UploadRecord) => Promise<void>
   /** Resolves once what is queued now is in the database. */
   readonly flush: () => Promise<unknown>
   /** The next rows of uploads that have files, by id; an empty page is the end. */
   readonly withFiles: (afterId: string) => Promise<readonly UploadRecord[]>
-  /** Deletes rows; gives their number. */
+  /** Deletes rows; resolves with their number. */
   readonly remove: (ids: readonly string[]) => Promise<number>
 }
 
-/** Puts every sidecar into the index, then removes the rows whose files are gone. Rejects as the tools do. */
+/** Queues every sidecar's record, then deletes the rows whose files are gone. Rejects as the arguments do. */
 export async function rebuild(
   sidecars: AsyncIterable<UploadRecord>,
   isKept: (record: UploadRecord) => Promise<boolean>,
-  tools: ReindexTools,
+  steps: ReindexSteps,
 ): Promise<ReindexResult> {
   let restored = 0
   for await (const record of sidecars) {
-    await tools.restore(record)
+    await steps.restore(record)
     restored += 1
   }
-  await tools.flush()
-  return { restored, removed: await removeLost(isKept, tools) }
+  await steps.flush()
+  return { restored, removed: await removeLost(isKept, steps) }
 }
 
 async function removeLost(
   isKept: (record: UploadRecord) => Promise<boolean>,
-  { withFiles, remove }: ReindexTools,
+  { withFiles, remove }: ReindexSteps,
 ): Promise<number> {
   let removed = 0
   for (let rows = await withFiles(''); rows.length > 0; rows = await withFiles(rows.at(-1)?.id ?? '')) {

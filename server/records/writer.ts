@@ -1,70 +1,66 @@
-import type { Batch } from './message.js'
-import { type QueuedState, RecordQueue } from './queue.js'
-import type { UploadRecord } from './record.js'
+import type { UploadRecord } from '../model/record.js'
+import type { RecordsStats } from '../model/record-store.js'
+import type { RecordBatch } from './backend.js'
+import { type QueuedRecord, RecordQueue } from './queue.js'
 
-/** States in one transaction, and their bytes: bounds the thread's memory, and how long a read waits behind a write. */
+/** Records in one transaction, and their bytes: bounds the backend's memory, and how long a read waits behind a write. */
 const BATCH_LIMIT = 512
 const BATCH_BYTES = 512 * 1024
-/** A burst of states becomes one transaction: a batch leaves so long after its first state. */
+/** A burst of records becomes one transaction: a batch is sent this long after its first record came. */
 const BATCH_EVERY_MS = 25
 
 export interface WriterNeeds {
-  /** Bytes of the states that may wait; see bytesOf. */
+  /** Bytes of the records that may wait; see bytesOf. */
   readonly queueBytes: number
-  /** Takes a batch on its way to the database; false while the thread is down. */
-  readonly send: (batch: Batch) => boolean
-  /** The queue has reached its limit, and states are being dropped. */
+  /** Sends a batch to the database; false while the backend is down. */
+  readonly send: (batch: RecordBatch) => boolean
+  /** The queue is full, and records are being dropped. */
   readonly overflowed: () => void
-  /** There is room again, and the database knows that states were dropped. */
+  /** There is room again, and the database has the mark that records were dropped. */
   readonly caughtUp: () => void
 }
 
-/** Somebody who waits for the queue to shrink. */
+/** A promise that waits for the queue to shrink. */
 interface Waiter {
   readonly isDone: () => boolean
-  readonly settle: (isDone: boolean) => void
+  readonly resolve: (isDone: boolean) => void
 }
 
-/** Sends the queue's states to the database: in batches, one at a time, in order. */
+/** Sends the queue's records to the database: in batches, one at a time, in order. */
 export class RecordWriter {
   readonly #needs: WriterNeeds
   readonly #queue: RecordQueue
   readonly #waiters = new Set<Waiter>()
   #timer: NodeJS.Timeout | undefined
-  /** One batch is on its way at a time. */
+  /** A batch is under way; there is one at a time. */
   #isWriting = false
   #isStopped = false
   #isOverflowing = false
-  /** How much of `queue.dropped` the batch on its way tells the database of, and how much it knows of. */
+  /** How much of `queue.dropped` the mark in the batch under way stands for, and the mark in the database. */
   #droppedSent = 0
   #droppedMarked = 0
-  #written = 0
-  #lastBatchMs = 0
 
   constructor(needs: WriterNeeds) {
     this.#needs = needs
     this.#queue = new RecordQueue(needs.queueBytes)
   }
 
-  /** Counters since the start; times in milliseconds. */
-  get stats() {
+  get stats(): RecordsStats {
     const oldest = this.#queue.oldest
     return {
       queued: this.#queue.size,
       queuedBytes: this.#queue.bytes,
       lagMs: oldest ? performance.now() - oldest.sinceMs : 0,
-      written: this.#written,
       dropped: this.#queue.dropped,
-      lastBatchMs: this.#lastBatchMs,
     }
   }
 
-  /** The newest state of an upload, unless the database has it already. */
-  find(id: string): QueuedState | undefined {
+  /** The newest record of an upload, unless the database has it already. */
+  find(id: string): QueuedRecord | undefined {
     return this.#queue.find(id)
   }
 
-  /** Queues a state; a live one is newer than all before, a restored one was read from a sidecar. */
+  /** Queues a record; a live one is newer than all before, a restored one was read from a sidecar. */
   add(record: UploadRecord, live: boolean): void {
     const { dropped } = this.#queue
     this.#queue.add(record, live, performance.now())
@@ -75,7 +71,7 @@ export class RecordWriter {
     this.schedule()
   }
 
-  /** Sees to it that a batch leaves soon, or at once if somebody waits or a full one is there. */
+  /** Sends a batch soon; at once where a full one waits, or somebody waits for one. */
   schedule(): void {
     if (!this.#canSend()) return
     const isFull = this.#queue.waiting >= BATCH_LIMIT || this.#queue.waitingBytes >= BATCH_BYTES
@@ -83,39 +79,37 @@ export class RecordWriter {
     else this.#timer ??= setTimeout(() => this.#send(), BATCH_EVERY_MS)
   }
 
-  /** The batch on its way is in the database, but for `faults` of its states, which cannot be stored. */
-  wrote(tookMs: number, faults: number): void {
-    this.#written += this.#queue.inFlight - faults
-    this.#lastBatchMs = tookMs
+  /** The batch under way is in the database. */
+  wrote(): void {
     this.#droppedMarked = this.#droppedSent
     this.#isWriting = false
     this.#queue.done()
-    this.#tellWaiters()
-    this.#tellCaughtUp()
+    this.#wakeWaiters()
+    this.#checkCaughtUp()
     this.schedule()
   }
 
-  /** The batch on its way was lost, with the thread that had it. */
+  /** The batch under way was lost, with the backend that had it. */
   lost(): void {
     this.#isWriting = false
     this.#queue.putBack()
   }
 
-  /** Nothing more will be written; whoever waits is told. */
+  /** Nothing more will be written; what waits resolves with false. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#isStopped = true
-    this.#tellWaiters()
+    this.#wakeWaiters()
   }
 
-  /** Waits until the queue is less than half full: the other half is the uploads'. False after a stop. */
+  /** Waits until the queue is less than half full: the other half is kept for the uploads. False after a stop. */
   hasRoom(): Promise<boolean> {
     return this.#until(() => this.#queue.bytes < this.#needs.queueBytes / 2)
   }
 
   /**
    * Waits until what is queued now is in the database. False after a stop or `timeoutMs` (none: no limit), or
-   * when states were dropped meanwhile.
+   * when records were dropped meanwhile.
    */
   async flush(timeoutMs?: number): Promise<boolean> {
     const { lastTicket, dropped } = this.#queue
@@ -133,41 +127,41 @@ export class RecordWriter {
     this.#timer = undefined
     if (!this.#canSend()) return
     const { dropped } = this.#queue
-    const states = this.#queue.take(BATCH_LIMIT, BATCH_BYTES)
+    const taken = this.#queue.take(BATCH_LIMIT, BATCH_BYTES)
     this.#droppedSent = dropped
     this.#isWriting = this.#needs.send({
-      live: states.filter((state) => state.live).map((state) => state.record),
-      restored: states.filter((state) => !state.live).map((state) => state.record),
+      live: taken.filter(({ live }) => live).map(({ record }) => record),
+      restored: taken.filter(({ live }) => !live).map(({ record }) => record),
       incomplete: dropped !== this.#droppedMarked,
     })
     if (!this.#isWriting) this.#queue.putBack()
   }
 
-  #tellCaughtUp(): void {
+  #checkCaughtUp(): void {
     const isBehind = this.#queue.bytes > this.#needs.queueBytes / 2
     if (!this.#isOverflowing || isBehind || this.#droppedMarked !== this.#queue.dropped) return
     this.#isOverflowing = false
     this.#needs.caughtUp()
   }
 
-  #tellWaiters(): void {
+  #wakeWaiters(): void {
     for (const waiter of this.#waiters) {
-      if (waiter.isDone()) waiter.settle(true)
-      else if (this.#isStopped) waiter.settle(false)
+      if (waiter.isDone()) waiter.resolve(true)
+      else if (this.#isStopped) waiter.resolve(false)
     }
   }
 
   #until(isDone: () => boolean, timeoutMs?: number): Promise<boolean> {
     if (isDone()) return Promise.resolve(true)
     if (this.#isStopped) return Promise.resolve(false)
-    return new Promise((resolve) => {
-      const settle = (done: boolean) => {
+    return new Promise((fulfil) => {
+      const resolve = (done: boolean) => {
         clearTimeout(timer)
         this.#waiters.delete(waiter)
-        resolve(done)
+        fulfil(done)
       }
-      const timer = timeoutMs === undefined ? undefined : setTimeout(() => settle(false), timeoutMs)
-      const waiter: Waiter = { isDone, settle }
+      const timer = timeoutMs === undefined ? undefined : setTimeout(() => resolve(false), timeoutMs)
+      const waiter: Waiter = { isDone, resolve }
       this.#waiters.add(waiter)
       this.schedule()
     })

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ByteGate } from '../../server/intake/byte-gate.js'
+import { ByteGate } from '../../server/files/byte-gate.js'
 
 /** Work that ends when the test says so. */
 function held(): { work: () => Promise<void>; end: () => void } {

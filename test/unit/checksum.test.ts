@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { CHECKSUM_BYTES, RunningChecksums } from '../../server/intake/checksum.js'
-import { copyOf, RollingDigests } from '../../server/intake/rolling.js'
+import { CHECKSUM_BYTES, RunningChecksums } from '../../server/files/checksum.js'
+import { copyOf, RollingDigests } from '../../server/files/rolling.js'
 
 // The check values of each algorithm's own specification, over the text "123456789".
 const VECTORS = {

@@ -1,60 +1,43 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Expiry } from '../../server/storage/expiry.js'
-import { createId, pathsOf } from '../../server/storage/paths.js'
-import { formatSidecar } from '../../server/storage/sidecar.js'
-import { Unfinished } from '../../server/storage/unfinished.js'
-import { StoredUpload } from '../../server/storage/upload.js'
+import { createId } from '../../server/model/upload-id.js'
+import { Expiry } from '../../server/uploads/expiry.js'
+import { Unfinished } from '../../server/uploads/unfinished.js'
+import { MemoryEngine } from '../helpers/memory-engine.js'
+import { MemoryStorage } from '../helpers/memory-storage.js'
+import { keep, noBlocks, uploadOf } from '../helpers/stored-upload.js'
 
-const test = suite<{ dataDir: string }>('expiry')
+const test = suite<{ storage: MemoryStorage }>('expiry')
 test.before.each((place) => {
-  place.dataDir = mkdtempSync(join(tmpdir(), 'lading-expiry-'))
+  place.storage = new MemoryStorage()
 })
-test.after.each(({ dataDir }) => rmSync(dataDir, { recursive: true }))
 
 const NOW = new Date('2026-11-25T12:00:00Z')
 const HOUR_MS = 3_600_000
 
-/** Writes an unfinished upload whose last change was so many hours ago. */
+/** Keeps an unfinished upload of four bytes whose last change was so many hours ago. */
 function stored(
-  dataDir: string,
+  storage: MemoryStorage,
   number: number,
   bytes: string,
   age: number,
   parts: readonly string[] | null = null,
-) {
+): string {
   const at = new Date(NOW.getTime() - age * HOUR_MS)
   const id = createId(at, number.toString(16).padStart(32, '0'))
-  const facts = {
-    ...{ id, createdAt: at.toISOString(), length: 4, metadata: null, filename: null, declaredType: null },
-    ...{
-      type: null,
-      bootId: 'boot',
-      verifiedTo: null,
-      concat: parts ? 'final;x' : null,
-      parts,
-      joinedAt: null,
-      terminatedAt: null,
-    },
-    ...{ checkpoints: [], offset: bytes.length, sha256: null, finishedAt: null, touchedAtMs: at.getTime() },
-  }
-  const upload = new StoredUpload(facts, pathsOf(dataDir, id))
-  mkdirSync(dirname(upload.paths.file), { recursive: true })
-  writeFileSync(upload.paths.file, bytes)
-  utimesSync(upload.paths.file, at, at)
-  writeFileSync(upload.paths.sidecar, formatSidecar(upload.toSidecar(at.getTime(), 'boot')))
+  const concat = parts ? 'final;x' : null
+  const since = { createdAt: at.toISOString(), touchedAtMs: at.getTime() }
+  keep(storage, uploadOf(id, { length: 4, offset: bytes.length, concat, parts, ...since }), bytes)
   return id
 }
 
-function expiryOver(dataDir: string, held: readonly string[] = [], stuck = '') {
+function expiryOver(storage: MemoryStorage, held: readonly string[] = [], stuck = '') {
   const unfinished = new Unfinished(100_000)
   const seen = { batches: [] as string[][], tended: [] as string[] }
+  const engine = new MemoryEngine(noBlocks, storage)
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const expiry = new Expiry({
-    ...{ dataDir, bootId: 'boot', log, unfinished, againMs: 60_000, now: () => NOW.getTime() },
+    ...{ engine, log, unfinished, againMs: 60_000, now: () => NOW.getTime() },
     terms: { expireAfterMs: 24 * HOUR_MS, keepPartialsMs: 0 },
     inMemory: () => undefined,
     underLocks: (ids, work) => work(ids.filter((id) => !held.includes(id))),
@@ -70,18 +53,18 @@ function expiryOver(dataDir: string, held: readonly string[] = [], stuck = '') {
     },
     isReceiving: () => false,
   })
-  return { expiry, unfinished, seen }
+  return { expiry, unfinished, seen, engine }
 }
 
 test('an upload that never got a byte expires after an hour, one with bytes after --expire-after', async ({
-  dataDir,
+  storage,
 }) => {
-  const { expiry, unfinished, seen } = expiryOver(dataDir)
+  const { expiry, unfinished, seen } = expiryOver(storage)
   const ids = [
-    stored(dataDir, 1, '', 1),
-    stored(dataDir, 2, 'a', 1),
-    stored(dataDir, 3, 'a', 24),
-    stored(dataDir, 4, '', 0),
+    stored(storage, 1, '', 1),
+    stored(storage, 2, 'a', 1),
+    stored(storage, 3, 'a', 24),
+    stored(storage, 4, '', 0),
   ]
   for (const id of ids) unfinished.set(id, 0)
   await expiry.run()
@@ -94,9 +77,9 @@ test('an upload that never got a byte expires after an hour, one with bytes afte
   assert.equal(unfinished.due(NOW.getTime() + HOUR_MS, 10), [ids[3]])
 })
 
-test('many are removed in few batches', async ({ dataDir }) => {
-  const { expiry, unfinished, seen } = expiryOver(dataDir)
-  for (let number = 0; number < 600; number++) unfinished.set(stored(dataDir, number, '', 2), 0)
+test('many are removed in few batches', async ({ storage }) => {
+  const { expiry, unfinished, seen } = expiryOver(storage)
+  for (let number = 0; number < 600; number++) unfinished.set(stored(storage, number, '', 2), 0)
   await expiry.run()
   assert.equal(
     seen.batches.map(({ length }) => length),
@@ -106,11 +89,11 @@ test('many are removed in few batches', async ({ dataDir }) => {
 })
 
 test('one that is held stays, one whose files are gone is forgotten, and neither comes at once again', async ({
-  dataDir,
+  storage,
 }) => {
-  const [held, gone] = [stored(dataDir, 1, '', 2), stored(dataDir, 2, '', 2)]
-  rmSync(pathsOf(dataDir, gone).file)
-  const { expiry, unfinished, seen } = expiryOver(dataDir, [held])
+  const [held, gone] = [stored(storage, 1, '', 2), stored(storage, 2, '', 2)]
+  storage.uploads.delete(gone)
+  const { expiry, unfinished, seen } = expiryOver(storage, [held])
   unfinished.set(held, 0)
   unfinished.set(gone, 0)
   await expiry.run()
@@ -121,13 +104,16 @@ test('one that is held stays, one whose files are gone is forgotten, and neither
 })
 
 test('one that cannot be removed, and one that cannot be read, do not keep the others', async ({
-  dataDir,
+  storage,
 }) => {
-  const [stuck, unreadable] = [stored(dataDir, 1, '', 2), stored(dataDir, 2, '', 2)]
-  const others = [stored(dataDir, 3, '', 2), stored(dataDir, 4, '', 2)]
-  rmSync(pathsOf(dataDir, unreadable).sidecar)
-  mkdirSync(pathsOf(dataDir, unreadable).sidecar)
-  const { expiry, unfinished, seen } = expiryOver(dataDir, [], stuck)
+  const [stuck, unreadable] = [stored(storage, 1, '', 2), stored(storage, 2, '', 2)]
+  const others = [stored(storage, 3, '', 2), stored(storage, 4, '', 2)]
+  const { expiry, unfinished, seen, engine } = expiryOver(storage, [], stuck)
+  const { load } = engine
+  engine.load = async (id) => {
+    if (id === unreadable) throw new Error('EIO: i/o error, read')
+    return load.call(engine, id)
+  }
   for (const id of [stuck, unreadable, ...others]) unfinished.set(id, 0)
   await expiry.run()
   assert.equal(seen.batches.flat().sort(), others.sort())
@@ -135,10 +121,10 @@ test('one that cannot be removed, and one that cannot be read, do not keep the o
 })
 
 test('what is whole is finished, and a final upload is looked at, however old they are', async ({
-  dataDir,
+  storage,
 }) => {
-  const { expiry, unfinished, seen } = expiryOver(dataDir)
-  const ids = [stored(dataDir, 1, 'abcd', 2), stored(dataDir, 2, '', 30, ['part'])]
+  const { expiry, unfinished, seen } = expiryOver(storage)
+  const ids = [stored(storage, 1, 'abcd', 2), stored(storage, 2, '', 30, ['part'])]
   for (const id of ids) unfinished.set(id, 0)
   await expiry.run()
   await expiry.settled()

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Housekeeping, type HousekeepingTools } from '../../server/storage/housekeeping.js'
+import { Housekeeping, type HousekeepingTools } from '../../server/uploads/housekeeping.js'
 
 /** Background work over an index that was found so; its sweep goes on until it is stopped. */
 function housekeeping(opened: { fresh: boolean; newestAt: string | null }, hasSeenAll: boolean) {

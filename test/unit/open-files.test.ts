@@ -2,7 +2,8 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FileFault, OpenFiles } from '../../server/intake/open-files.js'
+import { OpenFiles } from '../../server/files/open-files.js'
+import { BytesFault } from '../../server/model/engine-error.js'
 import { openUploads } from '../helpers/descriptors.js'
 import { temporaryFolder } from '../helpers/server.js'
 
@@ -22,7 +23,7 @@ function codeOf(act: () => void): string {
   try {
     act()
   } catch (error) {
-    if (error instanceof FileFault) return error.code
+    if (error instanceof BytesFault) return error.code
     throw error
   }
   return 'none'

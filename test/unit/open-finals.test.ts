@@ -2,12 +2,12 @@ import type { IncomingMessage } from 'node:http'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { clientOf } from '../../server/http/origin.js'
-import { finalDueAtMs } from '../../server/storage/final-due.js'
-import { finalKey } from '../../server/storage/final-key.js'
-import { JoinQueue } from '../../server/storage/join-queue.js'
-import { JoinedFinals } from '../../server/storage/joined-finals.js'
-import { OpenFinals } from '../../server/storage/open-finals.js'
-import { Shares } from '../../server/storage/shares.js'
+import { finalDueAtMs } from '../../server/uploads/joining/final-due.js'
+import { finalKey } from '../../server/uploads/joining/final-key.js'
+import { JoinQueue } from '../../server/uploads/joining/join-queue.js'
+import { JoinedFinals } from '../../server/uploads/joining/joined-finals.js'
+import { OpenFinals } from '../../server/uploads/joining/open-finals.js'
+import { Shares } from '../../server/uploads/joining/shares.js'
 
 const test = suite('open finals')
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Rate } from '../../server/storage/rate.js'
+import { Rate } from '../../server/uploads/rate.js'
 
 test('the speed is that of the last two to four seconds, whatever the clock shows when they begin', () => {
   for (const startMs of [0, 500, 1_000_000_000]) {

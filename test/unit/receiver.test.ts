@@ -1,58 +1,47 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { FilesEngine } from '../../server/files/engine.js'
 import { Arena } from '../../server/intake/arena.js'
-import { DigestThread } from '../../server/intake/thread.js'
 import type { Block } from '../../server/model/body.js'
 import type { UnannouncedChecksum } from '../../server/model/checksum.js'
-import { pathsOf } from '../../server/storage/paths.js'
-import type { Prover } from '../../server/storage/prover.js'
-import { Receiver } from '../../server/storage/receiver.js'
-import type { Saver } from '../../server/storage/saver.js'
-import type { StorageTools } from '../../server/storage/tools.js'
-import { StoredUpload } from '../../server/storage/upload.js'
+import type { Prover } from '../../server/uploads/prover.js'
+import { Receiver } from '../../server/uploads/receiver.js'
+import type { Saver } from '../../server/uploads/saver.js'
+import type { StorageTools } from '../../server/uploads/tools.js'
+import type { StoredUpload } from '../../server/uploads/upload.js'
 import { temporaryFolder } from '../helpers/server.js'
+import { uploadOf } from '../helpers/stored-upload.js'
 
 const ID = `20261125-${'b'.repeat(32)}`
 const BYTES = 1024
 
-const test = suite<{ arena: Arena; thread: DigestThread }>('receiver')
-test.before.each((place) => {
+const test = suite<{ arena: Arena; engine: FilesEngine }>('receiver')
+test.before.each(async (place) => {
   place.arena = new Arena({ blocks: 4, blockBytes: 64 * 1024 })
-  place.thread = new DigestThread(place.arena)
+  const clocks = { now: Date.now, monotonic: () => performance.now() }
+  const { arena } = place
+  place.engine = await FilesEngine.start({ dataDir: temporaryFolder(), arena, minFreeBytes: 0, ...clocks })
 })
-test.after.each(({ thread }) => thread.close())
+test.after.each(({ engine }) => engine.end())
 
 /** An upload of 1024 bytes that has none yet. */
-function stored(concat: string | null): StoredUpload {
-  const at = {
-    createdAt: new Date().toISOString(),
-    touchedAtMs: Date.now(),
-    joinedAt: null,
-    terminatedAt: null,
-  }
-  const told = { metadata: null, filename: null, declaredType: null, concat, parts: null }
-  const open = { type: null, checkpoints: [], sha256: null, finishedAt: null, verifiedTo: null }
-  const facts = { id: ID, length: BYTES, offset: 0, bootId: 'boot', ...at, ...told, ...open }
-  const upload = new StoredUpload(facts, pathsOf(temporaryFolder(), ID))
-  mkdirSync(dirname(upload.paths.file), { recursive: true })
-  writeFileSync(upload.paths.file, '')
+async function stored(engine: FilesEngine, concat: string | null): Promise<StoredUpload> {
+  const upload = uploadOf(ID, { length: BYTES, concat })
+  await engine.create(ID, () => upload.toFacts(), { durable: false })
   return upload
 }
 
 /** Takes a body whose last batch is empty, because its end came behind its bytes; tells how often a proof began. */
 async function receive(
   upload: StoredUpload,
-  { arena, thread }: { arena: Arena; thread: DigestThread },
+  { arena, engine }: { arena: Arena; engine: FilesEngine },
   trailing: UnannouncedChecksum | null,
 ): Promise<number> {
   let proofs = 0
   const tools: StorageTools = Object.assign(Object.create(null), {
-    ...{ thread, sniffBytes: 512, now: Date.now, monotonic: () => performance.now() },
+    ...{ engine, sniffBytes: 512, now: Date.now, monotonic: () => performance.now() },
     sniff: async () => ({ accepted: true, type: 'text/plain' }),
     view: (index: number, bytes: number) => arena.view(index, bytes),
-    disk: { isFull: async () => false },
     record: () => {},
   })
   const saver: Saver = Object.assign(Object.create(null), { saveLater: () => {}, note: async () => {} })
@@ -73,20 +62,20 @@ async function receive(
 const CHUNKED: UnannouncedChecksum = { hasCome: () => false, sent: () => null, isOfNothing: () => true }
 
 test('a body that might have ended in a trailer leaves no digest behind in the thread', async (place) => {
-  const upload = stored(null)
+  const upload = await stored(place.engine, null)
   await receive(upload, place, CHUNKED)
   assert.equal(
     upload.checkpoints.map(({ offset }) => offset),
     [BYTES],
   )
-  assert.is(await place.thread.digest({ id: ID, offset: BYTES }), null)
+  assert.is(await place.engine.digest(ID, BYTES), null)
 })
 
 test('a part whose last bytes come before the end of its body is not read again', async (place) => {
-  const upload = stored('partial')
+  const upload = await stored(place.engine, 'partial')
   assert.is(await receive(upload, place, null), 0)
   assert.ok(upload.digestLive)
-  await place.thread.closeFile(ID)
+  await place.engine.close(ID)
 })
 
 test.run()

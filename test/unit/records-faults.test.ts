@@ -9,12 +9,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/schema.js'
 import {
-  AT,
   arrive,
   leave,
   type Place,
@@ -30,50 +27,6 @@ import {
 const test = suite<Place>('records, faults')
 test.before.each(arrive)
 test.after.each(leave)
-
-for (const version of range(SCHEMA_VERSION + 1)) {
-  test(`migrates a database of version ${version} and keeps its rows`, async ({ open, path }) => {
-    const db = new Sqlite(path)
-    for (const migration of MIGRATIONS.slice(0, version)) db.exec(migration)
-    db.pragma(`user_version = ${version}`)
-    const insert = `INSERT INTO uploads (id, state, offset, path, created_at, updated_at)
-      VALUES ('old', 'finished', 3, 'uploads/old', '${AT}', '${AT}')`
-    if (version > 0) db.exec(insert)
-    db.close()
-    const records = open()
-    const ready = await records.ready
-    assert.equal(ready, { fresh: true, newestAt: version > 0 ? AT : null })
-    records.put(record(1, { state: 'refused', reason: 'type_refused' }))
-    assert.ok(await records.flush(10_000))
-    assert.is((await records.get(record(1).id))?.reason, 'type_refused')
-    assert.is((await records.get('old'))?.offset, version > 0 ? 3 : undefined)
-    await records.close(5000)
-    assert.is(new Sqlite(path).pragma('user_version', { simple: true }), SCHEMA_VERSION)
-  })
-}
-
-test('leaves the database of a newer version untouched and says what to do', async ({
-  open,
-  path,
-  lines,
-}) => {
-  const db = new Sqlite(path)
-  db.exec('CREATE TABLE uploads (future TEXT)')
-  db.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
-  db.close()
-  const before = readFileSync(path)
-  const records = open()
-  const error = await rejection(records.ready)
-  assert.is(error.problem, 'newer')
-  assert.match(error.message, /knows versions up to \d+\. Start the newer Lading again; or stop, move/)
-  assert.ok(lines.includes(`error: ${error.message}`))
-  records.put(record(1))
-  assert.is((await records.get(record(1).id))?.id, record(1).id)
-  assert.is((await rejection(records.get('other'))).problem, 'newer')
-  assert.is(await records.flush(10_000), false)
-  await records.close(5000)
-  assert.ok(readFileSync(path).equals(before))
-})
 
 test('sets a corrupt database aside and begins anew', async ({ open, path, folder, lines }) => {
   writeFileSync(path, 'this is no database. '.repeat(1000))
@@ -131,7 +84,7 @@ test('tries again while the folder is missing, and logs that once', async ({ ope
 
 test('a thread that dies is started again and gets its batch back', async ({ open, folder, path, lines }) => {
   const script = join(folder, 'dies-once.mjs')
-  const real = new URL('../../server/records/thread-main.js', import.meta.url)
+  const real = new URL('../../server/records/sqlite/sqlite-thread-main.js', import.meta.url)
   writeFileSync(
     script,
     `import { existsSync, writeFileSync } from 'node:fs'

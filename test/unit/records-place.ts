@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import * as assert from 'uvu/assert'
-import { RecordsError } from '../../server/records/error.js'
+import type { UploadRecord } from '../../server/model/record.js'
+import { type RecordStore, RecordsError } from '../../server/model/record-store.js'
 import { bytesOf } from '../../server/records/queue.js'
-import type { UploadRecord } from '../../server/records/record.js'
-import { openRecords, type Records, type RecordsOptions } from '../../server/records/records.js'
+import { openSqliteRecords, type SqliteRecordsOptions } from '../../server/records/sqlite/sqlite-records.js'
 
 /** Where a test keeps its database, and what it does there. */
 export interface Place {
@@ -17,7 +17,7 @@ export interface Place {
   path: string
   /** What the index logged, as `level: message`. */
   lines: string[]
-  open(options?: Partial<RecordsOptions>): Records
+  open(options?: Partial<SqliteRecordsOptions>): RecordStore
   lock(...statements: string[]): Promise<Lock>
 }
 
@@ -30,7 +30,7 @@ export const AT = '2026-11-23T10:00:00.000Z'
 /** What one of the records made here takes in the queue. */
 export const RECORD_BYTES = bytesOf(record(0))
 
-const opened: Records[] = []
+const opened: RecordStore[] = []
 const locks: Lock[] = []
 
 /** Gives a test a folder of its own. */
@@ -43,8 +43,13 @@ export function arrive(place: Place): void {
     error: (_: object, message: string) => lines.push(`error: ${message}`),
   }
   const path = join(folder, 'lading.db')
-  const open = (options: Partial<RecordsOptions> = {}) => {
-    const records = openRecords({ databasePath: path, queueBytes: 10_000 * RECORD_BYTES, log, ...options })
+  const open = (options: Partial<SqliteRecordsOptions> = {}) => {
+    const records = openSqliteRecords({
+      databasePath: path,
+      queueBytes: 10_000 * RECORD_BYTES,
+      log,
+      ...options,
+    })
     opened.push(records)
     return records
   }
@@ -108,6 +113,8 @@ export function record(number: number, changes: Partial<UploadRecord> = {}): Upl
     finishedAt: null,
     reason: null,
     concat: null,
+    joinedInto: null,
+    owner: null,
     ...changes,
   }
 }

@@ -1,12 +1,20 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { RecordState, UploadRecord } from '../../server/model/record.js'
 import { bytesOf, RecordQueue } from '../../server/records/queue.js'
-import type { RecordState, UploadRecord } from '../../server/records/record.js'
 
 function record(id: string, state: RecordState, offset = 0): UploadRecord {
   const at = '2026-11-23T10:00:00.000Z'
   const names = { filename: null, type: null, declaredType: null, metadata: null }
-  const times = { createdAt: at, updatedAt: at, finishedAt: null, reason: null, concat: null }
+  const times = {
+    createdAt: at,
+    updatedAt: at,
+    finishedAt: null,
+    reason: null,
+    concat: null,
+    joinedInto: null,
+    owner: null,
+  }
   return { id, state, offset, length: null, sha256: null, path: `uploads/${id}`, ...names, ...times }
 }
 

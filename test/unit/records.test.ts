@@ -11,14 +11,15 @@ test('stores every field of a record in the column of the contract', async ({ op
   const records = open()
   const sha256 = 'ab'.repeat(32)
   const ended = { state: 'finished', sha256, offset: 5_000_000_000, finishedAt: AT } as const
-  const finished = { ...ended, concat: 'final' } as const
+  const finished = { ...ended, concat: 'final', joinedInto: 'the whole', owner: 'alice' } as const
   records.put(record(1, finished))
   assert.ok(await records.flush(10_000))
   const { id, filename, type, declaredType, length, metadata, path: file, reason } = record(1)
   const times = { created_at: AT, updated_at: AT, finished_at: AT }
   const columns = { id, state: 'finished', filename, type, declared_type: declaredType, length }
   const more = { offset: length, sha256, metadata, path: file, ...times, reason, concat: 'final' }
-  assert.equal(rows(path), [{ ...columns, ...more }])
+  const newest = { joined_into: 'the whole', owner: 'alice' }
+  assert.equal(rows(path), [{ ...columns, ...more, ...newest }])
   assert.equal(await records.get(id), record(1, finished))
   assert.is(statSync(path).mode & 0o777, 0o640)
 })
@@ -32,7 +33,6 @@ test('keeps only the newest state of an upload', async ({ open, path }) => {
     rows(path).map((row) => row.offset),
     [99],
   )
-  assert.is(records.stats.written, 1)
 })
 
 test('a newer state is never overwritten by an older one, however batches fall', async ({ open, path }) => {
@@ -65,7 +65,6 @@ test('a state that SQLite cannot take is left out and logged, and the others are
   records.put(record(3))
   assert.ok(await records.flush(10_000))
   assert.is(rows(place.path).length, 2)
-  assert.is(records.stats.written, 2)
   assert.ok(place.lines.includes('error: A record cannot be stored and is left out'))
 })
 

@@ -1,35 +1,37 @@
 import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { isSameBoot } from '../../server/storage/boot.js'
-import { sidecarFromRow } from '../../server/storage/restore.js'
-import { addCheckpoint, expiresAtMs, nextStep, settleOffset } from '../../server/storage/settle.js'
-import type { UploadRow } from '../../server/storage/upload.js'
+import { isSameBoot } from '../../server/files/boot.js'
+import { addCheckpoint } from '../../server/model/checkpoint.js'
+import { expiresAtMs, nextStep } from '../../server/model/next-step.js'
+import { offsetAfterCrash } from '../../server/model/offset-after-crash.js'
+import type { UploadRecord } from '../../server/model/record.js'
+import { factsFromRecord } from '../../server/model/restored-facts.js'
 
 const at = (offset: number) => ({ offset, sha256: 'a'.repeat(64) })
 const BASE = {
-  ...{ length: 100, sha256: null, checkpoints: [at(20), at(60)], sameBoot: true, fileBytes: 80 },
+  ...{ length: 100, sha256: null, checkpoints: [at(20), at(60)], sameBoot: true, storedBytes: 80 },
   ...{ verifiedTo: null, isFinal: false },
 }
 
 const OFFSETS = [
   ['after a crash of the process the size of the file counts', {}, 80],
-  ['bytes beyond the length never count', { fileBytes: 130 }, 100],
+  ['bytes beyond the length never count', { storedBytes: 130 }, 100],
   ['after a crash of the machine the last checkpoint counts', { sameBoot: false }, 60],
-  ['a checkpoint beyond the file does not count', { sameBoot: false, fileBytes: 59 }, 20],
+  ['a checkpoint beyond the file does not count', { sameBoot: false, storedBytes: 59 }, 20],
   ['without a checkpoint a crash of the machine leaves nothing', { sameBoot: false, checkpoints: [] }, 0],
-  ['a finished file is whole in every boot', { sameBoot: false, sha256: 'b', fileBytes: 100 }, 100],
-  ['a finished file that was cut falls back to a checkpoint', { sha256: 'b', fileBytes: 70 }, 60],
-  ['a deferred length bounds nothing', { length: null, fileBytes: 500 }, 500],
+  ['a finished file is whole in every boot', { sameBoot: false, sha256: 'b', storedBytes: 100 }, 100],
+  ['a finished file that was cut falls back to a checkpoint', { sha256: 'b', storedBytes: 70 }, 60],
+  ['a deferred length bounds nothing', { length: null, storedBytes: 500 }, 500],
   ['bytes whose checksum was not verified do not count', { verifiedTo: 70 }, 70],
   ['bytes that are verified but gone do not count', { verifiedTo: 90 }, 80],
   ['a checkpoint counts after a crash of the machine as before', { verifiedTo: 70, sameBoot: false }, 60],
   ['a final upload counts nothing before it is joined', { isFinal: true }, 0],
-  ['a joined one is whole', { isFinal: true, sha256: 'b', fileBytes: 100 }, 100],
+  ['a joined one is whole', { isFinal: true, sha256: 'b', storedBytes: 100 }, 100],
 ] as const
 
 for (const [promise, change, offset] of OFFSETS) {
-  test(promise, () => assert.is(settleOffset({ ...BASE, ...change }), offset))
+  test(promise, () => assert.is(offsetAfterCrash({ ...BASE, ...change }), offset))
 }
 
 const STEPS = [
@@ -100,35 +102,35 @@ test('boots are the same by name, and by time within what a clock is set by', ()
   assert.not(isSameBoot('at-1000', 'unknown'))
 })
 
-const ROW: UploadRow = {
+const ROW: UploadRecord = {
   ...{ id: '20260101-00', state: 'finished', filename: 'a', type: 'image/png', declaredType: null },
   ...{ length: 10, offset: 10, sha256: 'c'.repeat(64), metadata: 'filename YQ==', path: 'x' },
   ...{ createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' },
-  ...{ finishedAt: '2026-01-01T00:00:00.000Z', reason: null, concat: null },
+  ...{ finishedAt: '2026-01-01T00:00:00.000Z', reason: null, concat: null, joinedInto: null, owner: null },
 }
 
 test('bytes without a sidecar keep their digest where the record vouches for every byte', () => {
-  assert.is(sidecarFromRow(ROW, 10)?.sha256, ROW.sha256)
-  assert.is(sidecarFromRow(ROW, 10)?.metadata, ROW.metadata)
+  assert.is(factsFromRecord(ROW, 10)?.sha256, ROW.sha256)
+  assert.is(factsFromRecord(ROW, 10)?.metadata, ROW.metadata)
 })
 
 test('bytes whose record is unfinished begin again, because nothing proves them', () => {
-  const restored = sidecarFromRow({ ...ROW, state: 'paused', sha256: null }, 10)
+  const restored = factsFromRecord({ ...ROW, state: 'paused', sha256: null }, 10)
   assert.is(restored?.sha256, null)
-  assert.is(settleOffset({ ...BASE, ...restored, sameBoot: false, fileBytes: 10 }), 0)
+  assert.is(offsetAfterCrash({ ...BASE, ...restored, sameBoot: false, storedBytes: 10 }), 0)
 })
 
 test('bytes without a record, or of another length than it says, are leftovers', () => {
-  assert.is(sidecarFromRow(undefined, 10), undefined)
-  assert.is(sidecarFromRow(ROW, 9), undefined)
-  assert.is(sidecarFromRow({ ...ROW, state: 'terminated' }, 10), undefined)
+  assert.is(factsFromRecord(undefined, 10), undefined)
+  assert.is(factsFromRecord(ROW, 9), undefined)
+  assert.is(factsFromRecord({ ...ROW, state: 'terminated' }, 10), undefined)
 })
 
 test('bytes of a final upload that was not joined are leftovers: no record says from what', () => {
-  assert.is(sidecarFromRow({ ...ROW, state: 'paused', sha256: null, concat: 'final' }, 10), undefined)
-  assert.is(sidecarFromRow({ ...ROW, concat: 'final' }, 10)?.sha256, ROW.sha256)
+  assert.is(factsFromRecord({ ...ROW, state: 'paused', sha256: null, concat: 'final' }, 10), undefined)
+  assert.is(factsFromRecord({ ...ROW, concat: 'final' }, 10)?.sha256, ROW.sha256)
   assert.is(
-    sidecarFromRow({ ...ROW, state: 'paused', sha256: null, concat: 'partial' }, 10)?.concat,
+    factsFromRecord({ ...ROW, state: 'paused', sha256: null, concat: 'partial' }, 10)?.concat,
     'partial',
   )
 })

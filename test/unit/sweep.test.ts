@@ -1,20 +1,19 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createId, pathsOf } from '../../server/storage/paths.js'
-import { formatSidecar } from '../../server/storage/sidecar.js'
-import { Sweep, type SweepIndex } from '../../server/storage/sweep.js'
-import { Unfinished } from '../../server/storage/unfinished.js'
-import { StoredUpload, type UploadRow } from '../../server/storage/upload.js'
-import { Visit } from '../../server/storage/visit.js'
+import type { UploadRecord } from '../../server/model/record.js'
+import { createId } from '../../server/model/upload-id.js'
+import { Sweep, type SweepIndex } from '../../server/uploads/sweep.js'
+import { Unfinished } from '../../server/uploads/unfinished.js'
+import type { StoredUpload } from '../../server/uploads/upload.js'
+import { Visit } from '../../server/uploads/visit.js'
+import { MemoryEngine } from '../helpers/memory-engine.js'
+import { MemoryStorage } from '../helpers/memory-storage.js'
+import { keep, noBlocks, uploadOf } from '../helpers/stored-upload.js'
 
-const test = suite<{ dataDir: string }>('sweep')
+const test = suite<{ storage: MemoryStorage }>('sweep')
 test.before.each((place) => {
-  place.dataDir = mkdtempSync(join(tmpdir(), 'lading-sweep-'))
+  place.storage = new MemoryStorage()
 })
-test.after.each(({ dataDir }) => rmSync(dataDir, { recursive: true }))
 
 const NOW = new Date('2026-11-25T12:00:00Z')
 const HOUR_MS = 3_600_000
@@ -27,49 +26,33 @@ interface Kind {
   readonly age?: number
 }
 
-/** Writes an upload's two files, and gives the upload. */
+/** Keeps an upload of four bytes, and gives it. */
 function stored(
-  dataDir: string,
+  storage: MemoryStorage,
   number: number,
   { finished = false, final = false, age = 1 }: Kind,
 ): StoredUpload {
   const at = new Date(NOW.getTime() - age * HOUR_MS)
   const id = createId(at, number.toString(16).padStart(32, '0'))
-  const paths = pathsOf(dataDir, id)
-  const upload = new StoredUpload(
-    {
-      ...{ id, createdAt: at.toISOString(), length: 4, metadata: null, filename: null, declaredType: null },
-      ...{ type: null, bootId: 'boot', verifiedTo: null, concat: final ? 'final;/files/x' : null },
-      ...{
-        parts: final ? [id] : null,
-        joinedAt: null,
-        terminatedAt: null,
-        checkpoints: [],
-        offset: finished ? 4 : 2,
-      },
-      ...{ sha256: finished ? SHA256 : null, finishedAt: finished ? at.toISOString() : null },
-      touchedAtMs: at.getTime(),
-    },
-    paths,
-  )
-  mkdirSync(dirname(paths.file), { recursive: true })
-  writeFileSync(paths.file, finished ? 'abcd' : 'ab')
-  utimesSync(paths.file, at, at)
-  writeFileSync(paths.sidecar, formatSidecar(upload.toSidecar(at.getTime(), 'boot')))
+  const end = finished ? { offset: 4, sha256: SHA256, finishedAt: at.toISOString() } : { offset: 2 }
+  const joined = final ? { concat: 'final;/files/x', parts: [id] } : {}
+  const since = { createdAt: at.toISOString(), touchedAtMs: at.getTime() }
+  const upload = uploadOf(id, { length: 4, ...since, ...end, ...joined })
+  keep(storage, upload, finished ? 'abcd' : 'ab')
   return upload
 }
 
-const rowOf = (upload: StoredUpload): UploadRow => upload.toRow(upload.changedAtMs)
+const rowOf = (upload: StoredUpload): UploadRecord => upload.toRecordAtRest()
 
 /** A sweep over a folder, with an index of these rows that may fail. */
-function sweepOver(dataDir: string, rows: UploadRow[], fails = false) {
+function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) {
   const seen = {
     ...{ met: [] as string[], metAll: 0, read: [] as string[], restored: [] as string[] },
     /** Called each time when memory is asked for an upload. */
     asked: (_id: string): void => {},
   }
   const index = new Map(rows.map((row) => [row.id, row]))
-  const page = (filter: (row: UploadRow) => boolean) => async (afterId: string, limit: number) => {
+  const page = (filter: (row: UploadRecord) => boolean) => async (afterId: string, limit: number) => {
     if (fails) throw new Error('the database is locked')
     const found = [...index.values()].filter((row) => row.id > afterId && filter(row))
     return found.sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, limit)
@@ -91,13 +74,13 @@ function sweepOver(dataDir: string, rows: UploadRow[], fails = false) {
       index.set(row.id, row)
     },
   }
+  const engine = new MemoryEngine(noBlocks, storage)
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const unfinished = new Unfinished(1000)
   const terms = { expireAfterMs: 24 * HOUR_MS, keepPartialsMs: 0 }
   const now = () => NOW.getTime()
   const visit = new Visit({
-    ...{ dataDir, bootId: 'boot', log, terms, unfinished, now, startedAtMs: NOW.getTime() },
-    thread: { remove: async () => {}, replace: async ({ path, text }) => writeFileSync(path, text()) },
+    ...{ engine, log, terms, unfinished, now, startedAtMs: NOW.getTime() },
     inMemory: (id) => {
       seen.read.push(id)
       seen.asked(id)
@@ -109,9 +92,8 @@ function sweepOver(dataDir: string, rows: UploadRow[], fails = false) {
     row: async (id) => index.get(id),
   })
   const sweep = new Sweep({
-    ...{ dataDir, visit, index: asked, log, now, expireAfterMs: terms.expireAfterMs },
+    ...{ engine, visit, index: asked, log, now, expireAfterMs: terms.expireAfterMs },
     isReceiving: () => false,
-    isOnDisk: async () => true,
     met: async ({ id }) => void seen.met.push(id),
     metAll: async () => {
       seen.metAll += 1
@@ -121,18 +103,18 @@ function sweepOver(dataDir: string, rows: UploadRow[], fails = false) {
 }
 
 test('by the index it visits what is unfinished, recent final uploads and names the index lacks, and nothing else', async ({
-  dataDir,
+  storage,
 }) => {
-  const finished = Array.from({ length: 300 }, (_, number) => stored(dataDir, number, { finished: true }))
-  const paused = stored(dataDir, 1000, {})
-  const recent = stored(dataDir, 1001, { finished: true, final: true })
-  const old = stored(dataDir, 1002, { finished: true, final: true, age: 30 })
-  const ahead = stored(dataDir, 1003, { finished: true, final: true })
-  const lost = stored(dataDir, 1004, { finished: true, final: true })
-  const open = stored(dataDir, 1005, { final: true })
+  const finished = Array.from({ length: 300 }, (_, number) => stored(storage, number, { finished: true }))
+  const paused = stored(storage, 1000, {})
+  const recent = stored(storage, 1001, { finished: true, final: true })
+  const old = stored(storage, 1002, { finished: true, final: true, age: 30 })
+  const ahead = stored(storage, 1003, { finished: true, final: true })
+  const lost = stored(storage, 1004, { finished: true, final: true })
+  const open = stored(storage, 1005, { final: true })
   const behind = { ...rowOf(ahead), state: 'paused', sha256: null, finishedAt: null } as const
   const rows = [...finished, paused, recent, old].map(rowOf)
-  const { sweep, seen, unfinished } = sweepOver(dataDir, [...rows, behind])
+  const { sweep, seen, unfinished } = sweepOver(storage, [...rows, behind])
   await sweep.known(new Date(NOW.getTime() - 2 * HOUR_MS).toISOString())
   assert.equal(seen.met.sort(), [recent.id, ahead.id, lost.id].sort())
   assert.equal(seen.restored.sort(), [ahead.id, lost.id, open.id])
@@ -145,23 +127,23 @@ test('by the index it visits what is unfinished, recent final uploads and names 
   assert.ok(read.has(open.id))
 })
 
-test('after a clean end it lists no folder', async ({ dataDir }) => {
-  const paused = stored(dataDir, 1, {})
-  const unknown = stored(dataDir, 2, {})
-  const { sweep, seen } = sweepOver(dataDir, [rowOf(paused)])
+test('after a clean end it lists no folder', async ({ storage }) => {
+  const paused = stored(storage, 1, {})
+  const unknown = stored(storage, 2, {})
+  const { sweep, seen } = sweepOver(storage, [rowOf(paused)])
   await sweep.known(null)
   assert.is(seen.metAll, 1)
   assert.not(seen.read.includes(unknown.id))
 })
 
 test('without the index it walks over everything, newest day first, and tells of the end once', async ({
-  dataDir,
+  storage,
 }) => {
   const [old, recent] = [
-    stored(dataDir, 1, { age: 100 }),
-    stored(dataDir, 2, { finished: true, final: true }),
+    stored(storage, 1, { age: 100 }),
+    stored(storage, 2, { finished: true, final: true }),
   ]
-  const { sweep, seen } = sweepOver(dataDir, [], true)
+  const { sweep, seen } = sweepOver(storage, [], true)
   const failed = await sweep.known(NOW.toISOString()).catch((error: Error) => error.message)
   assert.is(failed, 'the database is locked')
   assert.not(sweep.hasSeenAll)
@@ -175,10 +157,10 @@ test('without the index it walks over everything, newest day first, and tells of
 })
 
 test('a pass that the end of the server cuts off does not say that it has seen everything', async ({
-  dataDir,
+  storage,
 }) => {
-  const paused = stored(dataDir, 1, {})
-  const { sweep, seen } = sweepOver(dataDir, [rowOf(paused)])
+  const paused = stored(storage, 1, {})
+  const { sweep, seen } = sweepOver(storage, [rowOf(paused)])
   sweep.stop()
   await sweep.known(NOW.toISOString())
   for await (const _ of sweep.everything());
@@ -187,12 +169,12 @@ test('a pass that the end of the server cuts off does not say that it has seen e
   assert.not(sweep.hasSeenAll)
 })
 
-test('the proof restores what the index has otherwise, and leaves what is the same', async ({ dataDir }) => {
+test('the proof restores what the index has otherwise, and leaves what is the same', async ({ storage }) => {
   const [same, wrong] = [
-    stored(dataDir, 1, { finished: true }),
-    stored(dataDir, 2, { finished: true, age: 70 }),
+    stored(storage, 1, { finished: true }),
+    stored(storage, 2, { finished: true, age: 70 }),
   ]
-  const { sweep, seen } = sweepOver(dataDir, [rowOf(same), { ...rowOf(wrong), offset: 1 }])
+  const { sweep, seen } = sweepOver(storage, [rowOf(same), { ...rowOf(wrong), offset: 1 }])
   await sweep.prove()
   assert.equal(seen.restored, [wrong.id])
   assert.equal(seen.met, [])
@@ -200,10 +182,10 @@ test('the proof restores what the index has otherwise, and leaves what is the sa
 })
 
 test('a final upload that waits for its parts comes back into an index that lacks it', async ({
-  dataDir,
+  storage,
 }) => {
-  const open = stored(dataDir, 1, { final: true })
-  const { sweep, seen } = sweepOver(dataDir, [])
+  const open = stored(storage, 1, { final: true })
+  const { sweep, seen } = sweepOver(storage, [])
   const rows: string[] = []
   for await (const { id } of sweep.everything()) rows.push(id)
   assert.equal(rows, [open.id])
@@ -211,24 +193,24 @@ test('a final upload that waits for its parts comes back into an index that lack
   assert.equal(seen.restored, [open.id])
 })
 
-test('bytes that get their sidecar back are an unfinished upload at once', async ({ dataDir }) => {
-  const torn = stored(dataDir, 1, {})
-  writeFileSync(torn.paths.sidecar, '')
-  const { sweep, unfinished } = sweepOver(dataDir, [rowOf(torn)])
+test('bytes that get their sidecar back are an unfinished upload at once', async ({ storage }) => {
+  const torn = stored(storage, 1, {})
+  Object.assign(storage.uploads.get(torn.id) ?? {}, { facts: null })
+  const { sweep, unfinished } = sweepOver(storage, [rowOf(torn)])
   await sweep.known(null)
   assert.ok(unfinished.has(torn.id))
 })
 
 test('an upload that is removed while it is visited does not count as unfinished again', async ({
-  dataDir,
+  storage,
 }) => {
-  const paused = stored(dataDir, 1, {})
-  const { sweep, seen, unfinished } = sweepOver(dataDir, [rowOf(paused)])
+  const paused = stored(storage, 1, {})
+  const { sweep, seen, unfinished } = sweepOver(storage, [rowOf(paused)])
   unfinished.set(paused.id, NOW.getTime() + HOUR_MS)
   // Memory is asked again once the disk was read.
   seen.asked = (id) => {
     if (seen.read.length < 2) return
-    rmSync(paused.paths.file, { force: true })
+    storage.uploads.delete(id)
     unfinished.delete(id)
   }
   await sweep.known(null)

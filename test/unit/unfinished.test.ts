@@ -2,8 +2,8 @@ import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UploadError } from '../../server/errors.js'
-import { createId } from '../../server/storage/paths.js'
-import { Unfinished } from '../../server/storage/unfinished.js'
+import { createId } from '../../server/model/upload-id.js'
+import { Unfinished } from '../../server/uploads/unfinished.js'
 
 const test = suite('unfinished')
 

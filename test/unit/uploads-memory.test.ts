@@ -1,56 +1,29 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createId, pathsOf } from '../../server/storage/paths.js'
-import { StoredUpload } from '../../server/storage/upload.js'
-import { bytesOf, Uploads } from '../../server/storage/uploads.js'
+import { createId } from '../../server/model/upload-id.js'
+import type { StoredUpload } from '../../server/uploads/upload.js'
+import { bytesOf, Uploads } from '../../server/uploads/uploads.js'
+import { MemoryEngine } from '../helpers/memory-engine.js'
+import { noBlocks, uploadOf } from '../helpers/stored-upload.js'
 
 const test = suite('uploads-memory')
 const AT = '2026-11-25T12:00:00.000Z'
 const KIB = 1024
 const MOST_BYTES = 4 * KIB * KIB
 
-function uploadOf(
+function numbered(
   number: number,
   texts: { metadata?: string; concat?: string; parts?: readonly string[] },
 ): StoredUpload {
-  const id = createId(new Date(AT), number.toString(16).padStart(32, '0'))
-  const facts = {
-    ...{
-      id,
-      createdAt: AT,
-      length: 10,
-      metadata: texts.metadata ?? null,
-      filename: null,
-      declaredType: null,
-    },
-    ...{
-      type: null,
-      bootId: 'boot',
-      verifiedTo: null,
-      concat: texts.concat ?? null,
-      parts: texts.parts ?? null,
-    },
-    ...{
-      joinedAt: null,
-      terminatedAt: null,
-      checkpoints: [],
-      sha256: null,
-      finishedAt: null,
-      offset: 0,
-      touchedAtMs: 0,
-    },
-  }
-  return new StoredUpload(facts, pathsOf('data', id))
+  return uploadOf(createId(new Date(AT), number.toString(16).padStart(32, '0')), texts)
 }
 
 function keeper(isHeld: (id: string) => boolean = () => false) {
   const forgotten: string[] = []
   const silent = { info: () => {}, warn: () => {}, error: () => {} }
-  const thread = {
-    forget: async (id: string) => forgotten.push(id),
-    truncate: async () => {},
-  }
-  const uploads = new Uploads({ dataDir: 'data', bootId: 'boot', log: silent, isHeld, thread })
+  const engine = new MemoryEngine(noBlocks)
+  engine.forget = async (id: string) => void forgotten.push(id)
+  const uploads = new Uploads({ engine, log: silent, isHeld })
   return { uploads, forgotten }
 }
 
@@ -63,7 +36,7 @@ for (const [what, texts] of [
 ] as const) {
   test(`what is kept in memory of uploads is bounded in bytes: ${what}`, () => {
     const { uploads, forgotten } = keeper()
-    const all = Array.from({ length: 2000 }, (_, number) => uploadOf(number, texts))
+    const all = Array.from({ length: 2000 }, (_, number) => numbered(number, texts))
     for (const upload of all) uploads.add(upload)
     const bytes = kept(uploads, all).reduce((sum, upload) => sum + bytesOf(upload), 0)
     assert.ok(bytes <= MOST_BYTES && bytes > MOST_BYTES / 2, `${bytes} bytes are kept`)
@@ -73,9 +46,9 @@ for (const [what, texts] of [
 }
 
 test('small uploads are kept up to a thousand, and one that is held stays', () => {
-  const first = uploadOf(0, {})
+  const first = numbered(0, {})
   const { uploads } = keeper((id) => id === first.id)
-  const all = [first, ...Array.from({ length: 1500 }, (_, number) => uploadOf(number + 1, {}))]
+  const all = [first, ...Array.from({ length: 1500 }, (_, number) => numbered(number + 1, {}))]
   for (const upload of all) uploads.add(upload)
   assert.is(kept(uploads, all).length, 1000)
   assert.is(uploads.peek(first.id), first)
@@ -83,14 +56,14 @@ test('small uploads are kept up to a thousand, and one that is held stays', () =
 
 test('an upload that is added or dropped twice counts once', () => {
   const { uploads } = keeper()
-  const large = uploadOf(0, { metadata: 'm'.repeat(8 * KIB) })
+  const large = numbered(0, { metadata: 'm'.repeat(8 * KIB) })
   for (let round = 0; round < 1000; round++) {
     uploads.add(large)
     uploads.add(large)
     uploads.drop(large.id)
     uploads.drop(large.id)
   }
-  const small = Array.from({ length: 900 }, (_, number) => uploadOf(number + 1, {}))
+  const small = Array.from({ length: 900 }, (_, number) => numbered(number + 1, {}))
   for (const upload of small) uploads.add(upload)
   assert.is(kept(uploads, small).length, 900)
 })

@@ -1,60 +1,38 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { pathsOf } from '../../server/storage/paths.js'
-import { formatSidecar } from '../../server/storage/sidecar.js'
-import { StoredUpload } from '../../server/storage/upload.js'
-import { Uploads } from '../../server/storage/uploads.js'
-import { temporaryFolder } from '../helpers/server.js'
+import { Uploads } from '../../server/uploads/uploads.js'
+import { MemoryEngine } from '../helpers/memory-engine.js'
+import { MemoryStorage } from '../helpers/memory-storage.js'
+import { keep, noBlocks, uploadOf } from '../helpers/stored-upload.js'
 
 const ID = `20261125-${'a'.repeat(32)}`
-const BOOT = 'this boot'
 
-function stored(dataDir: string): StoredUpload {
-  const at = { createdAt: new Date().toISOString(), touchedAtMs: Date.now() }
-  const told = { metadata: null, filename: null, declaredType: null, concat: null, parts: null }
-  const open = {
-    type: null,
-    checkpoints: [],
-    sha256: null,
-    finishedAt: null,
-    joinedAt: null,
-    terminatedAt: null,
-  }
-  const facts = { id: ID, length: 10, offset: 0, verifiedTo: null, bootId: BOOT, ...at, ...told, ...open }
-  const upload = new StoredUpload(facts, pathsOf(dataDir, ID))
-  mkdirSync(dirname(upload.paths.file), { recursive: true })
-  writeFileSync(upload.paths.file, '')
-  writeFileSync(upload.paths.sidecar, formatSidecar(upload.toSidecar(Date.now(), BOOT)))
-  return upload
-}
-
-function uploadsIn(dataDir: string, truncate = async (): Promise<void> => {}): Uploads {
-  const thread = { forget: async () => {}, truncate }
+/** An upload that is stored and not in memory, and uploads in memory over its engine. */
+function place() {
+  const storage = new MemoryStorage()
+  const engine = new MemoryEngine(noBlocks, storage)
+  const upload = uploadOf(ID)
+  keep(storage, upload, '')
   const log = { info: () => {}, warn: () => {}, error: () => {} }
-  return new Uploads({ dataDir, thread, bootId: BOOT, log, isHeld: () => false })
+  const uploads = new Uploads({ engine, log, isHeld: () => false })
+  return { storage, engine, upload, uploads, ...removal(engine) }
 }
 
 /** A removal that goes on when the test says so. */
-function removal(upload: StoredUpload): { remove: () => Promise<void>; go: (fails?: boolean) => void } {
+function removal(engine: MemoryEngine): { remove: () => Promise<void>; go: (fails?: boolean) => void } {
   let go = (_fails?: boolean): void => {}
   const removed = new Promise<void>((resolve, reject) => {
     go = (fails = false) => {
       if (fails) return reject(new Error('EIO: the disk'))
-      rmSync(upload.paths.file)
-      rmSync(upload.paths.sidecar)
-      resolve()
+      resolve(engine.remove([ID]))
     }
   })
   return { remove: () => removed, go }
 }
 
 test('a load while an upload is being removed does not bring it back to life', async () => {
-  const upload = stored(temporaryFolder())
-  const uploads = uploadsIn(upload.paths.file.split('/uploads/')[0] ?? '')
+  const { upload, uploads, remove, go } = place()
   uploads.add(upload)
-  const { remove, go } = removal(upload)
   const left = uploads.leave(ID, remove)
   const loaded = uploads.load(ID)
   // Long enough for a load that reads the two files at once.
@@ -68,9 +46,7 @@ test('a load while an upload is being removed does not bring it back to life', a
 })
 
 test('a removal that comes while an upload is being loaded does not bring it back to life', async () => {
-  const upload = stored(temporaryFolder())
-  const uploads = uploadsIn(upload.paths.file.split('/uploads/')[0] ?? '')
-  const { remove, go } = removal(upload)
+  const { uploads, remove, go } = place()
   const loaded = uploads.load(ID)
   const left = uploads.leave(ID, remove)
   for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
@@ -81,10 +57,8 @@ test('a removal that comes while an upload is being loaded does not bring it bac
 })
 
 test('an upload whose files could not be removed is read from the disk again', async () => {
-  const upload = stored(temporaryFolder())
-  const uploads = uploadsIn(upload.paths.file.split('/uploads/')[0] ?? '')
+  const { upload, uploads, remove, go } = place()
   uploads.add(upload)
-  const { remove, go } = removal(upload)
   const left = uploads.leave(ID, remove).catch((error: unknown) => error)
   const loaded = uploads.load(ID)
   go(true)
@@ -93,15 +67,13 @@ test('an upload whose files could not be removed is read from the disk again', a
 })
 
 test('a removal that begins while a file is cut back keeps the upload from memory too', async () => {
-  const upload = stored(temporaryFolder())
-  // Of another boot, so that no byte counts.
-  writeFileSync(upload.paths.sidecar, formatSidecar(upload.toSidecar(Date.now(), 'another boot')))
-  writeFileSync(upload.paths.file, 'abc')
-  const { remove, go } = removal(upload)
+  const { storage, engine, uploads, remove, go } = place()
+  // Saved in another boot, so that no byte counts.
+  keep(storage, uploadOf(ID, { isCurrent: false }), 'abc')
   let left: Promise<void> | undefined
-  const uploads = uploadsIn(upload.paths.file.split('/uploads/')[0] ?? '', async () => {
+  engine.truncate = async () => {
     left = uploads.leave(ID, remove)
-  })
+  }
   const loaded = uploads.load(ID)
   while (!left) await new Promise((resolve) => setImmediate(resolve))
   go()

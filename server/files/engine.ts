@@ -1,0 +1,225 @@
+import type { Checkpoint } from '../model/checkpoint.js'
+import type {
+  Appended,
+  AppendedBlocks,
+  CheckpointOptions,
+  Digested,
+  Engine,
+  Entry,
+  RangeReader,
+} from '../model/engine.js'
+import { formatSidecar, sidecarOf } from '../model/sidecar.js'
+import type { UploadFacts } from '../model/upload-facts.js'
+import { currentBoot } from './boot.js'
+import { Disk } from './disk.js'
+import { FileRange } from './file-range.js'
+import { pathsOf } from './paths.js'
+import { StoredFiles } from './stored-files.js'
+import { type ArenaMemory, DigestThread } from './thread.js'
+
+/** Its bytes and its sidecar. */
+const FILES_OF_AN_UPLOAD = 2
+/** A boot that is never the current one: bytes behind the last checkpoint do not count. */
+const NO_BOOT = 'unknown'
+
+export interface FilesOptions {
+  /** The folder must exist. */
+  readonly dataDir: string
+  readonly arena: ArenaMemory
+  readonly minFreeBytes: number
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number
+}
+
+/** The storage engine that keeps uploads as files on this machine; one thread writes and digests their bytes. */
+export class FilesEngine extends StoredFiles implements Engine {
+  readonly #now: () => number
+  readonly #disk: Disk
+  readonly #thread: DigestThread
+  /** Uploads whose file a body has open in the thread. */
+  readonly #open = new Set<string>()
+
+  private constructor(options: FilesOptions, disk: Disk) {
+    super(options.dataDir, currentBoot(options.now()))
+    this.#now = options.now
+    this.#disk = disk
+    this.#thread = new DigestThread(options.arena)
+  }
+
+  /** Starts the engine on a data folder. Rejects with the system's error where its disk cannot be asked. */
+  static async start(options: FilesOptions): Promise<FilesEngine> {
+    const { dataDir: folder, minFreeBytes, monotonic } = options
+    const disk = new Disk({ folder, minFreeBytes, monotonic })
+    await disk.refresh()
+    return new FilesEngine(options, disk)
+  }
+
+  /** What the disk has left, as last seen. */
+  get space(): { readonly freeBytes: number; readonly freeInodes: number | null } {
+    return { freeBytes: this.#disk.freeBytes, freeInodes: this.#disk.freeInodes }
+  }
+
+  /** See Engine. */
+  create(id: string, facts: () => UploadFacts, { durable }: { durable: boolean }): Promise<void> {
+    const { file, sidecar } = this.#pathsOf(id)
+    const sidecarText = this.#textOf(facts)
+    return this.#thread.create({ path: file, sidecarPath: sidecar, sidecarText, durable })
+  }
+
+  /** See Engine. */
+  open(
+    id: string,
+    { offset, headBytes }: { offset: number; headBytes: number },
+    isOver: () => boolean,
+  ): Promise<Uint8Array> {
+    // Also where the thread fails: it may have opened the file and not read it.
+    this.#open.add(id)
+    return this.#thread.open({ path: this.#pathsOf(id).file, bytes: offset, headBytes }, isOver)
+  }
+
+  /** See Engine. */
+  async append(id: string, appended: AppendedBlocks): Promise<Appended> {
+    const { position, digest, isChecked, algorithms, begins, ends, closes } = appended
+    const blocks = appended.blocks.flatMap(({ index, bytes }) => [index, bytes])
+    const path = this.#pathsOf(id).file
+    const task = { id, path, position, blocks, digest, isChecked, begins, closes }
+    const written = this.#thread.append(task)
+    let checksums: Record<string, string> | null = null
+    if (algorithms.length > 0) {
+      const computed = this.#thread.check({ id, blocks, algorithms, begins, ends })
+      // Both must be done with the blocks before they are given back, also where one of them fails.
+      const [, checked] = await Promise.allSettled([written, computed])
+      if (checked.status === 'fulfilled') checksums = checked.value
+    }
+    const { live, sha256, error } = await written
+    if (error) throw new Error(error.message)
+    if (closes) this.#open.delete(id)
+    return { live, sha256, checksums }
+  }
+
+  /** See Engine. */
+  async commit(id: string, { digest }: Parameters<Engine['commit']>[1]): Promise<Digested> {
+    const task = { id, path: this.#pathsOf(id).file, base: 0, counts: true, digest }
+    const committed = await this.#thread.settle(task)
+    this.#open.delete(id)
+    return committed
+  }
+
+  /** See Engine. */
+  async rollBack(id: string, { offset }: { offset: number }): Promise<Digested> {
+    const path = this.#pathsOf(id).file
+    const task = { id, path, base: offset, counts: false, digest: 'none' as const }
+    const rolledBack = await this.#thread.settle(task)
+    this.#open.delete(id)
+    return rolledBack
+  }
+
+  /** See Engine. */
+  checksum(id: string, of: { from: number; to: number; algorithm: string }): Promise<string> {
+    return this.#thread.digestStored({ id, path: this.#pathsOf(id).file, ...of })
+  }
+
+  /** See Engine. */
+  async close(id: string): Promise<void> {
+    if (this.#open.delete(id)) await this.#thread.closeFile(id)
+  }
+
+  /** See Engine. */
+  async checkpoint(id: string, facts: () => UploadFacts, options: CheckpointOptions): Promise<void> {
+    const { durable, bytes, finishedBytes } = options
+    const { file, sidecar } = this.#pathsOf(id)
+    const finished = finishedBytes === undefined ? {} : { finishedBytes }
+    const bytesPath = bytes ? file : null
+    await this.#thread.replace({ path: sidecar, text: this.#textOf(facts), durable, bytesPath, ...finished })
+    if (finishedBytes !== undefined) this.#open.delete(id)
+  }
+
+  /** See Engine. */
+  restore(id: string, facts: UploadFacts): Promise<void> {
+    const text = this.#textOf(() => facts, NO_BOOT)
+    return this.#thread.replace({ path: this.#pathsOf(id).sidecar, text, durable: true, bytesPath: null })
+  }
+
+  /** See Engine. */
+  flush(id: string): Promise<void> {
+    return this.#thread.flush(this.#pathsOf(id).file)
+  }
+
+  /** See Engine. */
+  truncate(id: string, bytes: number): Promise<void> {
+    return this.#thread.truncate({ path: this.#pathsOf(id).file, length: bytes })
+  }
+
+  /** See Engine. */
+  prove(
+    id: string,
+    range: { to: number; checkpoints: readonly Checkpoint[]; budgetBytes: number },
+  ): Promise<{ offset: number; damagedAfter: number | null }> {
+    return this.#thread.prove({ id, path: this.#pathsOf(id).file, ...range })
+  }
+
+  /** See Engine. */
+  digest(id: string, offset: number): Promise<string | null> {
+    return this.#thread.digest({ id, offset })
+  }
+
+  /** See Engine. */
+  async forget(id: string): Promise<void> {
+    this.#open.delete(id)
+    await this.#thread.forget(id)
+  }
+
+  /** See Engine. */
+  join(
+    id: string,
+    { part, ...piece }: { position: number; part: string; from: number; bytes: number },
+  ): Promise<number> {
+    const [path, partPath] = [this.#pathsOf(id).file, this.#pathsOf(part).file]
+    return this.#thread.join({ id, path, partPath, ...piece })
+  }
+
+  /** See Engine. */
+  read(id: string, range: { from: number; to: number }): Promise<RangeReader> {
+    return FileRange.open(this.#pathsOf(id).file, range)
+  }
+
+  /** See Engine. */
+  remove(ids: readonly string[], { durable }: { durable: boolean }): Promise<void> {
+    // The bytes first: a crash in between leaves a sidecar alone, which the sweep removes. Bytes alone might be
+    // restored from their record.
+    const paths = ids.map((id) => this.#pathsOf(id)).flatMap(({ file, sidecar }) => [file, sidecar])
+    return this.#thread.remove(paths, durable)
+  }
+
+  /** See Engine. */
+  async isLeftover({ id, kind }: Entry): Promise<boolean> {
+    if (kind === 'facts') return !(await this.has(id))
+    return kind === 'temporary'
+  }
+
+  /** See Engine. */
+  removeLeftover({ id, kind }: Entry): Promise<void> {
+    const { sidecar } = this.#pathsOf(id)
+    return this.#thread.remove([kind === 'temporary' ? `${sidecar}.tmp` : sidecar])
+  }
+
+  /** See Engine. */
+  isFull(bytes = 0, uploads = 0): Promise<boolean> {
+    return this.#disk.isFull(bytes, uploads * FILES_OF_AN_UPLOAD)
+  }
+
+  /** See Engine. */
+  end(): Promise<void> {
+    return this.#thread.close()
+  }
+
+  #pathsOf(id: string) {
+    return pathsOf(this.dataDir, id)
+  }
+
+  #textOf(facts: () => UploadFacts, bootId = this.bootId): () => string {
+    return () => formatSidecar(sidecarOf(facts(), { updatedAt: new Date(this.#now()).toISOString(), bootId }))
+  }
+}

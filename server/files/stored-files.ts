@@ -1,0 +1,128 @@
+import { opendir, readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Engine, Entry, Loaded } from '../model/engine.js'
+import { isForeign, parseSidecar } from '../model/sidecar.js'
+import { storedFacts } from '../model/stored-facts.js'
+import type { StoredFacts } from '../model/upload-facts.js'
+import { isUploadId } from '../model/upload-id.js'
+import { isSameBoot } from './boot.js'
+import { idOfName, pathsOf, relativePathOf } from './paths.js'
+
+/** Names that are read from a folder at once; it is never held in memory whole. */
+const NAMES_AT_ONCE = 1024
+
+/** The uploads in a data folder, to look at: two files each, in a folder of the day. Nothing here changes one. */
+export class StoredFiles implements Pick<Engine, 'load' | 'has' | 'measure' | 'list' | 'addressOf'> {
+  readonly dataDir: string
+  readonly bootId: string
+
+  constructor(dataDir: string, bootId: string) {
+    this.dataDir = dataDir
+    this.bootId = bootId
+  }
+
+  /** See Engine. */
+  async load(id: string): Promise<Loaded> {
+    if (!isUploadId(id)) return { kind: 'missing' }
+    const paths = pathsOf(this.dataDir, id)
+    const [text, file] = await Promise.all([
+      unlessMissing(readFile(paths.sidecar, 'utf8')),
+      unlessMissing(stat(paths.file)),
+    ])
+    if (!file?.isFile()) return { kind: 'missing' }
+    if (text !== undefined && isForeign(text)) return { kind: 'foreign' }
+    const facts = text === undefined ? undefined : this.#factsOf(text, id, file)
+    if (!facts) return { kind: 'torn', storedBytes: file.size, touchedAtMs: file.mtimeMs }
+    return { kind: 'upload', facts, storedBytes: file.size }
+  }
+
+  /** See Engine. */
+  async has(id: string): Promise<boolean> {
+    return isUploadId(id) && (await bytesOf(pathsOf(this.dataDir, id).file)) !== undefined
+  }
+
+  /** See Engine. */
+  async measure(id: string): Promise<{ storedBytes: number | undefined; hasFacts: boolean }> {
+    const paths = pathsOf(this.dataDir, id)
+    const [storedBytes, sidecar] = await Promise.all([
+      bytesOf(paths.file),
+      unlessMissing(stat(paths.sidecar)),
+    ])
+    return { storedBytes, hasFacts: sidecar !== undefined }
+  }
+
+  /** See Engine. */
+  async *list(fromDay = ''): AsyncGenerator<readonly Entry[]> {
+    const root = join(this.dataDir, 'uploads')
+    for (const year of await digits(root, 4)) {
+      for (const month of await digits(join(root, year), 2)) {
+        for (const day of await digits(join(root, year, month), 2)) {
+          if (`${year}/${month}/${day}` >= fromDay) yield* entriesIn(join(root, year, month, day))
+        }
+      }
+    }
+  }
+
+  /** See Engine: the path of the bytes under the data folder. */
+  addressOf(id: string): string {
+    return relativePathOf(id)
+  }
+
+  #factsOf(text: string, id: string, file: { size: number; mtimeMs: number }): StoredFacts | undefined {
+    const sidecar = parseSidecar(text, id)
+    if (!sidecar) return undefined
+    const { version: _version, updatedAt: _updatedAt, bootId, ...facts } = sidecar
+    return storedFacts(facts, {
+      storedBytes: file.size,
+      storedAtMs: file.mtimeMs,
+      sameBoot: isSameBoot(bootId, this.bootId),
+      isCurrent: bootId === this.bootId,
+    })
+  }
+}
+
+async function bytesOf(path: string): Promise<number | undefined> {
+  const found = await unlessMissing(stat(path))
+  return found?.isFile() ? found.size : undefined
+}
+
+async function* entriesIn(path: string): AsyncGenerator<readonly Entry[]> {
+  const folder = await unlessMissing(opendir(path, { bufferSize: NAMES_AT_ONCE }))
+  if (!folder) return
+  let entries: Entry[] = []
+  let names = 0
+  for await (const { name } of folder) {
+    names += 1
+    const id = idOfName(name)
+    if (id !== undefined) entries.push({ id, kind: kindOf(name) })
+    if (names % NAMES_AT_ONCE !== 0) continue
+    yield entries
+    entries = []
+  }
+  yield entries
+}
+
+function kindOf(name: string): Entry['kind'] {
+  if (name.endsWith('.tmp')) return 'temporary'
+  return name.endsWith('.json') ? 'facts' : 'bytes'
+}
+
+/** The names of so many digits in a folder, the latest first. */
+async function digits(folder: string, length: number): Promise<string[]> {
+  const names = (await unlessMissing(readdir(folder))) ?? []
+  return names
+    .filter((name) => name.length === length && /^\d+$/.test(name))
+    .sort()
+    .reverse()
+}
+
+/** What was found, or undefined where there is no such file. Rejects with the system's other errors. */
+async function unlessMissing<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw error
+  }
+}

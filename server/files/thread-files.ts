@@ -1,0 +1,156 @@
+import * as fs from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { promisify } from 'node:util'
+import { BytesFault } from '../model/engine-error.js'
+import type { OpenFiles } from './open-files.js'
+import type { CreateTask, RemoveTask, ReplaceTask } from './thread-tasks.js'
+
+/** What the digest thread does with whole files: makes, replaces, cuts and removes them. */
+
+const FILE_MODE = 0o640
+const FOLDER_MODE = 0o750
+
+const fdatasync = promisify(fs.fdatasync)
+const fsync = promisify(fs.fsync)
+
+/** Writes all of `bytes` at `position` and returns where they end. Throws the system's error. */
+export function writeWhole(fd: number, bytes: Uint8Array, position: number): number {
+  let done = 0
+  while (done < bytes.length) done += fs.writeSync(fd, bytes, done, bytes.length - done, position + done)
+  return position + done
+}
+
+/** An error as plain values: what the thread answers is copied. */
+export function describe(error: unknown): { code: string; message: string } {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN'
+  return { code, message: error instanceof Error ? error.message : String(error) }
+}
+
+/** Creates an empty file and its sidecar, both or none. Rejects with the system's error. */
+export async function create(task: CreateTask, files: OpenFiles): Promise<void> {
+  const folder = dirname(task.path)
+  fs.closeSync(openNew(task.path, folder))
+  const { sidecarPath: path, sidecarText: text, durable } = task
+  try {
+    // Also after a creation that failed between the making of a folder and its flush.
+    flushNewFolders()
+    await replace({ kind: 'replace', path, text, durable, bytesPath: null }, files)
+  } catch (error) {
+    await remove({ paths: [task.path, path], durable: false })
+    throw error
+  }
+}
+
+function openNew(path: string, folder: string): number {
+  try {
+    return fs.openSync(path, 'wx', FILE_MODE)
+  } catch (error) {
+    if (describe(error).code !== 'ENOENT') throw error
+    makeFolder(folder)
+    return fs.openSync(path, 'wx', FILE_MODE)
+  }
+}
+
+/** Folders that list a new one and could not be flushed yet. */
+const unflushed = new Set<string>()
+
+/** Makes the folders of a day, once a day, and flushes those they are listed in: an upload may not vanish with them. */
+function makeFolder(folder: string): void {
+  const first = fs.mkdirSync(folder, { recursive: true, mode: FOLDER_MODE })
+  for (let made = folder; first !== undefined && made.length >= first.length; made = dirname(made))
+    unflushed.add(dirname(made))
+}
+
+function flushNewFolders(): void {
+  for (const folder of unflushed) {
+    if (fs.existsSync(folder)) flushFolderNow(folder)
+    unflushed.delete(folder)
+  }
+}
+
+function flushFolderNow(folder: string): void {
+  const fd = fs.openSync(folder, 'r')
+  try {
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/**
+ * Replaces a small file at once or not at all. Rejects with the system's error, and with BytesFault where the
+ * upload's own file is not as it must be.
+ */
+export async function replace(task: ReplaceTask, files: OpenFiles): Promise<void> {
+  const { bytesPath } = task
+  if (task.durable && bytesPath !== null) await flush(bytesPath, files)
+  const temporary = `${task.path}.tmp`
+  try {
+    const fd = fs.openSync(temporary, 'w', FILE_MODE)
+    try {
+      writeWhole(fd, Buffer.from(task.text), 0)
+      if (task.durable) await fsync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+    // As late as can be: what was done to the file since would be told as finished.
+    if (bytesPath !== null && task.finishedBytes !== undefined) files.check(bytesPath, task.finishedBytes)
+    fs.renameSync(temporary, task.path)
+  } catch (error) {
+    fs.rmSync(temporary, { force: true })
+    // Without its folder the upload has no bytes either.
+    if (!fs.existsSync(dirname(task.path))) throw new BytesFault('MISSING', 'the folder is gone')
+    throw error
+  }
+  if (bytesPath !== null && task.finishedBytes !== undefined) files.close(basename(bytesPath))
+  if (task.durable) await flushFolder(dirname(task.path))
+}
+
+async function flushFolder(folder: string): Promise<void> {
+  const fd = fs.openSync(folder, 'r')
+  try {
+    await fsync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** Flushes a file's bytes. Rejects with the system's error. */
+export async function flush(path: string, files: OpenFiles): Promise<void> {
+  await files.use(path, (fd) => fdatasync(fd))
+}
+
+/**
+ * Removes files in their order; one that is not there is no error. Rejects with the system's error; nothing is
+ * removed where a folder that must be flushed cannot be opened.
+ */
+export async function remove({ paths, durable }: Pick<RemoveTask, 'paths' | 'durable'>): Promise<void> {
+  const folders = durable ? openFolders(paths) : []
+  try {
+    for (const path of paths) removeFile(path)
+    for (const fd of folders) await fsync(fd)
+  } finally {
+    for (const fd of folders) fs.closeSync(fd)
+  }
+}
+
+function openFolders(paths: readonly string[]): number[] {
+  const opened: number[] = []
+  try {
+    for (const folder of new Set(paths.map((path) => dirname(path)))) {
+      if (fs.existsSync(folder)) opened.push(fs.openSync(folder, 'r'))
+    }
+  } catch (error) {
+    for (const fd of opened) fs.closeSync(fd)
+    throw error
+  }
+  return opened
+}
+
+function removeFile(path: string): void {
+  try {
+    fs.unlinkSync(path)
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR'].includes(describe(error).code)) throw error
+  }
+}

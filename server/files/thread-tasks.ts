@@ -1,0 +1,158 @@
+import type { Checkpoint } from '../model/checkpoint.js'
+
+/** What the digest thread can be asked; one object a task, plain values only. */
+export type ThreadTask =
+  | CreateTask
+  | OpenTask
+  | AppendTask
+  | SettleTask
+  | JoinTask
+  | ProveTask
+  | ReplaceTask
+  | DigestTask
+  | TruncateTask
+  | RemoveTask
+  | { readonly kind: 'forget'; readonly id: string }
+  | { readonly kind: 'flush'; readonly path: string }
+  | { readonly kind: 'close'; readonly id: string }
+
+/** Creates an empty file, which must not exist, and its sidecar; `durable` flushes both and their folder. */
+export interface CreateTask {
+  readonly kind: 'create'
+  readonly path: string
+  readonly sidecarPath: string
+  readonly sidecarText: string
+  readonly durable: boolean
+}
+
+/** Opens the file of an upload, which must be `bytes` long, for a body; it stays open until a task closes it. */
+export interface OpenTask {
+  readonly kind: 'open'
+  readonly path: string
+  readonly bytes: number
+  /** So many of its first bytes are the answer; fewer where it is shorter. */
+  readonly headBytes: number
+}
+
+/**
+ * Writes blocks of the arena at `position`, all of them or none, and takes them into the rolling digest. The
+ * file must end there: it is opened where `open` has not done so.
+ */
+export interface AppendTask {
+  readonly kind: 'append'
+  readonly id: string
+  readonly path: string
+  readonly position: number
+  /** Index and filled bytes of each block, in turn. */
+  readonly blocks: readonly number[]
+  /** Asks for the digest of everything up to the end of these blocks; `final`: the rolling one is let go. */
+  readonly digest: 'none' | 'prefix' | 'final'
+  /** `settle` follows, or may follow: they are of a request that has a checksum, or may end with one. */
+  readonly isChecked: boolean
+  /** The body ends with these blocks: the file is compared with what was written, and closed. */
+  readonly closes: boolean
+  /** These are the first blocks of such a request. */
+  readonly begins: boolean
+}
+
+export interface AppendResult {
+  /** The rolling digest covers everything up to the end of these blocks. */
+  readonly live: boolean
+  /** Lower-case hex, where it was asked for and is live. */
+  readonly sha256: string | null
+  /** What the system said; the file is as it was before. */
+  readonly error: { readonly code: string; readonly message: string } | null
+}
+
+/** Computes the checksums of a request from blocks of it, or from its bytes on the disk; done by a thread of its own. */
+export interface CheckTask {
+  readonly id: string
+  /** Index and filled bytes of each block, in turn. */
+  readonly blocks: readonly number[]
+  /** Bytes that are read back; null for none. */
+  readonly stored: { readonly path: string; readonly from: number; readonly to: number } | null
+  readonly algorithms: readonly string[]
+  /** These are the first blocks of the request, or the last, or both. */
+  readonly begins: boolean
+  readonly ends: boolean
+}
+
+/**
+ * Lets the bytes count that a request appended under a checksum, or makes everything as before them; the file
+ * is closed then.
+ */
+export interface SettleTask {
+  readonly kind: 'settle'
+  readonly id: string
+  readonly path: string
+  /** Where the request began. */
+  readonly base: number
+  readonly counts: boolean
+  readonly digest: 'none' | 'prefix' | 'final'
+}
+
+export interface SettleResult {
+  /** The rolling digest covers all bytes that count now. */
+  readonly live: boolean
+  readonly sha256: string | null
+}
+
+/** Takes `bytes` bytes of a part, from byte `from` on, over into a final upload that ends at `position`. */
+export interface JoinTask {
+  readonly kind: 'join'
+  readonly id: string
+  readonly path: string
+  readonly position: number
+  readonly partPath: string
+  readonly from: number
+  readonly bytes: number
+}
+
+/** Reads on from where the digest stands towards `to`, at most `budgetBytes`, comparing with checkpoints. */
+export interface ProveTask {
+  readonly kind: 'prove'
+  readonly id: string
+  readonly path: string
+  readonly to: number
+  readonly checkpoints: readonly Checkpoint[]
+  readonly budgetBytes: number
+}
+
+export interface ProveResult {
+  /** How far the digest reaches now. */
+  readonly offset: number
+  /** The offset of the last checkpoint that matched before one that did not; null while all match. */
+  readonly damagedAfter: number | null
+}
+
+/** Replaces a small file at once or not at all: a temporary file, then rename. */
+export interface ReplaceTask {
+  readonly kind: 'replace'
+  readonly path: string
+  readonly text: string
+  /** Flushes the new file and its folder, and before them the bytes it speaks of (fdatasync). */
+  readonly durable: boolean
+  readonly bytesPath: string | null
+  /** The file at `bytesPath` must have so many bytes before the new text counts; it is closed then. */
+  readonly finishedBytes?: number
+}
+
+/** Removes files in this order; one that is not there is no error. `durable` flushes their folders, each once. */
+export interface RemoveTask {
+  readonly kind: 'remove'
+  readonly paths: readonly string[]
+  readonly durable: boolean
+}
+
+/** The digest of the first `offset` bytes, where the rolling digest stands there; it is let go with that. */
+export interface DigestTask {
+  readonly kind: 'digest'
+  readonly id: string
+  readonly offset: number
+}
+
+export interface TruncateTask {
+  readonly kind: 'truncate'
+  readonly path: string
+  readonly length: number
+}

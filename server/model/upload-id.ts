@@ -1,0 +1,11 @@
+const ID = /^\d{8}-[0-9a-f]{32}$/
+
+/** Makes an upload's id: the UTC day of its creation and 128 random bits in lower-case hex. */
+export function createId(now: Date, randomHex: string): string {
+  return `${now.toISOString().slice(0, 10).replaceAll('-', '')}-${randomHex}`
+}
+
+/** Tells whether a text has the form of an upload's id; nothing else ever becomes part of a path or a key. */
+export function isUploadId(text: string): boolean {
+  return ID.test(text)
+}

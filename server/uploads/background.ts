@@ -1,0 +1,47 @@
+import { Expiry } from './expiry.js'
+import { betweenMs, Housekeeping, type HousekeepingTools } from './housekeeping.js'
+import type { LadingStore } from './store.js'
+import { Sweep, type SweepIndex } from './sweep.js'
+import type { StorageTools } from './tools.js'
+import type { Unfinished } from './unfinished.js'
+import type { StoredUpload } from './upload.js'
+import { Visit } from './visit.js'
+
+interface BackgroundNeeds {
+  readonly tools: StorageTools
+  readonly store: LadingStore
+  readonly unfinished: Unfinished
+  readonly records: SweepIndex & HousekeepingTools['records']
+  readonly indexIsWhole: (sinceMs: number) => boolean
+  readonly locks: {
+    tryWith(id: string, work: () => Promise<void>): Promise<void>
+    tryWithAll(ids: readonly string[], work: (free: readonly string[]) => Promise<void>): Promise<void>
+  }
+}
+
+/** Puts together what goes on in the background; nothing runs before its `start`. */
+export function createBackground(needs: BackgroundNeeds): Housekeeping {
+  const { tools, store, unfinished, records, locks, indexIsWhole } = needs
+  const { engine, log, now, row, isReceiving, expireAfterMs, keepPartialsMs } = tools
+  const terms = { expireAfterMs, keepPartialsMs }
+  const inMemory = (id: string): StoredUpload | undefined => store.uploads.peek(id)
+  const tend = (id: string): Promise<string> => store.tend(id)
+  const visit = new Visit({
+    ...{ engine, log, now, terms, unfinished, inMemory, tend, indexIsWhole, row },
+    startedAtMs: now(),
+    underLock: (id, work) => locks.tryWith(id, work),
+  })
+  const sweep = new Sweep({
+    ...{ engine, visit, log, now, expireAfterMs, isReceiving },
+    index: records,
+    met: (finished) => store.met(finished),
+    metAll: () => store.knowsAll(),
+  })
+  const expiry = new Expiry({
+    ...{ engine, log, now, terms, unfinished, inMemory, tend, isReceiving },
+    underLocks: (ids, work) => locks.tryWithAll(ids, work),
+    expire: (uploads) => store.expire(uploads),
+    againMs: betweenMs(terms),
+  })
+  return new Housekeeping({ ...{ sweep, expiry, records, log, now, expireAfterMs, keepPartialsMs } })
+}

@@ -1,0 +1,19 @@
+import type { Engine } from '../model/engine.js'
+import type { FileView } from '../model/file-headers.js'
+import type { Owned } from '../model/principal.js'
+import { loadUpload } from './load-upload.js'
+
+/**
+ * A finished upload as a download shows it; undefined where there is none, 'unfinished' where it is not finished.
+ * Reads none of its bytes.
+ */
+export async function findFinished(
+  id: string,
+  tools: { engine: Pick<Engine, 'load' | 'addressOf'>; isThere: (upload: Owned) => boolean },
+): Promise<FileView | 'unfinished' | undefined> {
+  const found = await loadUpload(tools.engine, id)
+  if (found.kind !== 'upload' || !tools.isThere(found.upload)) return undefined
+  const { sha256, length, type, filename } = found.upload
+  if (sha256 === null || length === null) return 'unfinished'
+  return { length, type: type ?? 'application/octet-stream', filename, sha256 }
+}

@@ -1,0 +1,44 @@
+import type { Engine } from '../model/engine.js'
+import { type AccessRule, type Principal, UNOWNED } from '../model/principal.js'
+import type { UploadRecord } from '../model/record.js'
+import { isUploadId } from '../model/upload-id.js'
+import { loadUpload } from './load-upload.js'
+import type { Uploads } from './uploads.js'
+
+export interface FindTools {
+  readonly uploads: Pick<Uploads, 'peek'>
+  /** The record of an upload. Rejects where the database cannot be asked now. */
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
+  readonly mayAccess: AccessRule
+  readonly engine: Pick<Engine, 'load' | 'addressOf'>
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number
+  readonly log: { warn(fields: object, message: string): void }
+}
+
+/**
+ * An upload's progress from memory; of one that is not there, its record, or what its sidecar says. Undefined where
+ * there is no such upload for the principal.
+ */
+export async function findUpload(
+  id: string,
+  principal: Principal,
+  tools: FindTools,
+): Promise<object | undefined> {
+  if (!isUploadId(id)) return undefined
+  const live = tools.uploads.peek(id)
+  if (live && !tools.mayAccess(principal, live)) return undefined
+  if (live) {
+    const bytesPerSecond = live.body ? live.rate.perSecond(tools.monotonic()) : 0
+    return { ...live.toRecordAtRest(), bytesPerSecond }
+  }
+  const row = await tools.row(id).catch((error: unknown) => {
+    tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
+    return undefined
+  })
+  if (row && !tools.mayAccess(principal, UNOWNED)) return undefined
+  if (row) return { ...row, bytesPerSecond: 0 }
+  const found = await loadUpload(tools.engine, id)
+  if (found.kind !== 'upload' || !tools.mayAccess(principal, found.upload)) return undefined
+  return { ...found.upload.toRecordAtRest(), bytesPerSecond: 0 }
+}

@@ -1,0 +1,53 @@
+import { UploadError } from '../errors.js'
+import type { Prover } from './prover.js'
+import type { Saver } from './saver.js'
+import type { StorageTools } from './tools.js'
+import { storedHead, typeOf } from './type.js'
+import type { StoredUpload } from './upload.js'
+
+/** Finishes uploads whose bytes are all there: type, digest, flush, sidecar, record; once, whatever is retried. */
+export class Finisher {
+  readonly #tools: StorageTools
+  readonly #saver: Saver
+  readonly #prover: Prover
+
+  constructor(tools: StorageTools, saver: Saver, prover: Prover) {
+    this.#tools = tools
+    this.#saver = saver
+    this.#prover = prover
+  }
+
+  /**
+   * Makes an upload finished; the caller holds its lock. Rejects with type_refused, with offset_conflict
+   * where the prefix turns out damaged, and with the disk's error: nothing has changed then.
+   */
+  async finish(upload: StoredUpload): Promise<void> {
+    if (upload.isTypeDue) upload.type = await this.#type(upload)
+    const sha256 = await this.#digest(upload)
+    const finishedAt = new Date(this.#tools.now()).toISOString()
+    upload.mark(upload.offset, sha256)
+    await this.#saver.save(upload, { sha256, finishedAt })
+    // Nobody is told before it is written.
+    upload.sha256 = sha256
+    upload.finishedAt = finishedAt
+    this.#tools.record(upload.toRecord(upload.changedAtMs))
+  }
+
+  async #type(upload: StoredUpload): Promise<string | null> {
+    const head = await storedHead(upload, this.#tools)
+    return typeOf(upload, head, upload.offset, this.#tools)
+  }
+
+  async #digest(upload: StoredUpload): Promise<string> {
+    // The last request's own checkpoint is the digest of the whole, where the digest was live.
+    const marked = upload.checkpoints.at(-1)
+    if (upload.digestLive && marked?.offset === upload.offset) return marked.sha256
+    if (!upload.digestLive) await this.#prover.prove(upload)
+    if (upload.damagedAfter !== null) throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
+    const sha256 = await this.#tools.engine.digest(upload.id, upload.offset)
+    if (sha256 !== null) return sha256
+    // The thread died and its digests with it: the next try reads the bytes again.
+    upload.digestLive = false
+    throw new UploadError('internal', { detail: 'the rolling digest was lost' })
+  }
+}

@@ -1,0 +1,86 @@
+import { UploadError } from '../../errors.js'
+import { type Principal, UNOWNED } from '../../model/principal.js'
+import type { StorageTools } from '../tools.js'
+import type { StoredUpload } from '../upload.js'
+import { type FinalRequest, finalKey } from './final-key.js'
+import type { WantedFinal } from './final-plan.js'
+import { ASKED_AGAIN_MS, JoinedFinals } from './joined-finals.js'
+import type { OpenFinals } from './open-finals.js'
+import type { PartSurvey } from './part-survey.js'
+
+interface MemoryParts {
+  readonly tools: Pick<StorageTools, 'row' | 'now' | 'log' | 'mayAccess'>
+  readonly finals: OpenFinals
+  readonly survey: PartSurvey
+}
+
+/**
+ * Finds the final upload that the same request has made before: a client asks again where the answer was
+ * lost, and its parts may be gone then.
+ */
+export class FinalMemory {
+  readonly #parts: MemoryParts
+  readonly #joined = new JoinedFinals()
+
+  constructor(parts: MemoryParts) {
+    this.#parts = parts
+  }
+
+  /** The name of the lock under which one request, however often it is sent, is served. */
+  lockOf(wanted: FinalRequest): string {
+    return `final ${finalKey(wanted)}`
+  }
+
+  /** Remembers a final upload that is joined. */
+  remember(final: StoredUpload): void {
+    const ageMs = final.finishedAt === null ? 0 : this.#parts.tools.now() - Date.parse(final.finishedAt)
+    this.#joined.remember(finalKey(final), final.id, Math.max(0, ageMs))
+  }
+
+  /** The final upload that the same request has made, as far as memory knows. Rejects with the disk's error. */
+  async madeBefore(wanted: WantedFinal): Promise<StoredUpload | undefined> {
+    const key = finalKey(wanted)
+    const id = this.#parts.finals.madeBy(key) ?? this.#joined.madeBy(key)
+    return id === undefined ? undefined : this.#ifSame(id, key, wanted.principal)
+  }
+
+  /**
+   * The final upload that the same request has made, as the record of a part of it tells that is not there
+   * any more. Rejects with part_unknown where there is none, and with starting before that can be known.
+   */
+  async joinedWith(wanted: WantedFinal, missing: string): Promise<StoredUpload> {
+    const { allKnown } = this.#parts.finals
+    // The sweep may have found it since memory was asked first.
+    const found = await this.madeBefore(wanted)
+    if (found) return found
+    const id = await this.#joinedFrom(missing)
+    const final = id === undefined ? undefined : await this.#ifSame(id, finalKey(wanted), wanted.principal)
+    const isLate = final && this.#parts.tools.now() - final.changedAtMs >= ASKED_AGAIN_MS
+    if (final && (final.sha256 === null || !isLate)) return final
+    // A crash may have taken the record, and the sweep has yet to find the final upload.
+    throw new UploadError(allKnown ? 'part_unknown' : 'starting')
+  }
+
+  /** Tells whether a part was joined into a final upload that is there for the principal, or was. */
+  async hasJoined(part: string, principal: Principal): Promise<boolean> {
+    const id = await this.#joinedFrom(part)
+    if (id === undefined) return false
+    return this.#parts.tools.mayAccess(principal, (await this.#parts.survey.read(id)) ?? UNOWNED)
+  }
+
+  /** The id of the final upload that a part was joined into, by the part's record. */
+  async #joinedFrom(part: string): Promise<string | undefined> {
+    const { tools } = this.#parts
+    const row = await tools.row(part).catch((error: unknown) => {
+      tools.log.warn({ err: error, id: part }, 'the index could not tell what a part was joined into')
+      return undefined
+    })
+    return row?.joinedInto ?? undefined
+  }
+
+  async #ifSame(id: string, key: string, principal: Principal): Promise<StoredUpload | undefined> {
+    const final = await this.#parts.survey.read(id)
+    if (!final || finalKey(final) !== key) return undefined
+    return this.#parts.tools.mayAccess(principal, final) ? final : undefined
+  }
+}

@@ -1,0 +1,68 @@
+import { UploadError } from '../../errors.js'
+import { nextStep } from '../../model/next-step.js'
+import type { Principal } from '../../model/principal.js'
+import type { StorageTools } from '../tools.js'
+import type { StoredUpload } from '../upload.js'
+import type { OpenFinals } from './open-finals.js'
+import type { Missing, PartSurvey, Survey } from './part-survey.js'
+
+/** A final upload that a client asks for. */
+export interface WantedFinal {
+  readonly id: string
+  readonly parts: readonly string[]
+  /** Upload-Metadata as it was sent. */
+  readonly metadata: string | null
+  /** The network address that asks. */
+  readonly client: string
+  readonly principal: Principal
+}
+
+interface PlanParts {
+  readonly tools: Pick<
+    StorageTools,
+    'now' | 'expireAfterMs' | 'keepPartialsMs' | 'maxSizeBytes' | 'engine' | 'mayAccess'
+  >
+  readonly finals: OpenFinals
+  readonly survey: PartSurvey
+}
+
+/** Decides whether a final upload can be made of its parts. */
+export class FinalPlan {
+  readonly #parts: PlanParts
+  readonly #startedAt: string
+
+  constructor(parts: PlanParts) {
+    this.#parts = parts
+    this.#startedAt = new Date(parts.tools.now()).toISOString()
+  }
+
+  /**
+   * Looks at the parts of a final upload that is entered. Resolves with the part that is missing where one is,
+   * or was terminated. Rejects with part_unknown, starting, size_exceeded, disk_full, and with the disk's error.
+   */
+  async of({ parts, principal }: WantedFinal): Promise<Survey | Missing> {
+    const { tools } = this.#parts
+    const survey = await this.#parts.survey.of(parts, 0, (part) => this.#check(part, principal))
+    if ('missing' in survey) return survey
+    const [terminated] = survey.terminated
+    if (terminated !== undefined) return { missing: terminated }
+    const bytes = survey.length ?? 0
+    if (bytes > tools.maxSizeBytes) throw new UploadError('size_exceeded')
+    if (await tools.engine.isFull(bytes)) throw new UploadError('disk_full')
+    return survey
+  }
+
+  /** Tells whether a part is there for the principal. Throws for one that is there and may not be a part. */
+  #check(part: StoredUpload, principal: Principal): boolean {
+    if (!this.#parts.tools.mayAccess(principal, part)) return false
+    if (part.kind !== 'partial') throw new UploadError('part_unknown')
+    if (part.terminatedAt !== null) return true
+    const { tools, finals } = this.#parts
+    // The same final upload may have been made of it before the start, and the sweep has yet to find that one.
+    if (!finals.allKnown && part.createdAt < this.#startedAt) throw new UploadError('starting')
+    const isOver = nextStep(part, tools.now(), tools) === 'expire'
+    // A part does not expire while a final upload needs it.
+    if (isOver && !finals.isNamedByOthers(part.id)) throw new UploadError('part_unknown')
+    return true
+  }
+}

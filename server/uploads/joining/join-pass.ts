@@ -1,0 +1,145 @@
+import { setTimeout } from 'node:timers/promises'
+import { UploadError } from '../../errors.js'
+import { isWhole } from '../../model/next-step.js'
+import type { Lifecycle } from '../lifecycle.js'
+import type { Prover } from '../prover.js'
+import type { StorageTools } from '../tools.js'
+import { storedHead, typeOf } from '../type.js'
+import type { StoredUpload } from '../upload.js'
+import type { Uploads } from '../uploads.js'
+
+/** Bytes that are taken over between two looks at whether others need the thread. */
+const STEP_BYTES = 4 * 1024 * 1024
+/** While bodies are being received, all joining together has this part of the thread's time at most: one of so many. */
+const SHARE = 12
+/** Ends a joining without a word: its upload is removed, or the server is shutting down. */
+export class Stopped extends Error {}
+
+interface PassParts {
+  readonly tools: StorageTools
+  readonly prover: Prover
+  readonly lifecycle: Lifecycle
+  readonly uploads: Uploads
+}
+
+/** A whole part, and how many bytes it has. */
+export interface PartBytes {
+  readonly id: string
+  readonly offset: number
+}
+
+/** The way of the bytes from parts into a final upload: proven, looked at, copied and digested. */
+export class JoinPass {
+  readonly #parts: PassParts
+  readonly #tools: StorageTools
+  /** Final uploads that are being copied now. */
+  #copying = 0
+
+  constructor(parts: PassParts) {
+    this.#parts = parts
+    this.#tools = parts.tools
+  }
+
+  /**
+   * Joins a final upload and finishes it; false where a part has not all its bytes any more. Rejects with
+   * part_unknown, size_exceeded, type_refused, disk_full, Stopped, and with the disk's error.
+   */
+  async join(final: StoredUpload): Promise<boolean> {
+    const parts = await this.#prove(final)
+    if (!parts) return false
+    final.length = parts.reduce((sum, { offset }) => sum + offset, 0)
+    if (final.length > this.#tools.maxSizeBytes) throw new UploadError('size_exceeded')
+    await this.#look(final, parts)
+    await this.#copy(final, parts)
+    await this.#tools.underLock(final.id, () => this.#finish(final))
+    return true
+  }
+
+  /** After a restart the bytes of a part are proven against its digest before they go into another. */
+  async #prove(final: StoredUpload): Promise<readonly PartBytes[] | undefined> {
+    const ids = final.parts ?? []
+    const proven = new Map<string, PartBytes>()
+    for (const id of new Set(ids)) {
+      if (final.gone || final.halted) throw new Stopped()
+      const part = await this.#proven(id)
+      if (!isWhole(part)) return undefined
+      // No more is kept of it: all parts together would be too much for the memory.
+      proven.set(id, { id, offset: part.offset })
+    }
+    return ids.flatMap((id) => proven.get(id) ?? [])
+  }
+
+  /** The type rule, on the first bytes of the whole. */
+  async #look(final: StoredUpload, parts: readonly PartBytes[]): Promise<void> {
+    const { engine, sniffBytes } = this.#tools
+    const heads: Uint8Array[] = []
+    let wanted = sniffBytes
+    for (const part of parts) {
+      if (wanted <= 0) break
+      const head = await storedHead(part, { engine, sniffBytes: wanted })
+      heads.push(head)
+      wanted -= head.length
+    }
+    await typeOf(final, Buffer.concat(heads), final.length ?? 0, this.#tools)
+  }
+
+  /** Copies and digests all parts, from the first byte on. */
+  async #copy(final: StoredUpload, parts: readonly PartBytes[]): Promise<void> {
+    const { engine } = this.#tools
+    // Nothing that an earlier try has left may count.
+    final.checkpoints = []
+    await engine.truncate(final.id, 0)
+    await engine.forget(final.id)
+    this.#copying += 1
+    try {
+      let position = 0
+      for (const part of parts) {
+        for (let from = 0; from < part.offset; from += STEP_BYTES) {
+          const bytes = Math.min(STEP_BYTES, part.offset - from)
+          await this.#step(final, part, { position, from, bytes })
+          position += bytes
+        }
+      }
+    } finally {
+      this.#copying -= 1
+    }
+  }
+
+  async #finish(final: StoredUpload): Promise<void> {
+    if (final.gone || final.halted) throw new Stopped()
+    final.offset = final.length ?? 0
+    final.digestLive = true
+    final.touchedAtMs = this.#tools.now()
+    try {
+      await this.#parts.lifecycle.finish(final)
+    } catch (error) {
+      final.offset = 0
+      throw error
+    }
+  }
+
+  async #proven(id: string): Promise<StoredUpload> {
+    const { prover, lifecycle, uploads } = this.#parts
+    const part = await uploads.load(id)
+    if (!part || part.gone) throw new UploadError('part_unknown')
+    if (!(await lifecycle.isSound(part))) await this.#tools.underLock(id, () => lifecycle.verify(part))
+    if (part.gone) throw new UploadError('part_unknown')
+    if (part.digestLive) return part
+    await prover.prove(part)
+    await this.#tools.engine.forget(id)
+    if (part.damagedAfter !== null) await this.#tools.underLock(id, () => lifecycle.mend(part))
+    return part
+  }
+
+  async #step(
+    final: StoredUpload,
+    part: PartBytes,
+    place: { position: number; from: number; bytes: number },
+  ): Promise<void> {
+    const { engine, isReceiving } = this.#tools
+    if (final.gone || final.halted) throw new Stopped()
+    if (await engine.isFull()) throw new UploadError('disk_full')
+    const tookMs = await engine.join(final.id, { part: part.id, ...place })
+    if (isReceiving()) await setTimeout(tookMs * (SHARE * this.#copying - 1))
+  }
+}

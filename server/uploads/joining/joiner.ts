@@ -1,0 +1,278 @@
+import { asUploadError, UploadError } from '../../errors.js'
+import { isWhole } from '../../model/next-step.js'
+import type { Lifecycle, Tended } from '../lifecycle.js'
+import type { Prover } from '../prover.js'
+import type { Saver } from '../saver.js'
+import type { StorageTools } from '../tools.js'
+import type { StoredUpload } from '../upload.js'
+import type { Uploads } from '../uploads.js'
+import { finalDueAtMs } from './final-due.js'
+import { FinalLooks } from './final-looks.js'
+import { FinalMemory } from './final-memory.js'
+import { FinalPlan, type WantedFinal } from './final-plan.js'
+import { JoinPass, Stopped } from './join-pass.js'
+import { JoinQueue } from './join-queue.js'
+import { OpenFinals } from './open-finals.js'
+import { PartRelease } from './part-release.js'
+import { type Missing, PartSurvey, type Survey } from './part-survey.js'
+
+interface JoinerParts {
+  readonly tools: StorageTools
+  readonly uploads: Uploads
+  readonly saver: Saver
+  readonly prover: Prover
+  readonly lifecycle: Lifecycle
+}
+
+/**
+ * Joins final uploads from their parts (tus 1.0.0, concatenation): each byte is read from its part, written
+ * to the final upload and digested in one pass, in steps between which other uploads are served. The parts
+ * stay until the final upload is finished, so a crash loses nothing: the joining begins anew.
+ */
+export class Joiner {
+  readonly #parts: JoinerParts
+  readonly #tools: StorageTools
+  readonly #finals = new OpenFinals()
+  readonly #memory: FinalMemory
+  readonly #survey: PartSurvey
+  readonly #plan: FinalPlan
+  readonly #pass: JoinPass
+  readonly #release: PartRelease
+  readonly #queue = new JoinQueue((id) => this.#join(id))
+  readonly #looks: FinalLooks
+  /** Final uploads whose joining failed: the sweep tries again. */
+  readonly #failedOnce = new Set<string>()
+
+  constructor(parts: JoinerParts) {
+    const { tools, uploads } = parts
+    this.#parts = parts
+    this.#tools = tools
+    this.#survey = new PartSurvey(tools, uploads)
+    this.#memory = new FinalMemory({ tools, finals: this.#finals, survey: this.#survey })
+    this.#plan = new FinalPlan({ tools, finals: this.#finals, survey: this.#survey })
+    this.#pass = new JoinPass(parts)
+    this.#release = new PartRelease({ ...parts, survey: this.#survey }, this.#finals)
+    this.#looks = new FinalLooks(tools, (id) => this.#lookAt(id))
+  }
+
+  /** Tells whether a part may not go, because a final upload needs it. */
+  wants(part: string): boolean {
+    return this.#finals.mayBeNamed(part)
+  }
+
+  /** Tells whether a part is gone because it was joined, into a final upload that is there for the principal. */
+  hasJoined(part: string, principal: WantedFinal['principal']): Promise<boolean> {
+    return this.#memory.hasJoined(part, principal)
+  }
+
+  /** Takes a whole part away from its client; its bytes go once no final upload needs them. Rejects with the disk's error. */
+  terminate(part: StoredUpload): Promise<void> {
+    return this.#release.terminate(part)
+  }
+
+  /** The sweep has met every upload since the start: who needs which part is known from now on. */
+  async knowsAll(): Promise<void> {
+    this.#finals.knowsAll()
+    await this.#release.begin()
+  }
+
+  /**
+   * The sweep of the start has met a finished final upload: its client may ask for it again, and a crash may
+   * have come before its parts were released.
+   */
+  async met(final: StoredUpload): Promise<void> {
+    if (this.#finals.allKnown) return
+    this.#memory.remember(final)
+    if (await this.#release.isDue(final)) await this.#release.joined(final)
+  }
+
+  /**
+   * Makes a final upload, once for the same parts and metadata: resolves with the one that was made before, or
+   * else with what `make` made, which is given its length; null where a part's own is not known yet.
+   * Rejects with part_unknown, starting, size_exceeded, disk_full, finals_full, and as `make` does.
+   */
+  async create(
+    wanted: WantedFinal,
+    make: (length: number | null) => Promise<StoredUpload>,
+  ): Promise<StoredUpload> {
+    let made: StoredUpload | undefined
+    // A client that lost its answer may ask again while its first request is still being served.
+    await this.#tools.underLock(this.#memory.lockOf(wanted), async () => {
+      made = (await this.#memory.madeBefore(wanted)) ?? (await this.#createNew(wanted, make))
+    })
+    if (!made) throw new UploadError('internal', { detail: 'no final upload was made' })
+    return made
+  }
+
+  /**
+   * Looks what can be done for a final upload that is not joined: once its parts are whole it is joined in the
+   * background (`joining` is set then); where a part is gone, it is removed. The caller holds its lock.
+   * Rejects with upload_unknown where it was removed, and with upload_expired.
+   */
+  async advance(final: StoredUpload): Promise<void> {
+    await this.#advance(final, 0)
+  }
+
+  /** What is due with a final upload, where no look at its parts is needed: they tell of themselves. */
+  known(id: string): Tended | undefined {
+    if (this.#queue.has(id)) return 'joining'
+    const wait = this.#failedOnce.has(id) ? null : this.#finals.waitOf(id)
+    return wait && this.#tools.now() < wait.dueAtMs ? 'waiting' : undefined
+  }
+
+  /** Does what is due with a final upload that is not joined yet, for the start and the sweep. */
+  async tend(final: StoredUpload): Promise<Tended> {
+    try {
+      await this.advance(final)
+      return this.#queue.has(final.id) ? 'joining' : 'waiting'
+    } catch (error) {
+      const code = error instanceof UploadError ? error.code : undefined
+      if (code === 'upload_unknown') return 'lost'
+      if (code !== 'upload_expired') throw error
+      await this.#parts.lifecycle.expire(final)
+      await this.forget(final)
+      return 'expired'
+    }
+  }
+
+  /** A partial upload became whole or is gone: final uploads that wait for it are looked at, in the background. */
+  partChanged(id: string): void {
+    for (const finalId of this.#finals.waitingFor(id)) this.#looks.add(finalId)
+  }
+
+  /** A final upload is gone before it was joined. */
+  async forget(final: Pick<StoredUpload, 'id' | 'parts'>): Promise<void> {
+    this.#finals.delete(final)
+    this.#failedOnce.delete(final.id)
+    await this.#release.abandon(final.parts ?? [])
+  }
+
+  /** `from`: the parts before that place are known to be whole. */
+  async #advance(final: StoredUpload, from: number): Promise<void> {
+    if (final.sha256 !== null || final.joining || final.gone || this.#queue.has(final.id)) return
+    this.#finals.add(final)
+    await this.#follow(final, await this.#survey.of(final.parts ?? [], from), from)
+  }
+
+  async #follow(final: StoredUpload, survey: Survey | Missing, from = 0): Promise<void> {
+    if ('missing' in survey) {
+      await this.#parts.lifecycle.remove(final, 'terminated', 'a part is gone')
+      await this.forget(final)
+      throw new UploadError('upload_unknown', { detail: 'a part is gone' })
+    }
+    if (from === 0) final.length ??= survey.length
+    this.#release.noteTerminated(survey.terminated)
+    if (survey.unfinished === undefined) this.#enqueue(final)
+    else await this.#wait(final, survey, survey.unfinished)
+  }
+
+  async #wait(final: StoredUpload, survey: Survey, place: number): Promise<void> {
+    const { id, parts } = final
+    const part = parts?.[place] ?? ''
+    const before = this.#finals.waitOf(id)
+    // Bytes for a part are bytes for the whole.
+    final.touchedAtMs = Math.max(final.touchedAtMs, survey.touchedAtMs, before?.touchedAtMs ?? 0)
+    const { touchedAtMs } = final
+    const dueAtMs = finalDueAtMs({ touchedAtMs, hasBytes: survey.hasBytes || place > 0 }, this.#tools)
+    this.#finals.waitFor(id, { part, place, touchedAtMs, dueAtMs })
+    // Its list of parts may have 64 KiB; the disk has it.
+    this.#parts.uploads.drop(id)
+    if (this.#tools.now() >= dueAtMs) throw new UploadError('upload_expired')
+    // The part may have changed before it was noted who waits for it.
+    const now = await this.#survey.read(part)
+    if (!now || isWhole(now)) this.#looks.add(id)
+  }
+
+  #lookAt(id: string): Promise<void> {
+    return this.#tools.underLock(id, async () => {
+      const final = await this.#parts.uploads.load(id)
+      if (!final) return this.forget({ id, parts: null })
+      await this.#advance(final, this.#finals.waitOf(id)?.place ?? 0).catch((error: unknown) => {
+        if (!(error instanceof UploadError) || error.status >= 500) throw error
+      })
+    })
+  }
+
+  #enqueue(final: StoredUpload): void {
+    this.#finals.waitFor(final.id, null)
+    this.#failedOnce.delete(final.id)
+    final.joining = this.#queue.add(final.id)
+    if (this.#queue.isWaiting(final.id) && final.joining === null) this.#parts.uploads.drop(final.id)
+  }
+
+  async #join(id: string): Promise<void> {
+    const final = await this.#parts.uploads.load(id)
+    if (!final || final.gone || final.sha256 !== null) return
+    const work = this.#joinAll(final)
+    final.joining ??= work
+    try {
+      await work
+    } catch (error) {
+      this.#tools.log.warn({ err: error, id }, 'a final upload could not be joined')
+      throw error
+    } finally {
+      final.joining = null
+    }
+  }
+
+  async #joinAll(final: StoredUpload): Promise<void> {
+    const ids = final.parts ?? []
+    try {
+      // A part whose bytes proved damaged has fallen back: the final upload waits on.
+      if (!(await this.#pass.join(final))) return this.#looks.add(final.id)
+      await this.#joined(final)
+    } catch (error) {
+      if (final.halted) this.#queue.clear()
+      if (error instanceof Stopped || final.gone || final.halted) return
+      const isPartGone = 'missing' in (await this.#survey.of(ids))
+      const told = isPartGone ? new UploadError('part_unknown', { cause: error }) : asUploadError(error)
+      await this.#failed(final, told)
+      throw told
+    }
+  }
+
+  async #joined(final: StoredUpload): Promise<void> {
+    this.#finals.delete(final)
+    this.#memory.remember(final)
+    await this.#release.joined(final)
+  }
+
+  /** What is refused goes with its parts; what failed before its client knew of it goes; the rest is tried again. */
+  async #failed(final: StoredUpload, error: UploadError): Promise<void> {
+    const { lifecycle } = this.#parts
+    const { id } = final
+    if (error.code === 'type_refused' || error.code === 'size_exceeded') {
+      await this.#tools.underLock(id, () => lifecycle.refuse(final, error))
+      await this.forget(final)
+      await this.#release.refused(final, error.message)
+    } else if (error.code === 'part_unknown' || !final.isLocationSent) {
+      await this.#tools.underLock(id, () => lifecycle.remove(final, 'terminated', error.message))
+      await this.forget(final)
+    } else {
+      this.#failedOnce.add(id)
+      await this.#tools.engine.truncate(id, 0)
+    }
+  }
+
+  async #createNew(
+    wanted: WantedFinal,
+    make: (length: number | null) => Promise<StoredUpload>,
+  ): Promise<StoredUpload> {
+    this.#finals.enter(wanted, wanted.client)
+    let final: StoredUpload | undefined
+    try {
+      const plan = await this.#plan.of(wanted)
+      if (!('missing' in plan)) {
+        final = await make(plan.length)
+        await this.#follow(final, plan)
+        return final
+      }
+      this.#finals.delete(wanted)
+      return await this.#memory.joinedWith(wanted, plan.missing)
+    } catch (error) {
+      this.#finals.delete(wanted)
+      if (final && !final.gone) await this.#parts.lifecycle.remove(final, 'terminated', 'its creation failed')
+      throw error
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import type { Lifecycle } from '../lifecycle.js'
+import type { Saver } from '../saver.js'
+import type { StorageTools } from '../tools.js'
+import { type StoredUpload, TERMINATED } from '../upload.js'
+import type { Uploads } from '../uploads.js'
+import type { OpenFinals } from './open-finals.js'
+import type { PartSurvey } from './part-survey.js'
+
+interface ReleaseParts {
+  readonly tools: StorageTools
+  readonly uploads: Uploads
+  readonly saver: Saver
+  readonly lifecycle: Lifecycle
+  readonly survey: PartSurvey
+}
+
+/** Why a part is released, into which final upload it was joined, and how long it is kept; in milliseconds. */
+interface Release {
+  readonly reason: string
+  readonly joinedInto?: string
+  readonly keepMs: number
+}
+
+/** Releases that may wait for the first sweep, about 200 bytes each; parts beyond it expire. */
+const MOST_EARLY = 20_000
+
+/** Releases the parts that a final upload does not need any more, but for those that others name too. */
+export class PartRelease {
+  readonly #parts: ReleaseParts
+  readonly #tools: StorageTools
+  readonly #finals: OpenFinals
+  readonly #mostEarly: number
+  /** Releases that were asked for before the first sweep ended: until then nobody knows who else names the part. */
+  #early: Map<string, Release> | undefined = new Map()
+  /** Parts that their clients have terminated and that an open final upload still needs. */
+  readonly #terminated = new Set<string>()
+
+  constructor(parts: ReleaseParts, finals: OpenFinals, mostEarly = MOST_EARLY) {
+    this.#parts = parts
+    this.#tools = parts.tools
+    this.#finals = finals
+    this.#mostEarly = mostEarly
+  }
+
+  /** Every open final upload is known now. */
+  async begin(): Promise<void> {
+    const early = this.#early ?? new Map<string, Release>()
+    this.#early = undefined
+    for (const [id, release] of early) await this.#release(id, release)
+  }
+
+  /** Keeps the parts of a joined final upload for --keep-partials, or removes them; one that is in use, a little later. */
+  async joined({ id, parts }: Pick<StoredUpload, 'id' | 'parts'>): Promise<void> {
+    const keepMs = this.#tools.keepPartialsMs
+    const release = { reason: `joined into ${id}`, joinedInto: id, keepMs }
+    for (const part of new Set(parts)) await this.#release(part, release)
+  }
+
+  /** Removes the parts of a final upload that was refused; one that is in use, a little later. */
+  async refused({ parts }: Pick<StoredUpload, 'parts'>, reason: string): Promise<void> {
+    for (const part of new Set(parts)) await this.#release(part, { reason, keepMs: 0 })
+  }
+
+  /** Takes a part away from its client, and keeps its bytes for the final uploads that name it. Rejects with the disk's error. */
+  async terminate(part: StoredUpload): Promise<void> {
+    part.terminatedAt = new Date(this.#tools.now()).toISOString()
+    try {
+      await this.#parts.saver.note(part)
+    } catch (error) {
+      part.terminatedAt = null
+      throw error
+    }
+    this.#tools.record(part.toRecord(this.#tools.now()))
+    this.noteTerminated([part.id])
+  }
+
+  /** Parts that were found terminated on the disk; those that nobody needs are removed. */
+  noteTerminated(ids: readonly string[]): void {
+    for (const id of ids) {
+      if (this.#finals.isNamed(id)) this.#terminated.add(id)
+      // Not awaited: the caller may hold the part's lock. What goes wrong is logged there.
+      else this.#release(id, { reason: TERMINATED, keepMs: 0 }).catch(() => {})
+    }
+  }
+
+  /** A final upload is gone and was not joined: its parts stay, but for those that were terminated. */
+  async abandon(parts: readonly string[]): Promise<void> {
+    for (const id of new Set(parts)) {
+      if (this.#terminated.has(id)) await this.#release(id, { reason: TERMINATED, keepMs: 0 })
+    }
+  }
+
+  /** Tells whether a final upload that is finished still has parts that nobody has released. */
+  async isDue(final: StoredUpload): Promise<boolean> {
+    // They go in their order.
+    const last = await this.#parts.survey.read(final.parts?.at(-1) ?? '')
+    return last !== undefined && last.joinedAt === null
+  }
+
+  async #release(id: string, release: Release): Promise<void> {
+    if (this.#early) return this.#postpone(id, release)
+    if (this.#finals.isNamed(id)) return
+    this.#terminated.delete(id)
+    const released = this.#tools
+      .underLock(id, () => this.#releaseOne(id, release))
+      .catch((error: unknown) => {
+        this.#tools.log.warn({ err: error, id }, 'a joined part could not be released; it will expire')
+      })
+    if (!this.#tools.isHeldByRequest(id)) await released
+  }
+
+  #postpone(id: string, release: Release): void {
+    if (!this.#early) return
+    if (this.#early.size < this.#mostEarly || this.#early.has(id)) this.#early.set(id, release)
+    else
+      this.#tools.log.info({ id }, 'too many parts are to be released after the start; this one will expire')
+  }
+
+  async #releaseOne(id: string, { reason, joinedInto, keepMs }: Release): Promise<void> {
+    const { uploads, lifecycle, saver } = this.#parts
+    const part = await uploads.load(id)
+    // Meanwhile another final upload may have come that names it.
+    if (!part || part.gone || this.#finals.isNamed(id)) return
+    // Not flushed: a part that comes back after a power cut expires, and a final upload may have thousands.
+    if (keepMs === 0 || part.terminatedAt !== null)
+      return lifecycle.remove(part, 'terminated', reason, false, joinedInto)
+    part.joinedAt = new Date(this.#tools.now()).toISOString()
+    await saver.save(part)
+  }
+}

@@ -1,0 +1,235 @@
+import { asUploadError, UploadError } from '../errors.js'
+import { isBytesFault, isReplaced } from '../model/engine-error.js'
+import { nextStep } from '../model/next-step.js'
+import { offsetAfterCrash } from '../model/offset-after-crash.js'
+import { Finisher } from './finisher.js'
+import type { Prover } from './prover.js'
+import type { Saver } from './saver.js'
+import type { StorageTools } from './tools.js'
+import { type RecordEnd, type StoredUpload, TERMINATED } from './upload.js'
+import type { Uploads } from './uploads.js'
+
+const RETRY_FINISH_MS = 60_000
+
+/** What became of an upload that was tended. */
+export type Tended = 'kept' | 'waiting' | 'joining' | 'finished' | 'expired' | 'refused' | 'lost'
+
+/** The ends of an upload: finished, fallen back, removed. The caller holds its lock. */
+export class Lifecycle {
+  readonly #tools: StorageTools
+  readonly #uploads: Uploads
+  readonly #saver: Saver
+  readonly #finisher: Finisher
+
+  constructor(tools: StorageTools, parts: { uploads: Uploads; saver: Saver; prover: Prover }) {
+    this.#tools = tools
+    this.#uploads = parts.uploads
+    this.#saver = parts.saver
+    this.#finisher = new Finisher(tools, parts.saver, parts.prover)
+  }
+
+  /**
+   * Finishes an upload whose bytes are all there. One whose type may not come in is removed, one whose prefix
+   * turns out damaged falls back. Rejects with type_refused, offset_conflict, disk_full or internal.
+   */
+  async finish(upload: StoredUpload): Promise<void> {
+    try {
+      await this.#finisher.finish(upload)
+      // What is finished is told by its record and its sidecar; memory is for progress.
+      this.#uploads.drop(upload.id)
+    } catch (thrown) {
+      const error = asUploadError(thrown)
+      if (error.code === 'type_refused') await this.refuse(upload, error)
+      else await this.recover(upload, error)
+      // Tried again later, without a request.
+      if (!upload.gone && this.#tools.unfinished.has(upload.id))
+        this.#tools.unfinished.set(upload.id, this.#tools.now() + RETRY_FINISH_MS)
+      throw error
+    }
+  }
+
+  /** Lets an upload go from memory: whoever asks next reads it from the disk. */
+  letGo(upload: StoredUpload): void {
+    this.#uploads.drop(upload.id)
+  }
+
+  /**
+   * After an error: where it says that the upload's file is gone, or is not as it was left, the upload is removed,
+   * or falls back to what is proven. Every other error changes nothing.
+   */
+  async recover(upload: StoredUpload, error: UploadError): Promise<void> {
+    if (error.code === 'offset_conflict' && !isBytesFault(error)) return this.mend(upload)
+    if (!isBytesFault(error)) return
+    const { storedBytes } = await this.#tools.engine.measure(upload.id)
+    if (storedBytes === undefined) return this.#lost(upload)
+    await this.#fallBack(upload, storedBytes, isReplaced(error))
+  }
+
+  /**
+   * Compares an upload that no request changes now with its files, and makes it true where they differ. One whose
+   * file is gone is `gone` afterwards; a sidecar that is gone is written again. A finished one that differs leaves
+   * memory: whoever asks next reads it from the disk.
+   */
+  async verify(upload: StoredUpload): Promise<void> {
+    const { storedBytes, hasFacts } = await this.#tools.engine.measure(upload.id)
+    if (upload.gone) return
+    if (storedBytes === undefined) return this.#lost(upload)
+    const isSame = storedBytes === upload.offset || (upload.kind === 'final' && upload.sha256 === null)
+    if (!isSame && upload.sha256 !== null) this.#uploads.drop(upload.id)
+    else if (!isSame) await this.#fallBack(upload, storedBytes, false)
+    else if (!hasFacts) await this.#saver.save(upload)
+  }
+
+  /** Tells whether an upload's file has the bytes that count, and no others. */
+  async isSound(upload: StoredUpload): Promise<boolean> {
+    return (await this.#tools.engine.measure(upload.id)).storedBytes === upload.offset
+  }
+
+  /** Its bytes are gone from the disk; of a finished upload the record stays as it is, for who has moved the file. */
+  async #lost(upload: StoredUpload): Promise<void> {
+    this.#tools.log.error({ id: upload.id, offset: upload.offset }, 'the file of an upload is gone')
+    if (upload.sha256 === null) return this.remove(upload, 'terminated', 'its file is gone')
+    upload.gone = true
+    this.#uploads.drop(upload.id)
+  }
+
+  /**
+   * Falls back to what is proven of a file that was changed under an upload. Where the file still has as many
+   * bytes as count, what is beyond them is cut off, and they are read again and held against the rolling digest.
+   */
+  async #fallBack(upload: StoredUpload, storedBytes: number, isOther: boolean): Promise<void> {
+    const { engine, log } = this.#tools
+    const { id, offset } = upload
+    if (upload.digestLive) await this.#markNow(upload)
+    const isMarked = upload.checkpoints.at(-1)?.offset === offset
+    const goodBytes =
+      storedBytes >= offset && (isMarked || !isOther)
+        ? offset
+        : offsetAfterCrash({
+            ...upload,
+            sha256: null,
+            sameBoot: false,
+            storedBytes,
+            isFinal: upload.kind === 'final',
+          })
+    log.error(
+      { id, offset, storedBytes, goodBytes },
+      'the file of an upload is not as it was left; it falls back',
+    )
+    upload.damagedAfter = goodBytes
+    upload.proofFailed = false
+    await Promise.allSettled([upload.proof])
+    // It may be a file that is not at that path any more.
+    await engine.forget(id)
+    await this.mend(upload)
+  }
+
+  /** A checkpoint where the rolling digest stands now. */
+  async #markNow(upload: StoredUpload): Promise<void> {
+    const { sha256 } = await this.#tools.engine.append(upload.id, {
+      ...{ position: upload.offset, blocks: [], digest: 'prefix', algorithms: [] },
+      ...{ isChecked: false, begins: false, ends: false, closes: false },
+    })
+    if (sha256 !== null) upload.mark(upload.offset, sha256)
+  }
+
+  /** Falls back to the last good checkpoint where the prefix was found damaged. */
+  async mend(upload: StoredUpload): Promise<void> {
+    const good = upload.damagedAfter
+    if (good === null) return
+    await this.#tools.engine.truncate(upload.id, good)
+    await this.#tools.engine.forget(upload.id)
+    upload.checkpoints = upload.checkpoints.filter(({ offset }) => offset <= good)
+    upload.offset = good
+    upload.digestLive = good === 0
+    upload.damagedAfter = null
+    if (good < this.#tools.sniffBytes) upload.type = null
+    await this.#saver.save(upload)
+    this.#tools.record(upload.toRecord(this.#tools.now()))
+  }
+
+  /** Removes an upload whose type may not come in; its record says why. */
+  async refuse(upload: StoredUpload, error: UploadError): Promise<void> {
+    await this.remove(upload, 'refused', error.detail ?? error.message)
+  }
+
+  /**
+   * Removes an upload's files, its digest and its progress; the record stays and says why. `mustLast` flushes the
+   * removal, unless durability is `off`: what expired and comes back after a power cut expires again.
+   */
+  async remove(
+    upload: StoredUpload,
+    state: RecordEnd['state'],
+    reason: string,
+    mustLast = state !== 'expired',
+    joinedInto?: string,
+  ): Promise<void> {
+    await this.#removeAll([upload], () => ({ state, reason, joinedInto }), mustLast)
+  }
+
+  /** Removes uploads whose time is over, all at once. Rejects with the disk's error: then some may be left. */
+  async expireAll(uploads: readonly StoredUpload[]): Promise<void> {
+    await this.#removeAll(uploads, whyOver, false)
+  }
+
+  async #removeAll(
+    uploads: readonly StoredUpload[],
+    whyOf: (upload: StoredUpload) => RecordEnd,
+    mustLast: boolean,
+  ): Promise<void> {
+    for (const upload of uploads) upload.gone = true
+    await Promise.allSettled(uploads.flatMap(({ saving, proof }) => [saving, proof]))
+    const ids = uploads.map(({ id }) => id)
+    const durable = this.#tools.durability !== 'off' && mustLast
+    let removed: Promise<void> | undefined
+    const remove = (): Promise<void> => {
+      removed ??= this.#tools.engine.remove(ids, { durable })
+      return removed
+    }
+    await Promise.all(ids.map((id) => this.#uploads.leave(id, remove)))
+    const nowMs = this.#tools.now()
+    for (const upload of uploads) this.#tools.record(upload.toRecord(nowMs, whyOf(upload)))
+  }
+
+  /**
+   * Removes an upload whose creation ended without an answer: its client never learns the address, and creates
+   * another.
+   */
+  async abandon(upload: StoredUpload): Promise<void> {
+    await this.remove(upload, 'terminated', 'its creation was cut before the answer')
+  }
+
+  /** Does what is due with one upload that is not joined from others, for the start and the sweep. */
+  async tend(upload: StoredUpload): Promise<Tended> {
+    const next = nextStep(upload, this.#tools.now(), this.#tools)
+    if (next === 'finish') return this.#tendWhole(upload)
+    if (next === 'expire') {
+      await this.expire(upload)
+      return 'expired'
+    }
+    this.#tools.record(upload.toRecord(upload.changedAtMs))
+    return next === 'keep' ? 'kept' : 'waiting'
+  }
+
+  /** Removes an upload whose time is over. */
+  expire(upload: StoredUpload): Promise<void> {
+    return this.expireAll([upload])
+  }
+
+  async #tendWhole(upload: StoredUpload): Promise<Tended> {
+    try {
+      await this.finish(upload)
+      return 'finished'
+    } catch (error) {
+      if (error instanceof UploadError && error.code === 'type_refused') return 'refused'
+      throw error
+    }
+  }
+}
+
+/** The record of an upload whose time is over. */
+function whyOver({ joinedAt, terminatedAt }: StoredUpload): RecordEnd {
+  if (terminatedAt !== null) return { state: 'terminated', reason: TERMINATED }
+  const reason = joinedAt === null ? 'no bytes for longer than --expire-after' : 'joined into a final upload'
+  return { state: 'expired', reason }
+}

@@ -1,0 +1,47 @@
+import type { FileStore } from '@tus/file-store'
+import type { Creation } from '../model/creation.js'
+import type { StorageTools } from './tools.js'
+import { StoredUpload } from './upload.js'
+
+/** An upload in the form that @tus/server has. */
+export type TusUpload = Parameters<FileStore['create']>[0]
+
+/** An upload that begins now; a length of null is deferred. */
+export function newUpload(
+  { id, length, isChecked }: { id: string; length: number | null; isChecked: boolean },
+  creation: Creation,
+  { engine, now }: Pick<StorageTools, 'engine' | 'now'>,
+): StoredUpload {
+  const { concat, metadata, filename, declaredType } = creation
+  const facts = {
+    id,
+    length,
+    metadata,
+    filename,
+    declaredType,
+    concat: concat?.header ?? null,
+    parts: concat?.parts ?? null,
+    createdAt: new Date(now()).toISOString(),
+    touchedAtMs: now(),
+    type: null,
+    offset: 0,
+    checkpoints: [],
+    sha256: null,
+    finishedAt: null,
+    joinedAt: null,
+    terminatedAt: null,
+    verifiedTo: isChecked ? 0 : null,
+    isCurrent: true,
+  }
+  const upload = new StoredUpload(facts, engine.addressOf(id))
+  upload.isLocationSent = false
+  return upload
+}
+
+/** An upload in the form @tus/server asks for; a deferred length is no size. */
+export function tusUpload({ id, offset }: StoredUpload, length: number | null): TusUpload {
+  return {
+    ...{ id, offset, size: length ?? undefined, sizeIsDeferred: length === null },
+    ...{ metadata: undefined, storage: undefined, creation_date: undefined },
+  }
+}

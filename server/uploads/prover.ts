@@ -1,0 +1,60 @@
+import type { StorageTools } from './tools.js'
+import type { StoredUpload } from './upload.js'
+
+const STEP_BYTES = 8 * 1024 * 1024
+
+/**
+ * Reads the prefix of an upload again after a restart, in steps between which other uploads are served,
+ * while its new bytes already arrive, until the rolling digest has caught up with the offset. A native
+ * hash state cannot be stored; this is its price, and it proves the prefix against every checkpoint.
+ */
+export class Prover {
+  readonly #tools: Pick<StorageTools, 'engine' | 'log'>
+
+  constructor(tools: Pick<StorageTools, 'engine' | 'log'>) {
+    this.#tools = tools
+  }
+
+  /**
+   * Resolves when the rolling digest stands at the upload's offset, or when damage was found
+   * (`damagedAfter` is set and a running body is stopped). Rejects with the disk's error.
+   */
+  prove(upload: StoredUpload): Promise<void> {
+    upload.proof ??= this.#run(upload).finally(() => {
+      upload.proof = null
+    })
+    return upload.proof
+  }
+
+  /** Proves in the background; what goes wrong is met again, and told, when the upload finishes. */
+  start(upload: StoredUpload): void {
+    if (upload.proof || upload.proofFailed) return
+    this.prove(upload).catch((error: unknown) => {
+      // Not tried with every batch again: finishing tries once more, and tells its client.
+      upload.proofFailed = true
+      this.#tools.log.warn({ err: error, id: upload.id }, 'the prefix of an upload could not be read again')
+    })
+  }
+
+  async #run(upload: StoredUpload): Promise<void> {
+    while (!upload.digestLive && upload.damagedAfter === null && !upload.gone && !upload.halted) {
+      const { offset, damagedAfter } = await this.#tools.engine.prove(upload.id, {
+        to: upload.offset,
+        checkpoints: upload.checkpoints,
+        budgetBytes: STEP_BYTES,
+      })
+      if (damagedAfter !== null) return this.#damaged(upload, damagedAfter)
+      // An append may have passed by meanwhile; then there is more to read.
+      if (offset === upload.offset) upload.digestLive = true
+    }
+  }
+
+  #damaged(upload: StoredUpload, goodBytes: number): void {
+    upload.damagedAfter = goodBytes
+    this.#tools.log.error(
+      { id: upload.id, offset: upload.offset, goodBytes },
+      'the stored prefix of an upload does not match its digest; it falls back to the last checkpoint that does',
+    )
+    upload.body?.stop('damaged')
+  }
+}

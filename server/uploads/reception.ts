@@ -1,0 +1,199 @@
+import { asUploadError, type ErrorCode, UploadError } from '../errors.js'
+import { type BodyEnd, isUnanswered } from '../model/body.js'
+import { isBytesFault } from '../model/engine-error.js'
+import { isWhole, nextStep } from '../model/next-step.js'
+import type { UploadRequest } from '../model/request.js'
+import type { Lifecycle } from './lifecycle.js'
+import type { Prover } from './prover.js'
+import { Receiver } from './receiver.js'
+import type { Saver } from './saver.js'
+import type { StorageTools } from './tools.js'
+import type { StoredUpload } from './upload.js'
+
+interface ReceptionParts {
+  readonly tools: StorageTools
+  readonly saver: Saver
+  readonly prover: Prover
+  readonly lifecycle: Lifecycle
+}
+
+/** Takes one request's body into an upload, from its first byte to what its end means for the upload. */
+export class Reception {
+  readonly #parts: ReceptionParts
+  readonly #tools: StorageTools
+  readonly #saver: Saver
+  readonly #lifecycle: Lifecycle
+
+  constructor(parts: ReceptionParts) {
+    this.#parts = parts
+    this.#tools = parts.tools
+    this.#saver = parts.saver
+    this.#lifecycle = parts.lifecycle
+  }
+
+  /**
+   * Receives the body of a request; the caller holds the upload's lock. Rejects with length_exceeded,
+   * size_exceeded, type_refused, checksum_mismatch, checksum_invalid, disk_full, files_exhausted,
+   * upload_taken_over, shutting_down, offset_conflict, upload_unknown where its file is gone, or internal.
+   */
+  async receive(upload: StoredUpload, request: UploadRequest): Promise<void> {
+    if (await this.#tools.engine.isFull(announcedBytes(upload, request))) throw new UploadError('disk_full')
+    const before = upload.offset
+    try {
+      const { end, declared } = await this.#takeIn(upload, request)
+      if (request.creation && isUnanswered(end)) return await this.#lifecycle.abandon(upload)
+      const isOverrun = end === 'overrun'
+      if (declared && isOverrun) this.#takeLengthBack(upload)
+      const unbounded = !declared && isOverrun && upload.length === null
+      if (upload.damagedAfter !== null) {
+        await this.#lifecycle.mend(upload)
+        throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
+      }
+      const next = nextStep(upload, this.#tools.now(), this.#tools)
+      // A creation that runs over is undone: its client never learns the address.
+      if (next === 'finish' && !(isOverrun && request.creation)) await this.#lifecycle.finish(upload)
+      else await this.#rest(upload, end, upload.offset > before)
+      const code = unbounded ? 'size_exceeded' : ENDS[end]
+      // An upload that its body made whole is finished, and a client that sees so by HEAD is right. But one that
+      // sent more than it had declared is told.
+      if (code && (isOverrun || upload.sha256 === null)) throw new UploadError(code)
+    } finally {
+      await this.#close(upload)
+    }
+  }
+
+  /** The body's bytes, from the opening of the file on. A file that is not as it was left makes the upload fall back. */
+  async #takeIn(upload: StoredUpload, request: UploadRequest): Promise<{ end: BodyEnd; declared: boolean }> {
+    try {
+      const head = await this.#open(upload, request)
+      const declared = await this.#declare(upload, request)
+      return { end: await this.#drainOrTakeBack(upload, request, { head, declared }), declared }
+    } catch (thrown) {
+      const error = asUploadError(thrown)
+      await this.#lifecycle.recover(upload, error)
+      throw error
+    }
+  }
+
+  /** Opens the file before anything of the body is read, and gives its first bytes while the type is not decided. */
+  #open(upload: StoredUpload, request: UploadRequest): Promise<Uint8Array> {
+    const headBytes = upload.isTypeDue ? Math.min(upload.offset, this.#tools.sniffBytes) : 0
+    const at = { offset: upload.offset, headBytes }
+    return this.#tools.engine.open(upload.id, at, () => request.body?.isStopped ?? false)
+  }
+
+  async #close(upload: StoredUpload): Promise<void> {
+    await this.#tools.engine.close(upload.id).catch((error: unknown) => {
+      this.#tools.log.error({ err: error, id: upload.id }, 'the file of an upload could not be closed')
+    })
+  }
+
+  /**
+   * A body that runs over the length it came with takes that length back; its bytes stay. The type was decided by
+   * what looked like a whole file: with few bytes it is decided again.
+   */
+  #takeLengthBack(upload: StoredUpload): void {
+    upload.length = null
+    if (upload.offset < this.#tools.sniffBytes) upload.type = null
+  }
+
+  /** Notes on the disk what must be there before the first byte; true where the body came with a length. */
+  async #declare(upload: StoredUpload, request: UploadRequest): Promise<boolean> {
+    const declared = request.declaredLength !== null && upload.length === null
+    if (declared) upload.length = request.declaredLength
+    upload.verifiedTo = request.checksum ? upload.offset : null
+    // Bytes of this boot count only under a sidecar of this boot.
+    if (declared || !upload.isCurrent) await this.#saver.save(upload)
+    else if (upload.verifiedTo !== upload.savedVerifiedTo) await this.#saver.note(upload)
+    return declared
+  }
+
+  /** A length whose body does not count does not count either: the client will send both again. */
+  async #drainOrTakeBack(
+    upload: StoredUpload,
+    request: UploadRequest,
+    { head, declared }: { head: Uint8Array; declared: boolean },
+  ): Promise<BodyEnd> {
+    try {
+      return await this.#drain(upload, request, head)
+    } catch (error) {
+      const code = error instanceof UploadError ? error.code : undefined
+      if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
+        upload.length = null
+        await this.#saver.save(upload)
+        this.#tools.record(upload.toRecord(this.#tools.now()))
+      }
+      throw error
+    }
+  }
+
+  async #drain(upload: StoredUpload, request: UploadRequest, head: Uint8Array): Promise<BodyEnd> {
+    const checksums = request.checksum?.algorithms ?? []
+    const { trailing } = request
+    const receiver = new Receiver(upload, { head, checksums, trailing }, this.#parts)
+    upload.body = request.body
+    try {
+      if (!request.body) await receiver.write([], true)
+      const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
+      const end = request.body ? await request.body.drain(receiver, room) : 'complete'
+      request.bodyEnd = end
+      if (!request.checksum && !receiver.isHeld) return end
+      // A checksum is that of the whole body: what was cut or ran over cannot be verified.
+      if (end === 'complete') await receiver.settle((request.checksum ?? trailing)?.sent() ?? 'none')
+      else await this.#takeBack(upload, receiver)
+      return end
+    } catch (error) {
+      const code = error instanceof UploadError ? error.code : undefined
+      if (error instanceof UploadError && code === 'type_refused') await this.#lifecycle.refuse(upload, error)
+      else if ((request.checksum || receiver.isHeld) && code !== 'checksum_mismatch')
+        await this.#takeBack(upload, receiver)
+      throw error
+    } finally {
+      upload.body = null
+    }
+  }
+
+  /** Takes back what a body brought; where even that fails, the upload is read anew from the disk, which knows. */
+  async #takeBack(upload: StoredUpload, receiver: Receiver): Promise<void> {
+    try {
+      await receiver.settle('not whole')
+    } catch (thrown) {
+      const error = asUploadError(thrown)
+      if (isBytesFault(error)) throw error
+      this.#tools.log.error({ err: error, id: upload.id }, 'bytes that do not count could not be cut off')
+      this.#lifecycle.letGo(upload)
+    }
+  }
+
+  /** The end of a request that did not finish its upload. */
+  async #rest(upload: StoredUpload, end: BodyEnd, grew: boolean): Promise<void> {
+    const changed = grew || end === 'overrun'
+    // A part that has all its bytes is as good as finished: nothing but its joining comes after this answer.
+    const mustLast = end === 'overrun' || this.#tools.durability === 'request' || isWhole(upload)
+    if (changed && mustLast) await this.#saver.save(upload)
+    else if (changed && upload.verifiedTo !== upload.savedVerifiedTo) {
+      // What was verified counts after a crash only once the sidecar says so.
+      await this.#saver.note(upload)
+      this.#saver.flushLater(upload)
+    } else if (changed) this.#saver.saveLater(upload)
+    this.#tools.record(upload.toRecord(this.#tools.now()))
+  }
+}
+
+/** Bytes that an upload will have more than was known when it was created: of a length that comes with its body. */
+function announcedBytes(upload: StoredUpload, { declaredLength }: UploadRequest): number {
+  return upload.length === null && declaredLength !== null ? declaredLength - upload.offset : 0
+}
+
+/** What the sender of a body that did not simply end is told. */
+const ENDS = {
+  complete: undefined,
+  cut: undefined,
+  idle: undefined,
+  slow: undefined,
+  overrun: 'length_exceeded',
+  taken_over: 'upload_taken_over',
+  shutting_down: 'shutting_down',
+  disk_full: 'disk_full',
+  damaged: 'offset_conflict',
+} as const satisfies Record<BodyEnd, ErrorCode | undefined>

@@ -1,0 +1,99 @@
+import { dueAtMs, type Terms } from '../model/next-step.js'
+import type { UploadFacts } from '../model/upload-facts.js'
+import type { StorageTools } from './tools.js'
+import type { StoredUpload } from './upload.js'
+
+type SaverTools = Pick<StorageTools, 'engine' | 'durability' | 'now' | 'log' | 'unfinished'> & Terms
+
+/** The end of an upload as its sidecar tells it. */
+export type Finished = Pick<UploadFacts, 'sha256' | 'finishedAt'>
+
+/** Writes sidecars: one at a time for each upload, each replaced at once or not at all. */
+export class Saver {
+  readonly #tools: SaverTools
+
+  constructor(tools: SaverTools) {
+    this.#tools = tools
+  }
+
+  /**
+   * Replaces the sidecar with the upload as it is now, after what was asked for before; with flushed bytes
+   * and a flushed sidecar unless durability is `off`. `finished` is what only the sidecar says until it is
+   * written. Rejects with the disk's error.
+   */
+  save(upload: StoredUpload, finished?: Finished): Promise<void> {
+    return this.#inOrder(upload, () => this.#write(upload, { finished, flush: true }))
+  }
+
+  /**
+   * The same, but the upload's bytes are not flushed before: after a crash of the process they are there, and
+   * after a crash of the machine the digest tells whether they are. Rejects with the disk's error.
+   */
+  note(upload: StoredUpload): Promise<void> {
+    return this.#inOrder(upload, () => this.#write(upload, { flush: false }))
+  }
+
+  /**
+   * Flushes an upload's bytes in the background, unless durability is `off`; one flush that has not begun yet
+   * does for all that ask. A failure costs a checkpoint only.
+   */
+  flushLater(upload: StoredUpload): void {
+    const { engine, durability, log } = this.#tools
+    if (durability === 'off') return
+    if (upload.isFlushDue) return
+    upload.isFlushDue = true
+    const flush = (): Promise<void> => {
+      upload.isFlushDue = false
+      return engine.flush(upload.id)
+    }
+    upload.flushing = upload.flushing.then(flush).catch((error: unknown) => {
+      if (!upload.gone) log.warn({ err: error, id: upload.id }, 'the bytes of an upload could not be flushed')
+    })
+  }
+
+  #inOrder(upload: StoredUpload, write: () => Promise<void>): Promise<void> {
+    upload.savesUnderWay += 1
+    const saved = upload.saving.then(write, write).finally(() => {
+      upload.savesUnderWay -= 1
+    })
+    upload.saving = saved
+    return saved
+  }
+
+  /**
+   * Saves in the background; one save that has not begun yet does for all that ask. The sidecar before it stays
+   * true, so a failure costs a checkpoint only.
+   */
+  saveLater(upload: StoredUpload): void {
+    if (upload.isSaveDue) return
+    upload.isSaveDue = true
+    const write = (): Promise<void> => {
+      upload.isSaveDue = false
+      return this.#write(upload, { flush: true })
+    }
+    this.#inOrder(upload, write).catch((error: unknown) => {
+      this.#tools.log.warn({ err: error, id: upload.id }, 'a checkpoint could not be written')
+    })
+  }
+
+  async #write(
+    upload: StoredUpload,
+    { finished, flush }: { finished?: Finished | undefined; flush: boolean },
+  ): Promise<void> {
+    const { engine, durability, now } = this.#tools
+    const durable = durability !== 'off'
+    let { verifiedTo } = upload
+    // Taken before the bytes are flushed: what it says of them must not be ahead of them.
+    const facts = (): UploadFacts => {
+      verifiedTo = upload.verifiedTo
+      return { ...upload.toFacts(), ...finished }
+    }
+    const length = finished ? { finishedBytes: upload.offset } : {}
+    await engine.checkpoint(upload.id, facts, { durable, bytes: flush, ...length })
+    upload.savedVerifiedTo = verifiedTo
+    upload.isCurrent = true
+    // A part that was joined has another term than before.
+    if (!finished && this.#tools.unfinished.has(upload.id))
+      this.#tools.unfinished.set(upload.id, dueAtMs(upload, now(), this.#tools))
+  }
+}

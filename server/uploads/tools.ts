@@ -1,0 +1,53 @@
+import type { Engine } from '../model/engine.js'
+import type { AccessRule } from '../model/principal.js'
+import type { UploadRecord } from '../model/record.js'
+import type { Unfinished } from './unfinished.js'
+
+/** Decides by an upload's first bytes whether its type may come in; see hooks/types/sniff. */
+export type Sniff = (input: {
+  readonly head: Uint8Array
+  readonly whole: boolean
+  readonly declaredType: string | null
+  readonly filename: string | null
+}) => Promise<{ accepted: true; type: string } | { accepted: false; type: string; reason: string }>
+
+/** The log, as far as storage writes to it. */
+export interface StorageLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** What every part of storage is given. */
+export interface StorageTools {
+  readonly engine: Engine
+  readonly sniff: Sniff
+  readonly sniffBytes: number
+  /** A view of a block's first bytes. */
+  readonly view: (index: number, bytes: number) => Uint8Array
+  /** The record of an upload. Rejects where the database cannot be asked now. */
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
+  /** Every unfinished upload, with the time at which something is due with it. */
+  readonly unfinished: Pick<Unfinished, 'admit' | 'set' | 'delete' | 'has'>
+  /** Queues an upload's record, and notes one that is finished or removed; never waits. */
+  readonly record: (row: UploadRecord) => void
+  /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */
+  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
+  /** Tells whether bodies are being received now; joining gives way to them. */
+  readonly isReceiving: () => boolean
+  /** Tells whether a request, and not the server itself, holds an upload. */
+  readonly isHeldByRequest: (id: string) => boolean
+  /** Decides which uploads are there for a principal. */
+  readonly mayAccess: AccessRule
+  /** Tells whether a request holds or awaits an upload. */
+  readonly isHeld: (id: string) => boolean
+  readonly log: StorageLog
+  /** The date, in milliseconds since 1970: for what is kept, and for what is compared with files. */
+  readonly now: () => number
+  /** Milliseconds of a clock that nobody sets: for how long something takes. */
+  readonly monotonic: () => number
+  readonly durability: 'off' | 'finish' | 'request'
+  readonly expireAfterMs: number
+  readonly keepPartialsMs: number
+  readonly maxSizeBytes: number
+}

@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto'
+import type { Test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { append, create, type EnginePlace, faultOf, offsetOf, textOf } from './engine-place.js'
+import { uploadOf } from './stored-upload.js'
+import { bounded } from './test.js'
+
+const A = `20261125-${'a'.repeat(32)}`
+const B = `20261124-${'b'.repeat(32)}`
+/** The ids of the uploads that the tests create. */
+export const CONTRACT_IDS: readonly string[] = [A, B]
+const WITHIN_MS = 30_000
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** Gives a suite the tests that every engine passes; `make` gives an engine over an empty storage. */
+export function engineContract(test: Test<EnginePlace>, make: () => Promise<EnginePlace>): void {
+  test.before.each(async (place) => void Object.assign(place, await make()))
+  test.after.each((place) => place.end())
+
+  test('a new upload has no bytes, keeps its facts, and is never emptied by another of its id', async (place) => {
+    const { engine } = place
+    assert.equal(await engine.load(A), { kind: 'missing' })
+    await create(engine, A, { metadata: 'filename YQ==' })
+    await append(place, A, 0, 'abc')
+    assert.is(await faultOf(create(engine, A)), 'EEXIST')
+    const found = await engine.load(A)
+    assert.is(found.kind === 'upload' && found.facts.metadata, 'filename YQ==')
+    assert.is(await offsetOf(engine, A), 3)
+    assert.ok(await engine.has(A))
+    assert.not(await engine.has(B))
+    assert.type(engine.addressOf(A), 'string')
+  })
+
+  test('appended bytes go on where the last ones ended, and the digest rolls over all of them', async (place) => {
+    await create(place.engine, A)
+    assert.is((await append(place, A, 0, 'abc')).sha256, sha256('abc'))
+    const last = await append(place, A, 3, 'def', { digest: 'final' })
+    assert.equal([last.live, last.sha256], [true, sha256('abcdef')])
+    assert.is(await textOf(place.engine, A, 0, 6), 'abcdef')
+    assert.is(await textOf(place.engine, A, 2, 4), 'cd')
+    assert.is(await textOf(place.engine, A, 4, 9), 'ef')
+    assert.is(await place.engine.digest(A, 6), null)
+  })
+
+  test('a body begins only where the stored bytes end', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await append(place, A, 0, 'abc')
+    assert.is(await faultOf(append(place, A, 2, 'x')), 'DAMAGED')
+    place.cut(A, undefined)
+    assert.is(await faultOf(append(place, A, 3, 'x')), 'MISSING')
+  })
+
+  test('the first bytes are given as a body begins', async (place) => {
+    await create(place.engine, A)
+    await append(place, A, 0, 'abc')
+    const head = await place.engine.open(A, { offset: 3, headBytes: 2 }, () => false)
+    assert.is(Buffer.from(head).toString(), 'ab')
+    await place.engine.close(A)
+    await place.engine.close(A)
+  })
+
+  test('a body whose bytes vanish before its end is not stored', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await append(place, A, 0, 'abc', { closes: false, ends: false })
+    place.cut(A, 1)
+    const end = {
+      ...{ blocks: [], position: 3, digest: 'prefix' as const, isChecked: false, algorithms: [] },
+      ...{ begins: false, ends: true, closes: true },
+    }
+    assert.is(await faultOf(engine.append(A, end)), 'DAMAGED')
+    await engine.close(A)
+  })
+
+  test('a checked body counts once it is committed', async (place) => {
+    await create(place.engine, A)
+    await append(place, A, 0, 'abc')
+    const body = { isChecked: true, digest: 'none' as const, closes: false, algorithms: ['sha1', 'crc32'] }
+    const { checksums } = await append(place, A, 3, 'def', body)
+    assert.equal(checksums, { sha1: createHash('sha1').update('def').digest('hex'), crc32: '0cc4e161' })
+    assert.equal(await place.engine.commit(A, { digest: 'prefix' }), {
+      live: true,
+      sha256: sha256('abcdef'),
+    })
+  })
+
+  test('nothing of a checked body is left once it is rolled back, and its digest goes on from before', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await append(place, A, 0, 'abc')
+    await append(place, A, 3, 'XYZ', { isChecked: true, digest: 'none', closes: false, algorithms: ['md5'] })
+    assert.equal(await engine.rollBack(A, { offset: 3 }), { live: true, sha256: null })
+    assert.is(await textOf(engine, A, 0, 6), 'abc')
+    assert.is((await append(place, A, 3, 'def')).sha256, sha256('abcdef'))
+  })
+
+  test('the checksum of stored bytes is that of exactly these', async (place) => {
+    await create(place.engine, A)
+    await append(place, A, 0, 'abcdef')
+    const of = { from: 1, to: 4, algorithm: 'sha256' }
+    assert.is(await place.engine.checksum(A, of), sha256('bcd'))
+  })
+
+  test('a checkpoint replaces the facts, asked for at the moment they are written', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await append(place, A, 0, 'abc')
+    const checkpoints = [{ offset: 3, sha256: sha256('abc') }]
+    const facts = () => ({ ...uploadOf(A, { length: 6, checkpoints }).toFacts() })
+    await engine.checkpoint(A, facts, { durable: true, bytes: true })
+    const found = await (await place.restart()).load(A)
+    assert.equal(found.kind === 'upload' && found.facts.checkpoints, checkpoints)
+    assert.ok(found.kind === 'upload' && found.facts.isCurrent)
+  })
+
+  test('an upload is finished only where all its bytes are stored', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await append(place, A, 0, 'abcdef')
+    const done = { sha256: sha256('abcdef'), finishedAt: new Date().toISOString() }
+    const facts = () => ({ ...uploadOf(A, { length: 6 }).toFacts(), ...done })
+    place.cut(A, 5)
+    const options = { durable: true, bytes: true, finishedBytes: 6 }
+    assert.is(await faultOf(engine.checkpoint(A, facts, options)), 'DAMAGED')
+    const found = await engine.load(A)
+    assert.is(found.kind === 'upload' && found.facts.sha256, null)
+  })
+
+  test('after a restart the digest is proven again, against every checkpoint on the way', async (place) => {
+    await create(place.engine, A)
+    await append(place, A, 0, 'abc')
+    await append(place, A, 3, 'def')
+    const engine = await place.restart()
+    assert.is(await engine.digest(A, 6), null)
+    const good = { offset: 3, sha256: sha256('abc') }
+    const range = { to: 6, budgetBytes: 4, checkpoints: [good] }
+    assert.equal(await engine.prove(A, range), { offset: 4, damagedAfter: null })
+    assert.equal(await engine.prove(A, range), { offset: 6, damagedAfter: null })
+    assert.is(await engine.digest(A, 6), sha256('abcdef'))
+    const bad = { offset: 6, sha256: sha256('other') }
+    const damaged = await engine.prove(A, { ...range, budgetBytes: 9, checkpoints: [good, bad] })
+    assert.is(damaged.damagedAfter, 3)
+  })
+
+  test('a forgotten digest is not there any more', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await append(place, A, 0, 'abc')
+    await engine.forget(A)
+    assert.is(await engine.digest(A, 3), null)
+    assert.not((await append(place, A, 3, 'def')).live)
+  })
+
+  test('a final upload is joined piece by piece, and digested on the way', async (place) => {
+    const { engine } = place
+    for (const id of [A, B]) await create(engine, id)
+    await append(place, B, 0, 'abcdef')
+    await engine.join(A, { position: 0, part: B, from: 3, bytes: 3 })
+    await engine.join(A, { position: 3, part: B, from: 0, bytes: 3 })
+    assert.is(await textOf(engine, A, 0, 6), 'defabc')
+    assert.is(await engine.digest(A, 6), sha256('defabc'))
+    assert.is(await faultOf(engine.join(A, { position: 6, part: B, from: 4, bytes: 9 })), '')
+  })
+
+  test('a cut upload keeps its first bytes; one that is shorter is damaged, and stays as it is', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await append(place, A, 0, 'abc')
+    assert.is(await faultOf(engine.truncate(A, 4)), 'DAMAGED')
+    await engine.truncate(A, 2)
+    assert.is(await textOf(engine, A, 0, 6), 'ab')
+    assert.equal(await engine.measure(A), { storedBytes: 2, hasFacts: true })
+  })
+
+  test('removed uploads are gone, and removing what is not there is no error', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await engine.remove([A, B], { durable: true })
+    assert.equal(await engine.load(A), { kind: 'missing' })
+    assert.equal(await engine.measure(A), { storedBytes: undefined, hasFacts: false })
+    assert.is(await faultOf(engine.read(A, { from: 0, to: 1 })), 'MISSING')
+  })
+
+  test('a list has every upload, newest day first, and can begin at a day', async (place) => {
+    const { engine } = place
+    for (const id of [B, A]) await create(engine, id)
+    const idsFrom = async (day?: string): Promise<string[]> => {
+      const ids: string[] = []
+      for await (const entries of engine.list(day))
+        ids.push(...entries.flatMap(({ id, kind }) => (kind === 'bytes' ? id : [])))
+      return ids
+    }
+    assert.equal(await idsFrom(), [A, B])
+    assert.equal(await idsFrom('2026/11/25'), [A])
+  })
+
+  test('facts without bytes are a leftover; facts beside bytes are none', async (place) => {
+    const { engine } = place
+    for (const id of [A, B]) await create(engine, id)
+    place.cut(B, undefined)
+    assert.not(await engine.isLeftover({ id: A, kind: 'facts' }))
+    assert.ok(await engine.isLeftover({ id: B, kind: 'facts' }))
+    await engine.removeLeftover({ id: B, kind: 'facts' })
+    assert.equal(await engine.measure(B), { storedBytes: undefined, hasFacts: false })
+  })
+
+  test('torn facts can be restored, and of an unfinished upload no byte counts then', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await append(place, A, 0, 'abc')
+    place.tear(A)
+    const torn = await engine.load(A)
+    assert.is(torn.kind === 'torn' && torn.storedBytes, 3)
+    await engine.restore(A, uploadOf(A, { length: 6 }).toFacts())
+    assert.is(await offsetOf(engine, A), 0)
+  })
+
+  test('flushing a stored upload resolves, and there is room for another', async (place) => {
+    await create(place.engine, A)
+    await bounded(WITHIN_MS, place.engine.flush(A), 'the flush')
+    assert.not(await place.engine.isFull(1, 1))
+  })
+}

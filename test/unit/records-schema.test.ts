@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs'
+import Sqlite from 'better-sqlite3'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/sqlite/schema.js'
+import { AT, arrive, leave, type Place, range, record, rejection, rows } from './records-place.js'
+
+const test = suite<Place>('records, schema')
+test.before.each(arrive)
+test.after.each(leave)
+
+const INSERT = `INSERT INTO uploads (id, state, offset, path, created_at, updated_at)
+  VALUES ('old', 'finished', 3, 'uploads/old', '${AT}', '${AT}')`
+
+/** The last version in which only a record's reason told where a part went. */
+const REASON_ONLY = 4
+
+/** An empty database as an older Lading left it. */
+function databaseOf(path: string, version: number): Sqlite.Database {
+  const db = new Sqlite(path)
+  for (const migration of MIGRATIONS.slice(0, version)) db.exec(migration)
+  db.pragma(`user_version = ${version}`)
+  return db
+}
+
+for (const version of range(SCHEMA_VERSION + 1)) {
+  test(`migrates a database of version ${version} and keeps its rows`, async ({ open, path }) => {
+    const db = databaseOf(path, version)
+    if (version > 0) db.exec(INSERT)
+    db.close()
+    const records = open()
+    const ready = await records.ready
+    assert.equal(ready, { fresh: true, newestAt: version > 0 ? AT : null })
+    records.put(record(1, { state: 'refused', reason: 'type_refused' }))
+    assert.ok(await records.flush(10_000))
+    assert.is((await records.get(record(1).id))?.reason, 'type_refused')
+    assert.is((await records.get('old'))?.offset, version > 0 ? 3 : undefined)
+    await records.close(5000)
+    assert.is(new Sqlite(path).pragma('user_version', { simple: true }), SCHEMA_VERSION)
+  })
+}
+
+test('leaves the database of a newer version untouched and says what to do', async ({
+  open,
+  path,
+  lines,
+}) => {
+  const db = new Sqlite(path)
+  db.exec('CREATE TABLE uploads (future TEXT)')
+  db.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
+  db.close()
+  const before = readFileSync(path)
+  const records = open()
+  const error = await rejection(records.ready)
+  assert.is(error.problem, 'newer')
+  assert.match(error.message, /knows versions up to \d+\. Start the newer Lading again; or stop, move/)
+  assert.ok(lines.includes(`error: ${error.message}`))
+  records.put(record(1))
+  assert.is((await records.get(record(1).id))?.id, record(1).id)
+  assert.is((await rejection(records.get('other'))).problem, 'newer')
+  assert.is(await records.flush(10_000), false)
+  await records.close(5000)
+  assert.ok(readFileSync(path).equals(before))
+})
+
+test('an older record of a joined part keeps the id of its final upload, in a column', async ({
+  open,
+  path,
+}) => {
+  const db = databaseOf(path, REASON_ONLY)
+  const insert = db.prepare(`INSERT INTO uploads (id, state, offset, path, created_at, updated_at, reason)
+    VALUES (?, ?, 3, 'uploads/old', '${AT}', '${AT}', ?)`)
+  const final = record(9).id
+  insert.run('1', 'terminated', `joined into ${final}`)
+  insert.run('2', 'expired', 'joined into a final upload')
+  insert.run('3', 'terminated', 'joined into a final upload')
+  insert.run('4', 'terminated', 'terminated by the client')
+  insert.run('5', 'terminated', null)
+  db.close()
+  const records = open()
+  await records.ready
+  assert.equal(
+    rows(path).map((row) => row.joined_into),
+    [final, null, null, null, null],
+  )
+  const part = await records.get('1')
+  assert.equal([part?.joinedInto, part?.reason, part?.owner], [final, `joined into ${final}`, null])
+})
+
+test.run()
