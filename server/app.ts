@@ -22,7 +22,6 @@ import { createLog } from './log.js'
 import type { EventListener } from './model/event.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import { isUnfinished } from './model/record.js'
-import type { UploadRequest } from './model/request.js'
 import { createId, isUploadId } from './model/upload-id.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
@@ -113,9 +112,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     onNeedsReindex: () => housekeeping.reindex(),
   })
 
-  const locks = new UploadLocks<UploadRequest>(LOCK_LIMITS, (id, { principal }) =>
-    store.mayInterrupt(id, principal),
-  )
+  const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
   const listeners: EventListener[] = [
     ({ record }) => records.put(record),
@@ -144,7 +141,7 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     maxSizeBytes: config.maxSizeBytes,
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
-  const protocol = new Protocol<UploadRequest>({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
+  const protocol = new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
   const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const housekeeping = createBackground({
     ...{ tools, store, unfinished, records, locks },

@@ -1,5 +1,5 @@
 import { supportedMimeTypes } from 'file-type'
-import { dangerOf } from './dangers.js'
+import { dangerOf, type Openness } from './dangers.js'
 import { isKnownType } from './extensions.js'
 import { canonicalType } from './names.js'
 
@@ -27,6 +27,18 @@ export type Family =
   | 'rar'
   | 'pdf'
   | 'unseen'
+
+/** What the first bytes of a file show. */
+export interface Sight {
+  /** A type of file-type or of this folder. */
+  readonly type: string
+  /** What the bytes leave open to those who call the file dangerous. */
+  readonly openness: Openness
+  /** The family within which the declared type or the name may choose another type; null for an exact type. */
+  readonly family: Family | null
+  /** What makes this file dangerous although its type is not, or null. */
+  readonly danger: string | null
+}
 
 const OOXML = 'application/vnd.openxmlformats-officedocument.'
 const OPEN_DOCUMENT = 'application/vnd.oasis.opendocument.'

@@ -1,5 +1,5 @@
+import type { Sight } from './families.js'
 import { findsHandler, isActive, namesActiveNamespace, plain } from './scripts.js'
-import type { Sight } from './sight.js'
 
 /** Elements that begin a document or run something: a file that begins with one is HTML, whatever it is called. */
 const DOCUMENT_TAGS = new Set(

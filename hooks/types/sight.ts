@@ -1,7 +1,6 @@
 import { FileTypeParser } from 'file-type'
-import type { Openness } from './dangers.js'
 import { seeExecutable } from './executables.js'
-import type { Family } from './families.js'
+import type { Family, Sight } from './families.js'
 import { seeIso } from './iso.js'
 import { type Called, seeMarkup } from './markup.js'
 import { canonicalType } from './names.js'
@@ -20,18 +19,6 @@ import { seeZip } from './zip.js'
 
 /** The type of bytes of which nothing is known. */
 export const OCTET_STREAM = 'application/octet-stream'
-
-/** What the first bytes of a file show. */
-export interface Sight {
-  /** A type of file-type or of this folder. */
-  readonly type: string
-  /** What the bytes leave open to those who call the file dangerous. */
-  readonly openness: Openness
-  /** The family within which the declared type or the name may choose another type; null for an exact type. */
-  readonly family: Family | null
-  /** What makes this file dangerous although its type is not, or null. */
-  readonly danger: string | null
-}
 
 /** Formats that file-type knows and that may be text throughout their first 512 bytes. */
 const TEXT_FORMATS: ReadonlySet<string> = new Set([

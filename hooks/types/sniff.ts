@@ -1,8 +1,8 @@
 import { calledDanger, dangerOf } from './dangers.js'
 import { extensionOf, typesOfExtension } from './extensions.js'
-import { isMember } from './families.js'
+import { isMember, type Sight } from './families.js'
 import { canonicalType } from './names.js'
-import { OCTET_STREAM, type Sight, see } from './sight.js'
+import { OCTET_STREAM, see } from './sight.js'
 import { usualNames } from './usual-names.js'
 
 /** How many bytes of an upload are looked at before it is let in. */

@@ -15,9 +15,6 @@ export interface Owned {
 /** Decides whether a principal may know of an upload. For one who may not, the upload is not there. */
 export type AccessRule = (principal: Principal, upload: Owned) => boolean
 
-/** The rule that holds unless a test replaces it: who has the address of an upload without an owner may use it. */
+/** The rule of a server without keys: an upload without an owner is there for everybody who has its address. */
 export const mayAccess: AccessRule = (principal, { owner }) =>
   principal.kind === 'anonymous' && owner === null
-
-/** Stands for an upload of which only a record is left: records do not name an owner yet. */
-export const UNOWNED: Owned = { owner: null }

@@ -1,23 +1,17 @@
 import type { Lock, Locker as TusLocker } from '@tus/server'
 import { UploadError } from '../errors.js'
+import type { UploadRequest } from '../model/request.js'
 
-/** A request as the locker knows it. */
-export interface LockOwner {
-  /** Ends what the request is doing, because a newer one wants the upload. */
-  interrupt(): void
-}
-
-interface Waiter<O> {
+interface Waiter {
   /** Undefined where the server itself waits. */
-  readonly owner: O | undefined
+  readonly request: UploadRequest | undefined
   readonly grant: () => void
-  readonly refuse: (error: UploadError) => void
 }
 
-interface Held<O> {
-  /** Undefined while it is the server itself. */
-  owner: O | undefined
-  readonly waiting: Waiter<O>[]
+interface Held {
+  /** The holder; undefined while that is the server itself. */
+  request: UploadRequest | undefined
+  readonly waiting: Waiter[]
 }
 
 export interface LockLimits {
@@ -28,60 +22,63 @@ export interface LockLimits {
 }
 
 /** Tells whether a request may end what runs on an upload. Rejects with an UploadError. */
-export type MayInterrupt<O> = (id: string, owner: O) => boolean | Promise<boolean>
+export type MayInterrupt = (id: string, request: UploadRequest) => boolean | Promise<boolean>
 
 /**
- * One writer for each upload. Who comes while an upload is held interrupts the holder and waits in order,
- * for a bounded time. A holder that already has somebody behind it is interrupted as it begins: the
+ * One writer for each upload. A request for an upload that is held interrupts the holder, then waits in order and
+ * for a bounded time. A request that is granted the lock while others wait behind it is interrupted at once: the
  * newest request wins.
  */
-export class UploadLocks<O extends LockOwner> {
+export class UploadLocks {
   readonly #limits: LockLimits
-  readonly #mayInterrupt: MayInterrupt<O>
-  readonly #held = new Map<string, Held<O>>()
+  readonly #mayInterrupt: MayInterrupt
+  readonly #held = new Map<string, Held>()
 
-  constructor(limits: LockLimits, mayInterrupt: MayInterrupt<O>) {
+  constructor(limits: LockLimits, mayInterrupt: MayInterrupt) {
     this.#limits = limits
     this.#mayInterrupt = mayInterrupt
   }
 
   /** The request that holds the lock of an upload; throws where none does. */
-  holder(id: string): O {
+  holder(id: string): UploadRequest {
     const held = this.#held.get(id)
-    if (!held?.owner) throw new UploadError('internal', { detail: 'the upload is not locked' })
-    return held.owner
+    if (!held?.request) throw new UploadError('internal', { detail: 'the upload is not locked' })
+    return held.request
   }
 
-  /** Tells whether a request holds or awaits this upload. */
+  /** Tells whether anybody holds this upload: a request, or the server itself. */
   isHeld(id: string): boolean {
     return this.#held.has(id)
   }
 
   /** Tells whether a request, and not the server itself, holds this upload. */
   isHeldByRequest(id: string): boolean {
-    return this.#held.get(id)?.owner !== undefined
+    return this.#held.get(id)?.request !== undefined
   }
 
-  /** Ends what runs on an upload, if anything does. Rejects with upload_unknown where `owner` may not do so. */
-  async interrupt(id: string, owner: O): Promise<void> {
-    await this.#checkAccess(id, owner)
-    this.#held.get(id)?.owner?.interrupt()
+  /** Interrupts the request that holds an upload, where one does. Rejects with upload_unknown where the request may not do so. */
+  async interrupt(id: string, request: UploadRequest): Promise<void> {
+    await this.#checkAccess(id, request)
+    this.#held.get(id)?.request?.interrupt()
   }
 
-  /** What is done to an upload under its lock checks the access itself; this is for what comes before. */
-  #checkAccess(id: string, owner: O): Promise<void> | undefined {
-    const may = !this.#held.has(id) || this.#mayInterrupt(id, owner)
-    // An upload in memory is answered for at once: requests come to hold it in the order in which they ask.
+  /**
+   * Undefined where the request may go on; else it resolves, or rejects with upload_unknown. The store checks the
+   * access to an upload under its lock. This check comes before: nobody else may interrupt the holder, or wait.
+   */
+  #checkAccess(id: string, request: UploadRequest): Promise<void> | undefined {
+    const may = !this.#held.has(id) || this.#mayInterrupt(id, request)
+    // No `await` where the answer is known: requests get the lock in the order in which they ask.
     if (may === true) return undefined
     return Promise.resolve(may).then((allowed) => {
       if (!allowed) throw new UploadError('upload_unknown')
     })
   }
 
-  /** Runs `work` while nobody else can have the upload; does nothing where it is held already. */
+  /** Runs `work` under the upload's lock. Does nothing where the upload is held already. */
   async tryWith(id: string, work: () => Promise<void>): Promise<void> {
     if (this.#held.has(id)) return
-    const held: Held<O> = { owner: undefined, waiting: [] }
+    const held: Held = { request: undefined, waiting: [] }
     this.#held.set(id, held)
     try {
       await work()
@@ -90,10 +87,10 @@ export class UploadLocks<O extends LockOwner> {
     }
   }
 
-  /** Runs `work` while nobody else can have any of these uploads, but for those that are held already. */
+  /** Runs `work` under the locks of those uploads that nobody holds; `free` are their ids. */
   async tryWithAll(ids: readonly string[], work: (free: readonly string[]) => Promise<void>): Promise<void> {
     const free = ids.filter((id) => !this.#held.has(id))
-    const taken = free.map((id): [string, Held<O>] => [id, { owner: undefined, waiting: [] }])
+    const taken = free.map((id): [string, Held] => [id, { request: undefined, waiting: [] }])
     for (const [id, held] of taken) this.#held.set(id, held)
     try {
       await work(free)
@@ -102,7 +99,7 @@ export class UploadLocks<O extends LockOwner> {
     }
   }
 
-  /** Runs `work` when it is its turn, and interrupts nobody for it. Rejects with upload_locked, and as `work` does. */
+  /** Waits in order for the upload's lock, interrupts nobody, and runs `work`. Rejects with upload_locked, and as `work` does. */
   async waitWith(id: string, work: () => Promise<void>): Promise<void> {
     const held = this.#held.get(id)
     if (!held) return this.tryWith(id, work)
@@ -114,67 +111,61 @@ export class UploadLocks<O extends LockOwner> {
     }
   }
 
-  /** Resolves when `owner` holds the upload. Rejects with upload_locked, and with upload_unknown; see `interrupt`. */
-  async acquire(id: string, owner: O): Promise<void> {
-    const access = this.#checkAccess(id, owner)
+  /** Resolves when the request holds the upload. Rejects with upload_locked, and with upload_unknown; see `interrupt`. */
+  async acquire(id: string, request: UploadRequest): Promise<void> {
+    const access = this.#checkAccess(id, request)
     if (access) await access
     const held = this.#held.get(id)
     if (!held) {
-      this.#held.set(id, { owner, waiting: [] })
+      this.#held.set(id, { request, waiting: [] })
       return
     }
     if (held.waiting.length >= this.#limits.mostWaiting) throw new UploadError('upload_locked')
-    held.owner?.interrupt()
-    await this.#wait(held, owner)
-    if (held.waiting.some((waiter) => waiter.owner)) owner.interrupt()
+    held.request?.interrupt()
+    await this.#wait(held, request)
+    if (held.waiting.some((waiter) => waiter.request)) request.interrupt()
   }
 
-  /** Gives the upload to whoever has waited longest. Throws for anyone but the holder. */
-  release(id: string, owner: O): void {
+  /** Gives the lock to whoever has waited longest. Throws for anyone but the holder. */
+  release(id: string, request: UploadRequest): void {
     const held = this.#held.get(id)
-    if (!held || held.owner !== owner)
-      throw new UploadError('internal', { detail: 'released by another than the holder' })
+    if (!held || held.request !== request)
+      throw new UploadError('internal', { detail: 'a request released a lock that it does not hold' })
     this.#pass(id, held)
   }
 
-  #pass(id: string, held: Held<O>): void {
+  #pass(id: string, held: Held): void {
     const next = held.waiting.shift()
     if (next) {
-      held.owner = next.owner
+      held.request = next.request
       next.grant()
     } else this.#held.delete(id)
   }
 
   /** The locker that @tus/server uses for one request. */
-  lockerFor(owner: O): TusLocker {
+  lockerFor(request: UploadRequest): TusLocker {
     return {
       newLock: (id: string): Lock => ({
-        lock: () => this.acquire(id, owner),
-        unlock: async () => this.release(id, owner),
+        lock: () => this.acquire(id, request),
+        unlock: async () => this.release(id, request),
       }),
     }
   }
 
-  #wait(held: Held<O>, owner: O | undefined): Promise<void> {
+  /** Resolves when the lock is granted. Rejects with upload_locked where that takes too long. */
+  #wait(held: Held, request: UploadRequest | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const leave = (): void => waiter.refuse(new UploadError('upload_locked'))
-      const stop = (): void => {
-        clearTimeout(timer)
-        const at = held.waiting.indexOf(waiter)
-        if (at >= 0) held.waiting.splice(at, 1)
-      }
-      const waiter: Waiter<O> = {
-        owner,
+      const waiter: Waiter = {
+        request,
         grant: () => {
-          stop()
+          clearTimeout(timer)
           resolve()
         },
-        refuse: (error) => {
-          stop()
-          reject(error)
-        },
       }
-      const timer = setTimeout(leave, this.#limits.waitMs)
+      const timer = setTimeout(() => {
+        held.waiting.splice(held.waiting.indexOf(waiter), 1)
+        reject(new UploadError('upload_locked'))
+      }, this.#limits.waitMs)
       held.waiting.push(waiter)
     })
   }

@@ -1,31 +1,22 @@
 import { Readable } from 'node:stream'
 import { Server } from '@tus/server'
 import { asUploadError, UploadError } from '../errors.js'
-import type { LockOwner, UploadLocks } from './locker.js'
+import type { UploadMethod, UploadRequest } from '../model/request.js'
+import type { UploadLocks } from './locker.js'
 
 /** Stands where @tus/server's stores expect a stream; nobody reads it. */
 const NO_STREAM = Readable.from([])
 
 type Options = ConstructorParameters<typeof Server>[0]
 
-/** A checked request on its way to @tus/server. */
-export interface TusRequest extends LockOwner {
-  readonly id: string
-  readonly method: 'POST' | 'HEAD' | 'PATCH' | 'DELETE'
-  /** Headers that have been checked, in the one form @tus/server takes. */
-  readonly headers: Readonly<Record<string, string>>
-  /** The upload once the store has found or made it; its length is null while it is deferred. */
-  readonly upload: { readonly length: number | null } | null
-}
-
 export interface TusAnswer {
   readonly status: number
   readonly headers: Headers
 }
 
-export interface ProtocolOptions<R extends TusRequest> {
+export interface ProtocolOptions {
   readonly datastore: Options['datastore']
-  readonly locks: UploadLocks<R>
+  readonly locks: UploadLocks
   readonly maxSizeBytes: number
 }
 
@@ -44,7 +35,7 @@ interface Handler {
   send(request: WebRequest, context: typeof CONTEXT): Promise<{ status: number; headers: Headers }>
 }
 
-/** Nothing cancels a request by this way: bodies are ended by the locks, and by their own limits. */
+/** Nothing cancels a request this way: the locks end a body, and its own limits do. */
 const CONTEXT = { signal: new AbortController().signal, abort: () => {}, cancel: () => {} }
 
 /**
@@ -55,12 +46,12 @@ const CONTEXT = { signal: new AbortController().signal, abort: () => {}, cancel:
  * speed of small uploads. Instead `writeToStore` of its handlers calls the store at once, and the store takes the
  * body from the request that holds the lock.
  */
-export class Protocol<R extends TusRequest> {
-  readonly #handlers: Readonly<Record<TusRequest['method'], Handler>>
-  readonly #requests = new WeakMap<object, R>()
+export class Protocol {
+  readonly #handlers: Readonly<Record<UploadMethod, Handler>>
+  readonly #requests = new WeakMap<object, UploadRequest>()
 
   /** Throws where @tus/server has no `writeToStore` any more. */
-  constructor({ datastore, locks, maxSizeBytes }: ProtocolOptions<R>) {
+  constructor({ datastore, locks, maxSizeBytes }: ProtocolOptions) {
     const { handlers } = new Server({
       path: '/files',
       datastore,
@@ -81,7 +72,7 @@ export class Protocol<R extends TusRequest> {
   }
 
   /** Answers a request. Rejects with an UploadError for every answer that is not a success. */
-  async handle(request: R): Promise<TusAnswer> {
+  async handle(request: UploadRequest): Promise<TusAnswer> {
     const { method, headers, id } = request
     const url = `http://lading.invalid/files/${id}`
     const web = { method, url, headers: new Headers(headers), body: null }
@@ -93,7 +84,7 @@ export class Protocol<R extends TusRequest> {
     }
   }
 
-  #request(web: object): R {
+  #request(web: object): UploadRequest {
     const request = this.#requests.get(web)
     if (!request)
       throw new UploadError('internal', { detail: 'a request that did not come by the front door' })
@@ -102,7 +93,7 @@ export class Protocol<R extends TusRequest> {
 }
 
 /** @tus/server throws plain objects with a status; each status it can reach here has one meaning. */
-function toUploadError(error: unknown, { upload }: TusRequest): UploadError {
+function toUploadError(error: unknown, { upload }: UploadRequest): UploadError {
   if (error instanceof UploadError) return error
   const status = typeof error === 'object' && error !== null && 'status_code' in error ? error.status_code : 0
   if (status === 404) return new UploadError('upload_unknown', { cause: error })

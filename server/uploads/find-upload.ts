@@ -1,5 +1,5 @@
 import type { Engine } from '../model/engine.js'
-import { type AccessRule, type Principal, UNOWNED } from '../model/principal.js'
+import type { AccessRule, Principal } from '../model/principal.js'
 import type { UploadRecord } from '../model/record.js'
 import { isUploadId } from '../model/upload-id.js'
 import { loadUpload } from './load-upload.js'
@@ -36,7 +36,7 @@ export async function findUpload(
     tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
     return undefined
   })
-  if (row && !tools.mayAccess(principal, UNOWNED)) return undefined
+  if (row && !tools.mayAccess(principal, row)) return undefined
   if (row) return { ...row, bytesPerSecond: 0 }
   const found = await loadUpload(tools.engine, id)
   if (found.kind !== 'upload' || !tools.mayAccess(principal, found.upload)) return undefined

@@ -150,7 +150,7 @@ export class StoredUpload {
       reason: end?.reason ?? (this.terminatedAt === null ? null : TERMINATED),
       concat: this.kind === 'single' ? null : this.kind,
       joinedInto: end?.joinedInto ?? null,
-      owner: null,
+      owner: this.owner,
     }
   }
 

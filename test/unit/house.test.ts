@@ -98,6 +98,20 @@ function mayImport(file: Source, imported: Import): boolean {
   return own === 'server' ? dirname(target) === 'server' : `${dirname(target)}/`.startsWith(`${partOf(own)}/`)
 }
 
+/** Each circle of imports, as `file > file > first file`. */
+function circlesIn(imported: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>()
+  const circles: string[] = []
+  const visit = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' > '))
+    if (path.includes(file) || done.has(file)) return
+    for (const target of imported.get(file) ?? []) visit(target, [...path, file])
+    done.add(file)
+  }
+  for (const file of imported.keys()) visit(file, [])
+  return circles
+}
+
 /** `hooks`, or a folder of `server`. */
 function partOf(folder: string): string {
   return folder
@@ -157,6 +171,16 @@ test('a part imports errors, the type of the settings, the model and itself; par
         .map((imported) => `${file.path} > ${targetOf(file, imported)}`)
     }),
   )
+})
+
+test('no files import each other in a circle, types included', () => {
+  const imported = new Map(
+    SHIPPED.map((file) => {
+      const targets = imports(file).filter(({ from }) => from.startsWith('.'))
+      return [file.path, targets.map((target) => targetOf(file, target))]
+    }),
+  )
+  none(circlesIn(imported))
 })
 
 test('only the edge knows its process', () => {

@@ -1,5 +1,6 @@
 import { UploadError } from '../../errors.js'
-import { type Principal, UNOWNED } from '../../model/principal.js'
+import type { Principal } from '../../model/principal.js'
+import type { UploadRecord } from '../../model/record.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
 import { type FinalRequest, finalKey } from './final-key.js'
@@ -53,7 +54,7 @@ export class FinalMemory {
     // The sweep may have found it since memory was asked first.
     const found = await this.madeBefore(wanted)
     if (found) return found
-    const id = await this.#joinedFrom(missing)
+    const id = (await this.#recordOf(missing))?.joinedInto ?? undefined
     const final = id === undefined ? undefined : await this.#ifSame(id, finalKey(wanted), wanted.principal)
     const isLate = final && this.#parts.tools.now() - final.changedAtMs >= ASKED_AGAIN_MS
     if (final && (final.sha256 === null || !isLate)) return final
@@ -61,21 +62,19 @@ export class FinalMemory {
     throw new UploadError(allKnown ? 'part_unknown' : 'starting')
   }
 
-  /** Tells whether a part was joined into a final upload that is there for the principal, or was. */
+  /** Tells by the record of a part whether it was joined, and was there for the principal. */
   async hasJoined(part: string, principal: Principal): Promise<boolean> {
-    const id = await this.#joinedFrom(part)
-    if (id === undefined) return false
-    return this.#parts.tools.mayAccess(principal, (await this.#parts.survey.read(id)) ?? UNOWNED)
+    const record = await this.#recordOf(part)
+    return typeof record?.joinedInto === 'string' && this.#parts.tools.mayAccess(principal, record)
   }
 
-  /** The id of the final upload that a part was joined into, by the part's record. */
-  async #joinedFrom(part: string): Promise<string | undefined> {
+  /** The record of a part; undefined where there is none, or the database cannot be asked. */
+  async #recordOf(part: string): Promise<UploadRecord | undefined> {
     const { tools } = this.#parts
-    const row = await tools.row(part).catch((error: unknown) => {
+    return tools.row(part).catch((error: unknown) => {
       tools.log.warn({ err: error, id: part }, 'the index could not tell what a part was joined into')
       return undefined
     })
-    return row?.joinedInto ?? undefined
   }
 
   async #ifSame(id: string, key: string, principal: Principal): Promise<StoredUpload | undefined> {

@@ -25,6 +25,8 @@ export interface Wait {
 interface OpenFinal {
   readonly key: string
   readonly owner: string
+  /** The final upload that the same request, of somebody else, has made before. */
+  readonly before: string | undefined
   wait: Wait | null
 }
 
@@ -96,6 +98,9 @@ export class OpenFinals {
     this.waitFor(id, null)
     this.#open.delete(id)
     if (this.#byKey.get(open.key) === id) this.#byKey.delete(open.key)
+    const { before } = open
+    if (before !== undefined && this.#open.has(before) && !this.#byKey.has(open.key))
+      this.#byKey.set(open.key, before)
     this.#finalShares.giveBack(open.owner, 1)
     for (const part of new Set(parts)) this.#unname(part)
   }
@@ -142,7 +147,7 @@ export class OpenFinals {
 
   #add(final: Final, owner: string): void {
     const key = finalKey(final)
-    this.#open.set(final.id, { key, owner, wait: null })
+    this.#open.set(final.id, { key, owner, before: this.#byKey.get(key), wait: null })
     this.#byKey.set(key, final.id)
     this.#finalShares.take(owner, 1)
     for (const part of new Set(final.parts)) {

@@ -1,0 +1,209 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { UploadError } from '../../server/errors.js'
+import { Router, type RouterOptions } from '../../server/http/router.js'
+import type { Answer } from '../../server/model/answer.js'
+import { ANONYMOUS, type Principal } from '../../server/model/principal.js'
+import { FakeExchange, fakeRequest } from '../helpers/fake-exchange.js'
+
+const PRINCIPAL: Principal = { ...ANONYMOUS }
+const ID = 'an-id'
+const OK: Answer = { status: 200, headers: { 'X-Own': 'yes' } }
+
+/** A router among fakes, and what each of them was asked, in order. */
+function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer | null> = async () => OK) {
+  const asked: string[] = []
+  const principals: Principal[] = []
+  const router = new Router({
+    basePath: '/files',
+    behindProxy: false,
+    corsOrigins: ['*'],
+    isUploadId: (text) => text === ID,
+    identify: () => PRINCIPAL,
+    protocol: {
+      headers: { Tus: '1' },
+      optionsHeaders: { Options: '1' },
+      refusalHeaders: ({ code }) => ({ Tus: '1', Refused: code }),
+      methodOf: ({ method, headers }) => String(headers.override ?? method),
+      checkVersion: ({ headers }) => {
+        if (headers.version === 'other') throw new UploadError('version_unsupported')
+      },
+      serve: ({ method, id, principal }) => {
+        asked.push(`protocol ${method} ${id}`)
+        principals.push(principal)
+        return serve()
+      },
+    },
+    downloads: {
+      send: async (_exchange, { id, principal }) => {
+        asked.push(`download ${id}`)
+        principals.push(principal)
+      },
+    },
+    api: {
+      answer: async (path, principal) => {
+        asked.push(`api ${path}`)
+        principals.push(principal)
+        return OK
+      },
+    },
+    ...changes,
+  })
+  return { router, asked, principals }
+}
+
+async function answerOf(router: Router, exchange: FakeExchange): Promise<Answer> {
+  await router.serve(exchange)
+  const [answer, ...more] = exchange.sent
+  if (!answer || more.length > 0) throw new Error(`${exchange.sent.length} answers`)
+  return answer
+}
+
+/** Method and target of a request, and what serves it: a fake, or the status of the answer. */
+const ROUTES: ReadonlyArray<[method: string, target: string, served: string | number, allow?: string]> = [
+  ['POST', '/files', 'protocol POST undefined'],
+  ['POST', '/files/', 'protocol POST undefined'],
+  ['POST', '/files?name=x', 'protocol POST undefined'],
+  ['POST', 'http://lading.test/files', 'protocol POST undefined'],
+  ['GET', '/files', 405, 'POST, OPTIONS'],
+  ['HEAD', `/files/${ID}`, `protocol HEAD ${ID}`],
+  ['PATCH', `/files/${ID}`, `protocol PATCH ${ID}`],
+  ['DELETE', `/files/${ID}`, `protocol DELETE ${ID}`],
+  ['GET', `/files/${ID}`, `download ${ID}`],
+  ['POST', `/files/${ID}`, 405, 'GET, HEAD, PATCH, DELETE, OPTIONS'],
+  ['GET', '/files/other', 404],
+  ['GET', '/filesystem', 404],
+  ['GET', '/', 404],
+  ['GET', 'no address', 404],
+  ['GET', '/healthz', 'api /healthz'],
+  ['HEAD', '/readyz', 'api /readyz'],
+  ['GET', '/api/anything', 'api /api/anything'],
+  ['POST', '/api/anything', 405, 'GET, HEAD, OPTIONS'],
+]
+
+for (const [method, target, served, allow] of ROUTES) {
+  test(`${method} ${target} is served by ${served}`, async () => {
+    const { router, asked } = setUp()
+    const exchange = new FakeExchange(fakeRequest(method, target))
+    await router.serve(exchange)
+    assert.equal(asked, typeof served === 'string' ? [served] : [])
+    if (typeof served === 'string') return
+    assert.is(exchange.sent[0]?.status, served)
+    assert.is(exchange.sent[0]?.headers.Allow, allow)
+  })
+}
+
+test('everything that looks up an upload gets the principal of the request', async () => {
+  const { router, principals } = setUp()
+  const looks = [
+    ['POST', '/files'],
+    ['HEAD', `/files/${ID}`],
+    ['PATCH', `/files/${ID}`],
+    ['DELETE', `/files/${ID}`],
+    ['GET', `/files/${ID}`],
+    ['GET', '/api/uploads/x'],
+  ] as const
+  for (const [method, target] of looks) await router.serve(new FakeExchange(fakeRequest(method, target)))
+  assert.is(principals.length, looks.length)
+  assert.ok(principals.every((principal) => principal === PRINCIPAL))
+})
+
+test('a request that the gate refuses reaches nothing', async () => {
+  const identify = (): never => {
+    throw new UploadError('not_found')
+  }
+  const { router, asked } = setUp({ identify })
+  for (const target of ['/files', `/files/${ID}`, '/api/status']) {
+    assert.is((await answerOf(router, new FakeExchange(fakeRequest('GET', target)))).status, 404)
+  }
+  assert.equal(asked, [])
+})
+
+test('the method that counts is the one the protocol names, at the addresses of uploads alone', async () => {
+  const { router, asked } = setUp()
+  const override = { override: 'DELETE' }
+  await router.serve(new FakeExchange(fakeRequest('POST', `/files/${ID}`, override)))
+  await router.serve(new FakeExchange(fakeRequest('GET', '/healthz', override)))
+  assert.equal(asked, [`protocol DELETE ${ID}`, 'api /healthz'])
+})
+
+test('another version is refused also where there is no upload, with the headers of the protocol', async () => {
+  const { router } = setUp()
+  const answer = await answerOf(
+    router,
+    new FakeExchange(fakeRequest('GET', '/files/other', { version: 'other' })),
+  )
+  assert.is(answer.status, 412)
+  assert.is(answer.headers.Refused, 'version_unsupported')
+})
+
+test('OPTIONS is answered with what the protocol says of itself, for uploads and for the API', async () => {
+  const { router, asked } = setUp()
+  for (const target of ['/files', `/files/${ID}`, '/api/status']) {
+    const answer = await answerOf(router, new FakeExchange(fakeRequest('OPTIONS', target)))
+    assert.is(answer.status, 204)
+    assert.is(answer.headers.Options, '1')
+    assert.is(answer.headers['Access-Control-Max-Age'], '86400')
+  }
+  assert.equal(asked, [])
+})
+
+test('every answer has the headers of CORS, and none of the protocol beside its addresses', async () => {
+  const { router } = setUp({}, async () => {
+    throw new UploadError('slots_full')
+  })
+  const refused = await answerOf(router, new FakeExchange(fakeRequest('POST', '/files')))
+  assert.is(refused.status, 503)
+  assert.is(refused.headers['Retry-After'], '5')
+  assert.is(refused.headers.Tus, '1')
+  assert.is(refused.headers['Access-Control-Allow-Origin'], '*')
+  const beside = await answerOf(router, new FakeExchange(fakeRequest('GET', '/nothing')))
+  assert.is(beside.headers.Tus, undefined)
+  assert.is(beside.headers['Access-Control-Allow-Origin'], '*')
+  const served = await answerOf(router, new FakeExchange(fakeRequest('GET', '/healthz')))
+  assert.is(served.headers['X-Own'], 'yes')
+  assert.is(served.headers['Access-Control-Allow-Origin'], '*')
+})
+
+test('what is no UploadError is answered as internal', async () => {
+  const { router } = setUp({}, () => Promise.reject(new Error('a secret path')))
+  const answer = await answerOf(router, new FakeExchange(fakeRequest('POST', '/files')))
+  assert.is(answer.status, 500)
+  assert.match(answer.text ?? '', /^internal: /)
+  assert.not.match(answer.text ?? '', 'secret')
+})
+
+test('where the protocol has no answer the connection is cut, and a sent download is not answered twice', async () => {
+  const cut = new FakeExchange(fakeRequest('PATCH', `/files/${ID}`))
+  await setUp({}, async () => null).router.serve(cut)
+  assert.ok(cut.isCut)
+  assert.equal(cut.sent, [])
+  const download = new FakeExchange(fakeRequest('GET', `/files/${ID}`))
+  await setUp().router.serve(download)
+  assert.not(download.isCut)
+  assert.equal(download.sent, [])
+})
+
+test('HTTP/1.1 without Host, and an expectation that nobody can meet, are refused before anything is asked', async () => {
+  const identify = (): never => {
+    throw new Error('asked')
+  }
+  const { router, asked } = setUp({ identify })
+  const bare = Object.assign(fakeRequest('POST', '/files'), { headers: {} })
+  assert.is((await answerOf(router, new FakeExchange(bare))).status, 400)
+  const unknown = await answerOf(router, new FakeExchange(fakeRequest('POST', '/files'), 'unknown'))
+  assert.is(unknown.status, 417)
+  assert.is(unknown.headers.Connection, 'close')
+  assert.equal(asked, [])
+})
+
+test('a refusal closes the connection where the sender still waits for 100 Continue', async () => {
+  const { router } = setUp({}, () => Promise.reject(new UploadError('slots_full')))
+  const waiting = await answerOf(router, new FakeExchange(fakeRequest('POST', '/files'), 'continue'))
+  assert.is(waiting.headers.Connection, 'close')
+  const exchange = new FakeExchange(fakeRequest('POST', '/files'), 'continue')
+  exchange.askForBody()
+  assert.is((await answerOf(router, exchange)).headers.Connection, undefined)
+})
+
+test.run()
