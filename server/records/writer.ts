@@ -95,6 +95,13 @@ export class RecordWriter {
     this.#queue.putBack()
   }
 
+  /** The database has lost the mark that records were dropped: the next batch brings it again. */
+  markAgain(): void {
+    this.#droppedSent = -1
+    this.#droppedMarked = -1
+    this.schedule()
+  }
+
   /** Nothing more will be written; what waits resolves with false. */
   stop(): void {
     clearTimeout(this.#timer)
