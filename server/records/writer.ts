@@ -115,12 +115,15 @@ export class RecordWriter {
   }
 
   /**
-   * Waits until what is queued now is in the database. False after a stop or `timeoutMs` (none: no limit), or
+   * Waits until what is queued now is in the database, and the mark of what was dropped. False after a stop or `timeoutMs` (none: no limit), or
    * when records were dropped meanwhile.
    */
   async flush(timeoutMs?: number): Promise<boolean> {
     const { lastTicket, dropped } = this.#queue
-    const isWritten = () => (this.#queue.oldest?.ticket ?? Number.POSITIVE_INFINITY) > lastTicket
+    const isWritten = () => {
+      const isQueued = (this.#queue.oldest?.ticket ?? Number.POSITIVE_INFINITY) <= lastTicket
+      return !isQueued && this.#droppedMarked >= dropped
+    }
     return (await this.#until(isWritten, timeoutMs)) && dropped === this.#queue.dropped
   }
 
