@@ -19,7 +19,7 @@ const HOMES: Readonly<Record<string, string>> = {
 /** Parts that know another part all the same, as `file > imported file`. Types only. */
 const KNOWN_CROSSINGS: readonly string[] = []
 
-/** The edge, and files that are the start of a thread of their own. */
+/** main.ts handles arguments and signals; vitals.ts reads the memory and the limits of the process. */
 const MAY_USE_PROCESS: readonly string[] = ['server/main.ts', 'server/vitals.ts']
 
 const TOP_LEVEL = ['server', 'hooks', 'test', 'data', 'README.md', 'LICENSE', 'tsconfig.json', 'package.json']
