@@ -95,27 +95,49 @@ test('a damaged prefix that a restart has found does not count after a second ki
   assert.is(await server.stop(), 0)
 })
 
+const OTHER_BOOT = '00000000-0000-4000-8000-000000000000'
 const ACCEPTED = ['--accept', 'text/plain']
 const BLANK = ' '.repeat(300)
 const TEXT = `${BLANK}${'a letter '.repeat(40)}`
 const PAGE = '<!DOCTYPE html><html><body><script>alert(1)</script></body></html>'.padEnd(600)
 
-for (const isKilled of [false, true]) {
-  const how = isKilled ? ', also after a kill' : ''
-  test(`bytes that come behind a fall-back to less than 512 bytes decide the type again${how}`, async () => {
+/** Cuts an upload's file while its server runs: the next request finds it so. */
+async function cut(server: TestServer, files: ReadonlyMap<string, number>): Promise<TestServer> {
+  for (const [file, bytes] of files) truncateSync(file, bytes)
+  return server
+}
+
+/** Cuts an upload's file as a crash of the machine does, which loses what was not flushed. */
+async function crashed(server: TestServer, files: ReadonlyMap<string, number>): Promise<TestServer> {
+  assert.is(await server.stop('SIGKILL'), null)
+  await cut(server, files)
+  for (const file of files.keys()) {
+    const sidecar = JSON.parse(readFileSync(`${file}.json`, 'utf8'))
+    writeFileSync(`${file}.json`, JSON.stringify({ ...sidecar, bootId: OTHER_BOOT }))
+  }
+  return await startServer(ACCEPTED, server.dataDir)
+}
+
+for (const [what, fallBack] of [
+  ['a file that was cut', cut],
+  ['a crash of the machine', crashed],
+] as const) {
+  test(`bytes that come behind a fall-back to less than 512 bytes, after ${what}, decide the type again`, async () => {
     let server = await startServer(ACCEPTED)
-    const uploads = []
+    const uploads: { path: string; good: number }[] = []
     for (const good of [0, BLANK.length]) {
       const path = await created(server, 5_000)
       if (good > 0) assert.is((await tus.patch(server, path, 0, BLANK)).status, 204)
       assert.is((await tus.patch(server, path, good, TEXT)).status, 204)
-      assert.is((await recordOf(server, path)).type, 'text/plain')
-      truncateSync(storedFile(server, path), good + 50)
-      assert.is(await offsetOf(server, path), good)
+      await eventually(30_000, 'the type', async () => sidecarOf(server, path).type ?? undefined)
       uploads.push({ path, good })
     }
-    if (isKilled) server = await killed(server, ACCEPTED)
+    server = await fallBack(
+      server,
+      new Map(uploads.map(({ path, good }) => [storedFile(server, path), good + 50])),
+    )
     for (const { path, good } of uploads) {
+      assert.is(await offsetOf(server, path), good)
       const answer = await tus.patch(server, path, good, PAGE)
       assert.is(answer.status, 415, `behind ${good} bytes: ${answer.text}`)
       assert.match(answer.text, 'seen as text/html')
