@@ -5,7 +5,14 @@ import { createPart } from '../helpers/parts.js'
 import { sidecarOf } from '../helpers/proof.js'
 import { eventually, idOf, locationOf, type TestServer, tus } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
-import { assertNone, assertOrder, recordCalls, type Step, type SystemCall } from '../helpers/system-calls.js'
+import {
+  assertNone,
+  assertOrder,
+  type Recording,
+  recordCalls,
+  type Step,
+  type SystemCall,
+} from '../helpers/system-calls.js'
 import { needsProgram } from '../helpers/test.js'
 
 const test = suite('flush order')
@@ -16,10 +23,13 @@ const EXECUTABLE = `\x7fELF${'\0'.repeat(600)}`
 const DAY = String.raw`/uploads/\d{4}/\d\d/\d\d`
 const ANY_FLUSH = /^f(data)?sync\(\d+<[^>]*\/uploads\b/
 
-/** What `act` makes a server ask of the system. */
-async function callsDuring(server: TestServer, act: () => Promise<void>): Promise<SystemCall[]> {
-  const recording = await recordCalls(server)
-  await act()
+/** What `act` makes a server ask of the system. Flushes take long: an answer that does not wait for one is before it. */
+async function callsDuring(
+  server: TestServer,
+  act: (recording: Recording) => Promise<unknown>,
+): Promise<SystemCall[]> {
+  const recording = await recordCalls(server, { names: 'fsync,fdatasync', byMs: 100 })
+  await act(recording)
   return await recording.end()
 }
 
@@ -128,7 +138,7 @@ for (const durability of ['finish', 'request', 'off']) {
     const path = await created(server, 10)
     const calls = await callsDuring(server, async () => {
       await patched(server, path, 0, 'hello')
-      await removed(server, path)
+      if (!isFlushedAlways) await removed(server, path)
     })
     const { removeBytes } = stepsOf(path)
     assertOrder(calls, [...saved(path, isFlushed), isFlushedAlways ? answer(204) : removeBytes])
@@ -175,10 +185,11 @@ for (const durability of ['finish', 'request', 'off']) {
 
   traced(`the sidecar says that bytes under a checksum do not count before they come, ${under}`, async () => {
     const path = await created(server, 10)
-    const calls = await callsDuring(server, () =>
-      patched(server, path, 0, 'hello', { 'Upload-Checksum': sha1('hello') }),
-    )
-    const { bytes, textWith, flushText, rename, flushFolder } = stepsOf(path)
+    const { bytes, textWith, flushBytes, flushText, rename, flushFolder } = stepsOf(path)
+    const calls = await callsDuring(server, async (recording) => {
+      await patched(server, path, 0, 'hello', { 'Upload-Checksum': sha1('hello') })
+      if (isFlushed) await recording.until(flushBytes)
+    })
     const durable = (steps: readonly Step[]): readonly Step[] => (isFlushed ? steps : [])
     assertOrder(calls, [
       textWith('"verifiedTo": 0,'),
@@ -186,12 +197,15 @@ for (const durability of ['finish', 'request', 'off']) {
       rename,
       ...durable([flushFolder]),
       bytes,
+      ...(isFlushedAlways ? [flushBytes] : []),
       textWith('"verifiedTo": 5,'),
       ...durable([flushText]),
       rename,
       ...durable([flushFolder]),
       answer(204),
     ])
+    // Before the answer where that waits for every byte, or else in the background.
+    if (isFlushed) assertOrder(calls, [bytes, flushBytes])
     assertFlushed(calls, isFlushed)
   })
 
@@ -211,7 +225,7 @@ const PATCHES = 12
 traced('a sidecar tells of no byte that was written after its flush had begun', async () => {
   const server = await startServer()
   const path = await created(server, PATCHES + 1)
-  const recording = await recordCalls(server, { name: 'fdatasync', byMs: 1_000 })
+  const recording = await recordCalls(server, { names: 'fdatasync', byMs: 1_000 })
   for (let at = 0; at < PATCHES; at++) await patched(server, path, at, 'x')
   await eventually(60_000, 'a sidecar that tells of everything', async () => {
     return sidecarOf(server, path).checkpoints.at(-1)?.offset === PATCHES ? true : undefined

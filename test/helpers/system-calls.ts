@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestServer, temporaryFolder } from './server.js'
+import { eventually, type TestServer, temporaryFolder } from './server.js'
 import { bounded } from './test.js'
 
 const NAMES =
@@ -21,25 +21,32 @@ export interface SystemCall {
 
 /** Records the calls of a server until `end`, which resolves with them. */
 export interface Recording {
+  /** Resolves when such a call has begun. */
+  until(step: Step): Promise<unknown>
   end(): Promise<SystemCall[]>
 }
 
 /**
  * Records which calls a server makes from now on to change or flush files and to answer. `slowed` makes each call of
- * that name take so much longer.
+ * these names, which commas part, take so much longer.
  */
 export async function recordCalls(
   { pid }: Pick<TestServer, 'pid'>,
-  slowed?: { readonly name: string; readonly byMs: number },
+  slowed?: { readonly names: string; readonly byMs: number },
 ): Promise<Recording> {
   const output = join(temporaryFolder(), 'strace')
-  const slow = slowed ? ['-e', `inject=${slowed.name}:delay_enter=${slowed.byMs * 1_000}`] : []
+  const slow = slowed ? ['-e', `inject=${slowed.names}:delay_enter=${slowed.byMs * 1_000}`] : []
   const args = ['-f', '-y', '-s', `${STRING_BYTES}`, '-e', `trace=${NAMES}`, ...slow, '-o', output]
   const strace = spawn('strace', [...args, '-p', `${pid}`], { stdio: ['ignore', 'ignore', 'pipe'] })
   const kill = (): void => void strace.kill('SIGKILL')
   process.on('exit', kill)
   await bounded(30_000, once(strace.stderr, 'data'), 'strace')
   return {
+    until: ([what, pattern]) =>
+      eventually(60_000, what, async () => {
+        const calls = callsIn(readFileSync(output, 'utf8').split('\n'))
+        return calls.some(({ text }) => pattern.test(text)) ? true : undefined
+      }),
     end: async () => {
       const ended = once(strace, 'exit')
       strace.kill('SIGINT')
