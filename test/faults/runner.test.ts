@@ -46,7 +46,7 @@ function startRunner(folder: string, args: readonly string[], env: Record<string
     output,
     last: output.trimEnd().split('\n').at(-1),
   }))
-  return { runner, ended: bounded(20_000, ended, 'the end of the runner') }
+  return { runner, ended: bounded(60_000, ended, 'the end of the runner') }
 }
 
 interface Trial {
@@ -133,6 +133,13 @@ test('ends a file that hangs at its own time limit, with all it started, and goe
   assert.is(code, 1)
 })
 
+test('ends a unit test file after 20 s, whatever limit it asks for', async ({ folder }) => {
+  const { code, last, output } = await run(folder, { 'a.test.js': HANGS.replace('1s', '600s') })
+  assert.is(last, '0 passed, 1 failed, 0 skipped')
+  assert.match(output, 'did not end within 20 s')
+  assert.is(code, 1)
+})
+
 test('ends what a file left behind and counts it as failed', async ({ folder }) => {
   const { code, last, output } = await run(folder, { 'a.test.js': PASSES + STARTS_CHILDREN })
   assert.is(last, '2 passed, 1 failed, 0 skipped')
@@ -178,11 +185,9 @@ test('counts a test that is skipped without a reason as failed', async ({ folder
   assert.is(code, 1)
 })
 
-test('runs as many files at once as LADING_TEST_JOBS says, and hands no LADING_ variable on', async ({
-  folder,
-}) => {
-  // Each file waits for the other one to have started, and says nothing was handed on to it.
-  const meets = (own: string, other: string) => `// time-limit: 5s\n\n${UVU}
+/** A file that waits for another one to have started, and says whether a variable of ours was handed on to it. */
+function meeting(folder: string, own: string, other: string): string {
+  return `// time-limit: 5s\n\n${UVU}
 import { existsSync, writeFileSync } from 'node:fs'
 test('meets the other', async () => {
   if (process.env.LADING_TEST_JOBS) throw new Error('was handed LADING_TEST_JOBS')
@@ -190,11 +195,20 @@ test('meets the other', async () => {
   while (!existsSync('${folder}/${other}')) await new Promise((resolve) => setTimeout(resolve, 10))
 })
 test.run()`
-  const files = { 'a.test.js': meets('a', 'b'), 'b.test.js': meets('b', 'a') }
-  assert.is(
-    (await run(folder, files, { env: { LADING_TEST_JOBS: '2' } })).last,
-    '2 passed, 0 failed, 0 skipped',
-  )
+}
+
+test('runs as many files at once as LADING_TEST_JOBS says, and hands no LADING_ variable on', async ({
+  folder,
+}) => {
+  await mkdir(join(folder, 'faults'))
+  await writeFile(join(folder, 'faults', 'a.test.js'), meeting(folder, 'a', 'b'))
+  await writeFile(join(folder, 'faults', 'b.test.js'), meeting(folder, 'b', 'a'))
+  assert.is((await run(folder, {}, { env: { LADING_TEST_JOBS: '2' } })).last, '2 passed, 0 failed, 0 skipped')
+})
+
+test('runs two unit test files at a time without being asked to', async ({ folder }) => {
+  const files = { 'a.test.js': meeting(folder, 'a', 'b'), 'b.test.js': meeting(folder, 'b', 'a') }
+  assert.is((await run(folder, files)).last, '2 passed, 0 failed, 0 skipped')
 })
 
 test.run()
