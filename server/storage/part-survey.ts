@@ -51,9 +51,12 @@ export class PartSurvey {
    * none. Rejects with upload_locked where its sidecar cannot be read, and with the disk's error.
    */
   async read(id: string): Promise<StoredUpload | undefined> {
+    await this.#uploads.leaving(id)
     const found = this.#uploads.peek(id)
       ? undefined
       : await readUpload(this.#tools.dataDir, id, this.#tools.bootId)
+    // What was read may be from before the removal.
+    if (this.#uploads.leaving(id)) return this.read(id)
     // It may have come into memory while the disk was read.
     const live = this.#uploads.peek(id)
     if (live) return live.gone ? undefined : live
