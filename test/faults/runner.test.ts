@@ -20,7 +20,7 @@ test.after.each(async ({ folder }) => await rm(folder, { recursive: true }))
 
 const UVU = `import { test } from '${import.meta.resolve('uvu')}'\n`
 const PASSES = `${UVU}test('one', () => {})\ntest('two', () => {})\ntest.run()`
-const HANGS = `// time-limit: 1s\n\n${UVU}test('never', () => new Promise(() => setInterval(() => {}, 50)))\ntest.run()`
+const HANGS = `// time-limit: 4s\n\n${UVU}test('never', () => new Promise(() => setInterval(() => {}, 50)))\ntest.run()`
 /** Notes two idle processes in `pids`: one without the file's environment, one that has left its group. */
 const STARTS_CHILDREN = `
 import { spawn } from 'node:child_process'
@@ -128,13 +128,13 @@ test('ends a file that hangs at its own time limit, with all it started, and goe
   const files = { 'a.test.js': HANGS + STARTS_CHILDREN, 'b.test.js': PASSES }
   const { code, last, output } = await run(folder, files)
   assert.is(last, '2 passed, 1 failed, 0 skipped')
-  assert.match(output, 'did not end within 1 s')
+  assert.match(output, 'did not end within 4 s')
   assert.equal(await living(folder), [])
   assert.is(code, 1)
 })
 
 test('ends a unit test file after 20 s, whatever limit it asks for', async ({ folder }) => {
-  const { code, last, output } = await run(folder, { 'a.test.js': HANGS.replace('1s', '600s') })
+  const { code, last, output } = await run(folder, { 'a.test.js': HANGS.replace('4s', '600s') })
   assert.is(last, '0 passed, 1 failed, 0 skipped')
   assert.match(output, 'did not end within 20 s')
   assert.is(code, 1)
@@ -149,7 +149,7 @@ test('ends what a file left behind and counts it as failed', async ({ folder }) 
 })
 
 test('ends everything on SIGINT', async ({ folder }) => {
-  await writeFile(join(folder, 'unit', 'a.test.js'), HANGS.replace('1s', '60s') + STARTS_CHILDREN)
+  await writeFile(join(folder, 'unit', 'a.test.js'), HANGS.replace('4s', '60s') + STARTS_CHILDREN)
   const { runner, ended } = startRunner(folder, [], {})
   while ((await readFile(join(folder, 'pids'), 'utf8').catch(() => '')) === '') {
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -187,7 +187,7 @@ test('counts a test that is skipped without a reason as failed', async ({ folder
 
 /** A file that waits for another one to have started, and says whether a variable of ours was handed on to it. */
 function meeting(folder: string, own: string, other: string): string {
-  return `// time-limit: 5s\n\n${UVU}
+  return `// time-limit: 15s\n\n${UVU}
 import { existsSync, writeFileSync } from 'node:fs'
 test('meets the other', async () => {
   if (process.env.LADING_TEST_JOBS) throw new Error('was handed LADING_TEST_JOBS')
