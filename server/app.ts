@@ -18,14 +18,16 @@ import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
 import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
+import type { IntakeTools } from './intake/intake-tools.js'
 import { createLog } from './log.js'
-import type { EventListener } from './model/event.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
-import { isUnfinished } from './model/record.js'
+import { isUnfinished, type UploadRecord } from './model/record.js'
+import type { RecordStore } from './model/record-store.js'
 import { createId, isUploadId } from './model/upload-id.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
+import { shutdown } from './shutdown.js'
 import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
@@ -39,7 +41,6 @@ import type { StorageTools } from './uploads/tools.js'
 import { Unfinished } from './uploads/unfinished.js'
 import { readVersion } from './version.js'
 import { openFilesLimit, processName, Vitals } from './vitals.js'
-import { within } from './within.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
 export { FolderLockError } from './records/sqlite/folder-lock.js'
@@ -53,12 +54,6 @@ const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 const MOST_WAITING = 64
 // Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
 const QUEUED_RECORD_BYTES = 7 * 1024 * 1024
-// Together less than ten seconds.
-const REQUESTS_END_WITHIN_MS = 4_000
-const BACKGROUND_ENDS_WITHIN_MS = 1_000
-const RECORDS_END_WITHIN_MS = 1_500
-// A disk that hangs must not keep the process: what it has not taken counts as not stored.
-const THREAD_ENDS_WITHIN_MS = 1_000
 const REINDEX_ENDS_WITHIN_MS = 60_000
 // Of lines that say the same within seconds, so many are written; the others are counted. Faults are worth more lines.
 const REFUSALS_IN_FULL = 1
@@ -92,100 +87,168 @@ export async function createApp(settings: Partial<Config> = {}, gate: Gate = OPE
   }
 }
 
-async function build(config: Config & { connections: number }, folder: FolderLock, gate: Gate): Promise<App> {
-  const { mayAccess } = gate
-  // Dates for what is kept and for what is compared with files; a clock that nobody sets for how long something takes.
-  const now = Date.now
-  const monotonic = () => performance.now()
-  const startedAt = monotonic()
-  const log = await createLog(config)
-  const refusals = new QuietLog(log, { inFull: REFUSALS_IN_FULL })
-  const faults = new QuietLog(log, { inFull: FAULTS_IN_FULL })
-  const { dataDir } = config
-  const arena = new Arena(ARENA)
-  const { minFreeBytes } = config
-  const engine = await FilesEngine.start({ dataDir, arena, minFreeBytes, now, monotonic })
-  const records = openSqliteRecords({
-    databasePath: join(dataDir, 'lading.db'),
-    queueBytes: QUEUED_RECORD_BYTES,
-    log,
-    onNeedsReindex: () => housekeeping.reindex(),
-  })
+type Settings = Config & { readonly connections: number }
 
+/** The parts of a server, in the order in which a byte passes them. */
+async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<App> {
+  const base = await createBase(config)
+  const { faults, refusals, log, now, monotonic } = base
+  const arena = new Arena(ARENA)
+  const engine = await FilesEngine.start({ ...config, arena, now, monotonic })
+  const records = openRecords(config, log, () => background.reindex())
+  const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
-  const listeners: EventListener[] = [
-    ({ record }) => records.put(record),
-    ({ record: { id, state } }) => {
-      if (!isUnfinished(state)) unfinished.delete(id)
-      else if (!unfinished.has(id)) unfinished.set(id, now() + firstByteWithinMs(config))
-    },
-  ]
-  const announcer = new Announcer(listeners, { now, log: faults })
+  const announcer = new Announcer(
+    [({ record }) => records.put(record), ({ record }) => noteUnfinished(unfinished, record, config, now())],
+    { now, log: faults },
+  )
   const tools: StorageTools = {
-    ...{ engine, log: faults, now, monotonic },
+    ...{ ...config, ...gate, engine, log: faults, now, monotonic, unfinished, sniffBytes: SNIFF_BYTES },
     sniff: createSniffer(config.accept),
-    sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
     row: (id) => records.get(id),
     announce: (upload, kind, end) => announcer.announce(upload, kind, end),
-    unfinished,
     underLock: (id, work) => locks.waitWith(id, work),
     isReceiving: () => slots.taken > 0,
     isHeldByRequest: (id) => locks.isHeldByRequest(id),
     isHeld: (id) => locks.isHeld(id),
-    mayAccess,
-    durability: config.durability,
-    expireAfterMs: config.expireAfterMs,
-    keepPartialsMs: config.keepPartialsMs,
-    maxSizeBytes: config.maxSizeBytes,
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
-  const protocol = new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes })
-  const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
-  const housekeeping = createBackground({
+  const { uploads } = store
+  const background = createBackground({
     ...{ tools, store, unfinished, records, locks },
     indexIsWhole: (sinceMs) => sinceMs > records.wholeSinceMs,
   })
-
-  const limits = {
-    blocks: BLOCKS_A_BODY,
-    idleTimeoutMs: config.idleTimeoutMs,
-    minRateBytesPerMinute: config.minRateBytesPerMinute,
-  }
   const collected = createGarbageKeeper()
   const frontDoor = new FrontDoor({
-    ...config,
-    ...{ slots, protocol, log, refusals, monotonic, extensions: store.extensions, isUploadId },
+    ...{ ...config, slots, log, refusals, monotonic, extensions: store.extensions, isUploadId },
+    protocol: new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes }),
     expiresAtMs: (upload) => expiresAtMs(upload, config),
     digestBytes: CHECKSUM_BYTES,
     interrupt: (request) => locks.interrupt(request.id, request),
-    makeBody: (request: IncomingMessage, begins) =>
-      new Intake(request, {
-        ...{ arena, limits, monotonic, collected, begins },
-        bodyBytes:
-          request.headers['content-length'] === undefined ? null : Number(request.headers['content-length']),
-      }),
+    makeBody: createBodies(config, { arena, monotonic, collected }),
     createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
   })
+  const { mayAccess } = gate
   const downloads = new Downloads({
-    log: refusals,
-    limit: config.downloads,
-    idleTimeoutMs: config.idleTimeoutMs,
+    ...{ log: refusals, limit: config.downloads, idleTimeoutMs: config.idleTimeoutMs },
     find: (id, principal) => findFinished(id, { engine, isThere: (upload) => mayAccess(principal, upload) }),
     read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
-  const version = readVersion()
   const api = new Api({
     log: refusals,
-    findUpload: (id, principal) =>
-      findUpload(id, principal, {
-        ...{ uploads: store.uploads, row: tools.row, mayAccess, engine, monotonic, log: refusals },
-      }),
-    status: () => ({
+    findUpload: (id, principal) => findUpload(id, principal, { ...tools, uploads, log: refusals }),
+    status: createStatus({ arena, downloads, engine, records, slots, unfinished, vitals, monotonic }, () => {
+      return listener.connections
+    }),
+    notReady: async () => {
+      if (closed) return 'the server is shutting down'
+      return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
+    },
+  })
+  const router = new Router({ ...config, ...gate, isUploadId, protocol: frontDoor, downloads, api })
+  const anyOrigin = config.corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
+  const listener = new Listener((exchange) => router.serve(exchange), {
+    headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
+    limit: config.connections,
+    received: collected,
+    keepAliveMs: config.keepAliveMs,
+    log: faults,
+  })
+
+  let closed: Promise<void> | undefined
+  const ending = { listener, background, frontDoor, uploads, records, engine, vitals, log }
+  const close = (): Promise<void> => {
+    closed ??= shutdown({ ...ending, quietLogs: [refusals, faults] }).finally(() => folder.release())
+    return closed
+  }
+  return {
+    async listen() {
+      const { port, address, family } = await listener.listen(config.host, config.port)
+      if (!closed) background.start()
+      const host = family === 'IPv6' ? `[${address}]` : address
+      return { port, url: `http://${host}:${port}${config.basePath}` }
+    },
+    close,
+    fail: (error) => {
+      log.fatal({ err: error }, 'nothing caught this; the server ends')
+      return close()
+    },
+  }
+}
+
+/** The clocks and the logs. */
+async function createBase(config: Settings) {
+  const log = await createLog(config)
+  return {
+    log,
+    refusals: new QuietLog(log, { inFull: REFUSALS_IN_FULL }),
+    faults: new QuietLog(log, { inFull: FAULTS_IN_FULL }),
+    // For dates: of what is kept, and of what is compared with files.
+    now: Date.now,
+    // For how long something takes: nobody sets this clock.
+    monotonic: () => performance.now(),
+  }
+}
+
+function openRecords(
+  { dataDir }: Config,
+  log: Awaited<ReturnType<typeof createLog>>,
+  onNeedsReindex?: () => void,
+) {
+  return openSqliteRecords({
+    databasePath: join(dataDir, 'lading.db'),
+    queueBytes: QUEUED_RECORD_BYTES,
+    log,
+    ...(onNeedsReindex ? { onNeedsReindex } : {}),
+  })
+}
+
+/** Keeps the table of unfinished uploads as the events say. */
+function noteUnfinished(
+  unfinished: Unfinished,
+  { id, state }: UploadRecord,
+  terms: Config,
+  nowMs: number,
+): void {
+  if (!isUnfinished(state)) unfinished.delete(id)
+  else if (!unfinished.has(id)) unfinished.set(id, nowMs + firstByteWithinMs(terms))
+}
+
+/** Makes the body of a request: its socket, read into blocks. */
+function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monotonic' | 'collected'>) {
+  const { idleTimeoutMs, minRateBytesPerMinute } = config
+  const limits = { blocks: BLOCKS_A_BODY, idleTimeoutMs, minRateBytesPerMinute }
+  return (request: IncomingMessage, begins: () => void): Intake => {
+    const length = request.headers['content-length']
+    const bodyBytes = length === undefined ? null : Number(length)
+    return new Intake(request, { ...tools, limits, begins, bodyBytes })
+  }
+}
+
+interface Counted {
+  readonly arena: Arena
+  readonly downloads: Downloads
+  readonly engine: FilesEngine
+  readonly records: Pick<RecordStore, 'stats'>
+  readonly slots: Slots
+  readonly unfinished: Unfinished
+  readonly vitals: Vitals
+  readonly monotonic: () => number
+}
+
+/** What `GET /api/status` tells. */
+function createStatus(parts: Counted, connectionsOf: () => Listener['connections']): () => object {
+  const { arena, downloads, engine, records, slots, unfinished, vitals, monotonic } = parts
+  const startedAtMs = monotonic()
+  const version = readVersion()
+  return () => {
+    const connections = connectionsOf()
+    return {
       version,
-      uptimeSeconds: Math.round((monotonic() - startedAt) / 1000),
+      uptimeSeconds: Math.round((monotonic() - startedAtMs) / 1000),
       connections: { open: connections.open, limit: connections.limit },
       faults: { requests: connections.faults },
       slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
@@ -196,78 +259,17 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
       eventLoop: vitals.eventLoop(),
       memory: vitals.memory(),
       disk: engine.space,
-    }),
-    notReady: async () => {
-      if (closed) return 'the server is shutting down'
-      return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
-    },
-  })
-  const { corsOrigins } = config
-  const router = new Router({ ...config, ...gate, isUploadId, protocol: frontDoor, downloads, api })
-  const anyOrigin = corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
-  const listener = new Listener((exchange) => router.serve(exchange), {
-    headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
-    limit: config.connections,
-    received: collected,
-    keepAliveMs: config.keepAliveMs,
-    log: faults,
-  })
-  const { connections } = listener
-
-  let closed: Promise<void> | undefined
-
-  async function end(): Promise<void> {
-    listener.refuseNew()
-    housekeeping.stop()
-    frontDoor.close()
-    await listener.close(REQUESTS_END_WITHIN_MS)
-    const background = Promise.all([housekeeping.close(), store.uploads.settled()])
-    // Closing the records also ends what of the background work waits for them.
-    const recorded = within(
-      BACKGROUND_ENDS_WITHIN_MS,
-      background.then(() => {}),
-    ).then(() => records.close(RECORDS_END_WITHIN_MS))
-    await recorded
-    await within(THREAD_ENDS_WITHIN_MS, engine.end())
-    vitals.close()
-    refusals.flush()
-    faults.flush()
-    await within(THREAD_ENDS_WITHIN_MS, new Promise<void>((resolve) => log.flush(() => resolve())))
-  }
-
-  return {
-    async listen() {
-      const { port, address, family } = await listener.listen(config.host, config.port)
-      if (!closed) housekeeping.start()
-      const host = family === 'IPv6' ? `[${address}]` : address
-      return { port, url: `http://${host}:${port}${config.basePath}` }
-    },
-    close,
-    fail: (error) => {
-      log.fatal({ err: error }, 'nothing caught this; the server ends')
-      return close()
-    },
-  }
-
-  function close(): Promise<void> {
-    closed ??= end().finally(() => folder.release())
-    return closed
+    }
   }
 }
 
 /**
- * Builds the index anew from the sidecars; `lading reindex` calls it, also beside a running server.
+ * Rebuilds the index from the sidecars; `lading reindex` calls it, also beside a running server.
  * Rejects with RecordsError where the database cannot be written.
  */
 export async function reindex(config: Config): Promise<{ restored: number; removed: number }> {
-  const { dataDir } = config
-  const log = await createLog(config)
-  const stored = new StoredFiles(dataDir, currentBoot(Date.now()))
-  const records = openSqliteRecords({
-    databasePath: join(dataDir, 'lading.db'),
-    queueBytes: QUEUED_RECORD_BYTES,
-    log,
-  })
+  const stored = new StoredFiles(config.dataDir, currentBoot(Date.now()))
+  const records = openRecords(config, await createLog(config))
   try {
     await records.ready
     return await records.reindex(allRecords(stored), ({ id }) => stored.has(id))

@@ -1,0 +1,42 @@
+import { within } from './within.js'
+
+// Together less than ten seconds: the limit of an exit.
+const REQUESTS_END_WITHIN_MS = 4_000
+const BACKGROUND_ENDS_WITHIN_MS = 1_000
+const RECORDS_END_WITHIN_MS = 1_500
+// A disk that hangs must not keep the process: what it has not taken counts as not stored.
+const ENGINE_ENDS_WITHIN_MS = 1_000
+const LOG_ENDS_WITHIN_MS = 1_000
+
+/** What ends with the server. */
+export interface Ending {
+  readonly listener: { refuseNew(): void; close(withinMs: number): Promise<unknown> }
+  readonly background: { stop(): void; close(): Promise<void> }
+  readonly frontDoor: { close(): void }
+  readonly uploads: { settled(): Promise<void> }
+  readonly records: { close(withinMs: number): Promise<void> }
+  readonly engine: { end(): Promise<void> }
+  readonly vitals: { close(): void }
+  readonly quietLogs: readonly { flush(): void }[]
+  readonly log: { flush(done: () => void): void }
+}
+
+/**
+ * Ends a server within ten seconds: new requests are refused, running ones end at a block and keep their offset, the
+ * queue of records is written, and the log is flushed. What takes longer than its time is left behind.
+ */
+export async function shutdown(ending: Ending): Promise<void> {
+  const { listener, background, frontDoor, uploads, records, engine, vitals, quietLogs, log } = ending
+  listener.refuseNew()
+  background.stop()
+  frontDoor.close()
+  await listener.close(REQUESTS_END_WITHIN_MS)
+  const ended = Promise.all([background.close(), uploads.settled()]).then(() => {})
+  await within(BACKGROUND_ENDS_WITHIN_MS, ended)
+  // Closing the records also ends what of the background work waits for them.
+  await records.close(RECORDS_END_WITHIN_MS)
+  await within(ENGINE_ENDS_WITHIN_MS, engine.end())
+  vitals.close()
+  for (const quiet of quietLogs) quiet.flush()
+  await within(LOG_ENDS_WITHIN_MS, new Promise<void>((resolve) => log.flush(() => resolve())))
+}
