@@ -19,8 +19,9 @@ import { Arena } from './intake/arena.js'
 import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import { createLog } from './log.js'
+import type { EventListener } from './model/event.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
-import { isUnfinished, type UploadRecord } from './model/record.js'
+import { isUnfinished } from './model/record.js'
 import { createId, isUploadId } from './model/upload-id.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
@@ -29,6 +30,7 @@ import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
 import { allRecords } from './uploads/all-records.js'
+import { Announcer } from './uploads/announcer.js'
 import { createBackground } from './uploads/background.js'
 import { findFinished } from './uploads/find-finished.js'
 import { findUpload } from './uploads/find-upload.js'
@@ -112,19 +114,21 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
 
   const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
-  // Every change of an upload's state comes this way, so no path can forget one that is finished or gone.
-  const record = (row: UploadRecord): void => {
-    records.put(row)
-    if (!isUnfinished(row.state)) unfinished.delete(row.id)
-    else if (!unfinished.has(row.id)) unfinished.set(row.id, now() + firstByteWithinMs(config))
-  }
+  const listeners: EventListener[] = [
+    ({ record }) => records.put(record),
+    ({ record: { id, state } }) => {
+      if (!isUnfinished(state)) unfinished.delete(id)
+      else if (!unfinished.has(id)) unfinished.set(id, now() + firstByteWithinMs(config))
+    },
+  ]
+  const announcer = new Announcer(listeners, { now, log: faults })
   const tools: StorageTools = {
     ...{ engine, log: faults, now, monotonic },
     sniff: createSniffer(config.accept),
     sniffBytes: SNIFF_BYTES,
     view: (index, bytes) => arena.view(index, bytes),
     row: (id) => records.get(id),
-    record,
+    announce: (upload, kind, end) => announcer.announce(upload, kind, end),
     unfinished,
     underLock: (id, work) => locks.waitWith(id, work),
     isReceiving: () => slots.taken > 0,
@@ -157,7 +161,11 @@ async function build(config: Config & { connections: number }, folder: FolderLoc
     digestBytes: CHECKSUM_BYTES,
     interrupt: (request) => locks.interrupt(request.id, request),
     makeBody: (request: IncomingMessage, begins) =>
-      new Intake(request, { arena, limits, monotonic, collected, begins }),
+      new Intake(request, {
+        ...{ arena, limits, monotonic, collected, begins },
+        bodyBytes:
+          request.headers['content-length'] === undefined ? null : Number(request.headers['content-length']),
+      }),
     createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
   })
   const downloads = new Downloads({

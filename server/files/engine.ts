@@ -69,23 +69,13 @@ export class FilesEngine extends StoredFiles implements Engine {
   }
 
   /** See Engine. */
-  open(
-    id: string,
-    { offset, headBytes }: { offset: number; headBytes: number },
-    isOver: () => boolean,
-  ): Promise<Uint8Array> {
-    // Also where the thread fails: it may have opened the file and not read it.
-    this.#open.add(id)
-    return this.#thread.open({ path: this.#pathsOf(id).file, bytes: offset, headBytes }, isOver)
-  }
-
-  /** See Engine. */
-  async append(id: string, appended: AppendedBlocks): Promise<Appended> {
+  async append(id: string, appended: AppendedBlocks, isOver?: () => boolean): Promise<Appended> {
     const { position, digest, isChecked, algorithms, begins, ends, closes } = appended
     const blocks = appended.blocks.flatMap(({ index, bytes }) => [index, bytes])
     const path = this.#pathsOf(id).file
     const task = { id, path, position, blocks, digest, isChecked, begins, closes }
-    const written = this.#thread.append(task)
+    if (begins) this.#open.add(id)
+    const written = this.#thread.append(task, isOver)
     let checksums: Record<string, string> | null = null
     if (algorithms.length > 0) {
       const computed = this.#thread.check({ id, blocks, algorithms, begins, ends })

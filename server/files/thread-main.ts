@@ -1,5 +1,4 @@
 import * as fs from 'node:fs'
-import { basename } from 'node:path'
 import { workerData } from 'node:worker_threads'
 import { openArena } from './arena-view.js'
 import { OpenFiles, openPresent } from './open-files.js'
@@ -11,7 +10,6 @@ import type {
   AppendTask,
   DigestTask,
   JoinTask,
-  OpenTask,
   ProveResult,
   ProveTask,
   SettleResult,
@@ -41,8 +39,6 @@ const arena = openArena(workerData)
 /** Does one task; the pool calls this. */
 export default function run(task: ThreadTask): unknown {
   switch (task.kind) {
-    case 'open':
-      return open(task)
     case 'append':
       return append(task)
     case 'settle':
@@ -70,20 +66,13 @@ export default function run(task: ThreadTask): unknown {
   }
 }
 
-/** Opens an upload's file for a body, and reads its first bytes. */
-function open({ path, bytes, headBytes }: OpenTask): Uint8Array {
-  // One that a body left open, whose end did not come this far.
-  files.close(basename(path))
-  const fd = files.open(path, bytes)
-  const head = new Uint8Array(headBytes)
-  return head.subarray(0, headBytes === 0 ? 0 : fs.readSync(fd, head, 0, headBytes, 0))
-}
-
 function append(task: AppendTask): AppendResult {
   const state = digests.at(task.id, task.position)
   const check = task.isChecked ? checkAt(task, state) : undefined
   if (!check) checks.delete(task.id)
   let end = task.position
+  // One that a body left open, whose end did not come this far.
+  if (task.begins) files.close(task.id)
   try {
     if (task.blocks.length > 0) end = write(task)
     if (task.closes) {

@@ -3,7 +3,6 @@ import type { Checkpoint } from '../model/checkpoint.js'
 /** What the digest thread can be asked; one object a task, plain values only. */
 export type ThreadTask =
   | CreateTask
-  | OpenTask
   | AppendTask
   | SettleTask
   | JoinTask
@@ -25,18 +24,9 @@ export interface CreateTask {
   readonly durable: boolean
 }
 
-/** Opens the file of an upload, which must be `bytes` long, for a body; it stays open until a task closes it. */
-export interface OpenTask {
-  readonly kind: 'open'
-  readonly path: string
-  readonly bytes: number
-  /** So many of its first bytes are the answer; fewer where it is shorter. */
-  readonly headBytes: number
-}
-
 /**
  * Writes blocks of the arena at `position`, all of them or none, and takes them into the rolling digest. The
- * file must end there: it is opened where `open` has not done so.
+ * file must end there: it is opened where it is not open, and stays open until a task closes it.
  */
 export interface AppendTask {
   readonly kind: 'append'
@@ -51,7 +41,7 @@ export interface AppendTask {
   readonly isChecked: boolean
   /** The body ends with these blocks: the file is compared with what was written, and closed. */
   readonly closes: boolean
-  /** These are the first blocks of such a request. */
+  /** These are the first blocks of a request. */
   readonly begins: boolean
 }
 

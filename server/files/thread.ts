@@ -9,7 +9,6 @@ import type {
   CreateTask,
   DigestTask,
   JoinTask,
-  OpenTask,
   ProveResult,
   ProveTask,
   RemoveTask,
@@ -58,22 +57,23 @@ export class DigestThread {
     this.#pool = oneThread(arena, './thread-main.js')
   }
 
-  /**
-   * Opens an upload's file for a body and resolves with its first bytes; see OpenTask. Waits for a descriptor
-   * for as long as others do, or until `isOver`.
-   */
-  open(task: Of<OpenTask>, isOver: () => boolean): Promise<Uint8Array> {
-    return this.#patiently({ kind: 'open', ...task } satisfies OpenTask, isOver)
-  }
-
-  /** Closes what `open` has opened; what is not open is no error. */
+  /** Closes the file that a body has open; what is not open is no error. */
   closeFile(id: string): Promise<void> {
     return this.#pool.run({ kind: 'close', id } satisfies ThreadTask)
   }
 
-  /** Writes and digests blocks; a failure of the disk is in the result, and the file is as it was before. */
-  append(task: Of<AppendTask>): Promise<AppendResult> {
-    return this.#pool.run({ kind: 'append', ...task } satisfies AppendTask)
+  /**
+   * Writes and digests blocks; a failure of the disk is in the result, and the file is as it was before. Waits for
+   * a descriptor for as long as others do, or until `isOver`.
+   */
+  async append(task: Of<AppendTask>, isOver = () => false): Promise<AppendResult> {
+    const until = performance.now() + DESCRIPTOR_WITHIN_MS
+    for (;;) {
+      const result: AppendResult = await this.#pool.run({ kind: 'append', ...task } satisfies AppendTask)
+      if (!isExhausted(result.error?.code) || this.#isClosed || isOver() || performance.now() >= until)
+        return result
+      await setTimeout(DESCRIPTOR_EVERY_MS, undefined, { ref: false })
+    }
   }
 
   /**
@@ -174,8 +174,8 @@ export class DigestThread {
       try {
         return await this.#pool.run(task)
       } catch (error) {
-        const isExhausted = ['EMFILE', 'ENFILE'].includes(systemCodeOf(error))
-        if (!isExhausted || this.#isClosed || isOver() || performance.now() >= until) throw error
+        if (!isExhausted(systemCodeOf(error)) || this.#isClosed || isOver() || performance.now() >= until)
+          throw error
       }
       await setTimeout(DESCRIPTOR_EVERY_MS, undefined, { ref: false })
     }
@@ -197,6 +197,11 @@ export class DigestThread {
     this.#checksumPool ??= oneThread(this.#arena, './checksum-main.js')
     return this.#checksumPool
   }
+}
+
+/** Tells whether the process, or the system, had no descriptor left. */
+function isExhausted(code: string | undefined): boolean {
+  return code === 'EMFILE' || code === 'ENFILE'
 }
 
 function oneThread(arena: ArenaMemory, script: string): Piscina {

@@ -9,6 +9,8 @@ export interface IntakeLimits extends PaceLimits {
 export interface IntakeTools {
   readonly arena: Arena
   readonly limits: IntakeLimits
+  /** The bytes that the body has by its Content-Length; null where that is not known. */
+  readonly bodyBytes: number | null
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
   /** Told of every chunk, in bytes; see the garbage keeper. */

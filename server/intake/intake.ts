@@ -146,7 +146,9 @@ export class Intake implements Body {
       this.#taking = false
     }
     const wanted = this.#sink?.wantsFirstBytes ?? 0
-    if (wanted > 0 && (this.#current?.bytes ?? 0) >= wanted) this.#ship()
+    // A whole body goes on at its end, which comes at once: it is one batch then.
+    const isWhole = this.#receivedBytes === this.#tools.bodyBytes
+    if (wanted > 0 && !isWhole && (this.#current?.bytes ?? 0) >= wanted) this.#ship()
     if (this.#mustPause()) this.#pause()
   }
 

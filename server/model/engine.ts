@@ -92,17 +92,11 @@ export interface Engine {
   addressOf(id: string): string
 
   /**
-   * Begins a body at `offset`, and resolves with the upload's first `headBytes` bytes, or all that are stored.
-   * Waits for what is scarce as long as others do, or until `isOver`. Rejects with BytesFault where another number
-   * of bytes is stored.
+   * Stores blocks, all or none, and takes them into the rolling digest. The blocks are the caller's again afterwards.
+   * The first ones of a body wait for what is scarce as long as others do, or until `isOver`. Rejects with BytesFault
+   * where another number of bytes is stored than `position`.
    */
-  open(
-    id: string,
-    at: { readonly offset: number; readonly headBytes: number },
-    isOver: () => boolean,
-  ): Promise<Uint8Array>
-  /** Stores blocks, all or none, and takes them into the rolling digest. The blocks are the caller's again afterwards. */
-  append(id: string, appended: AppendedBlocks): Promise<Appended>
+  append(id: string, appended: AppendedBlocks, isOver?: () => boolean): Promise<Appended>
   /** Lets the bytes of a checked body count. */
   commit(id: string, due: { readonly digest: DigestDue }): Promise<Digested>
   /** Removes the bytes of a checked body, which began at `offset`. */

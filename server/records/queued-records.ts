@@ -154,6 +154,8 @@ export class QueuedRecords implements RecordStore {
     if (isComplete()) {
       await this.#call({ name: 'complete', wholeSinceMs: this.#wholeSinceMs })
       this.#isWhole = isComplete()
+      // `complete` has removed the mark of rows that were lost since it was called.
+      if (!this.#isWhole) this.#writer.markAgain()
     }
     return result
   }

@@ -95,6 +95,13 @@ export class RecordWriter {
     this.#queue.putBack()
   }
 
+  /** The database has lost the mark that records were dropped: the next batch brings it again. */
+  markAgain(): void {
+    this.#droppedSent = -1
+    this.#droppedMarked = -1
+    this.schedule()
+  }
+
   /** Nothing more will be written; what waits resolves with false. */
   stop(): void {
     clearTimeout(this.#timer)
@@ -108,12 +115,15 @@ export class RecordWriter {
   }
 
   /**
-   * Waits until what is queued now is in the database. False after a stop or `timeoutMs` (none: no limit), or
+   * Waits until what is queued now is in the database, and the mark of what was dropped. False after a stop or `timeoutMs` (none: no limit), or
    * when records were dropped meanwhile.
    */
   async flush(timeoutMs?: number): Promise<boolean> {
     const { lastTicket, dropped } = this.#queue
-    const isWritten = () => (this.#queue.oldest?.ticket ?? Number.POSITIVE_INFINITY) > lastTicket
+    const isWritten = () => {
+      const isQueued = (this.#queue.oldest?.ticket ?? Number.POSITIVE_INFINITY) <= lastTicket
+      return !isQueued && this.#droppedMarked >= dropped
+    }
     return (await this.#until(isWritten, timeoutMs)) && dropped === this.#queue.dropped
   }
 

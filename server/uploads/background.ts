@@ -34,6 +34,8 @@ export function createBackground(needs: BackgroundNeeds): Housekeeping {
   const sweep = new Sweep({
     ...{ engine, visit, log, now, expireAfterMs, isReceiving },
     index: records,
+    announce: tools.announce,
+    row,
     met: (finished) => store.met(finished),
     metAll: () => store.knowsAll(),
   })

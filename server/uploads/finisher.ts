@@ -30,7 +30,7 @@ export class Finisher {
     // Nobody is told before it is written.
     upload.sha256 = sha256
     upload.finishedAt = finishedAt
-    this.#tools.record(upload.toRecord(upload.changedAtMs))
+    this.#tools.announce(upload, 'finished')
   }
 
   async #type(upload: StoredUpload): Promise<string | null> {

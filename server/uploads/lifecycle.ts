@@ -145,7 +145,7 @@ export class Lifecycle {
     upload.damagedAfter = null
     if (good < this.#tools.sniffBytes) upload.type = null
     await this.#saver.save(upload)
-    this.#tools.record(upload.toRecord(this.#tools.now()))
+    this.#tools.announce(upload, 'progress')
   }
 
   /** Removes an upload whose type may not come in; its record says why. */
@@ -187,8 +187,11 @@ export class Lifecycle {
       return removed
     }
     await Promise.all(ids.map((id) => this.#uploads.leave(id, remove)))
-    const nowMs = this.#tools.now()
-    for (const upload of uploads) this.#tools.record(upload.toRecord(nowMs, whyOf(upload)))
+    for (const upload of uploads) {
+      const end = whyOf(upload)
+      // That its client terminated it was announced then; now its bytes are gone too.
+      this.#tools.announce(upload, upload.terminatedAt === null ? end.state : 'restated', end)
+    }
   }
 
   /**
@@ -207,7 +210,7 @@ export class Lifecycle {
       await this.expire(upload)
       return 'expired'
     }
-    this.#tools.record(upload.toRecord(upload.changedAtMs))
+    this.#tools.announce(upload, 'restated')
     return next === 'keep' ? 'kept' : 'waiting'
   }
 

@@ -123,7 +123,7 @@ export class Receiver implements BlockSink {
   /** Checkpoints and the record may tell of bytes that were taken back. */
   async #saveTakenBack(): Promise<void> {
     await this.#saver.save(this.#upload)
-    this.#tools.record(this.#upload.toRecord(this.#tools.now()))
+    this.#tools.announce(this.#upload, 'progress')
   }
 
   async #look(blocks: readonly Block[]): Promise<void> {
@@ -149,7 +149,7 @@ export class Receiver implements BlockSink {
     const closes = last && !isChecked && !this.#finishesAt(position + bytes)
     const algorithms = this.#checksums
     const appended = { blocks, position, digest, isChecked, algorithms, begins, ends: last, closes }
-    const done = await this.#tools.engine.append(upload.id, appended)
+    const done = await this.#tools.engine.append(upload.id, appended, () => upload.body?.isStopped ?? false)
     this.#digests = done.checksums
     upload.digestLive = done.live
     upload.rate.add(bytes, this.#tools.monotonic())
@@ -191,7 +191,7 @@ export class Receiver implements BlockSink {
     // The end of the request saves for itself.
     if (last || this.#upload.offset === this.#upload.length) return
     this.#saver.saveLater(this.#upload)
-    this.#tools.record(this.#upload.toRecord(this.#tools.now()))
+    this.#tools.announce(this.#upload, 'progress')
   }
 }
 

@@ -8,6 +8,7 @@ import type { Prover } from './prover.js'
 import { Receiver } from './receiver.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
+import { storedHead } from './type.js'
 import type { StoredUpload } from './upload.js'
 
 interface ReceptionParts {
@@ -65,7 +66,7 @@ export class Reception {
   /** The body's bytes, from the opening of the file on. A file that is not as it was left makes the upload fall back. */
   async #takeIn(upload: StoredUpload, request: UploadRequest): Promise<{ end: BodyEnd; declared: boolean }> {
     try {
-      const head = await this.#open(upload, request)
+      const head = await this.#head(upload)
       const declared = await this.#declare(upload, request)
       return { end: await this.#drainOrTakeBack(upload, request, { head, declared }), declared }
     } catch (thrown) {
@@ -75,11 +76,9 @@ export class Reception {
     }
   }
 
-  /** Opens the file before anything of the body is read, and gives its first bytes while the type is not decided. */
-  #open(upload: StoredUpload, request: UploadRequest): Promise<Uint8Array> {
-    const headBytes = upload.isTypeDue ? Math.min(upload.offset, this.#tools.sniffBytes) : 0
-    const at = { offset: upload.offset, headBytes }
-    return this.#tools.engine.open(upload.id, at, () => request.body?.isStopped ?? false)
+  /** The upload's first bytes, where its type is not decided and some are stored. */
+  async #head(upload: StoredUpload): Promise<Uint8Array> {
+    return upload.isTypeDue ? storedHead(upload, this.#tools) : new Uint8Array()
   }
 
   async #close(upload: StoredUpload): Promise<void> {
@@ -121,7 +120,7 @@ export class Reception {
       if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
         upload.length = null
         await this.#saver.save(upload)
-        this.#tools.record(upload.toRecord(this.#tools.now()))
+        this.#tools.announce(upload, 'progress')
       }
       throw error
     }
@@ -176,7 +175,7 @@ export class Reception {
       await this.#saver.note(upload)
       this.#saver.flushLater(upload)
     } else if (changed) this.#saver.saveLater(upload)
-    this.#tools.record(upload.toRecord(this.#tools.now()))
+    this.#tools.announce(upload, 'progress')
   }
 }
 

@@ -97,7 +97,7 @@ export class LadingStore extends FileStore {
     }
     this.uploads.add(upload)
     request.upload = upload
-    this.#tools.record(upload.toRecord(this.#tools.now()))
+    this.#tools.announce(upload, 'created')
     return upload
   }
 

@@ -1,5 +1,5 @@
 import type { Engine, Entry } from '../model/engine.js'
-import type { UploadRecord } from '../model/record.js'
+import { isUnfinished, type UploadRecord } from '../model/record.js'
 import type { RecordStore } from '../model/record-store.js'
 import { isSameRecord } from '../model/same-record.js'
 import { Share } from './share.js'
@@ -32,6 +32,9 @@ export interface SweepTools {
   readonly engine: Pick<Engine, 'list' | 'has'>
   readonly visit: Visit
   readonly index: SweepIndex
+  /** The newest record of an upload, also where it is not in the database yet. */
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
+  readonly announce: (upload: StoredUpload, kind: 'finished') => void
   readonly log: StorageLog
   readonly now: () => number
   readonly expireAfterMs: number
@@ -161,8 +164,17 @@ export class Sweep {
     }
     await this.#noteFinal(found)
     const seen = visit.rowOf(found)
-    if (seen && !isSameRecord(seen, row)) await index.restore(seen)
+    if (!seen || isSameRecord(seen, row)) return undefined
+    if (typeof found === 'object' && isUnfinished(row.state) && seen.state === 'finished')
+      await this.#announceFinished(found)
+    else await index.restore(seen)
     return undefined
+  }
+
+  /** A crash came between the finish of an upload and its announcement; a request may have finished it meanwhile. */
+  async #announceFinished(upload: StoredUpload): Promise<void> {
+    const newest = await this.#tools.row(upload.id)
+    if (newest && isUnfinished(newest.state)) this.#tools.announce(upload, 'finished')
   }
 
   async #recentFinals(): Promise<void> {

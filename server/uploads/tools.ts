@@ -1,7 +1,9 @@
 import type { Engine } from '../model/engine.js'
+import type { EventKind } from '../model/event.js'
 import type { AccessRule } from '../model/principal.js'
 import type { UploadRecord } from '../model/record.js'
 import type { Unfinished } from './unfinished.js'
+import type { RecordEnd, StoredUpload } from './upload.js'
 
 /** Decides by an upload's first bytes whether its type may come in; see hooks/types/sniff. */
 export type Sniff = (input: {
@@ -29,8 +31,8 @@ export interface StorageTools {
   readonly row: (id: string) => Promise<UploadRecord | undefined>
   /** Every unfinished upload, with the time at which something is due with it. */
   readonly unfinished: Pick<Unfinished, 'admit' | 'set' | 'delete' | 'has'>
-  /** Queues an upload's record, and notes one that is finished or removed; never waits. */
-  readonly record: (row: UploadRecord) => void
+  /** Announces what happened to an upload; never waits. See Announcer. */
+  readonly announce: (upload: StoredUpload, kind: EventKind, end?: RecordEnd) => void
   /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   /** Tells whether bodies are being received now; joining gives way to them. */

@@ -1,12 +1,10 @@
 // time-limit: 180s
 
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { lockDatabase } from '../helpers/attacks.js'
 import { assertStored, rowsOf } from '../helpers/proof.js'
 import { createUpload, PseudoFile, printedSeed } from '../helpers/sender.js'
 import { eventually, idOf, statusOf, type TestServer, tus } from '../helpers/server.js'
@@ -22,13 +20,6 @@ const FILE_BYTES = 64 * 1024
 const MEDIAN_LIMIT_MS = 1_000
 /** Promised are 2 s. */
 const ROWS_WITHIN_MS = 60_000
-
-const LOCKER = `
-  const [library, path] = process.argv.slice(1)
-  const db = new (require(library))(path, { timeout: 5000 })
-  db.exec('BEGIN EXCLUSIVE')
-  console.log('locked')
-  process.stdin.resume().on('end', () => process.exit())`
 
 const file = new PseudoFile(printedSeed('database'), FILE_BYTES)
 const body = file.read(0, FILE_BYTES)
@@ -60,20 +51,6 @@ function percentile(times: readonly number[], part: number): number {
   return [...times].sort((a, b) => a - b)[Math.floor(times.length * part)] ?? Number.NaN
 }
 
-async function lock(server: TestServer): Promise<() => Promise<void>> {
-  const library = createRequire(import.meta.url).resolve('better-sqlite3')
-  const args = ['-e', LOCKER, library, join(server.dataDir, 'lading.db')]
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  process.on('exit', () => child.kill('SIGKILL'))
-  const ended = once(child, 'exit')
-  await Promise.race([once(child.stdout, 'data'), ended])
-  assert.is(child.exitCode, null, 'the other process holds its lock')
-  return async () => {
-    child.stdin.end()
-    await ended
-  }
-}
-
 async function untilRows(server: TestServer, paths: readonly string[]): Promise<number> {
   const startedAt = performance.now()
   await eventually(ROWS_WITHIN_MS, `${paths.length} rows`, async () => {
@@ -88,7 +65,7 @@ test('under an exclusive lock of another process for 30 s uploads go on as befor
   await upload(server, 2_000)
   const free = await upload(server, UNLOCKED_MS)
   await untilRows(server, free.paths)
-  const release = await lock(server)
+  const release = await lockDatabase(server)
   const locked = await upload(server, LOCKED_MS)
   const { queued } = (await statusOf(server)).records
   await release()
@@ -117,13 +94,50 @@ test('a server that starts under the lock takes uploads, and their rows are ther
   const { paths } = await upload(first, 200)
   await untilRows(first, paths)
   await first.stop()
-  const release = await lock(first)
+  const release = await lockDatabase(first)
   const server = await startServer([], first.dataDir)
   const locked = await upload(server, 2_000)
   assert.ok(locked.paths.length > 10)
   await release()
   await untilRows(server, [...paths, ...locked.paths])
   assert.is(await server.stop(), 0)
+})
+
+/** Waits until the server may leave the mark that the next start need not look for missing rows. */
+async function untilIndexed(server: TestServer): Promise<void> {
+  await eventually(ROWS_WITHIN_MS, 'the first pass', async () => {
+    return server.log().includes('the index is up to date') ? true : undefined
+  })
+}
+
+test('a server that is stopped under the lock exits 0, and the next start finds what was not written', async () => {
+  const first = await startServer()
+  const { paths } = await upload(first, 200)
+  await untilRows(first, paths)
+  await untilIndexed(first)
+  const release = await lockDatabase(first)
+  const locked = await upload(first, 200)
+  assert.is(await first.stop(), 0)
+  assert.match(first.log(), /Records were not written before the close/)
+  await release()
+  const rows = rowsOf(first)
+  assert.ok(locked.paths.every((path) => rows.get(idOf(path))?.state !== 'finished'))
+  const server = await startServer([], first.dataDir)
+  await untilRows(server, [...paths, ...locked.paths])
+  assert.is(await server.stop(), 0)
+})
+
+test('a server that is stopped while the lock ends writes its rows before it exits, or says that it did not', async () => {
+  const server = await startServer()
+  await untilIndexed(server)
+  const release = await lockDatabase(server)
+  const { paths } = await upload(server, 200)
+  const stopped = server.stop()
+  await release()
+  assert.is(await stopped, 0)
+  const rows = rowsOf(server)
+  const isWritten = paths.every((path) => rows.get(idOf(path))?.state === 'finished')
+  assert.ok(isWritten || server.log().includes('Records were not written before the close'))
 })
 
 test('a finished upload whose record a crash kept out is put right, also when a HEAD came before the reindex', async () => {
@@ -135,7 +149,7 @@ test('a finished upload whose record a crash kept out is put right, also when a 
   const db = new Sqlite(join(first.dataDir, 'lading.db'))
   db.exec(`UPDATE uploads SET state = 'paused', offset = 1, sha256 = NULL, finished_at = NULL`)
   db.close()
-  const release = await lock(first)
+  const release = await lockDatabase(first)
   const server = await startServer([], first.dataDir)
   // Under the lock no reindex begins: this HEAD takes the upload into memory before it.
   assert.is((await tus.head(server, path)).headers['upload-offset'], String(FILE_BYTES))

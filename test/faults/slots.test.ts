@@ -214,6 +214,7 @@ function slowIntake(limits: Partial<IntakeLimits>) {
   const intake = new Intake(source, {
     arena,
     limits: { blocks: 2, idleTimeoutMs: 600_000, minRateBytesPerMinute: 64 * KIB, ...limits },
+    bodyBytes: null,
     monotonic: () => clock.ms,
     collected: () => {},
     begins: () => {},

@@ -7,8 +7,6 @@ import { bounded } from './test.js'
 
 const A = `20261125-${'a'.repeat(32)}`
 const B = `20261124-${'b'.repeat(32)}`
-/** The ids of the uploads that the tests create. */
-export const CONTRACT_IDS: readonly string[] = [A, B]
 const WITHIN_MS = 30_000
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
@@ -50,15 +48,6 @@ export function engineContract(test: Test<EnginePlace>, make: () => Promise<Engi
     assert.is(await faultOf(append(place, A, 2, 'x')), 'DAMAGED')
     place.cut(A, undefined)
     assert.is(await faultOf(append(place, A, 3, 'x')), 'MISSING')
-  })
-
-  test('the first bytes are given as a body begins', async (place) => {
-    await create(place.engine, A)
-    await append(place, A, 0, 'abc')
-    const head = await place.engine.open(A, { offset: 3, headBytes: 2 }, () => false)
-    assert.is(Buffer.from(head).toString(), 'ab')
-    await place.engine.close(A)
-    await place.engine.close(A)
   })
 
   test('a body whose bytes vanish before its end is not stored', async (place) => {

@@ -38,7 +38,6 @@ export async function append(
   const blocks = blocksOf(place, text)
   const { engine } = place
   try {
-    await engine.open(id, { offset: position, headBytes: 0 }, () => false)
     return await engine.append(id, {
       ...{ blocks, position, digest: 'prefix', isChecked: false, algorithms: [] },
       ...{ begins: true, ends: true, closes: true },

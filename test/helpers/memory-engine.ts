@@ -81,14 +81,9 @@ export class MemoryEngine implements Engine {
     return `memory/${id}`
   }
 
-  async open(id: string, { offset, headBytes }: { offset: number; headBytes: number }): Promise<Uint8Array> {
-    const bytes = this.#exactly(id, offset)
-    this.openBodies.add(id)
-    return Uint8Array.from(bytes.subarray(0, headBytes))
-  }
-
   async append(id: string, appended: AppendedBlocks): Promise<Appended> {
     const { blocks, position, digest, isChecked, algorithms, begins, ends, closes } = appended
+    if (begins) this.openBodies.add(id)
     const live = this.#rolls(id, position)
     const came = Buffer.concat(blocks.map(({ index, bytes }: Block) => this.#view(index, bytes)))
     const running = begins ? undefined : this.#checked.get(id)

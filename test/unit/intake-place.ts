@@ -43,6 +43,7 @@ export function setUp(limits: Partial<IntakeLimits> = {}, blocks = 4) {
   const intake = new Intake(source, {
     arena,
     limits: { blocks: 4, idleTimeoutMs: 1e9, minRateBytesPerMinute: 0, ...limits },
+    bodyBytes: null,
     monotonic: () => clock.ms,
     collected: () => {},
     begins: () => {},

@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import * as assert from 'uvu/assert'
-import type { UploadRecord } from '../../server/model/record.js'
 import { type RecordStore, RecordsError } from '../../server/model/record-store.js'
-import { bytesOf } from '../../server/records/queue.js'
 import { openSqliteRecords, type SqliteRecordsOptions } from '../../server/records/sqlite/sqlite-records.js'
+import { RECORD_BYTES } from '../helpers/record.js'
+
+export { AT, RECORD_BYTES, record, sidecars } from '../helpers/record.js'
 
 /** Where a test keeps its database, and what it does there. */
 export interface Place {
@@ -24,11 +25,6 @@ export interface Place {
 export interface Lock {
   release(): Promise<void>
 }
-
-export const AT = '2026-11-23T10:00:00.000Z'
-
-/** What one of the records made here takes in the queue. */
-export const RECORD_BYTES = bytesOf(record(0))
 
 const opened: RecordStore[] = []
 const locks: Lock[] = []
@@ -95,36 +91,8 @@ export async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-export function record(number: number, changes: Partial<UploadRecord> = {}): UploadRecord {
-  const id = `20261123-${String(number).padStart(32, '0')}`
-  return {
-    id,
-    state: 'receiving',
-    filename: 'photo.jpg',
-    type: 'image/jpeg',
-    declaredType: 'image/jpeg',
-    length: 5_000_000_000,
-    offset: 0,
-    sha256: null,
-    metadata: 'filename cGhvdG8uanBn',
-    path: `uploads/2026/11/23/${id}`,
-    createdAt: AT,
-    updatedAt: AT,
-    finishedAt: null,
-    reason: null,
-    concat: null,
-    joinedInto: null,
-    owner: null,
-    ...changes,
-  }
-}
-
 export function range(count: number): number[] {
   return [...Array(count).keys()]
-}
-
-export async function* sidecars(...records: UploadRecord[]): AsyncGenerator<UploadRecord> {
-  yield* records
 }
 
 /** All rows, as columns, through a connection of the test's own. */

@@ -23,18 +23,6 @@ test('purge deletes old rows without files, and no others', async ({ open, path 
   )
 })
 
-test('unfinished gives the receiving and paused rows in pages', async ({ open }) => {
-  const records = open()
-  const states = ['receiving', 'finished', 'paused', 'refused', 'receiving'] as const
-  for (const [number, state] of states.entries()) records.put(record(number, { state }))
-  assert.ok(await records.flush(10_000))
-  const first = await records.unfinished('', 2)
-  const second = await records.unfinished(first.at(-1)?.id ?? '', 2)
-  const third = await records.unfinished(second.at(-1)?.id ?? '', 2)
-  const numbers = [first, second, third].map((page) => page.map((row) => Number(row.id.slice(9))))
-  assert.equal(numbers, [[0, 2], [4], []])
-})
-
 test('a page of rows with long metadata is bounded in bytes, and no row is left out', async ({ open }) => {
   const records = open({ queueBytes: 2 ** 30 })
   const long = { metadata: `filename ${'QUFB'.repeat(2045)}`, filename: 'A'.repeat(6135) }
@@ -77,50 +65,6 @@ test('a reindex brings back what the disk has and removes rows whose files are g
   )
   await records.close(5000)
   assert.equal(await place.open().ready, { fresh: false, newestAt: AT })
-})
-
-test('a reindex that does not reach its end is due again at the next start', async ({ open }) => {
-  const records = open()
-  const failing = async function* () {
-    yield record(1)
-    throw new Error('a folder cannot be read')
-  }
-  const failure = await records.reindex(failing(), async () => true).catch((error: Error) => error.message)
-  assert.is(failure, 'a folder cannot be read')
-  await records.close(5000)
-  assert.ok((await open().ready).fresh)
-})
-
-test('what a sidecar says replaces what another process put before this one began', async ({
-  open,
-  path,
-}) => {
-  const before = open()
-  before.put(record(1, { state: 'finished', offset: 9, updatedAt: '2026-11-23T11:00:00.000Z' }))
-  await before.close(10_000)
-  const records = open()
-  await records.restore(record(1, { offset: 3 }))
-  assert.ok(await records.flush(10_000))
-  assert.equal(
-    rows(path).map((row) => row.offset),
-    [3],
-  )
-})
-
-test('what a sidecar says never replaces a later state', async ({ open, path }) => {
-  const records = open()
-  const later = { state: 'finished', offset: 9, updatedAt: '2100-01-01T00:00:00.000Z' } as const
-  records.put(record(1, later))
-  assert.ok(await records.flush(10_000))
-  await records.restore(record(1, { offset: 3 }))
-  assert.is((await records.get(record(1).id))?.offset, 9)
-  records.put(record(2, later))
-  await records.restore(record(2, { offset: 3 }))
-  assert.ok(await records.flush(10_000))
-  assert.equal(
-    rows(path).map((row) => row.offset),
-    [9, 9],
-  )
 })
 
 test.run()

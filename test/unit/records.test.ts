@@ -35,19 +35,6 @@ test('keeps only the newest state of an upload', async ({ open, path }) => {
   )
 })
 
-test('a newer state is never overwritten by an older one, however batches fall', async ({ open, path }) => {
-  const records = open()
-  for (const offset of range(200)) {
-    records.put(record(1, { offset }))
-    if (offset % 7 === 0) await records.flush(10_000)
-  }
-  assert.ok(await records.flush(10_000))
-  assert.equal(
-    rows(path).map((row) => row.offset),
-    [199],
-  )
-})
-
 test('a batch is one transaction', async ({ open, path }) => {
   const records = open()
   await records.ready

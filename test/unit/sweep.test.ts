@@ -47,7 +47,13 @@ const rowOf = (upload: StoredUpload): UploadRecord => upload.toRecordAtRest()
 /** A sweep over a folder, with an index of these rows that may fail. */
 function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) {
   const seen = {
-    ...{ met: [] as string[], metAll: 0, read: [] as string[], restored: [] as string[] },
+    ...{
+      met: [] as string[],
+      metAll: 0,
+      read: [] as string[],
+      restored: [] as string[],
+      announced: [] as string[],
+    },
     /** Called each time when memory is asked for an upload. */
     asked: (_id: string): void => {},
   }
@@ -94,6 +100,8 @@ function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) 
   const sweep = new Sweep({
     ...{ engine, visit, index: asked, log, now, expireAfterMs: terms.expireAfterMs },
     isReceiving: () => false,
+    row: async (id) => index.get(id),
+    announce: ({ id }) => void seen.announced.push(id),
     met: async ({ id }) => void seen.met.push(id),
     metAll: async () => {
       seen.metAll += 1
@@ -117,7 +125,8 @@ test('by the index it visits what is unfinished, recent final uploads and names 
   const { sweep, seen, unfinished } = sweepOver(storage, [...rows, behind])
   await sweep.known(new Date(NOW.getTime() - 2 * HOUR_MS).toISOString())
   assert.equal(seen.met.sort(), [recent.id, ahead.id, lost.id].sort())
-  assert.equal(seen.restored.sort(), [ahead.id, lost.id, open.id])
+  assert.equal(seen.restored.sort(), [lost.id, open.id])
+  assert.equal(seen.announced, [ahead.id], 'a crash came between its finish and the announcement')
   assert.is(seen.metAll, 1)
   assert.ok(sweep.hasSeenAll)
   assert.is(unfinished.size, 2)

@@ -70,7 +70,7 @@ export class PartRelease {
       part.terminatedAt = null
       throw error
     }
-    this.#tools.record(part.toRecord(this.#tools.now()))
+    this.#tools.announce(part, 'terminated')
     this.noteTerminated([part.id])
   }
 

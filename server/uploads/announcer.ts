@@ -1,0 +1,36 @@
+import type { EventKind, EventListener } from '../model/event.js'
+import type { StorageLog } from './tools.js'
+import type { RecordEnd, StoredUpload } from './upload.js'
+
+/** The one place where changes of uploads are announced; the index is the first to listen. */
+export class Announcer {
+  readonly #listeners: readonly EventListener[]
+  readonly #now: () => number
+  readonly #log: Pick<StorageLog, 'error'>
+
+  /** `now` gives milliseconds since 1970. */
+  constructor(
+    listeners: readonly EventListener[],
+    tools: { now: () => number; log: Pick<StorageLog, 'error'> },
+  ) {
+    this.#listeners = listeners
+    this.#now = tools.now
+    this.#log = tools.log
+  }
+
+  /**
+   * Tells every listener what happened to an upload; `end` is why one was removed. Never throws: a listener that
+   * fails is logged, and the others are told all the same.
+   */
+  announce(upload: StoredUpload, kind: EventKind, end?: RecordEnd): void {
+    const isAtRest = kind === 'finished' || (kind === 'restated' && !end)
+    const record = isAtRest ? upload.toRecordAtRest() : upload.toRecord(this.#now(), end)
+    for (const listener of this.#listeners) {
+      try {
+        listener({ kind, record })
+      } catch (error) {
+        this.#log.error({ err: error, id: upload.id, kind }, 'a listener failed at an event')
+      }
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { FilesEngine } from '../../server/files/engine.js'
+import { pathsOf } from '../../server/files/paths.js'
+import { Arena } from '../../server/intake/arena.js'
+import type { EnginePlace } from './engine-place.js'
+import { MemoryEngine } from './memory-engine.js'
+import { MemoryStorage } from './memory-storage.js'
+import { temporaryFolder } from './server.js'
+
+const ARENA = { blocks: 2, blockBytes: 4096 }
+const arena = new Arena(ARENA)
+const dataDir = temporaryFolder()
+const clocks = { now: Date.now, monotonic: () => performance.now() }
+const start = (): Promise<FilesEngine> => FilesEngine.start({ dataDir, arena, minFreeBytes: 0, ...clocks })
+// Its threads take longer to start than a test does to run.
+let shared: FilesEngine | undefined
+
+/** The engine on files, in a folder that all tests of a file share. */
+export async function onFiles(): Promise<EnginePlace> {
+  shared ??= await start()
+  const engine = shared
+  const restarted: FilesEngine[] = []
+  return {
+    arena,
+    engine,
+    restart: async () => {
+      const next = await start()
+      restarted.push(next)
+      return next
+    },
+    cut: (id, bytes) => {
+      const { file } = pathsOf(dataDir, id)
+      if (bytes === undefined) rmSync(file)
+      else truncateSync(file, bytes)
+    },
+    tear: (id) => writeFileSync(pathsOf(dataDir, id).sidecar, '{'),
+    end: async () => {
+      await Promise.all(restarted.map((each) => each.end()))
+      for await (const entries of engine.list()) {
+        const ids = [...new Set(entries.map(({ id }) => id))]
+        await Promise.all(ids.map((id) => engine.forget(id)))
+        await engine.remove(ids, { durable: false })
+      }
+    },
+  }
+}
+
+/** The engine in memory. */
+export async function inMemory(): Promise<EnginePlace> {
+  const storage = new MemoryStorage()
+  const begin = (): MemoryEngine => new MemoryEngine((index, bytes) => arena.view(index, bytes), storage)
+  return {
+    arena,
+    engine: begin(),
+    restart: async () => begin(),
+    cut: (id, bytes) => {
+      const kept = storage.uploads.get(id)
+      if (kept) kept.bytes = bytes === undefined ? null : (kept.bytes?.subarray(0, bytes) ?? null)
+    },
+    tear: (id) => Object.assign(storage.uploads.get(id) ?? {}, { facts: null }),
+    end: async () => {},
+  }
+}
+
+/** Ends the engine on files, once its tests are over. */
+export async function endFiles(): Promise<void> {
+  await shared?.end()
+}
