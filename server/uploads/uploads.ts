@@ -5,8 +5,8 @@ import { loadUpload } from './load-upload.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
-const MOST_IN_MEMORY = 1000
-const MOST_BYTES = 4 * 1024 * 1024
+const MOST_IN_MEMORY = 500
+const MOST_BYTES = 2 * 1024 * 1024
 /** What an upload takes beside the texts that a client chooses: its objects, paths and checkpoints. */
 const UPLOAD_BYTES = 2048
 /** An id in the list of a final upload's parts. */
@@ -17,7 +17,7 @@ type UploadsTools = Pick<StorageTools, 'log' | 'isHeld'> & {
 }
 
 /**
- * The uploads that are in memory, at most a thousand and 4 MiB: beyond that the one unused for longest is
+ * The uploads that are in memory, at most 500 and 2 MiB: beyond that the one unused for longest is
  * dropped, and read from its sidecar again when it is next asked for. One that is being received stays.
  */
 export class Uploads {

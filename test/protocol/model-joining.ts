@@ -94,17 +94,23 @@ async function make(
   const concat = `final;${urls.join(' ')}`
   let joinedBefore = false
   if (ending.kill === 'asked' || ending.kill === 'made') {
-    const connection = await RawConnection.open(server.now.port)
-    await connection.head('POST /files', [VERSION, `Upload-Concat: ${concat}`])
+    let connection = await ask(server.now, concat)
     if (ending.kill === 'made') {
-      await eventually(30_000, 'the final upload', async () => finalOnDisk(server.now, concat, all))
+      await eventually(30_000, 'the final upload', async () => {
+        // A server that has just started refuses; a client asks again.
+        if (connection.status === 503) {
+          connection.raw.socket.destroy()
+          connection = await ask(server.now, concat)
+        }
+        return finalOnDisk(server.now, concat, all)
+      })
     }
     let path: string | undefined
     await server.restart(() => {
       path = finalOnDisk(server.now, concat, all)
       joinedBefore = path !== undefined && sidecarOf(server.now, path).sha256 !== null
     })
-    connection.socket.destroy()
+    connection.raw.socket.destroy()
     if (path !== undefined) return { final: new ModelFinal(path, concat, parts), mayKeep: joinedBefore }
   }
   const answer = await joinAgain(server.now, urls)
@@ -112,6 +118,26 @@ async function make(
   final.made(answer)
   if (ending.kill === 'answered') await server.restart()
   return { final, mayKeep: false }
+}
+
+interface Asked {
+  readonly raw: RawConnection
+  /** Of the answer, once it has come. */
+  status: number | undefined
+}
+
+/** Asks for a final upload; nobody waits for the answer. */
+async function ask(server: TestServer, concat: string): Promise<Asked> {
+  const raw = await RawConnection.open(server.port)
+  const asked: Asked = { raw, status: undefined }
+  await raw.head('POST /files', [VERSION, `Upload-Concat: ${concat}`])
+  raw.answer().then(
+    ({ status }) => {
+      asked.status = status
+    },
+    () => {},
+  )
+  return asked
 }
 
 function urlsOf(server: TestServer, parts: readonly ModelUpload[], { relative }: Ending): string[] {

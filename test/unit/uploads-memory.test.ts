@@ -9,7 +9,7 @@ import { noBlocks, uploadOf } from '../helpers/stored-upload.js'
 const test = suite('uploads-memory')
 const AT = '2026-11-25T12:00:00.000Z'
 const KIB = 1024
-const MOST_BYTES = 4 * KIB * KIB
+const MOST_BYTES = 2 * KIB * KIB
 
 function numbered(
   number: number,
@@ -45,12 +45,12 @@ for (const [what, texts] of [
   })
 }
 
-test('small uploads are kept up to a thousand, and one that is held stays', () => {
+test('small uploads are kept up to five hundred, and one that is held stays', () => {
   const first = numbered(0, {})
   const { uploads } = keeper((id) => id === first.id)
   const all = [first, ...Array.from({ length: 1500 }, (_, number) => numbered(number + 1, {}))]
   for (const upload of all) uploads.add(upload)
-  assert.is(kept(uploads, all).length, 1000)
+  assert.is(kept(uploads, all).length, 500)
   assert.is(uploads.peek(first.id), first)
 })
 
@@ -63,9 +63,9 @@ test('an upload that is added or dropped twice counts once', () => {
     uploads.drop(large.id)
     uploads.drop(large.id)
   }
-  const small = Array.from({ length: 900 }, (_, number) => numbered(number + 1, {}))
+  const small = Array.from({ length: 450 }, (_, number) => numbered(number + 1, {}))
   for (const upload of small) uploads.add(upload)
-  assert.is(kept(uploads, small).length, 900)
+  assert.is(kept(uploads, small).length, 450)
 })
 
 test.run()
