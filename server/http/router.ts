@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { asUploadError, UploadError } from '../errors.js'
 import type { Answer, HeaderFields } from '../model/answer.js'
 import type { Arrival } from '../model/arrival.js'
-import type { Principal } from '../model/principal.js'
+import { ANONYMOUS, type Principal } from '../model/principal.js'
 import type { UploadMethod } from '../model/request.js'
 import { corsHeaders, preflightHeaders } from './cors.js'
 import type { AskedFile } from './downloads.js'
@@ -31,7 +31,7 @@ export interface RouterOptions {
   readonly behindProxy: boolean
   readonly corsOrigins: readonly string[]
   readonly isUploadId: (text: string) => boolean
-  /** Decides who is asking. Throws an UploadError where the request may not go on. */
+  /** Decides who is asking, but for OPTIONS and probes. Throws an UploadError where the request may not go on. */
   readonly identify: (request: IncomingMessage) => Principal
   readonly protocol: UploadProtocol
   /** Sends a finished file to its end. Rejects with an UploadError where nothing was sent. */
@@ -76,7 +76,10 @@ export class Router {
     const path = pathOf(request.url)
     const isUploads = path === basePath || path.startsWith(`${basePath}/`)
     try {
-      const visit = { exchange, principal: identify(request) }
+      const method = isUploads ? protocol.methodOf(request) : (request.method ?? '')
+      // Browsers send no credentials with a preflight, and load balancers none with a probe.
+      const isOpen = method === 'OPTIONS' || path === '/healthz' || path === '/readyz'
+      const visit = { exchange, principal: isOpen ? ANONYMOUS : identify(request) }
       if (!isUploads) return await this.#beside(visit, path)
       return await this.#uploads(visit, path.slice(basePath.length + 1))
     } catch (thrown) {
@@ -159,7 +162,7 @@ export class Router {
   }
 }
 
-/** What makes a request no request for any address; undefined where nothing does. */
+/** The error of a request that is wrong at every address; undefined where there is none. */
 function httpErrorOf({ request, expects }: Exchange): UploadError | undefined {
   // RFC 9110, section 10.1.1
   if (expects === 'unknown') return new UploadError('expectation_unknown')

@@ -180,7 +180,7 @@ export class QueuedRecords implements RecordStore {
   async #close(timeoutMs: number): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs
     const isFlushed = await this.flush(timeoutMs)
-    if (!isFlushed) this.#options.log.warn(this.#fields(), 'Records were not written before the close')
+    if (!isFlushed) this.#options.log.warn(this.#fields(), 'records were not written before the close')
     else if (this.#leavesClean && this.#isWhole) await this.#markClean(deadlineMs)
     this.#stop(new RecordsError('closed', 'The records are closed'))
     await this.#backend.stop(Math.max(STOP_MS, deadlineMs - performance.now()))
@@ -190,7 +190,7 @@ export class QueuedRecords implements RecordStore {
     const retryMs = Math.max(0, deadlineMs - performance.now())
     await this.#call({ name: 'markClean' }, retryMs).catch((error: unknown) => {
       const fields = this.#fields({ err: error })
-      this.#options.log.warn(fields, 'The next start must check the newest uploads, because this mark failed')
+      this.#options.log.warn(fields, 'the next start must check the newest uploads, because this mark failed')
     })
   }
 
@@ -203,7 +203,7 @@ export class QueuedRecords implements RecordStore {
     // Another database in its place, such as an older copy, lacks rows that the one before it had.
     const isLost = anew || (this.#identity !== undefined && this.#identity !== identity)
     this.#identity = identity
-    if (anew) this.#options.log.info(this.#fields(), 'The database of records is new; a reindex fills it')
+    if (anew) this.#options.log.info(this.#fields(), 'the database of records is new; a reindex fills it')
     const isFirst = this.#settleReady !== undefined
     if (isFirst) {
       this.#isWhole = true
@@ -217,7 +217,7 @@ export class QueuedRecords implements RecordStore {
 
   #written(faults: readonly RowFault[]): void {
     for (const fault of faults) {
-      this.#options.log.error(this.#fields(fault), 'A record cannot be stored and is left out')
+      this.#options.log.error(this.#fields(fault), 'a record cannot be stored and is left out')
     }
     // The index does not know of the records that were left out.
     if (faults.length > 0) this.#wholeSinceMs = Date.now()
@@ -228,15 +228,15 @@ export class QueuedRecords implements RecordStore {
     const { log } = this.#options
     const fields = this.#fields({ cause })
     if (problem === 'locked') {
-      log.warn(fields, 'Another process has locked the database; records wait, uploads continue')
+      log.warn(fields, 'another process has locked the database; records wait, uploads continue')
     } else {
-      log.error(fields, 'The database cannot be written and is tried again; uploads continue')
+      log.error(fields, 'the database cannot be written and is tried again; uploads continue')
     }
   }
 
   #recovered(afterMs: number, tries: number): void {
     const fields = this.#fields({ afterMs: Math.round(afterMs), tries })
-    this.#options.log.info(fields, 'The database of records answers again')
+    this.#options.log.info(fields, 'the database of records answers again')
   }
 
   #halted(cause: string): void {
@@ -252,7 +252,7 @@ export class QueuedRecords implements RecordStore {
 
   #overflowed(): void {
     this.#lostRows()
-    this.#options.log.warn(this.#fields(), 'The queue of records is full; records are dropped')
+    this.#options.log.warn(this.#fields(), 'the queue of records is full; records are dropped')
   }
 
   #caughtUp(): void {

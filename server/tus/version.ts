@@ -1,4 +1,4 @@
-/** The version of tus that this server speaks, and its extensions. */
+/** The version of tus that this server speaks. */
 export const TUS_VERSION = '1.0.0'
 
 /** A header of every answer (tus 1.0.0, core). */

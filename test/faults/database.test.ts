@@ -118,7 +118,7 @@ test('a server that is stopped under the lock exits 0, and the next start finds 
   const release = await lockDatabase(first)
   const locked = await upload(first, 200)
   assert.is(await first.stop(), 0)
-  assert.match(first.log(), /Records were not written before the close/)
+  assert.match(first.log(), /records were not written before the close/)
   await release()
   const rows = rowsOf(first)
   assert.ok(locked.paths.every((path) => rows.get(idOf(path))?.state !== 'finished'))
@@ -137,7 +137,7 @@ test('a server that is stopped while the lock ends writes its rows before it exi
   assert.is(await stopped, 0)
   const rows = rowsOf(server)
   const isWritten = paths.every((path) => rows.get(idOf(path))?.state === 'finished')
-  assert.ok(isWritten || server.log().includes('Records were not written before the close'))
+  assert.ok(isWritten || server.log().includes('records were not written before the close'))
 })
 
 test('a finished upload whose record a crash kept out is put right, also when a HEAD came before the reindex', async () => {

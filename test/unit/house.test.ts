@@ -16,9 +16,6 @@ const HOMES: Readonly<Record<string, string>> = {
   '@tus/file-store': 'server/uploads',
 }
 
-/** Folders that still know another one, as `folder > folder`, until the engine stands between them. */
-const KNOWN_CROSSINGS: readonly string[] = []
-
 /** main.ts handles arguments and signals; vitals.ts reads the memory and the limits of the process. */
 const MAY_USE_PROCESS: readonly string[] = ['server/main.ts', 'server/vitals.ts']
 
@@ -93,8 +90,8 @@ function mayImport(file: Source, imported: Import): boolean {
   const [own, target] = [dirname(file.path), targetOf(file, imported)]
   if (target === 'server/errors.ts' || file.path === 'server/app.ts') return true
   if (target === 'server/config.ts' && imported.typesOnly) return true
-  const [from, to] = [partOf(own), partOf(dirname(target))]
-  if (to === 'server/model' || KNOWN_CROSSINGS.includes(`${from} > ${to}`)) return true
+  const to = partOf(dirname(target))
+  if (to === 'server/model') return true
   return own === 'server' ? dirname(target) === 'server' : `${dirname(target)}/`.startsWith(`${partOf(own)}/`)
 }
 

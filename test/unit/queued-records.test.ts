@@ -28,7 +28,7 @@ test('an end that could not write everything leaves no mark, and says so', async
   await store.close(20)
   release()
   assert.is(database.isClean, false)
-  assert.ok(lines.includes('Records were not written before the close'))
+  assert.ok(lines.includes('records were not written before the close'))
 })
 
 test('an end while rows are missing leaves no mark, though everything queued is written', async () => {

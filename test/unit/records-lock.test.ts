@@ -50,7 +50,7 @@ test('under BEGIN EXCLUSIVE of another process puts go on, and all rows are ther
   assert.is(rows(place.path).length, 3000)
   const locked = place.lines.filter((line) => line.startsWith('warn: Another process'))
   assert.is(locked.length, 1, 'logged once, not at each try')
-  await until(() => place.lines.includes('info: The database of records answers again'))
+  await until(() => place.lines.includes('info: the database of records answers again'))
 })
 
 test('opens behind locking_mode = EXCLUSIVE of another process, and is ready after it', async (place) => {
@@ -97,7 +97,7 @@ test('close gives up at its timeout under a lock, and says so', async ({ open, l
   const startedMs = performance.now()
   await records.close(200)
   assert.ok(performance.now() - startedMs < 2000)
-  assert.ok(lines.includes('warn: Records were not written before the close'))
+  assert.ok(lines.includes('warn: records were not written before the close'))
 })
 
 test('a reindex under a lock waits with the queue half full, and loses nothing', async (place) => {

@@ -119,6 +119,20 @@ test('a request that the gate refuses reaches nothing', async () => {
   assert.equal(asked, [])
 })
 
+test('preflights and probes are answered without asking the gate, because they carry no credentials', async () => {
+  const identify = (): never => {
+    throw new UploadError('not_found')
+  }
+  const { router, asked } = setUp({ identify })
+  for (const target of ['/files', `/files/${ID}`, '/api/status'])
+    assert.is((await answerOf(router, new FakeExchange(fakeRequest('OPTIONS', target)))).status, 204)
+  await router.serve(new FakeExchange(fakeRequest('GET', '/healthz')))
+  await router.serve(new FakeExchange(fakeRequest('GET', '/readyz')))
+  assert.equal(asked, ['api /healthz', 'api /readyz'])
+  const disguised = new FakeExchange(fakeRequest('OPTIONS', `/files/${ID}`, { override: 'DELETE' }))
+  assert.is((await answerOf(router, disguised)).status, 404)
+})
+
 test('the method that counts is the one the protocol names, at the addresses of uploads alone', async () => {
   const { router, asked } = setUp()
   const override = { override: 'DELETE' }

@@ -107,9 +107,9 @@ export class SqliteThread implements Backend {
     this.#worker = undefined
     this.#underWay.clear()
     if (this.#stopping) return
-    this.#failAll(new RecordsError('failing', 'The SQLite thread died', { cause }))
+    this.#failAll(new RecordsError('failing', 'the SQLite thread died', { cause }))
     const { log, databasePath } = this.#options
-    log.error({ database: databasePath, err: cause }, 'The SQLite thread died and is started again')
+    log.error({ database: databasePath, err: cause }, 'the SQLite thread died and is started again')
     this.#events.lost()
     const pauseMs = Math.min(FIRST_RESTART_MS * 2 ** Math.min(this.#deaths, 16), LAST_RESTART_MS)
     this.#deaths += 1
@@ -138,7 +138,7 @@ export class SqliteThread implements Backend {
     else if (news.kind === 'troubled') this.#events.troubled(news.problem, news.cause)
     else if (news.kind === 'recovered') this.#events.recovered(news.afterMs, news.tries)
     else if (news.kind === 'halted') this.#events.halted(news.cause)
-    else log.error({ ...news, database: databasePath }, 'A damaged database was set aside')
+    else log.error({ ...news, database: databasePath }, 'a damaged database was set aside')
   }
 
   #sendCalls(): void {
