@@ -25,11 +25,11 @@ export const ERRORS = {
   },
   checksum_invalid: {
     status: 400,
-    text: 'Upload-Checksum must be sent once, as an algorithm of Tus-Checksum-Algorithm and a Base64 digest of its length',
+    text: 'Send one Upload-Checksum: an algorithm of Tus-Checksum-Algorithm, a space and the Base64 digest',
   },
   concat_invalid: {
     status: 400,
-    text: 'Upload-Concat must be partial, or final; with URLs of partial uploads and without a body',
+    text: 'Upload-Concat must be `partial`, or `final;` and the URLs of partial uploads; a final upload has no body',
   },
   part_unknown: {
     status: 400,
@@ -126,7 +126,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, ErrorCode>> = {
   EDQUOT: 'disk_full',
   EMFILE: 'files_exhausted',
   ENFILE: 'files_exhausted',
-  // Thrown by OpenFiles in the digest thread.
+  // Codes of BytesFault: the stored bytes are gone, or are not as they were left.
   DAMAGED: 'offset_conflict',
   REPLACED: 'offset_conflict',
   MISSING: 'upload_unknown',

@@ -38,7 +38,7 @@ test('sets a corrupt database aside and begins anew', async ({ open, path, folde
   const aside = readdirSync(folder).filter((name) => name.startsWith('lading.db.corrupt-'))
   assert.is(aside.length, 1)
   assert.match(readFileSync(join(folder, aside[0] ?? ''), 'utf8'), /^this is no database/)
-  assert.ok(lines.includes('error: A damaged database was set aside'))
+  assert.ok(lines.includes('error: a damaged database was set aside'))
 })
 
 test('sets a database aside whose tables vanish while in use, and asks for a reindex', async (place) => {

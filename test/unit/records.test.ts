@@ -52,7 +52,7 @@ test('a state that SQLite cannot take is left out and logged, and the others are
   records.put(record(3))
   assert.ok(await records.flush(10_000))
   assert.is(rows(place.path).length, 2)
-  assert.ok(place.lines.includes('error: A record cannot be stored and is left out'))
+  assert.ok(place.lines.includes('error: a record cannot be stored and is left out'))
 })
 
 test('close writes what is queued', async ({ open, path }) => {
