@@ -89,7 +89,7 @@ export class Lifecycle {
   async #lost(upload: StoredUpload): Promise<void> {
     this.#tools.log.error({ id: upload.id, offset: upload.offset }, 'the file of an upload is gone')
     if (upload.sha256 === null) return this.remove(upload, 'terminated', 'its file is gone')
-    upload.gone = true
+    upload.markGone()
     this.#uploads.drop(upload.id)
   }
 
@@ -116,9 +116,9 @@ export class Lifecycle {
       { id, offset, storedBytes, goodBytes },
       'the file of an upload is not as it was left; it falls back',
     )
-    upload.damagedAfter = goodBytes
-    upload.proofFailed = false
-    await Promise.allSettled([upload.proof])
+    upload.setDamaged(goodBytes)
+    upload.proof.hasFailed = false
+    await Promise.allSettled([upload.proof.running])
     // It may be a file that is not at that path any more.
     await engine.forget(id)
     await this.mend(upload)
@@ -139,11 +139,8 @@ export class Lifecycle {
     if (good === null) return
     await this.#tools.engine.truncate(upload.id, good)
     await this.#tools.engine.forget(upload.id)
-    upload.checkpoints = upload.checkpoints.filter(({ offset }) => offset <= good)
-    upload.offset = good
-    upload.digestLive = good === 0
-    upload.damagedAfter = null
-    if (good < this.#tools.sniffBytes) upload.type = null
+    upload.fallBack(good)
+    upload.forgetTypeBelow(this.#tools.sniffBytes)
     await this.#saver.save(upload)
     this.#tools.announce(upload, 'progress')
   }
@@ -177,8 +174,8 @@ export class Lifecycle {
     whyOf: (upload: StoredUpload) => RecordEnd,
     mustLast: boolean,
   ): Promise<void> {
-    for (const upload of uploads) upload.gone = true
-    await Promise.allSettled(uploads.flatMap(({ saving, proof }) => [saving, proof]))
+    for (const upload of uploads) upload.markGone()
+    await Promise.allSettled(uploads.flatMap(({ saves, proof }) => [saves.last, proof.running]))
     const ids = uploads.map(({ id }) => id)
     const durable = this.#tools.durability !== 'off' && mustLast
     let removed: Promise<void> | undefined

@@ -4,8 +4,8 @@ import type { Checksum, UnannouncedChecksum } from '../model/checksum.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import { typeOf } from './type.js'
-import type { StoredUpload } from './upload.js'
+import { decideType } from './type.js'
+import type { Before, StoredUpload } from './upload.js'
 
 const CHECKPOINT_EVERY_BYTES = 64 * 1024 * 1024
 
@@ -23,7 +23,7 @@ export class Receiver implements BlockSink {
   readonly #checksums: readonly string[]
   readonly #trailing: UnannouncedChecksum | null
   /** What the upload was before this body. */
-  readonly #before: Pick<StoredUpload, 'offset' | 'type' | 'checkpoints' | 'touchedAtMs'>
+  readonly #before: Before
   /** The upload's first bytes, until its type is decided. */
   #head: Uint8Array
   #markedAt: number
@@ -85,10 +85,10 @@ export class Receiver implements BlockSink {
     const { live, sha256 } = counts
       ? await engine.commit(upload.id, { digest: end === upload.length ? 'final' : 'prefix' })
       : await engine.rollBack(upload.id, { offset: this.#before.offset })
-    upload.digestLive = live
+    upload.setDigestLive(live)
     if (counts) {
       this.#count(this.#unverified)
-      upload.verifiedTo = upload.offset
+      upload.setVerifiedTo(upload.offset)
       if (sha256 !== null) this.#mark(sha256, true)
       return
     }
@@ -99,7 +99,7 @@ export class Receiver implements BlockSink {
   /** From here on nothing of the body counts before it is verified, also after a crash. */
   async #hold(): Promise<void> {
     this.#isHeld = true
-    this.#upload.verifiedTo = this.#before.offset
+    this.#upload.setVerifiedTo(this.#before.offset)
     await this.#saver.note(this.#upload)
   }
 
@@ -117,7 +117,7 @@ export class Receiver implements BlockSink {
   /** Before the file is cut: whoever reads the prefix again must not ask for what goes. */
   #forgetBytes(): void {
     this.#unverified = 0
-    Object.assign(this.#upload, this.#before)
+    this.#upload.goBack(this.#before)
   }
 
   /** Checkpoints and the record may tell of bytes that were taken back. */
@@ -132,8 +132,7 @@ export class Receiver implements BlockSink {
       if (wanted > 0) this.#head = joined(this.#head, this.#tools.view(index, Math.min(bytes, wanted)))
     }
     const offset = this.#upload.offset + this.#unverified + sum(blocks)
-    const type = await typeOf(this.#upload, this.#head, offset, this.#tools)
-    if (type !== null) this.#upload.type = type
+    await decideType(this.#upload, this.#head, offset, this.#tools)
   }
 
   async #append(blocks: readonly Block[], last: boolean): Promise<void> {
@@ -151,7 +150,7 @@ export class Receiver implements BlockSink {
     const appended = { blocks, position, digest, isChecked, algorithms, begins, ends: last, closes }
     const done = await this.#tools.engine.append(upload.id, appended, () => upload.body?.isStopped ?? false)
     this.#digests = done.checksums
-    upload.digestLive = done.live
+    upload.setDigestLive(done.live)
     upload.rate.add(bytes, this.#tools.monotonic())
     if (this.#isUnverified) this.#unverified += bytes
     else this.#count(bytes)
@@ -166,8 +165,7 @@ export class Receiver implements BlockSink {
   }
 
   #count(bytes: number): void {
-    this.#upload.offset += bytes
-    if (bytes > 0) this.#upload.touchedAtMs = this.#tools.now()
+    this.#upload.addBytes(bytes, this.#tools.now())
   }
 
   /** With so many bytes the upload is finished after this request; what finishes it closes its file. */

@@ -92,18 +92,18 @@ export class Reception {
    * what looked like a whole file: with few bytes it is decided again.
    */
   #takeLengthBack(upload: StoredUpload): void {
-    upload.length = null
-    if (upload.offset < this.#tools.sniffBytes) upload.type = null
+    upload.setLength(null)
+    upload.forgetTypeBelow(this.#tools.sniffBytes)
   }
 
   /** Notes on the disk what must be there before the first byte; true where the body came with a length. */
   async #declare(upload: StoredUpload, request: UploadRequest): Promise<boolean> {
     const declared = request.declaredLength !== null && upload.length === null
-    if (declared) upload.length = request.declaredLength
-    upload.verifiedTo = request.checksum ? upload.offset : null
+    if (declared) upload.setLength(request.declaredLength)
+    upload.setVerifiedTo(request.checksum ? upload.offset : null)
     // Bytes of this boot count only under a sidecar of this boot.
-    if (declared || !upload.isCurrent) await this.#saver.save(upload)
-    else if (upload.verifiedTo !== upload.savedVerifiedTo) await this.#saver.note(upload)
+    if (declared || !upload.saves.isCurrent) await this.#saver.save(upload)
+    else if (upload.verifiedTo !== upload.saves.verifiedTo) await this.#saver.note(upload)
     return declared
   }
 
@@ -118,7 +118,7 @@ export class Reception {
     } catch (error) {
       const code = error instanceof UploadError ? error.code : undefined
       if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
-        upload.length = null
+        upload.setLength(null)
         await this.#saver.save(upload)
         this.#tools.announce(upload, 'progress')
       }
@@ -130,7 +130,7 @@ export class Reception {
     const checksums = request.checksum?.algorithms ?? []
     const { trailing } = request
     const receiver = new Receiver(upload, { head, checksums, trailing }, this.#parts)
-    upload.body = request.body
+    upload.receive(request.body)
     try {
       if (!request.body) await receiver.write([], true)
       const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
@@ -148,7 +148,7 @@ export class Reception {
         await this.#takeBack(upload, receiver)
       throw error
     } finally {
-      upload.body = null
+      upload.receive(null)
     }
   }
 
@@ -170,7 +170,7 @@ export class Reception {
     // A part that has all its bytes is as good as finished: nothing but its joining comes after this answer.
     const mustLast = end === 'overrun' || this.#tools.durability === 'request' || isWhole(upload)
     if (changed && mustLast) await this.#saver.save(upload)
-    else if (changed && upload.verifiedTo !== upload.savedVerifiedTo) {
+    else if (changed && upload.verifiedTo !== upload.saves.verifiedTo) {
       // What was verified counts after a crash only once the sidecar says so.
       await this.#saver.note(upload)
       this.#saver.flushLater(upload)

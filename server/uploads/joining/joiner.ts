@@ -160,7 +160,7 @@ export class Joiner {
       await this.forget(final)
       throw new UploadError('upload_unknown', { detail: 'a part is gone' })
     }
-    if (from === 0) final.length ??= survey.length
+    if (from === 0 && final.length === null) final.setLength(survey.length)
     this.#release.noteTerminated(survey.terminated)
     if (survey.unfinished === undefined) this.#enqueue(final)
     else await this.#wait(final, survey, survey.unfinished)
@@ -171,7 +171,7 @@ export class Joiner {
     const part = parts?.[place] ?? ''
     const before = this.#finals.waitOf(id)
     // Bytes for a part are bytes for the whole.
-    final.touchedAtMs = Math.max(final.touchedAtMs, survey.touchedAtMs, before?.touchedAtMs ?? 0)
+    final.touch(Math.max(survey.touchedAtMs, before?.touchedAtMs ?? 0))
     const { touchedAtMs } = final
     const dueAtMs = finalDueAtMs({ touchedAtMs, hasBytes: survey.hasBytes || place > 0 }, this.#tools)
     this.#finals.waitFor(id, { part, place, touchedAtMs, dueAtMs })
@@ -196,7 +196,7 @@ export class Joiner {
   #enqueue(final: StoredUpload): void {
     this.#finals.waitFor(final.id, null)
     this.#failedOnce.delete(final.id)
-    final.joining = this.#queue.add(final.id)
+    final.setJoining(this.#queue.add(final.id))
     if (this.#queue.isWaiting(final.id) && final.joining === null) this.#parts.uploads.drop(final.id)
   }
 
@@ -204,14 +204,14 @@ export class Joiner {
     const final = await this.#parts.uploads.load(id)
     if (!final || final.gone || final.sha256 !== null) return
     const work = this.#joinAll(final)
-    final.joining ??= work
+    if (!final.joining) final.setJoining(work)
     try {
       await work
     } catch (error) {
       this.#tools.log.warn({ err: error, id }, 'a final upload could not be joined')
       throw error
     } finally {
-      final.joining = null
+      final.setJoining(null)
     }
   }
 

@@ -63,11 +63,11 @@ export class PartRelease {
 
   /** Takes a part away from its client, and keeps its bytes for the final uploads that name it. Rejects with the disk's error. */
   async terminate(part: StoredUpload): Promise<void> {
-    part.terminatedAt = new Date(this.#tools.now()).toISOString()
+    part.markTerminated(new Date(this.#tools.now()).toISOString())
     try {
       await this.#parts.saver.note(part)
     } catch (error) {
-      part.terminatedAt = null
+      part.markTerminated(null)
       throw error
     }
     this.#tools.announce(part, 'terminated')
@@ -124,7 +124,7 @@ export class PartRelease {
     // Not flushed: a part that comes back after a power cut expires, and a final upload may have thousands.
     if (keepMs === 0 || part.terminatedAt !== null)
       return lifecycle.remove(part, 'terminated', reason, false, joinedInto)
-    part.joinedAt = new Date(this.#tools.now()).toISOString()
+    part.markJoined(new Date(this.#tools.now()).toISOString())
     await saver.save(part)
   }
 }
