@@ -19,7 +19,7 @@ export type GiveBack = () => void
 
 /**
  * The slots of active uploads. A slot belongs to an upload, not to a connection: a request that takes over
- * an upload whose older request is still ending shares its slot, so that a full house lets it resume.
+ * an upload whose older request is still ending shares its slot, so that it can resume while all slots are taken.
  */
 export class Slots {
   readonly limit: number

@@ -1,32 +1,41 @@
 import { inspect, parseArgs } from 'node:util'
 import * as v from 'valibot'
-import { SETTINGS } from './settings.js'
+import { SETTINGS, SWITCH_WORDS } from './settings.js'
+import { withSwitchValues } from './switches.js'
 
 const CONFIG = v.strictObject(SETTINGS)
 
-/** Every setting, checked and frozen; the last word of a name is its unit. */
+/** Every setting, checked and frozen. A name ends with its unit where the value has one. */
 export type Config = Readonly<v.InferOutput<typeof CONFIG>>
 
 /** What the command line asks for. */
 export type Command = { run: Config } | { reindex: Config } | { help: string } | { version: true }
 
-/** A setting is wrong; the message is one line that names it, its value and what is allowed. */
+/** A setting is wrong. The message is one line with its name, its value and what is allowed. */
 export class ConfigError extends Error {
   override name = 'ConfigError'
 }
 
 const TABLE = Object.entries(SETTINGS).map(([field, schema]) => {
-  const { flag, standard, meaning, shown } = v.getMetadata(schema)
+  const { flag, standard, meaning, shown, isSwitch } = v.getMetadata(schema)
   const variable = `LADING_${flag.toUpperCase().replaceAll('-', '_')}`
-  return { field, flag, variable, standard, shown, meaning, allowed: v.getDescription(schema) ?? '' }
+  return {
+    field,
+    flag,
+    variable,
+    standard,
+    shown,
+    meaning,
+    isSwitch,
+    allowed: v.getDescription(schema) ?? '',
+  }
 })
 
 const DEFAULTS = Object.fromEntries(TABLE.map(({ field, standard }) => [field, standard]))
 
-/** The one flag that stands alone. */
-const SWITCH = 'behind-proxy'
+const SWITCHES = new Set(TABLE.filter(({ isSwitch }) => isSwitch).map(({ flag }) => flag))
 
-/** What was given for each field, and the name it came by. */
+/** What was given for each field, and the name of the flag or variable that gave it. */
 type Given = Map<string, { name: string; value: unknown }>
 
 function check(given: Given): Config {
@@ -47,8 +56,8 @@ function oneLine(value: unknown): string {
 }
 
 /**
- * The settings for a program that builds the server itself: the defaults, with `overrides` in their place.
- * Throws ConfigError, which names the field, under the same rules as the command line.
+ * The settings for a program that builds the server itself: `overrides`, and the defaults for the rest.
+ * Throws ConfigError, which names the field; the rules are those of the command line.
  */
 export function defaultConfig(overrides: Partial<Config> = {}): Config {
   const given: unknown = overrides
@@ -63,8 +72,8 @@ function isPlain(value: unknown): value is object {
 }
 
 /**
- * Reads the command line (without node and the script) and the environment; a flag wins over its variable.
- * `isTerminal` says whether standard output is one, which decides the default of `--log-format`.
+ * Reads the command line (without node and the script) and the environment. A flag overrides its variable.
+ * `isTerminal` is whether standard output is a terminal; it decides the default of `--log-format`.
  * Throws ConfigError with one line for a wrong value, an unknown flag, variable or command.
  */
 export function parseConfig(
@@ -77,7 +86,9 @@ export function parseConfig(
   if (flags.version) return { version: true }
   const [command, ...surplus] = positionals
   if (command !== undefined && command !== 'reindex')
-    throw new ConfigError(`${oneLine(command)} is not a command; the only one is reindex, see lading --help`)
+    throw new ConfigError(
+      `${oneLine(command)} is not a command; the only command is reindex, see lading --help`,
+    )
   if (surplus.length > 0)
     throw new ConfigError(`${oneLine(surplus[0])} is one argument too many; see lading --help`)
 
@@ -88,20 +99,21 @@ export function parseConfig(
 }
 
 function readFlags(argv: readonly string[]) {
-  const settings = TABLE.map(({ flag }) => [flag, { type: flag === SWITCH ? 'boolean' : 'string' }] as const)
+  const settings = TABLE.map(({ flag }) => [flag, { type: 'string' }] as const)
   const options = {
     ...Object.fromEntries(settings),
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
   } as const
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals: true, allowNegative: true })
+    const args = withSwitchValues(argv, SWITCHES, SWITCH_WORDS)
+    return parseArgs({ args, options, allowPositionals: true })
   } catch (error) {
-    // Node's messages go on, over several lines, with advice that is not ours.
+    // Only the first sentence: Node adds advice on further lines that does not fit our flags.
     const [sentence = ''] = (error instanceof Error ? error.message : String(error)).split(
       /\.\s|\.?[\r\n]|\.$/,
     )
-    const setting = TABLE.find(({ flag }) => sentence.includes(`'--${flag}`) && flag !== SWITCH)
+    const setting = TABLE.find(({ flag }) => sentence.includes(`'--${flag}`))
     const advice = setting ? `--${setting.flag} must be ${setting.allowed}` : 'see lading --help'
     throw new ConfigError(`${sentence}; ${advice}`, { cause: error })
   }
@@ -117,10 +129,15 @@ function fromVariables(env: Readonly<Record<string, string | undefined>>): Given
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith('LADING_') || value === undefined) continue
     const row = TABLE.find(({ variable }) => variable === name)
-    if (!row) throw new ConfigError(`${oneLine(name)} is not a setting's variable; see lading --help`)
+    if (!row) throw new ConfigError(`${oneLine(name)} is not the variable of a setting; see lading --help`)
     given.set(row.field, { name, value })
   }
   return given
+}
+
+function switchExample(): string {
+  const [name = ''] = SWITCHES
+  return `--${name} turns it on, --no-${name} off`
 }
 
 function helpText(): string {
@@ -129,19 +146,20 @@ function helpText(): string {
   })
   return `A resumable upload server that speaks tus 1.0.0.
 
-  lading [flags]            take uploads
-  lading reindex [flags]    build the database anew from the files, then end
+  lading [flags]            start the server
+  lading reindex [flags]    rebuild the database from the files, then exit
 
-Each flag is also an environment variable; the flag wins. --no-behind-proxy undoes its variable.
+Each flag is also an environment variable; the flag overrides it.
+A switch needs no value: ${switchExample()}.
 
 ${settings.join('')}  -h, --help
-      this text
+      print this text
   -v, --version
-      the version
+      print the version
 `
 }
 
-/** The README's table of settings, in markdown; a test holds the README against it. */
+/** The README's table of settings, in Markdown; a test compares the two. */
 export function settingsTable(): string {
   const rows = TABLE.map(({ flag, variable, shown, meaning, allowed }) => {
     return `| \`--${flag}\` | \`${variable}\` | ${cell(shown)} | ${cell(meaning)} | ${cell(allowed)} |\n`

@@ -1,57 +1,66 @@
 import type { EventEmitter } from 'node:events'
 
 /**
- * Every error a client can be told: one code word, its status, one sentence that says what to do.
- * The README's table is held against this one by a test.
+ * Every error that a client can get: a code word, its status, and one sentence that says what is wrong or what to
+ * do. A test compares this table with the README's.
  */
 export const ERRORS = {
-  // The front door
+  // The request
   version_unsupported: {
     status: 412,
-    text: 'Send Tus-Resumable: 1.0.0; this server speaks no other version',
+    text: 'Send Tus-Resumable: 1.0.0; this server supports no other version',
   },
-  not_found: { status: 404, text: 'There is nothing at this address' },
-  method_not_allowed: { status: 405, text: 'This address does not take that method; see Allow' },
+  not_found: { status: 404, text: 'Nothing exists at this address' },
+  method_not_allowed: { status: 405, text: 'This address does not support the method; see Allow' },
   header_invalid: { status: 400, text: 'A header has a value that the tus protocol does not allow' },
-  offset_missing: { status: 400, text: 'A PATCH needs Upload-Offset; ask HEAD for it' },
+  offset_missing: {
+    status: 400,
+    text: 'A PATCH needs the header Upload-Offset; send HEAD to get the offset',
+  },
   content_type_wrong: { status: 415, text: 'Send the body as application/offset+octet-stream' },
-  length_needed: { status: 400, text: 'Send exactly one of Upload-Length and Upload-Defer-Length: 1' },
+  length_needed: { status: 400, text: 'Send either Upload-Length or Upload-Defer-Length: 1' },
   length_conflict: {
     status: 400,
-    text: 'Upload-Length is not the one that is already known, or is less than the bytes stored',
+    text: 'Upload-Length differs from the length declared before, or is less than the bytes already stored',
   },
   checksum_invalid: {
     status: 400,
-    text: 'Upload-Checksum is not an algorithm of Tus-Checksum-Algorithm and a Base64 digest of its length, or comes twice',
+    text: 'Upload-Checksum must be sent once, as an algorithm of Tus-Checksum-Algorithm and a Base64 digest of its length',
   },
   concat_invalid: {
     status: 400,
-    text: 'Upload-Concat is neither partial nor final; and URLs of partial uploads, or final comes with a body',
+    text: 'Upload-Concat must be partial, or final; with URLs of partial uploads and without a body',
   },
   part_unknown: {
     status: 400,
-    text: 'A URL in Upload-Concat is not that of a partial upload of this server',
+    text: 'A URL in Upload-Concat does not name a partial upload of this server',
   },
   metadata_too_large: { status: 400, text: 'Upload-Metadata is longer than 8 KiB' },
   request_malformed: { status: 400, text: 'The request is not valid HTTP' },
-  expectation_unknown: { status: 417, text: 'The only expectation this server meets is 100-continue' },
+  expectation_unknown: {
+    status: 417,
+    text: 'The only value of Expect that this server supports is 100-continue',
+  },
   headers_too_large: { status: 431, text: 'The headers of the request are too large' },
 
   // The upload
   upload_unknown: { status: 404, text: 'This upload does not exist; create a new one' },
   upload_expired: { status: 410, text: 'This upload has expired; create a new one' },
-  offset_conflict: { status: 409, text: 'Upload-Offset is not the current offset; ask HEAD for it' },
+  offset_conflict: { status: 409, text: 'Upload-Offset is not the current offset; send HEAD to get it' },
   size_exceeded: { status: 413, text: 'The upload is larger than this server accepts; see Tus-Max-Size' },
-  length_exceeded: { status: 413, text: 'The body is longer than the Upload-Length that was declared' },
-  final_unpatchable: { status: 403, text: 'A final upload is joined from its parts; it takes no PATCH' },
+  length_exceeded: { status: 413, text: 'The body is longer than the declared Upload-Length' },
+  final_unpatchable: {
+    status: 403,
+    text: 'A final upload is joined from partial uploads and cannot be patched',
+  },
   checksum_mismatch: {
     status: 460,
-    text: 'The body does not match Upload-Checksum; nothing of it was kept, send it again',
+    text: 'The body does not match Upload-Checksum and was discarded; send it again',
   },
-  upload_locked: { status: 423, text: 'Another request holds this upload; try again shortly' },
+  upload_locked: { status: 423, text: 'Another request is using this upload; try again shortly' },
   upload_taken_over: {
     status: 423,
-    text: 'A newer request for this upload ended this one; ask HEAD for the offset',
+    text: 'A newer request for this upload ended this one; send HEAD to get the offset',
   },
   upload_unfinished: {
     status: 404,
@@ -61,31 +70,31 @@ export const ERRORS = {
   // The limits
   type_refused: { status: 415, text: 'Files of this type are not accepted here' },
   slots_full: { status: 503, text: 'All upload slots are taken; try again shortly' },
-  downloads_full: { status: 503, text: 'Too many downloads run; try again shortly' },
+  downloads_full: { status: 503, text: 'Too many downloads are running; try again shortly' },
   finals_full: {
     status: 503,
-    text: 'Too many final uploads of yours wait for their parts; try again shortly',
+    text: 'Too many final uploads from this client wait for their parts; try again shortly',
   },
   starting: {
     status: 503,
-    text: 'The server has just started and cannot tell yet what became of a part; try again shortly',
+    text: 'The server has just started and is still looking for a partial upload; try again shortly',
   },
   files_exhausted: {
     status: 503,
-    text: 'The server has as many files open as the system allows; try again shortly',
+    text: 'The server has reached its limit of open files; try again shortly',
   },
   connections_full: { status: 503, text: 'All connections of this server are taken; try again shortly' },
-  unfinished_full: { status: 503, text: 'Too many uploads are unfinished already; try again later' },
+  unfinished_full: { status: 503, text: 'Too many uploads are unfinished; try again later' },
   shutting_down: { status: 503, text: 'The server is shutting down; try again shortly' },
-  disk_full: { status: 507, text: 'The server has no room for this upload; try again later' },
+  disk_full: { status: 507, text: 'The server has no space for this upload; try again later' },
   internal: { status: 500, text: 'Something went wrong on the server; try again' },
 } as const satisfies Record<string, { status: number; text: string }>
 
 export type ErrorCode = keyof typeof ERRORS
 
 /**
- * An error whose code word decides what a client is told; `cause` and `detail` are for the log alone. `sentence`
- * says more to the client than the table's sentence does, and holds nothing that a client wrote.
+ * An error that a client gets as an answer. `code` selects the status and the sentence. `cause` and `detail` only go
+ * to the log. `sentence` replaces the table's sentence with a more exact one, without any text from a client.
  */
 export class UploadError extends Error {
   readonly code: ErrorCode
@@ -117,22 +126,22 @@ const SYSTEM_ERRORS: Readonly<Record<string, ErrorCode>> = {
   EDQUOT: 'disk_full',
   EMFILE: 'files_exhausted',
   ENFILE: 'files_exhausted',
-  // From the digest thread; see its OpenFiles.
+  // Thrown by OpenFiles in the digest thread.
   DAMAGED: 'offset_conflict',
   REPLACED: 'offset_conflict',
   MISSING: 'upload_unknown',
 }
 
 /**
- * The code of a system's error. Errors lose their `code` on their way between threads, so it is read from
- * the message, which begins with it. Empty for every other error.
+ * The code of a system error, such as ENOSPC; '' for any other error. It is read from the start of the message,
+ * because an error that is sent between threads loses its property `code`.
  */
 export function systemCodeOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
   return /^[A-Z][A-Z0-9_]+(?=: )/.exec(text)?.[0] ?? ''
 }
 
-/** Any failure as an UploadError: what the system said has its code word, and everything else is `internal`. */
+/** Any failure as an UploadError: a system error gets its code word, and every other error is `internal`. */
 export function asUploadError(error: unknown): UploadError {
   if (error instanceof UploadError) return error
   return new UploadError(SYSTEM_ERRORS[systemCodeOf(error)] ?? 'internal', { cause: error })
@@ -146,7 +155,7 @@ export function isFault(error: unknown): boolean {
   return FAULTS.has(error.code) || isFault(error.cause)
 }
 
-/** What our own code threw in a handler of an event or of a timer; the `cause` has it. */
+/** Our own code threw in a handler of an event or a timer. `cause` is what it threw. */
 export class Fault extends Error {
   constructor(cause: unknown) {
     super('a handler threw', { cause })
@@ -154,8 +163,8 @@ export class Fault extends Error {
 }
 
 /**
- * A handler of an event or of a timer that never throws: what `handler` throws goes to `threw`. Nothing is above
- * such a handler but the process, and a fault in one request's path must end its connection alone.
+ * Makes a handler of an event or a timer that never throws: `threw` gets what `handler` throws. An exception that
+ * leaves such a handler would end the process, but a fault in one request must only end its connection.
  */
 export function guarded<A extends unknown[]>(
   handler: (...given: A) => void,
@@ -170,7 +179,7 @@ export function guarded<A extends unknown[]>(
   }
 }
 
-/** Where a guarded handler's error goes that serves a request: its connection listens, and ends. */
+/** For the `threw` of `guarded`: emits the error on the request, whose connection listens for it and ends. */
 export function faultOf(request: EventEmitter): (error: unknown) => void {
   return (error) => void request.emit('error', new Fault(error))
 }

@@ -1,21 +1,21 @@
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
 import type { Config } from './config.js'
 
-/** Lines that may wait for a reader that does not read, in bytes; beyond that the newest are dropped. */
+/** Bytes of lines that may wait if nobody reads standard error. Beyond that the newest lines are dropped. */
 const MOST_WAITING_BYTES = 1024 * 1024
-// A line for each of a thousand uploads a second is not worth a write of its own.
+// A thousand uploads a second have a line each: one write takes many lines.
 const GATHERED_BYTES = 4096
 const FLUSH_EVERY_MS = 100
 const STANDARD_ERROR = 2
 
-/** Where lines go, and how to wait until they have. */
+/** Where lines go; `flush` waits until they are written. */
 interface Lines extends DestinationStream {
   flush(done: (error?: Error) => void): void
 }
 
 /**
- * The log on standard error, so that standard output has the address alone. Nothing waits for its reader.
- * Secrets have no way in: no line carries headers or file contents.
+ * The log on standard error; standard output has only the address. No request waits for a line to be read.
+ * No line has headers or file contents, so no line has a secret.
  */
 export async function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Promise<Logger> {
   return pino({ level: config.logLevel, base: null }, await lines(config.logFormat))
@@ -24,13 +24,13 @@ export async function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>):
 async function lines(format: Config['logFormat']): Promise<Lines> {
   const out = standardError()
   if (format === 'json') return out
-  // Loaded only where it is used: it is as large as the rest of the log.
+  // Imported only if it is used, because it is as large as the rest of the log.
   const { prettyFactory } = await import('pino-pretty')
   const pretty = prettyFactory({ colorize: true, translateTime: 'SYS:HH:MM:ss.l' })
   return { write: (line) => out.write(pretty(line)), flush: (done) => out.flush(done) }
 }
 
-/** Standard error. Lines that cannot be written, to a disk that is full, are dropped: uploads do not end with them. */
+/** Standard error. Lines that cannot be written, for example to a full disk, are dropped; uploads go on. */
 function standardError(): Lines {
   let out = open()
   function open(): ReturnType<typeof destination> {
@@ -42,7 +42,7 @@ function standardError(): Lines {
       periodicFlush: FLUSH_EVERY_MS,
     })
     opened.on('error', () => {
-      // With its lines still waiting it would try for ever when the process ends.
+      // A destination with waiting lines would retry for ever when the process ends, so a new one replaces it.
       if (out === opened) out = open()
       opened.destroy()
     })

@@ -3,7 +3,9 @@ import { createApp, FolderLockError, reindex } from './app.js'
 import { type Config, ConfigError, parseConfig } from './config.js'
 import { readVersion } from './version.js'
 
-/** The edge: arguments, signals, exit codes. */
+// Node takes these flags only when it starts: V8 fixes the size of its young generation then. `npm start` has them too.
+
+/** Handles arguments, signals and exit codes. */
 async function main(): Promise<void> {
   const command = parseConfig(process.argv.slice(2), process.env, process.stdout.isTTY === true)
   if ('help' in command) return console.log(command.help)
@@ -14,7 +16,7 @@ async function main(): Promise<void> {
 
 async function serve(config: Config): Promise<void> {
   const app = await createApp(config)
-  // Ends as at a signal: what a fault left behind in memory must not meet another request.
+  // Ends as after a signal, because what a fault left behind in memory must not meet another request.
   const crash = (error: unknown): void => {
     process.exitCode = 1
     app.fail(error).then(() => process.exit(1), fail)
@@ -26,10 +28,10 @@ async function serve(config: Config): Promise<void> {
     if (signals > 1) process.exit(1)
     app.close().then(() => process.exit(process.exitCode ?? 0), fail)
   }
-  // Before the address is told: whoever reads it may send a signal at once.
+  // Before the address is printed: its reader may send a signal at once.
   process.on('SIGTERM', stop).on('SIGINT', stop)
   const address = await app.listen().catch((error: unknown) => {
-    // A signal came first, and ends the process.
+    // After a signal the process ends anyway.
     if (signals === 0) throw error
   })
   if (address) console.log(`Lading ${readVersion()} takes uploads at ${address.url}`)
@@ -41,9 +43,14 @@ async function rebuild(config: Config): Promise<void> {
 }
 
 function fail(error: unknown): void {
-  const isForOperator = error instanceof ConfigError || error instanceof FolderLockError
-  console.error(isForOperator ? `lading: ${error.message}` : error)
+  console.error(isForOperator(error) ? `lading: ${error.message}` : error)
   process.exit(1)
+}
+
+/** Whether the operator can fix it, so that one line says more than a stack: a system error is a port in use, or the like. */
+function isForOperator(error: unknown): error is Error {
+  if (error instanceof ConfigError || error instanceof FolderLockError) return true
+  return error instanceof Error && 'syscall' in error
 }
 
 main().catch(fail)

@@ -1,27 +1,27 @@
-/** How long equal lines are counted before one line says how many there were. */
+/** How long equal lines are counted before one line has their number. */
 const WINDOW_MS = 10_000
-/** Kinds of lines that are told apart at once; beyond that only their messages tell them apart. */
+/** How many kinds of lines are counted separately. Beyond that, lines with the same message are one kind. */
 const MOST_KINDS = 64
 const MOST_CAUSE_CHARACTERS = 100
 
 type Level = 'info' | 'warn' | 'error'
 type Lines = Readonly<Record<Level, (fields: object, message: string) => void>>
 
-/** Lines that say the same: the same level, message, code word and cause. */
+/** Lines with the same level, message, code word and cause. */
 interface Kind {
   readonly level: Level
   readonly message: string
   readonly code: unknown
-  /** Lines written in full, and lines that are counted since the last line. */
+  /** `written` lines were logged in full; `counted` lines came since the last line in the log. */
   written: number
   counted: number
   readonly timer: NodeJS.Timeout
 }
 
 /**
- * The log for what clients can cause as often as they like: a full house, a disk that is full, readers who leave.
- * The first lines of a kind are written at once; those that follow within ten seconds are counted, and one line
- * says how many there were.
+ * The log for events that clients can repeat without limit: all slots taken, a full disk, downloads that are aborted.
+ * The first lines of a kind are written at once. Those that follow within ten seconds are counted, and one line
+ * has their number.
  */
 export class QuietLog implements Lines {
   readonly #log: Lines
@@ -48,10 +48,10 @@ export class QuietLog implements Lines {
     this.#take('error', fields, message)
   }
 
-  /** Writes what was counted; the next line of each kind is written in full again. */
+  /** Writes the counts. The next line of each kind is written in full again. */
   flush(): void {
     for (const [key, kind] of this.#kinds) {
-      this.#tellCount(kind)
+      this.#writeCount(kind)
       this.#forget(key, kind)
     }
   }
@@ -78,13 +78,13 @@ export class QuietLog implements Lines {
     return kind
   }
 
-  /** A burst that goes on has one line for each window; one that is over begins in full the next time. */
+  /** A burst that continues has one line for each window. A burst that is over is forgotten. */
   #windowEnds(key: string): void {
     const kind = this.#kinds.get(key)
-    if (kind && !this.#tellCount(kind)) this.#forget(key, kind)
+    if (kind && !this.#writeCount(kind)) this.#forget(key, kind)
   }
 
-  #tellCount(kind: Kind): boolean {
+  #writeCount(kind: Kind): boolean {
     const { level, message, code, counted } = kind
     kind.counted = 0
     if (counted > 0)
@@ -98,7 +98,7 @@ export class QuietLog implements Lines {
   }
 }
 
-/** What an error comes from, without what differs from one upload to the next where the system gives a code. */
+/** The innermost cause of an error: its system code if it has one, because the message also has a path or an id. */
 function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error).slice(0, MOST_CAUSE_CHARACTERS)
   if (error.cause !== undefined) return causeOf(error.cause)

@@ -3,28 +3,28 @@ import { hostname } from 'node:os'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { memoryUsage, pid, report, resourceUsage } from 'node:process'
 
-// A timer of 10 ms would cost an idle server a hundredth of a core.
+// A timer every 10 ms would cost an idle server 1 % of a core.
 const RESOLUTION_MS = 50
 const WINDOW_MS = 60_000
 
-/** How the process is: its memory, and how late its event loop was within the last one to two minutes. */
+/** The memory of the process, and the delay of its event loop in the last one to two minutes. */
 export class Vitals {
   #current = startedHistogram()
   #earlier: IntervalHistogram | undefined
   #rssBytes = memoryUsage.rss()
   readonly #timer = setInterval(() => this.#turn(), WINDOW_MS).unref()
 
-  /** Delay of the event loop in milliseconds, beyond the timer's own interval. */
+  /** Delay of the event loop in milliseconds; the interval of the timer is subtracted. */
   eventLoop(): { p50Ms: number; p99Ms: number } {
     return { p50Ms: this.#delay(50), p99Ms: this.#delay(99) }
   }
 
-  /** Resident memory in bytes, now and at most. */
+  /** Resident memory in bytes: now, and its peak. */
   memory(): { rssBytes: number; rssPeakBytes: number } {
     try {
       this.#rssBytes = memoryUsage.rss()
     } catch {
-      // It is read from a file, and no descriptor is left: what was seen last has to do.
+      // Node reads it from a file, which fails without a free descriptor. Use the last value.
     }
     return { rssBytes: this.#rssBytes, rssPeakBytes: resourceUsage().maxRSS * 1024 }
   }
@@ -49,7 +49,7 @@ export class Vitals {
   }
 }
 
-/** What an operator finds this process by. In a container its id counts there, and the host is the container. */
+/** The id, host and start of this process, for an operator. In a container the host is the container's name. */
 export function processName(): string {
   return `process ${pid} on ${hostname()}, started ${new Date().toISOString()}`
 }
@@ -60,7 +60,7 @@ function startedHistogram(): IntervalHistogram {
   return histogram
 }
 
-/** How many files and sockets this process may have open at once; Infinity where the system sets no limit. */
+/** How many files and sockets this process may have open at once; Infinity without a limit. */
 export function openFilesLimit(): number {
   const limit = linuxLimit() ?? reportedLimit()
   return limit === undefined || limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit)
@@ -74,7 +74,7 @@ function linuxLimit(): string | undefined {
   }
 }
 
-/** The slow way, for systems without /proc. */
+/** For systems without /proc; slow. */
 function reportedLimit(): string | undefined {
   const found: unknown = report?.getReport()
   return /"open_files":\s*\{\s*"soft":\s*"?(\d+|unlimited)/.exec(JSON.stringify(found) ?? '')?.[1]

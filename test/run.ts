@@ -11,6 +11,10 @@ import { stripVTControlCharacters } from 'node:util'
 const HOME = fileURLToPath(new URL('.', import.meta.url))
 const FOLDERS = ['unit', 'protocol', 'clients', 'faults']
 const TIME_LIMIT_SECONDS = 240
+/** No unit test file may ask for more: one that runs longer has forgotten a timer, or is no unit test. */
+const UNIT_LIMIT_SECONDS = 20
+/** Unit test files run so many at a time: they put no load on the machine. */
+const UNIT_JOBS = 2
 /** How long what a test file started may take to end after it. */
 const FAREWELL_MS = 2_000
 /** Of a longer output only the end is kept, where uvu's summary is. */
@@ -131,9 +135,14 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined
 }
 
 /** Seconds; a file asks for another limit with `// time-limit: 600s` in its first lines. */
-function timeLimit(file: string): number {
-  const head = readFileSync(file, 'utf8').split('\n', 10).join('\n')
-  return Number(/^\/\/ time-limit: (\d+)s$/m.exec(head)?.[1] ?? TIME_LIMIT_SECONDS)
+function timeLimit(name: string): number {
+  const head = readFileSync(join(HOME, name), 'utf8').split('\n', 10).join('\n')
+  const seconds = Number(/^\/\/ time-limit: (\d+)s$/m.exec(head)?.[1] ?? TIME_LIMIT_SECONDS)
+  return isUnit(name) ? Math.min(seconds, UNIT_LIMIT_SECONDS) : seconds
+}
+
+function isUnit(name: string): boolean {
+  return name.startsWith('unit/')
 }
 
 /** What uvu's summary at the end of the output says, and what it does not say. */
@@ -154,7 +163,7 @@ function judge(output: string, exit: number | string | undefined, limitSeconds: 
 
 async function runFile(name: string): Promise<Outcome> {
   const started = performance.now()
-  const limitSeconds = timeLimit(join(HOME, name))
+  const limitSeconds = timeLimit(name)
   const testProcess = new TestProcess(join(HOME, name))
   const { exit, leftBehind } = await testProcess.end(limitSeconds * 1_000)
   const judged = judge(testProcess.output, exit, limitSeconds)
@@ -179,6 +188,18 @@ function testFiles(filters: readonly string[]): string[] {
   })
 }
 
+/** Runs files in their order, so many at a time. */
+async function runFiles(names: readonly string[], jobs: number): Promise<Outcome[]> {
+  const waiting = [...names]
+  const outcomes: Outcome[] = []
+  const work = async (): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
+      outcomes.push(await runFile(name))
+  }
+  await Promise.all(Array.from({ length: jobs }, work))
+  return outcomes
+}
+
 async function main(): Promise<void> {
   // Whichever way this process ends, nothing of its tests outlives it.
   process.on('exit', () => {
@@ -187,13 +208,13 @@ async function main(): Promise<void> {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => process.exit(130))
 
   const files = testFiles(process.argv.slice(2))
-  const outcomes: Outcome[] = []
-  const worker = async () => {
-    for (let file = files.shift(); file !== undefined; file = files.shift())
-      outcomes.push(await runFile(file))
-  }
   const jobs = Math.max(1, Number(process.env.LADING_TEST_JOBS ?? 1) || 1)
-  await Promise.all(Array.from({ length: jobs }, worker))
+  const units = await runFiles(files.filter(isUnit), Math.max(jobs, UNIT_JOBS))
+  const others = await runFiles(
+    files.filter((name) => !isUnit(name)),
+    jobs,
+  )
+  const outcomes = [...units, ...others]
 
   const sum = (key: 'passed' | 'failed' | 'skipped') => outcomes.reduce((total, each) => total + each[key], 0)
   const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]

@@ -1,7 +1,7 @@
 import { typesOfExtension } from './extensions.js'
 import { canonicalType } from './names.js'
 
-/** What an operating system, a runtime or a browser runs when it opens the file: type, and what to call it. */
+/** Types that an operating system, a runtime or a browser runs when it opens the file, with their names for people. */
 const DANGERS: ReadonlyMap<string, string> = new Map([
   ['application/x-elf', 'an ELF executable'],
   ['application/x-msdownload', 'a Windows or DOS executable'],
@@ -44,7 +44,7 @@ const DANGERS: ReadonlyMap<string, string> = new Map([
   ['application/appinstaller', 'a Windows app'],
 ])
 
-/** Extensions that make a system run the file; the library knows few of them. */
+/** Extensions that make a system run the file. `mime` has few of them. */
 const DANGEROUS_EXTENSIONS: ReadonlyMap<string, string> = new Map(
   Object.entries({
     'text/html': 'html htm shtml shtm stm dhtml',
@@ -100,7 +100,7 @@ const ZIPS: ReadonlySet<string> = new Set([
   'application/msixbundle',
 ])
 const COMPOUND_FILES: ReadonlySet<string> = new Set(['application/x-msi'])
-/** Readers that skip what they do not understand, so that a file of any format may be a program to them too. */
+/** Types whose readers skip what they do not understand: to them a file of any format may also be a program. */
 const RUN_ANYTHING: ReadonlySet<string> = new Set([
   'application/hta',
   'application/x-bat',
@@ -108,7 +108,7 @@ const RUN_ANYTHING: ReadonlySet<string> = new Set([
 ])
 const HTML: ReadonlySet<string> = new Set(['text/html', 'application/x-mimearchive', 'text/x-component'])
 
-/** What its bytes leave open about a file: which calls they cannot contradict. */
+/** What the bytes of a file leave open: which declared types and names they cannot contradict. */
 export type Openness = 'text' | 'unseen' | 'zip' | 'compound file' | 'exact' | 'exact, with HTML in it'
 
 /** Says what makes a type executable or active content, or null; SVG and XML are judged by their content instead. */
@@ -117,11 +117,11 @@ export function dangerOf(type: string): string | null {
 }
 
 /**
- * The dangerous type that a file's declared type or its name gives it, where its bytes could be run as that type.
+ * The dangerous type that the declared type or the name gives a file, if its bytes could be run as that type.
  *
  * @param declared a canonical type
  * @param extension in lower case
- * @returns null where neither calls the file dangerous, or its bytes say that no reader would run it
+ * @returns null if neither is dangerous, or if no reader would run these bytes
  */
 export function calledDanger(openness: Openness, declared: string, extension: string): string | null {
   const byName = DANGEROUS_EXTENSIONS.get(extension) ?? typesOfExtension(extension).find(isDanger)

@@ -1,6 +1,6 @@
 /**
- * Finds the programs that file-type misses or mistakes, or null: the fat Mach-O headers of 64 bits and of the
- * other endianness, and MZ, which is also how a text and the name of a tar's first file may begin.
+ * Finds programs that file-type does not find or confuses: fat Mach-O headers of 64 bits and of the other endianness,
+ * and MZ, with which a text or the name of a tar's first file may begin too. Returns null for anything else.
  */
 export function seeExecutable(head: Uint8Array, isProse: boolean, isTar: boolean): string | null {
   if (head.length < 4) return null
@@ -16,7 +16,7 @@ function isMachO(magic: number): boolean {
   return magic === 0xfeedface || magic === 0xfeedfacf || magic === 0xcefaedfe || magic === 0xcffaedfe
 }
 
-/** A Java class has the same first bytes, then its version, which is 43 or more; a fat header, a small count. */
+/** A Java class has the same first bytes. Its version follows, 43 or more; in a fat header a small count follows. */
 function isFatMachO(magic: number, view: DataView): boolean {
   if (view.byteLength < 8) return false
   if (magic === 0xcafebabe || magic === 0xcafebabf) return isArchCount(view.getUint32(4))

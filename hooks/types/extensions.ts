@@ -3,8 +3,8 @@ import standardTypes from 'mime/types/standard.js'
 import { aliasedTypes, canonicalType } from './names.js'
 
 /**
- * What the names of files say where the library knows less or says something else: type, then all its extensions.
- * Of two types that have the same extension, the one that stands first is the likelier one.
+ * Types with all their extensions, where `mime` has fewer or others. If two types have the same extension, the first
+ * one is more likely.
  */
 const OWN: readonly (readonly [type: string, extensions: string])[] = [
   ['application/x-subrip', 'srt'],
@@ -140,16 +140,16 @@ const KNOWN: ReadonlySet<string> = new Set([
   ...Object.keys({ ...standardTypes, ...otherTypes }).map(canonicalType),
   ...aliasedTypes(),
 ])
-// Longer than any extension that says something.
+// Longer than any useful extension.
 const TAIL = 40
-/** A folder's slash and characters that nobody sees, which whoever stores the file may drop as well. */
+/** Slashes and invisible characters, which a system that stores the file may drop too. */
 const IGNORED_AT_END = /[\s\p{Cc}\p{Cf}."'/\\]/u
 
 /**
  * The extension of a file's name in lower case, as the system that stores the file reads it: Windows drops
  * dots and blanks at the end, and C ends a name at NUL.
  *
- * @returns '' where there is none
+ * @returns '' if it has none
  */
 export function extensionOf(filename: string | null): string {
   const name = (filename ?? '').split(/\0|::/, 1)[0] ?? ''
@@ -164,7 +164,7 @@ export function typesOfExtension(extension: string): readonly string[] {
   return TYPES_OF.get(extension) ?? []
 }
 
-/** Whether a canonical type stands in a table of ours or of the library: such a name is never a client's own. */
+/** Whether a canonical type is in a table of this folder or of `mime`. Otherwise a client made it up. */
 export function isKnownType(type: string): boolean {
   return KNOWN.has(type)
 }
@@ -179,7 +179,7 @@ function tableOfExtensions(): Map<string, readonly string[]> {
   for (const [type, extensions] of OWN) for (const each of extensions.split(' ')) add(each, type)
   const own = new Set(table.keys())
   const libraries: Readonly<Record<string, readonly string[]>>[] = [standardTypes, otherTypes]
-  // The library marks an extension that belongs to another type in the first place with a star.
+  // `mime` marks an extension with a star if it belongs to another type first.
   for (const starred of [false, true]) {
     for (const [type, extensions] of libraries.flatMap((each) => Object.entries(each))) {
       for (const each of extensions) {

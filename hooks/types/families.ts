@@ -3,7 +3,7 @@ import { dangerOf, type Openness } from './dangers.js'
 import { isKnownType } from './extensions.js'
 import { canonicalType } from './names.js'
 
-/** Bytes that only name a family of types. Of a zip or a TIFF, some bytes tell more than that, and some do not. */
+/** Families of types that begin with the same bytes. Some zips and TIFFs also show their exact type, others do not. */
 export type Family =
   | 'text'
   | 'xml'
@@ -102,7 +102,7 @@ const MEMBERS: Readonly<Partial<Record<Family, ReadonlySet<string>>>> = {
   heif: listed('image/', ['heif heif-sequence heic heic-sequence avif']),
   webm: listed('', ['video/webm audio/webm']),
   matroska: listed('', ['video/matroska audio/matroska']),
-  // Without its document type in the head, it may be either.
+  // Without its document type in the head, it may be any of them.
   ebml: listed('', ['video/matroska audio/matroska video/webm audio/webm']),
   tiff: new Set(['image/tiff', ...RAW_PHOTOS]),
   ogg: listed('', ['audio/ogg video/ogg application/ogg']),
@@ -132,7 +132,7 @@ const TEXTS = listed('', [
 ])
 const TEXT_PATTERN = /^text\/|^(?:chemical|message)\/|\+(?:json|xml|yaml|json-seq)$/
 
-/** Types that file-type sees, and that nevertheless may begin with bytes that show nothing. */
+/** Types that file-type recognises, but whose files may also begin with bytes that show nothing. */
 const MAY_BE_UNSEEN = listed('', [
   'application/x-apple-diskimage application/pgp-encrypted application/pgp-signature model/stl',
   'application/msword application/vnd.ms-excel application/vnd.iccprofile image/vnd.dxf application/fits',
@@ -154,7 +154,7 @@ const SIGNED: ReadonlySet<string> = new Set([
  * Whether a file whose bytes name a family may have this type.
  *
  * @param type a canonical type
- * @param isListed whether the type stands on the operator's list: then it needs no table that knows it
+ * @param isListed whether the type is on the list of `--accept`; such a type need not be in a table
  */
 export function isMember(family: Family, type: string, isListed = false): boolean {
   const members = MEMBERS[family]
@@ -180,7 +180,7 @@ function isZip(type: string): boolean {
   return ZIPS.has(type) || type.endsWith('+zip') || type.startsWith(OOXML) || type.startsWith(OPEN_DOCUMENT)
 }
 
-/** Types of programs' own files of which no table here says how their bytes begin. */
+/** File types of single programs, for which no table here has a signature. */
 function isNeutral(type: string): boolean {
   return (
     /^(?:application|model|x-[a-z]+)\//.test(type) && !SIGNED.has(type) && !isTextual(type) && !isZip(type)

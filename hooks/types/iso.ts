@@ -18,7 +18,7 @@ const BRANDS: ReadonlyMap<string, readonly [type: string, family: Family | null]
   ...brands('audio/x-m4a', null, 'M4A'),
   ...brands('audio/mp4', null, 'M4B F4A F4B'),
 ])
-/** What the compatible brands of a HEIF file tell of its codec. */
+/** The codec of a HEIF file, by its compatible brands. */
 const CODECS: readonly (readonly [brand: string, type: string])[] = [
   ['avif', 'image/avif'],
   ['avis', 'image/avif'],
@@ -39,7 +39,7 @@ export function seeIso(head: Uint8Array): { readonly type: string; readonly fami
   const box = text.slice(4, 8)
   if (box === 'ftyp') return seeBrand(text)
   if (head.length < 8) return null
-  // A box has its size before its name: 0 for up to the end, 1 for a long one, else 8 or more.
+  // The size of a box stands before its name: 0 means up to the end, 1 a long box, anything else is 8 or more.
   const size = new DataView(head.buffer, head.byteOffset, head.byteLength).getUint32(0)
   if (size > 1 && size < 8) return null
   if (QUICKTIME_BOXES.has(box)) return { type: 'video/quicktime', family: 'mp4' }
@@ -48,7 +48,7 @@ export function seeIso(head: Uint8Array): { readonly type: string; readonly fami
 
 function seeBrand(text: string): { readonly type: string; readonly family: Family | null } | null {
   const brand = text.slice(8, 12).replaceAll('\0', ' ').trim()
-  // A text may have these four letters there; the size of a box is none.
+  // A text may have these four letters here, but its first bytes are not the size of a box.
   if (!/^[ -~]{2,4}$/.test(brand) && (text.charCodeAt(0) > 0 || text.charCodeAt(1) > 0)) return null
   const known = BRANDS.get(brand)
   if (known === undefined) {
@@ -65,7 +65,7 @@ function seeBrand(text: string): { readonly type: string; readonly family: Famil
   return codec === null ? { type, family } : { type: codec, family: null }
 }
 
-/** A picture under a brand of its maker or of its profile only, such as MiHB: it names the codec beside it. */
+/** A picture whose main brand only names a maker or a profile, such as MiHB; a compatible brand names the codec. */
 function pictureOf(text: string): { readonly type: string; readonly family: Family | null } | null {
   const codec = codecOf(text)
   if (codec !== null) return { type: codec, family: null }

@@ -33,13 +33,13 @@ const HTML_DOCTYPE = /<!doctype\s*html\b/iy
 const SVG_DOCTYPE = /<!doctype\s+(?:[\w.-]+:)?svg\b/iy
 const TAG = /<((?:[\w.-]+:)?)([a-z][\w.-]*)(?=[\s/>]|$)/iy
 
-/** A tag up to its end, which no quoted value holds. */
+/** A tag up to its end; a `>` in a quoted value does not end it. */
 const TAG_TEXT = /(?:"[^"]*"|'[^']*'|[^"'>])*/y
 
 const XHTML: Sight = { type: 'application/xhtml+xml', openness: 'text', family: null, danger: null }
 const HTML: Sight = { type: 'text/html', openness: 'text', family: null, danger: null }
 
-/** What a file is called by its declared type or its name, of what its first tag does not settle. */
+/** What the declared type or the name says, for cases that the first tag does not decide. */
 export interface Called {
   /** Markdown has tags and comments of HTML, and is not HTML. */
   readonly markdown: boolean
@@ -48,17 +48,17 @@ export interface Called {
 }
 
 /**
- * Finds HTML, XHTML, SVG and XML by what stands first after white space, comments and declarations.
+ * Finds HTML, XHTML, SVG and XML by the first tag after white space, comments and declarations.
  *
  * Only the first tag makes HTML: a `<script` in the middle of prose is prose. SVG and XML are active when the
- * head has a script, a handler or a `javascript:` address. What comes after the head is not seen, so whoever
- * serves such a file must keep it from running too.
+ * head has a script, a handler or a `javascript:` address. The rest of the file is not read, so whoever serves such a
+ * file must also keep it from running.
  *
  * @param text the decoded head
- * @returns null for what is not markup
+ * @returns null if it is not markup
  */
 export function seeMarkup(text: string, called: Called): Sight | null {
-  // The two languages end their declarations and comments differently: what is over for one may hide from the other.
+  // HTML and XML end declarations and comments differently, so a tag may be visible to one and hidden from the other.
   return (
     seeAfter(readProlog(text, HTML_ENDS), text, called) ?? seeAfter(readProlog(text, XML_ENDS), text, called)
   )
@@ -70,7 +70,7 @@ function seeAfter(prolog: Prolog | null, text: string, called: Called): Sight | 
   if (end === 'html doctype') return isXml ? XHTML : HTML
   const tag = end === 'content' ? readTag(text, at) : null
   if (tag !== null) return seeRoot(text, tag, isXml, called)
-  // The head is over before the root: a licence, or the entities of a drawing program.
+  // The head ends before the root element, for example in a licence or in the entities of a drawing program.
   if (end !== 'content' && (isSvg || (called.svg && (isXml || end === 'open comment'))))
     return svg(isActive(text))
   if (end === 'open comment' && !isXml && !called.xml) return called.markdown ? null : HTML
@@ -136,12 +136,12 @@ interface Prolog {
   readonly isXml: boolean
   /** Whether a doctype says so. */
   readonly isSvg: boolean
-  /** Index of what ended it. */
+  /** Index of the text that ended it. */
   readonly at: number
   readonly end: 'content' | 'html doctype' | 'open comment' | 'open declaration'
 }
 
-/** How a language ends what stands before the root; -1 for what is not over. */
+/** Where a comment or a declaration ends; -1 if it does not end in this text. */
 interface Ends {
   comment(text: string, at: number): number
   declaration(text: string, at: number): number
@@ -149,7 +149,7 @@ interface Ends {
 const HTML_ENDS: Ends = { comment: endOfComment, declaration: endOfDeclaration }
 const XML_ENDS: Ends = { comment: endOfXmlComment, declaration: endOfXmlDeclaration }
 
-/** Steps over white space, comments and declarations; null where the text does not begin with `<`. */
+/** Steps over white space, comments and declarations; null if the text does not begin with `<`. */
 function readProlog(text: string, ends: Ends): Prolog | null {
   let at = skipSpace(text, 0)
   if (text[at] !== '<') return null

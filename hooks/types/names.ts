@@ -1,7 +1,7 @@
 /** RFC 6838, section 4.2, allows 127 characters on each side of the slash. */
 const LONGEST_TYPE = 256
 
-/** Other names, as browsers and systems declare them, of the names that file-type gives. */
+/** The names that file-type uses, with the other names that browsers and systems declare. */
 const ALIASES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     'image/jpeg': 'image/jpg image/pjpeg',
@@ -193,15 +193,15 @@ const ALIASES: ReadonlyMap<string, string> = new Map(
 
 /**
  * The one name of a media type: lower case, no parameters, aliases resolved.
- * What is no type, such as the word null that Uppy sends for a file without one, is a name nobody knows.
+ * A word that is not a type, such as the null that Uppy sends for a file without a type, stays an unknown name.
  */
 export function canonicalType(type: string): string {
-  // No registered name is as long, and a client may send kilobytes.
+  // No registered name is longer, and a client may send kilobytes.
   const bare = (type.slice(0, LONGEST_TYPE).split(/[;,]/, 1)[0] ?? '').trim().toLowerCase()
   return ALIASES.get(bare) ?? bare
 }
 
-/** The names that other names stand for here. */
+/** The canonical names that have aliases here. */
 export function aliasedTypes(): Iterable<string> {
   return ALIASES.values()
 }

@@ -1,19 +1,19 @@
 /** An event handler of an element. */
 const HANDLER = /[\s"'/]on[a-z]{3,}\s*=/i
-/** An animation that makes a handler or an address of a program. */
+/** An animation that sets a handler or an address that runs a program. */
 const ANIMATED_HANDLER = /attributename\s*=\s*["']?\s*on[a-z]{3}/i
 /** A doctype that gives an element a handler. */
 const DECLARED_HANDLER = /<!ATTLIST\s(?:"[^"]*"|'[^']*'|[^<>"']){0,400}?\son[a-z]{3,}\s/i
-/** A drawing that becomes part of this one, with its handlers. */
+/** A reference that includes another drawing, with its handlers. */
 const USED_DRAWING = /<(?:[\w.-]+:)?use\s[^<>]{0,400}?href\s*=\s*["']?\s*data:/i
-/** An address that is a program, or a document that holds one. */
+/** An address that runs a program, or a document that contains one. */
 const ACTIVE_ADDRESS = /(?:java|vb)script:|data:(?:text\/(?:html|xml|xsl)|application\/(?:xhtml|xml|xslt))/i
-/** An element that runs, or that holds a document of its own. */
+/** An element that runs, or that contains another document. */
 const ACTIVE_ELEMENT =
   /<(?:[\w.-]+:)?(?:script|iframe|frame|frameset|embed|object|applet|handler|listener)(?![\w.:-])/i
-/** A stylesheet in the document itself makes a new document of it. */
+/** A stylesheet inside the document, which turns it into another document. */
 const OWN_STYLESHEET = /<\?xml-stylesheet[^>]*\bhref\s*=\s*["']\s*(?:["'#?]|data:|javascript:)/i
-/** Elements and attributes that a stylesheet makes by name, by a name that it computes from words too. */
+/** Elements and attributes that a stylesheet creates, also with a computed name. */
 const MADE_BY_NAME =
   /<(?:[\w.-]+:)?(?:element|attribute)\s[^<>]{0,200}?\bname\s*=\s*(?:"\{[^"]{0,200}'|'\{[^']{0,200}"|["']\s*(?:[\w.-]+:|\{[^"'<>]{0,100}\})?(?:script|iframe|frame|embed|object|applet|on[a-z]{3,})\s*["'])/i
 const ACTIVE_NAMESPACE =
@@ -32,14 +32,13 @@ const NAMED_CHARACTERS: ReadonlyMap<string, string> = new Map([
   ['Tab', '\t'],
   ['NewLine', '\n'],
 ])
-/** References to references: more rounds than a reader of 512 bytes could hide anything in. */
+/** Rounds of decoding references to references: more than 512 bytes can hide anything behind. */
 const ROUNDS = 4
-/** Entities of entities grow without bound; what runs stands near the beginning of what they grow to. */
+/** Entities of entities grow without bound. Only the beginning of the decoded text is searched. */
 const MOST_CHARACTERS = 4096
 
 /**
- * A text of XML or HTML with its character references decoded and the entities of its document put in, to at
- * most 4096 characters.
+ * A text of XML or HTML with its character references decoded and its entities replaced; at most 4096 characters.
  */
 export function plain(text: string, document = text): string {
   if (!/[&%]/.test(text)) return text
@@ -70,9 +69,9 @@ function decodeOnce(text: string, entities: ReadonlyMap<string, string>): string
 }
 
 /**
- * Whether a head of SVG or XML has what runs in a browser: a script, a handler, a frame, an address that is a
- * program, or a stylesheet that makes one of them. It is read as it stands, decoded, and without the control
- * characters that a reader of addresses drops.
+ * Whether a head of SVG or XML has something that runs in a browser: a script, a handler, a frame, an address that runs
+ * a program, or a stylesheet that creates one of them. It is read three times: unchanged, decoded, and without control
+ * characters, because browsers drop those in addresses.
  */
 export function isActive(text: string): boolean {
   const decoded = plain(text)
@@ -87,20 +86,20 @@ function isActiveAsItStands(text: string): boolean {
 }
 
 /**
- * Whether a head of XML names XHTML, SVG, MathML or XSLT, or brings its own stylesheet: without one of them a
- * browser runs nothing in it.
+ * Whether a head of XML names XHTML, SVG, MathML or XSLT, or contains its own stylesheet. Without one of them a browser
+ * runs nothing in it.
  */
 export function namesActiveNamespace(text: string): boolean {
   return OWN_STYLESHEET.test(text) || ACTIVE_NAMESPACE.test(text) || ACTIVE_NAMESPACE.test(plain(text))
 }
 
-/** Whether a tag of HTML has a handler, or an address that is a program. */
+/** Whether a tag of HTML has a handler, or an address that runs a program. */
 export function findsHandler(tag: string): boolean {
   const decoded = plain(tag)
   return HANDLER.test(decoded) || ACTIVE_ADDRESS.test(decoded.replace(/\p{Cc}/gu, ''))
 }
 
-/** Whether a head of another format has an element of HTML in it, as a file has that is two things at once. */
+/** Whether a head of another format contains an element of HTML, as in a file that is valid in two formats. */
 export function holdsHtml(text: string): boolean {
   return /<(?:!doctype\s+html|(?:html|head|body|script|iframe|svg|img|video|audio|object|embed|meta|link|style|form|input|details|marquee|a|div|math)[\s/>])/i.test(
     text,

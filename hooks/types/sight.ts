@@ -17,10 +17,10 @@ import {
 import { isText, readHead } from './text.js'
 import { seeZip } from './zip.js'
 
-/** The type of bytes of which nothing is known. */
+/** The type of bytes that show nothing. */
 export const OCTET_STREAM = 'application/octet-stream'
 
-/** Formats that file-type knows and that may be text throughout their first 512 bytes. */
+/** Formats of file-type whose first 512 bytes may be text only. */
 const TEXT_FORMATS: ReadonlySet<string> = new Set([
   'application/pdf',
   'application/eps',
@@ -34,10 +34,10 @@ const TEXT_FORMATS: ReadonlySet<string> = new Set([
   'text/vtt',
 ])
 const LONG_TEXT_SIGNATURE = /^(?:GIF8[79]a|%!PS|solid [^\n]*\n\s*facet\s)/
-/** Signatures of two bytes that are letters of Russian or Turkish too. */
+/** Signatures of two bytes that are also letters of Russian or Turkish. */
 const SHORT_SIGNATURES: ReadonlySet<string> = new Set(['audio/mpeg', 'audio/aac', 'image/jxl'])
 
-/** The families of the types that file-type sees. */
+/** The families of the types that file-type returns. */
 const FAMILIES: ReadonlyMap<string, Family> = new Map(
   Object.entries({
     'application/x-cfb': 'compound file',
@@ -62,27 +62,27 @@ const INTERPRETER =
 const PHP = /^\s*<\?(?:php\b|=)/i
 const BATCH = /^\s*(?:(?:::|rem\b)[^\n]*\n\s*)*@?echo\s+off(?=[ \t]*(?:[\r\n&|<>()]|$))/i
 const REGEDIT = /^\s*(?:REGEDIT4\s|Windows Registry Editor Version )/
-/** Windows looks for the section of the address wherever it is; the sections before it are those of its own. */
+/** Windows finds the section with the address anywhere in the file, behind its own other sections. */
 const SHORTCUT =
   /^\s*(?:\[\{[0-9a-f-]{36}\}(?:\.[a-z])?\]\s[^[]*)*\[(?:InternetShortcut|DEFAULT\]\s+BASEURL)/i
-/** What browsers write first into a page that they save; mail begins so only where it pretends. */
+/** The first line of a page that a browser saved. Real mail does not begin with it. */
 const SAVED_PAGE =
   /^\s*From:\s*["<]{0,2}Saved by (?:Blink|WebKit|Mozilla|UnMHT|(?:Microsoft|Windows) Internet Explorer)\b/i
 const DESKTOP = /^(?:\s*#[^\n]*\n)*\s*\[Desktop Entry\]/
-/** What follows the header of a PDF: a comment of bytes that are no text, or the first object. */
+/** The line after the header of a PDF: a comment of bytes that are not text, or the first object. */
 const CERTAIN_PDF = /%PDF-\d\.\d[ \t]*[\r\n]+(?:%|\d{1,9} \d{1,5} obj)/
-/** Nothing but blanks, or one word of junk, stands before the header. */
+/** Before the header there are only blanks, or one word of junk. */
 const EARLY_PDF = /^(?:\s*|\S{1,16})%PDF-\d\.\d\s/
 
-/** What a file is called, of what decides between two readings of its bytes. */
+/** What the declared type and the name say, for bytes that can be read in two ways. */
 export interface Calls extends Called {
   readonly types: readonly string[]
 }
 
 /**
- * Sees what a head is: first what is told by more than its first word (programs, scripts, markup, tar), then by
- * file-type. Words are where file-type errs: a text may begin with BM, MZ, `MAC ` or `solid `, and so may the
- * name of the first file in a tar.
+ * Finds what a head is. Programs, scripts, markup and tar come first, because they are known by more than their first
+ * word; then file-type decides. file-type errs on words: a text, or the name of the first file in a tar, may begin with
+ * BM, MZ, `MAC ` or `solid `.
  *
  * @param head the first 512 bytes of a file, or all of a shorter one
  * @param calls what its declared type and its name say
@@ -115,7 +115,7 @@ function seeScript(text: string): string | null {
 
 async function seeFormat(head: Uint8Array, text: string, calls: Calls): Promise<Sight> {
   if (isTar(head)) return exact('application/x-tar', text)
-  // file-type would inflate these bytes to look for a tar in them, and say gzip all the same.
+  // file-type would decompress these bytes to search for a tar, and return gzip in any case.
   if (hasBytes(head, 0, '\x1f\x8b\x08')) return { ...exact('application/gzip', text), family: 'gzip' }
   const zip = seeZip(head)
   if (zip !== null) return { ...exact(zip.type, text), ...zip, openness: 'zip' }
@@ -130,7 +130,7 @@ async function seeFormat(head: Uint8Array, text: string, calls: Calls): Promise<
 function seeRest(head: Uint8Array, text: string, calls: Calls): Sight {
   const netpbm = seeNetpbm(head)
   if (netpbm !== null) return ofType(netpbm, text)
-  // The history of a picture in its header may fill the head.
+  // The header of such a picture has its history, which may fill the head.
   if (/^#\?(?:RADIANCE|RGBE)\n/.test(text)) return ofType('image/vnd.radiance', text)
   if (isText(text)) return { type: 'text/plain', openness: 'text', family: 'text', danger: null }
   const type = seeSignature(head)
@@ -141,7 +141,7 @@ function seeRest(head: Uint8Array, text: string, calls: Calls): Sight {
   return { type: OCTET_STREAM, openness: 'unseen', family, danger: null }
 }
 
-/** The type that file-type sees, unless another reading of these bytes is likelier. */
+/** The type that file-type returns, unless another reading of these bytes is more likely. */
 async function seeMime(head: Uint8Array, text: string, calls: Calls): Promise<string | null> {
   const mime = await mimeOf(head)
   if (mime === undefined || mime === 'application/zip') return null
@@ -167,7 +167,7 @@ async function mimeOf(head: Uint8Array): Promise<string | undefined> {
   }
 }
 
-/** In text, a signature counts where its format is text, where it is no word, or where it is a long one. */
+/** In text, a signature counts if its format is text, if it is not a word, or if it is a long word. */
 function isSureOfText(mime: string, text: string): boolean {
   if (mime === 'application/pdf') return /^\s*%PDF-\d/.test(text)
   return TEXT_FORMATS.has(mime) || text.charCodeAt(0) >= 0x80 || LONG_TEXT_SIGNATURE.test(text)
@@ -185,7 +185,7 @@ function ofType(type: string, text: string): Sight {
   const family = FAMILIES.get(canonicalType(type)) ?? null
   const sight = { ...exact(type, text), family }
   if (family === 'compound file') return { ...sight, openness: 'compound file' }
-  // A reader of scripts takes any text. A PDF is a PDF: many of them are text where they begin.
+  // An interpreter accepts any text. A PDF stays a PDF: many begin with text.
   return isText(text) && family !== 'pdf' ? { ...sight, openness: 'text' } : sight
 }
 

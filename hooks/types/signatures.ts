@@ -1,4 +1,4 @@
-/** Signatures file-type lacks, or does not tell where what it wants to read lies beyond the head. */
+/** Signatures that file-type lacks, or reports only after reading bytes beyond the head. */
 const SIGNATURES: readonly (readonly [type: string, offset: number, bytes: string])[] = [
   ['image/png', 0, '\x89PNG\r\n\x1a\n'],
   ['image/tiff', 0, 'II*\0'],
@@ -19,7 +19,7 @@ const SIGNATURES: readonly (readonly [type: string, offset: number, bytes: strin
   ['audio/wav', 0, 'BW64'],
   ['audio/wav', 0, 'RIFX'],
   ['audio/midi', 8, 'RMID'],
-  // What follows a small tag may be padding.
+  // Padding may follow a small tag.
   ['audio/mpeg', 0, 'ID3\x02'],
   ['audio/mpeg', 0, 'ID3\x03'],
   ['audio/mpeg', 0, 'ID3\x04'],
@@ -39,7 +39,7 @@ const NETPBM: readonly string[] = [
   'image/x-portable-pixmap',
 ]
 
-/** The type of a signature that file-type does not see, or null. */
+/** The type of a signature that file-type does not report, or null. */
 export function seeSignature(head: Uint8Array): string | null {
   const found = SIGNATURES.find(([, offset, bytes]) => hasBytes(head, offset, bytes))
   if (found !== undefined) return found[0]
@@ -74,7 +74,7 @@ export function isPossibleMpeg(head: Uint8Array): boolean {
   return version !== 1 && bitRate !== 15 && bitRate !== 0 && ((third >> 2) & 3) !== 3
 }
 
-/** Whether an icon or a cursor lists at least one picture, and where it is: TGA begins like a cursor of none. */
+/** Whether an icon or a cursor lists at least one picture, and where it is: a TGA begins like a cursor without pictures. */
 export function isPossibleIcon(head: Uint8Array): boolean {
   return ((head[4] ?? 0) | ((head[5] ?? 0) << 8)) > 0
 }

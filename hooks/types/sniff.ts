@@ -5,18 +5,18 @@ import { canonicalType } from './names.js'
 import { OCTET_STREAM, see } from './sight.js'
 import { usualNames } from './usual-names.js'
 
-/** How many bytes of an upload are looked at before it is let in. */
+/** How many bytes of an upload decide its type. */
 export const SNIFF_BYTES = 512
 
-/** What is known of an upload when its first bytes are there. */
+/** What is known of an upload when its first bytes have arrived. */
 export interface SniffInput {
   /** The first bytes of the upload: SNIFF_BYTES of them, or all of a shorter upload. */
   readonly head: Uint8Array
   /** Whether `head` is the whole upload. */
   readonly whole: boolean
-  /** `filetype` of the client's metadata, as it came. */
+  /** `filetype` of the client's metadata, unchanged. */
   readonly declaredType: string | null
-  /** `filename` of the client's metadata, as it came. */
+  /** `filename` of the client's metadata, unchanged. */
   readonly filename: string | null
 }
 

@@ -12,7 +12,7 @@ const MOST_WAITING = 8
 const ANSWER_TAKEN_WITHIN_MS = 30_000
 const LINGER_MS = 100
 
-/** What a connection is doing, as far as it matters to who must go when there are too many. */
+/** What a connection is doing. It decides which one is closed when there are too many. */
 export type Doing = 'silent' | 'head' | 'busy' | 'idle'
 
 export interface ConnectionTools {
@@ -21,9 +21,9 @@ export interface ConnectionTools {
   /** Calls back once it is the turn of a request that was pipelined. */
   readonly takeTurn: (begin: () => void) => void
   readonly changed: (connection: Connection) => void
-  /** Told of the bytes of each read, so that their buffers are collected in time. */
+  /** Called with the bytes of each read, so that their buffers are collected in time. */
   readonly received: (bytes: number) => void
-  /** Told once of what our own code threw for this connection, which has ended. */
+  /** Called once with what our own code threw for this connection, which has ended. */
   readonly fault: (error: unknown) => void
   /** Headers of the answer to what is not a request. */
   readonly headers: HeaderFields
@@ -73,7 +73,7 @@ export class Connection {
     return this.#doing
   }
 
-  /** For how long it has been doing so, in milliseconds. */
+  /** Milliseconds since `doing` changed. */
   get forMs(): number {
     return performance.now() - this.#sinceMs
   }
@@ -94,12 +94,12 @@ export class Connection {
 
   /** Serves a request whose head is complete, now or behind those before it. */
   begin(exchange: Exchange): void {
-    // A connection that dies is an end like any other; whoever reads the body hears of it by 'close'.
-    const hear = (error: unknown): void => {
+    // Without a listener an error would end the process. Whoever reads the body gets 'close' for a lost connection.
+    const onError = (error: unknown): void => {
       if (error instanceof Fault) this.fail(error.cause)
     }
-    exchange.request.on('error', hear)
-    exchange.response.on('error', hear)
+    exchange.request.on('error', onError)
+    exchange.response.on('error', onError)
     const bytes = this.#feed.began(exchange.request, !exchange.response.shouldKeepAlive)
     if (this.#isOver) return
     if (this.#current || this.#waiting.length > 0) this.#waiting.push({ exchange, bytes })
@@ -107,11 +107,11 @@ export class Connection {
     this.#change('busy')
   }
 
-  /** What came is not HTTP, or came too late: answers so behind the requests before it, and closes. */
+  /** Refuses what is not HTTP, or came too late: sends the refusal behind the answers before it, and closes. */
   refuse(error: Error & { code?: string }): void {
     this.#feed.end()
     if (!this.socket.writable || error.code === 'ECONNRESET') return void this.cut()
-    // Bytes behind a request that said it is the last: its answer closes.
+    // Bytes behind a request with `Connection: close`: its own answer closes the connection.
     if (error.code === 'HPE_CLOSED_CONNECTION' && this.#current) return
     const last = this.#waiting.at(-1)?.exchange ?? this.#current
     const isBroken = last !== undefined && !last.request.complete
@@ -121,7 +121,7 @@ export class Connection {
     else this.#refusal = refusal
   }
 
-  /** Ends after the request that is being served, or at once where there is none and nothing has come. */
+  /** Ends the connection after the request that is being served, or at once where no request has begun. */
   close(): void {
     this.#isClosing = true
     this.#waiting = []
@@ -194,7 +194,8 @@ export class Connection {
     const current = this.#current
     this.#end()
     if (!this.socket.writable) return void this.socket.destroy()
-    // Who sends no head is not owed an answer, and a second answer behind one that has begun would be read as it.
+    // A client that sends no head expects no answer. A second answer behind one that has begun would be read as
+    // part of the first.
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || current?.response.headersSent) closeGently(this.socket)
     else {
       const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'request_malformed'

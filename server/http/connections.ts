@@ -9,12 +9,12 @@ import { Turns } from './turns.js'
 const FIRST_BYTE_WITHIN_MS = 10_000
 /** What may be in memory of requests that are not being served, all connections together. */
 const MOST_UNSERVED_BYTES = 4 * 1024 * 1024
-/** Connections beyond the limit that may be told so at once; others are closed without an answer. */
+/** So many connections beyond the limit get a 503 at once; the others are closed without an answer. */
 const MOST_REFUSED_AT_ONCE = 32
 
-/** In this order connections go when there are too many; one that is being served never goes. */
+/** The order in which connections are closed when there are too many. One that is being served is never closed. */
 const EXPENDABLE = ['silent', 'idle', 'head'] as const
-/** A client that has just connected, or been answered, may be about to send: it goes only when all others have. */
+/** A client that has just connected, or got an answer, may be about to send: it is closed after all others. */
 const SPARED_MS = 1_000
 
 export interface ConnectionsOptions {
@@ -22,7 +22,7 @@ export interface ConnectionsOptions {
   readonly serve: (exchange: Exchange) => Promise<void>
   /** Headers of the answer to what is not a request. */
   readonly headers: HeaderFields
-  /** Told of the bytes of each read, so that their buffers are collected in time. */
+  /** Called with the bytes of each read, so that their buffers are collected in time. */
   readonly received: (bytes: number) => void
   readonly log: { error(fields: object, message: string): void }
 }
@@ -32,7 +32,7 @@ export class Connections {
   readonly #options: ConnectionsOptions
   readonly #turns = new Turns()
   readonly #all = new Map<object, Connection>()
-  /** Each in the order in which they began to do so. */
+  /** Connections by what they do, the one that has done so for longest first. */
   readonly #doing: Readonly<Record<Doing, Set<Connection>>> = {
     silent: new Set(),
     idle: new Set(),
@@ -62,7 +62,7 @@ export class Connections {
     return this.#faults
   }
 
-  /** Takes a connection in. Where there are too many, one that brings nothing goes for it, else it is refused. */
+  /** Adds a connection. At the limit one that brings nothing is closed for it; where there is none, it is refused. */
   add(socket: Socket): void {
     if (this.#isClosing) return void socket.destroy()
     if (this.#all.size >= this.#options.limit && !this.evict()) return void this.#refuse(socket)

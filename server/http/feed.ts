@@ -13,17 +13,17 @@ const SLICES_A_TURN = 32
 const MOST_HEAD_BYTES = 128 * 1024
 
 export interface FeedTools {
-  /** Tells that no further request may be parsed now. */
+  /** Returns true while no further request may be parsed. */
   readonly isFull: () => boolean
-  /** Told of bytes that came from the socket, before they are parsed. */
+  /** Called with the number of bytes that came from the socket, before they are parsed. */
   readonly came: (bytes: number) => void
-  /** Told when the bytes that wait are others than before. */
+  /** Called when the number of waiting bytes has changed. */
   readonly counted: () => void
   /** Calls back in the connection's turn. */
   readonly takeTurn: (goOn: () => void) => void
-  /** Told of more bytes than any head has. */
+  /** Called when more bytes have come than any head may have. */
   readonly overflowed: () => void
-  /** Told what the parser, or a listener below it, threw. */
+  /** Called with what the parser, or a listener below it, threw. */
   readonly threw: (error: unknown) => void
 }
 

@@ -8,7 +8,7 @@ import { SmallChunks } from './small-chunks.js'
 
 const MAX_HEADER_BYTES = 64 * 1024
 const HEADERS_WITHIN_MS = 30_000
-const LOOK_EVERY_MS = 5_000
+const CHECK_EVERY_MS = 5_000
 const LINGER_MS = 100
 const REPORT_EVERY_MS = 5_000
 
@@ -19,7 +19,7 @@ export interface ListenerTools {
   readonly limit: number
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number
-  /** Told of the bytes of each read, so that their buffers are collected in time. */
+  /** Called with the bytes of each read, so that their buffers are collected in time. */
   readonly received: (bytes: number) => void
   readonly log: { error(fields: object, message: string): void }
 }
@@ -45,7 +45,7 @@ export class Listener {
     this.#server = createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_WITHIN_MS,
-      connectionsCheckingInterval: LOOK_EVERY_MS,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
       keepAliveTimeout: tools.keepAliveMs,
       // It would include the body, and end every upload of more than five minutes; the intake has its own.
       requestTimeout: 0,
@@ -69,7 +69,7 @@ export class Listener {
       if (connection) this.#guard(socket, () => connection.refuse(error))
       else socket.destroy()
     })
-    // CONNECT. Node forgets such a connection, with the requests before it.
+    // CONNECT: Node no longer counts such a connection, nor the requests before it.
     this.#server.on('connect', (request) => this.connections.of(request.socket)?.cut())
     this.#server.on('error', (error) => this.#couldNotTake(error))
   }
@@ -94,7 +94,7 @@ export class Listener {
       this.#server.once('error', failed).once('close', closed)
       this.#server.listen(port, host, () => {
         const address = this.#server.address()
-        // The name of the host was looked up meanwhile.
+        // It was closed while the name of the host was being resolved.
         if (this.#state === 'closed') this.#server.close()
         if (typeof address === 'object' && address !== null) settle(() => resolve(address))
         else closed()
@@ -127,7 +127,7 @@ export class Listener {
     guarded(work, (error) => this.connections.fail(socket, error))()
   }
 
-  /** Too many open files, for one: those that are connected go on, and one that brings nothing makes room. */
+  /** For example at the limit of open files: one connection that brings nothing is closed, the others go on. */
   #couldNotTake(error: Error): void {
     if (!this.#server.listening) return
     this.connections.evict()

@@ -52,8 +52,8 @@ export function clientOf(request: ClientRequest, behindProxy: boolean): string {
   const own = request.socket.remoteAddress ?? ''
   if (!behindProxy) return networkOf(own)
   const forwarded = last(request.headers.forwarded)
-  const told = parameter(forwarded, 'for') ?? last(request.headers['x-forwarded-for']) ?? ''
-  const address = /^\[([^\]]*)\]/.exec(told)?.[1] ?? (isIP(told) ? told : told.replace(/:\d+$/, ''))
+  const text = parameter(forwarded, 'for') ?? last(request.headers['x-forwarded-for']) ?? ''
+  const address = /^\[([^\]]*)\]/.exec(text)?.[1] ?? (isIP(text) ? text : text.replace(/:\d+$/, ''))
   return networkOf(isIP(address) ? address : own)
 }
 

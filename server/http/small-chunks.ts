@@ -98,7 +98,7 @@ class GatheredBody {
     this.#allBytes += chunk.length
     if (this.#chunks % CLOCK_EVERY_CHUNKS === 0) this.#untilMs = performance.now()
     const hasRoom = this.#add(chunk)
-    // Told once: the parser stops the socket, and hands over what it has read already.
+    // Returned once: the parser stops the socket, and hands over what it has read already.
     if (this.#chunks === CHUNKS_A_TURN) this.#isResting = true
     return hasRoom && this.#chunks !== CHUNKS_A_TURN
   }

@@ -5,7 +5,7 @@ import type { UploadRequest } from '../model/request.js'
 import type { UploadView } from '../model/upload-view.js'
 import { isOffsetType } from './checks.js'
 
-/** What @tus/server answers and a client needs, by the names it is sent under. */
+/** The headers that are passed on from @tus/server's answer, by the names they are sent under. */
 const PASSED = {
   'upload-offset': 'Upload-Offset',
   'upload-length': 'Upload-Length',
@@ -37,14 +37,14 @@ export function answerHeaders(
   }
   if (method === 'POST') headers.Location = `${arrival.origin}${basePath}/${id}`
   if (!upload || method === 'DELETE') return headers
-  // A creation that may bring bytes is told how many were taken, also where it brings none.
-  const wantsOffset = method === 'POST' && isOffsetType(arrival.request) && upload.kind !== 'final'
-  if (wantsOffset) headers['Upload-Offset'] = String(upload.offset)
+  // The answer to a creation that may bring bytes says how many are stored, also where it brings none.
+  const hasOffset = method === 'POST' && isOffsetType(arrival.request) && upload.kind !== 'final'
+  if (hasOffset) headers['Upload-Offset'] = String(upload.offset)
   return Object.assign(headers, uploadHeaders(upload, method === 'HEAD', expiresAtMs))
 }
 
 /**
- * What an upload is; of a finished one HEAD tells all that a download would, its Content-Length included
+ * Headers that describe the upload. HEAD of a finished one has all headers of a download, Content-Length included
  * (RFC 9110, section 9.3.2).
  */
 function uploadHeaders(

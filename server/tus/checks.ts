@@ -65,7 +65,7 @@ export function creationLength(request: IncomingMessage): number | null {
 /** The headers of a final upload's creation in the form @tus/server takes: its length is that of its parts. */
 export const FINAL_HEADERS = { 'upload-defer-length': '1' }
 
-/** The headers of a creation in the form @tus/server takes. Throws what the front door answers. */
+/** The headers of a creation in the form @tus/server takes. Throws the refusal. */
 export function creationHeaders(request: IncomingMessage, maxSizeBytes: number): Record<string, string> {
   const length = creationLength(request)
   const takesBody = bringsBody(request) && isOffsetType(request)
@@ -78,7 +78,7 @@ export function creationHeaders(request: IncomingMessage, maxSizeBytes: number):
   return { ...declared, ...(takesBody ? bodyHeaders(request) : {}) }
 }
 
-/** The headers of a PATCH in the form @tus/server takes. Throws what the front door answers. */
+/** The headers of a PATCH in the form @tus/server takes. Throws the refusal. */
 export function patchHeaders(request: IncomingMessage, maxSizeBytes: number): Record<string, string> {
   if (!isOffsetType(request)) throw new UploadError('content_type_wrong')
   const offset = bytesHeader(request, 'upload-offset')

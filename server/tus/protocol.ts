@@ -87,7 +87,7 @@ export class Protocol {
   #request(web: object): UploadRequest {
     const request = this.#requests.get(web)
     if (!request)
-      throw new UploadError('internal', { detail: 'a request that did not come by the front door' })
+      throw new UploadError('internal', { detail: '@tus/server asked for a request that it was not given' })
     return request
   }
 }

@@ -88,6 +88,11 @@ export class Uploads {
     })
   }
 
+  /** The removal of an upload's files, while it runs; never rejects. */
+  leaving(id: string): Promise<void> | undefined {
+    return this.#leaving.get(id)
+  }
+
   /** Ends the reading of prefixes, and resolves when no sidecar is being written any more. */
   async settled(): Promise<void> {
     this.#halted = true

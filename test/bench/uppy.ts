@@ -23,7 +23,7 @@ const SLOTS = 10
 /** More than --min-rate asks for. */
 const HOLD_BYTES = 100_000
 const HOLD_EVERY_MS = 5_000
-/** Uppy's own, and those that the README gives. */
+/** The options of Uppy: its defaults, and those of test/clients/README.md. */
 const CLIENTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   defaults: {},
   patient: { limit: 6, retryDelays: [0, 1_000, 3_000, ...Array<number>(24).fill(5_000)] },

@@ -2,10 +2,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NO_INPUT, pieces, readerOf, type Success, sendWith } from '../helpers/js-client.js'
 import {
+  documented,
   type Edit,
   type Nginx,
   PLAIN,
-  readmePiece,
   selfSigned,
   startNginx,
   through,
@@ -91,7 +91,7 @@ for (const [name, edits] of Object.entries(APPENDED)) {
 
 withNginx('a sub-path: --base-path has it, and nothing is rewritten', async () => {
   const server = kept(await startServer(['--behind-proxy', '--base-path', '/uploads/files']))
-  const [, { url, origin }] = await behind(server, [[LOCATION, `${readmePiece(/`(location [^`]+)`/)} {`]])
+  const [, { url, origin }] = await behind(server, [[LOCATION, `${documented(/`(location [^`]+)`/)} {`]])
   assert.is(url, `${origin}/uploads/files`)
   const { path } = await assertUploads(server, url)
   assert.ok(path.startsWith('/uploads/files/'), path)
@@ -103,7 +103,7 @@ const STRIPPED: readonly Edit[] = [
 ]
 const PUT_BACK: Edit = [
   'proxy_http_version 1.1;',
-  `proxy_http_version 1.1; ${readmePiece(/`(proxy_redirect [^`]+;)`/)}`,
+  `proxy_http_version 1.1; ${documented(/`(proxy_redirect [^`]+;)`/)}`,
 ]
 
 withNginx('a stripped prefix is missing in Location, which leads past nginx', async () => {
@@ -116,7 +116,7 @@ withNginx('a stripped prefix is missing in Location, which leads past nginx', as
 })
 
 withNginx(
-  'a stripped prefix is put back by the proxy_redirect of the README, also for parallel uploads',
+  'a stripped prefix is put back by the documented proxy_redirect, also for parallel uploads',
   async () => {
     const server = kept(await startServer(['--behind-proxy']))
     const [, front] = await behind(server, [...STRIPPED, PUT_BACK])

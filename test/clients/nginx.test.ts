@@ -13,7 +13,7 @@ import { startServer, type TestServer } from '../helpers/server.js'
 import { needsProgram } from '../helpers/test.js'
 import { base64, OFFSET_TYPE } from '../helpers/wire.js'
 
-const test = suite('nginx as the README has it')
+const test = suite('nginx as server/http/README.md configures it')
 const withNginx = needsProgram(test, 'nginx', 'openssl')
 
 const MIB = 2 ** 20

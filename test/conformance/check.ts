@@ -1,18 +1,18 @@
 import type { Client } from './client.js'
 
-/** How much the specification wants it, in the words of RFC 2119. */
+/** The requirement level of the sentence (RFC 2119). */
 export type Level = 'MUST' | 'SHOULD'
 
-/** One sentence of the specification, tried in one way. */
+/** One sentence of the specification, and one way to try it. */
 export interface Check {
   /** Where the sentence stands. */
   readonly section: string
   readonly level: Level
   /** The specification's own words. */
   readonly sentence: string
-  /** What is tried; no two checks of a group have the same. */
+  /** What the check does; unique within its group. */
   readonly title: string
-  /** Throws a Failure, or a Skip where it cannot be decided from outside. */
+  /** Throws a Failure, or a Skip if it cannot be decided from outside. */
   run(client: Client): Promise<void>
 }
 
@@ -52,7 +52,7 @@ export class Failure extends Error {
 /** The check cannot be decided with this server, or not from outside within seconds. */
 export class Skip extends Error {}
 
-/** A check that is always skipped, so that its sentence is counted and not forgotten. */
+/** A check that is always skipped, so that its sentence is counted. */
 export function undecidable(check: Omit<Check, 'run'>, reason: string): Check {
   return {
     ...check,

@@ -11,7 +11,7 @@ export const OFFSET_TYPE = 'Content-Type: application/offset+octet-stream'
 /** The header of a body in chunks. */
 export const CHUNKED = 'Transfer-Encoding: chunked'
 
-/** What one check asks the server with; each request has a connection of its own unless the check opens one. */
+/** The client of one check. Each request has its own connection, unless the check opens one. */
 export class Client {
   readonly target: Target
   readonly #connections: Connection[] = []
@@ -51,7 +51,7 @@ export class Client {
     const length = body === undefined && method !== 'POST' ? undefined : Buffer.byteLength(body ?? '')
     const framing = framed || length === undefined ? [] : [`Content-Length: ${length}`]
     const head = this.written(method, url, [...headers, ...framing])
-    // In one piece: a server that answers early and closes must not find bytes behind the answer.
+    // In one write: if the server answers early and closes, no bytes may arrive after its answer.
     await connection.write(Buffer.concat([Buffer.from(head), Buffer.from(body ?? '')]))
     const answer = await connection.answer(method, `${method} ${url.pathname}${url.search}`)
     connection.end()
@@ -69,7 +69,7 @@ export class Client {
     return this.ask('POST', this.target.url, [VERSION, ...headers], body)
   }
 
-  /** Creates an upload of so many bytes; a length of null defers it. Gives its URL; skips what is over Tus-Max-Size. */
+  /** Creates an upload of so many bytes; a length of null defers it. Returns its URL; skips the check if Tus-Max-Size is smaller. */
   async create(length: number | null, headers: readonly string[] = []): Promise<URL> {
     if (!this.offers('creation')) throw new Skip('the server has no creation, and an upload is needed')
     const { maxSize } = this.target
@@ -80,7 +80,7 @@ export class Client {
     return this.locationOf(answer)
   }
 
-  /** Creates an upload and sends its first bytes. Gives its URL. */
+  /** Creates an upload and sends its first bytes. Returns its URL. */
   async begin(length: number | null, body: string, headers: readonly string[] = []): Promise<URL> {
     const url = await this.create(length, headers)
     expectStatus(await this.patch(url, 0, body), 204)
@@ -96,13 +96,13 @@ export class Client {
   }
 
   /** HEAD on an upload. */
-  look(url: URL): Promise<Answer> {
+  head(url: URL): Promise<Answer> {
     return this.ask('HEAD', url, [VERSION])
   }
 
-  /** The offset of an upload; fails where HEAD does not tell it. */
+  /** The offset of an upload; fails if the answer to HEAD has none. */
   async offsetOf(url: URL): Promise<number> {
-    const answer = await this.look(url)
+    const answer = await this.head(url)
     expect(answer.ok, 'an answer of 2xx', answer)
     return expectNumber(answer, 'Upload-Offset')
   }
@@ -123,8 +123,8 @@ export class Client {
   }
 
   /**
-   * GET on an upload, of which the specification says nothing: so with care. There are servers that do not
-   * survive a client that goes away behind the last byte.
+   * GET on an upload. The specification does not mention it, so this waits for the end of the connection: some servers
+   * do not survive a client that leaves after the last byte.
    */
   async download(url: URL): Promise<Answer> {
     const connection = await this.connect(url)
@@ -134,7 +134,7 @@ export class Client {
     return answer
   }
 
-  /** A URL that has the form of an upload's and names none. */
+  /** A URL that looks like the URL of an upload, but no upload has it. */
   unknownLike(url: URL): URL {
     const unknown = new URL(url.href)
     // The ends of what may be an id, or its parts: the front may be a date, or say which form it has.
@@ -146,18 +146,18 @@ export class Client {
     return unknown
   }
 
-  /** The uploads that this check created, for the tidying after it. */
+  /** The uploads that this check created, which are removed after it. */
   get created(): readonly URL[] {
     return [...this.#created].map((href) => new URL(href))
   }
 
-  /** Ends its connections, with whatever waits for them. */
+  /** Ends its connections, and everything that waits for them. */
   close(): void {
     this.#closed = true
     for (const connection of this.#connections) connection.close()
   }
 
-  /** Notes what an answer created, for the tidying. */
+  /** Notes the upload that an answer created, so that it is removed after the check. */
   keep(answer: Answer): void {
     const location = answer.get('Location')
     if (answer.status !== 201 || location === undefined || !URL.canParse(location, this.target.url.href))
@@ -166,12 +166,12 @@ export class Client {
   }
 }
 
-/** The header with which a creation tells its length; null defers it. */
+/** The header with the length of a creation; null defers it. */
 export function lengthHeader(length: number | null): string {
   return length === null ? 'Upload-Defer-Length: 1' : `Upload-Length: ${length}`
 }
 
-/** A body in chunks, with trailers behind it. */
+/** A body in chunks, followed by trailers. */
 export function chunks(pieces: readonly string[], trailers: readonly string[] = []): string {
   const parts = pieces.map((piece) => `${Buffer.byteLength(piece).toString(16)}\r\n${piece}\r\n`)
   return `${parts.join('')}0\r\n${trailers.map((line) => `${line}\r\n`).join('')}\r\n`

@@ -1,7 +1,7 @@
 import type { Answer } from './answer.js'
 import { Failure } from './check.js'
 
-/** Fails with both sides told, unless `holds`. */
+/** Throws a Failure with both sides, unless `holds`. */
 export function expect(holds: boolean, expected: string, seen: Answer | string): void {
   if (!holds) throw new Failure(expected, String(seen))
 }
@@ -16,31 +16,31 @@ export function expectRefused(answer: Answer, why: string): void {
   expect(answer.refuses, `any 4xx for ${why}`, answer)
 }
 
-/** The header is there once, with this value. */
+/** The header is present once, with this value. */
 export function expectHeader(answer: Answer, name: string, value: string): void {
   expect(answer.get(name) === value, `${name}: ${value}`, answer)
 }
 
-/** The header is there; gives its value. */
+/** The header is present. Returns its value. */
 export function expectPresent(answer: Answer, name: string): string {
   const value = answer.get(name)
   if (value === undefined) throw new Failure(`a header ${name}`, String(answer))
   return value
 }
 
-/** The header is not there. */
+/** The header is absent. */
 export function expectAbsent(answer: Answer, name: string): void {
   expect(answer.get(name) === undefined, `no header ${name}`, answer)
 }
 
-/** The header is a whole number in decimal digits; gives it. */
+/** The header is a whole number in decimal digits. Returns it. */
 export function expectNumber(answer: Answer, name: string): number {
   const value = expectPresent(answer, name)
   expect(/^\d+$/.test(value), `${name} in decimal digits`, answer)
   return Number(value)
 }
 
-/** The header is a list whose members are neither empty nor doubled; gives them. */
+/** The header is a list without empty or repeated members. Returns them. */
 export function expectList(answer: Answer, name: string): readonly string[] {
   const members = expectPresent(answer, name)
     .split(',')
@@ -50,7 +50,7 @@ export function expectList(answer: Answer, name: string): readonly string[] {
   return members
 }
 
-/** Asks until `look` gives something; undefined after `ms`. For what a server may do after its answer. */
+/** Calls `look` until it returns a value; undefined after `ms`. For what a server may do after its answer. */
 export async function eventually<T>(ms: number, look: () => Promise<T | undefined>): Promise<T | undefined> {
   const until = Date.now() + ms
   for (;;) {

@@ -1,19 +1,23 @@
-/** `npm run conformance`: each MUST and SHOULD of tus 1.0.0, tried on a server that is only a URL. */
+/** `npm run conformance`: tries each MUST and SHOULD of tus 1.0.0 on a server, of which it knows only the URL. */
 import { eventually } from './expect.js'
 import { GROUPS } from './groups/all.js'
 import { HELP, type Options, parseOptions } from './options.js'
 import { type OwnServer, startOwn } from './own-server.js'
 import { failsMust, jsonOf, markdownOf, textOf } from './report.js'
 import { runGroups } from './suite.js'
-import { lookAt, type Target } from './target.js'
+import { readTarget, type Target } from './target.js'
 
 const COULD_NOT_RUN = 2
 const BACK_WITHIN_MS = 5_000
 
 async function run(options: Options, url: URL, name: string, comeBack: () => Promise<URL>): Promise<void> {
-  const target = await lookAt(url, options.headers)
+  const target = await readTarget(url, options.headers)
   const groups = GROUPS.filter((group) => options.groups.includes(group.name))
-  const results = await runGroups(target, groups, async () => await lookAt(await comeBack(), options.headers))
+  const results = await runGroups(
+    target,
+    groups,
+    async () => await readTarget(await comeBack(), options.headers),
+  )
   const forms = {
     text: () => textOf(name, results),
     json: () => jsonOf(name, target.extensions, results),
@@ -23,10 +27,10 @@ async function run(options: Options, url: URL, name: string, comeBack: () => Pro
   process.exitCode = failsMust(results) ? 1 : 0
 }
 
-/** Somebody may start a server again that has ended; waits a while for it. */
+/** If the server ended, someone may start it again: waits a while for it. */
 async function runOn(options: Options, url: URL): Promise<void> {
   await run(options, url, url.href, async () => {
-    const back = (): Promise<Target | undefined> => lookAt(url, options.headers).catch(() => undefined)
+    const back = (): Promise<Target | undefined> => readTarget(url, options.headers).catch(() => undefined)
     await eventually(BACK_WITHIN_MS, back)
     return url
   })
@@ -46,7 +50,7 @@ async function runOnOwn(options: Options): Promise<void> {
   }
 }
 
-// A server that was started goes with the process; see own-server.ts.
+// A server that this process started ends with it; see own-server.ts.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => process.exit(130))
 try {
   const options = parseOptions(process.argv.slice(2))

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { GROUP_NAMES, type GroupName } from './check.js'
 
-/** What is run, and how it is told. */
+/** What is run, and how the result is printed. */
 export interface Options {
   /** The creation URL; undefined for a server that the suite starts itself. */
   readonly url: URL | undefined
@@ -14,21 +14,21 @@ export interface Options {
 
 export const HELP = `npm run conformance -- [URL] [--only EXTENSION]… [--header 'Name: value']… [--json | --markdown]
 
-Tries a tus server with each MUST and SHOULD of tus 1.0.0 that can be seen from outside.
+Checks each MUST and SHOULD of tus 1.0.0 that can be seen from outside.
 
   URL         where the server creates uploads, as https://example.org/files;
               without it the suite starts Lading on a free port, and ends it afterwards
-  --stock     instead of Lading starts @tus/server with @tus/file-store
-  --only      one group of checks, and may stand several times:
+  --stock     start @tus/server with @tus/file-store instead of Lading
+  --only      one group of checks; may be repeated:
               ${GROUP_NAMES.slice(0, 6).join(', ')},
               ${GROUP_NAMES.slice(6).join(', ')}
-  --header    a header for every request, as an Authorization; may stand several times
+  --header    a header for every request, such as Authorization; may be repeated
   --json      the whole result as JSON
   --markdown  the table of groups as Markdown
-  --help      this
+  --help      print this text
 
-It exits with 0 where no MUST failed, 1 where one did, and 2 where it could not run.
-A certificate of your own for an https URL goes into NODE_EXTRA_CA_CERTS.
+It exits with 0 if no MUST failed, with 1 if one did, and with 2 if it could not run.
+For an https URL with your own certificate, set NODE_EXTRA_CA_CERTS.
 `
 
 /** Reads the command line; undefined when help is asked for. Throws an Error with one line for a wrong option. */

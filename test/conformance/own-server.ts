@@ -50,7 +50,10 @@ function argumentsOf(name: 'lading' | 'stock', folder: string): string[] {
 function addressOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let [out, log] = ['', '']
-    const timer = setTimeout(() => reject(new Error(`the server told no address: ${log}`)), START_WITHIN_MS)
+    const timer = setTimeout(
+      () => reject(new Error(`the server printed no address: ${log}`)),
+      START_WITHIN_MS,
+    )
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       log = (log + text).slice(-4_000)
     })

@@ -5,7 +5,7 @@ import type { Target } from './target.js'
 
 /** A server that hangs fails the check, and does not hang the suite. */
 const CHECK_WITHIN_MS = 10_000
-const TIDY_WITHIN_MS = 2_000
+const REMOVE_WITHIN_MS = 2_000
 
 export type Outcome = 'passed' | 'failed' | 'skipped'
 
@@ -24,10 +24,10 @@ export interface Result {
   readonly reason?: string
 }
 
-type Told = Pick<Result, 'outcome' | 'expected' | 'seen' | 'reason'>
+type Verdict = Pick<Result, 'outcome' | 'expected' | 'seen' | 'reason'>
 
 /**
- * Runs the checks one after the other: a server's limits on what goes on at once are not looked at.
+ * Runs the checks one after the other, so that the limits of a server on concurrent work do not matter.
  * A check under which the server ends has failed; `comeBack` gives it again, or rejects where it does not.
  */
 export async function runGroups(
@@ -41,23 +41,23 @@ export async function runGroups(
     const offered = group.name === 'core' || begun.extensions.includes(group.name)
     for (const check of group.checks) {
       const { section, level, sentence, title } = check
-      let told: Told
-      if (!offered) told = { outcome: 'skipped', reason: `Tus-Extension does not offer ${group.name}` }
-      else if (target === undefined) told = { outcome: 'skipped', reason: 'the server is gone' }
+      let verdict: Verdict
+      if (!offered) verdict = { outcome: 'skipped', reason: `Tus-Extension does not offer ${group.name}` }
+      else if (target === undefined) verdict = { outcome: 'skipped', reason: 'the server is gone' }
       else {
-        told = await runCheck(target, check)
+        verdict = await runCheck(target, check)
         if (!(await lives(target))) {
-          told = { outcome: 'failed', expected: 'a server that goes on', seen: endOf(told) }
+          verdict = { outcome: 'failed', expected: 'a server that goes on', seen: endOf(verdict) }
           target = await comeBack().catch(() => undefined)
         }
       }
-      results.push({ group: group.name, section, level, sentence, title, ...told })
+      results.push({ group: group.name, section, level, sentence, title, ...verdict })
     }
   }
   return results
 }
 
-async function runCheck(target: Target, check: Check): Promise<Told> {
+async function runCheck(target: Target, check: Check): Promise<Verdict> {
   const client = new Client(target)
   try {
     await bounded(CHECK_WITHIN_MS, check.run(client))
@@ -70,7 +70,7 @@ async function runCheck(target: Target, check: Check): Promise<Told> {
     return { outcome: 'failed', expected: 'an answer', seen }
   } finally {
     client.close()
-    await tidy(target, client)
+    await removeCreated(target, client)
   }
 }
 
@@ -85,19 +85,19 @@ async function lives({ url }: Target): Promise<boolean> {
   }
 }
 
-function endOf({ seen }: Told): string {
+function endOf({ seen }: Verdict): string {
   return `it takes no connections any more${seen === undefined ? '' : `; and before: ${seen}`}`
 }
 
-/** Removes what a check created, where the server lets it be removed: it may be somebody's real one. */
-async function tidy(target: Target, { created }: Client): Promise<void> {
+/** Removes what a check created, if the server supports termination: it may be a real server. */
+async function removeCreated(target: Target, { created }: Client): Promise<void> {
   if (!target.extensions.includes('termination') || created.length === 0) return
   const client = new Client(target)
   const removals = async (): Promise<void> => {
     for (const url of created) await client.remove(url)
   }
-  // Some are gone already, and whether DELETE works is a check's matter.
-  await bounded(TIDY_WITHIN_MS, removals()).catch(() => {})
+  // Some are gone already. Whether DELETE works is tried by a check, not here.
+  await bounded(REMOVE_WITHIN_MS, removals()).catch(() => {})
   client.close()
 }
 
@@ -106,7 +106,7 @@ async function bounded(ms: number, work: Promise<void>): Promise<void> {
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Failure(`all answers within ${ms / 1_000} s`, 'silence')), ms)
   })
-  // Whatever the work still throws when its connections are ended is told by nobody.
+  // The work may still throw when its connections are ended; that is not a result.
   work.catch(() => {})
   await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

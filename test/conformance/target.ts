@@ -3,21 +3,21 @@ import { Connection } from './connection.js'
 
 const CONTACT_WITHIN_MS = 10_000
 
-/** The server that is looked at: a URL, and what it said of itself. */
+/** The server under test: its URL, and what its OPTIONS said. */
 export interface Target {
   /** Where uploads are created. */
   readonly url: URL
   /** Headers that each request has, as an Authorization. */
   readonly headers: readonly string[]
   readonly extensions: readonly string[]
-  /** Tus-Max-Size; undefined where none is told, or in no form that can be read. */
+  /** Tus-Max-Size; undefined if there is none, or if it cannot be read. */
   readonly maxSize: bigint | undefined
   /** Tus-Checksum-Algorithm. */
   readonly algorithms: readonly string[]
 }
 
 /** Asks a server what it offers. Throws an Error with one line where it does not answer. */
-export async function lookAt(url: URL, headers: readonly string[]): Promise<Target> {
+export async function readTarget(url: URL, headers: readonly string[]): Promise<Target> {
   const answer = await options(url, headers)
   const list = (name: string): string[] =>
     (answer.get(name) ?? '')

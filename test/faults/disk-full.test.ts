@@ -1,8 +1,9 @@
-import { appendFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { enterOwnMounts, smallDisk } from '../helpers/own-mounts.js'
+import { fillUp, fillUpTo, free, onSmallDisks } from '../helpers/full-disk.js'
+import { enterOwnMounts } from '../helpers/own-mounts.js'
 import { assertStored, reprDigestOf, sidecarOf, storedBytes, storedNames } from '../helpers/proof.js'
 import { createUpload, offsetOf, Patch, PseudoFile, printedSeed, resume } from '../helpers/sender.js'
 import { eventually, idOf, locationOf, send, statusOf, type TestServer, tus } from '../helpers/server.js'
@@ -12,37 +13,12 @@ const noMounts = enterOwnMounts(import.meta.url)
 
 const MIB = 2 ** 20
 const KIB = 1024
-const DISK_BYTES = 64 * MIB
 
 const test = suite('disk full')
 test.after(killServers)
 const seed = printedSeed('disk-full')
 
-/** A test on a small disk of its own; skipped where none can be mounted. */
-function onSmallDisk(name: string, run: (dataDir: string) => Promise<void>): void {
-  if (noMounts === undefined) return void test(name, () => run(smallDisk(DISK_BYTES)))
-  test.skip(name)
-  console.log(`SKIP: ${name} (${noMounts})`)
-}
-
-function ballastOf(dataDir: string): string {
-  return join(dataDir, 'ballast')
-}
-
-/** Fills the disk until so many bytes are free, or as few as can be. */
-function fillUpTo(dataDir: string, freeBytes: number): void {
-  const { bavail, bsize } = statfsSync(dataDir)
-  try {
-    for (let left = bavail * bsize - freeBytes; left > 0; left -= 4096)
-      appendFileSync(ballastOf(dataDir), Buffer.alloc(Math.min(left, 4096)))
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
-  }
-}
-
-function free(dataDir: string): void {
-  rmSync(ballastOf(dataDir))
-}
+const onSmallDisk = onSmallDisks(test, noMounts)
 
 /** A finished upload can be downloaded. */
 async function assertServed(server: TestServer, path: string): Promise<void> {
@@ -113,37 +89,23 @@ onSmallDisk(
   },
 )
 
-/**
- * An upload of which every byte is on the disk, which has no room for its sidecar. How much room that takes differs by
- * what the database writes meanwhile, so it is tried with more and more.
- */
-async function wholeButUnsaved(server: TestServer, file: PseudoFile): Promise<string> {
-  for (let spareBytes = 0; spareBytes < 2 * MIB; spareBytes += 4096) {
-    const path = await createUpload(server, file)
-    await (await Patch.begin(server, path, file, 0, MIB)).finish()
-    await eventually(30_000, 'a queue that is drained', async () => {
-      return (await statusOf(server)).records.queued === 0 ? true : undefined
-    })
-    await eventually(30_000, 'the checkpoint', async () => sidecarOf(server, path).checkpoints[0])
-    fillUpTo(server.dataDir, MIB + spareBytes)
-    const answer = await (await Patch.begin(server, path, file, MIB)).finish()
-    if (answer?.status === 507 && storedBytes(server, path) === file.size) return path
-    free(server.dataDir)
-    assert.ok(answer?.status === 507 || answer?.status === 204, `${answer?.status}`)
-    await tus.remove(server, path)
-  }
-  throw new Error('no room was found that holds the last byte and not the sidecar')
-}
-
 onSmallDisk(
   'an upload whose last byte fits but not its sidecar is finished once there is room',
   async (dataDir) => {
     const server = await startServer([], dataDir)
     const file = new PseudoFile(seed + 4, 2 * MIB)
-    const path = await wholeButUnsaved(server, file)
+    const path = await createUpload(server, file)
+    await (await Patch.begin(server, path, file, 0, file.size - 1)).finish()
+    await eventually(30_000, 'the checkpoint', async () => sidecarOf(server, path).checkpoints[0])
+    // The last byte goes into a page that the file has; a sidecar needs one of its own.
+    await fillUp(dataDir)
+    const full = await (await Patch.begin(server, path, file, file.size - 1)).finish()
+    assert.is(full?.status, 507)
+    assert.is(storedBytes(server, path), file.size, 'the last byte was written')
+    assert.is(sidecarOf(server, path).sha256, null, 'its end was not')
     assert.is(storedNames(server).filter((name) => name.endsWith('.tmp')).length, 0)
     free(dataDir)
-    assert.is(await offsetOf(server, path), storedBytes(server, path))
+    assert.is(await offsetOf(server, path), file.size)
     const last = await tus.patch(server, path, file.size, '')
     assert.is(last.status, 204)
     assert.is(last.headers['repr-digest'], reprDigestOf(file))
@@ -206,12 +168,7 @@ onSmallDisk('an upload that is larger than the free disk gets 507 at its creatio
 
 const INODES = 200
 
-/** A test on a disk of few inodes. */
-function onFewInodes(name: string, run: (dataDir: string) => Promise<void>): void {
-  if (noMounts === undefined) return void test(name, () => run(smallDisk(DISK_BYTES, INODES)))
-  test.skip(name)
-  console.log(`SKIP: ${name} (${noMounts})`)
-}
+const onFewInodes = onSmallDisks(test, noMounts, INODES)
 
 onFewInodes('a disk without inodes gets 507 to creations, and is not ready', async (dataDir) => {
   const server = await startServer([], dataDir)

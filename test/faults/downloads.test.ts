@@ -15,6 +15,7 @@ import {
   type TestServer,
   tus,
 } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { bounded } from '../helpers/test.js'
 import { descriptors, underAttack } from '../helpers/under-attack.js'
 import { unknownId, VERSION } from '../helpers/wire.js'
@@ -23,12 +24,7 @@ const FILE = Buffer.alloc(64 * 2 ** 20, 'lading\n')
 const READERS = 1000
 const SOON_MS = 60_000
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--idle-timeout', '5s'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--idle-timeout', '5s'])
 
 const pathOf = (location: string): string => new URL(location).pathname
 

@@ -98,22 +98,19 @@ test('no offset that was told goes back over 15 kills of one endless PATCH', asy
 
 test('an upload that is whole when the server is killed is finished by the start, without a request', async () => {
   let server = await startServer()
-  let within = 0
   for (let round = 0; round < 5; round++) {
     const file = new PseudoFile(seed + 2 + round, 24 * MIB)
     const path = await createUpload(server, file)
     const patch = await Patch.begin(server, path, file, 0)
     await patch.send()
-    // The moment between the last byte and the answer is short: nothing slower than this loop would meet it.
+    // The time between the last byte and the answer is short: only a loop as fast as this one can kill within it.
     while (storedBytes(server, path) < file.size);
     server.process.kill('SIGKILL')
     await server.stop('SIGKILL')
-    if (sidecarOf(server, path).sha256 === null) within += 1
     server = await startServer([], server.dataDir)
     await finishes(server, path)
     await assertStored(server, path, file)
   }
-  console.log(`kill: ${within} of 5 kills fell between the last byte and the finish`)
   assert.is(await server.stop(), 0)
 })
 

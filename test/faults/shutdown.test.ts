@@ -88,12 +88,9 @@ test('a second signal ends at once, and the upload goes on all the same', async 
   const patch = await Patch.begin(server, path, file, 0)
   const sent = patch.send()
   await stored(server, path, 2 * MIB)
-  const startedAt = performance.now()
   server.process.kill('SIGTERM')
-  const code = await server.stop('SIGINT')
-  assert.ok(performance.now() - startedAt < 2_000, 'at once')
-  // Two signals that come as one are one, and the first may be through before the second.
-  assert.ok(code === 1 || code === 0, `exit ${code}`)
+  // The first signal alone ends with 0, and takes a tenth of a second at least.
+  assert.is(await server.stop('SIGINT'), 1)
   await sent
   patch.connection.socket.destroy()
   const again = await startServer([], server.dataDir)

@@ -6,7 +6,8 @@ import { setTimeout } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RawConnection } from '../helpers/raw.js'
-import { fileOf, idOf, locationOf, startServer, statusOf, type TestServer, tus } from '../helpers/server.js'
+import { fileOf, idOf, locationOf, statusOf, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { underAttack } from '../helpers/under-attack.js'
 import { chunk, LAST_CHUNK, patchHeaders, unknownId } from '../helpers/wire.js'
 
@@ -17,12 +18,7 @@ const CRUMBS = Buffer.from(chunk('a').repeat(12_000))
 /** The same number of bytes in chunks that say much about themselves. */
 const BLOATED = Buffer.from(`1;${'x'.repeat(200)}\r\na\r\n`.repeat(350))
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--slots', '40'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--slots', '40'])
 
 /** Sends a head, and then the same bytes again and again until the time is over or the connection is. */
 async function flood(head: readonly string[], bytes: Buffer): Promise<number> {

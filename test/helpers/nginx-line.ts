@@ -18,7 +18,7 @@ export function kept<T extends { stop(): Promise<unknown> }>(resource: T): T {
   return resource
 }
 
-/** Starts Lading with `flags` and nginx with the README's configuration, without TLS and with `edits`. */
+/** Starts Lading with `flags` and nginx with the documented configuration, without TLS and with `edits`. */
 export async function lineBehindNginx(flags: readonly string[], edits: readonly Edit[] = []): Promise<Line> {
   const server = kept(await startServer(['--behind-proxy', ...flags]))
   const nginx = kept(await startNginx(server, [...PLAIN, ...edits]))

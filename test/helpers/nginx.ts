@@ -6,13 +6,13 @@ import { freePort } from './free-port.js'
 import { type TestServer, temporaryFolder } from './server.js'
 import { bounded } from './test.js'
 
-const README = new URL('../../../README.md', import.meta.url)
+const PAGE = new URL('../../../server/http/README.md', import.meta.url)
 const MARKED = /<!-- nginx -->\n\n```nginx\n([\s\S]*?)```\n\n<!-- \/nginx -->/
 const START_WITHIN_MS = 30_000
 const STOP_WITHIN_MS = 30_000
 const PORTS_TO_TRY = 5
 
-/** A piece of the README's configuration and what stands there instead. */
+/** A piece of the documented configuration, and its replacement. */
 export type Edit = readonly [from: string, to: string]
 
 /** Without TLS and HTTP/2, for clients that write their HTTP by hand. */
@@ -64,12 +64,12 @@ export function withCertificate({ path, keyPath }: Certificate): readonly Edit[]
 /** `text` with every edit made; fails for one whose piece is not there, as a test would try something else then. */
 export function edited(text: string, edits: readonly Edit[]): string {
   return edits.reduce((before, [from, to]) => {
-    if (!before.includes(from)) throw new Error(`the README's configuration of nginx has no ${from}`)
+    if (!before.includes(from)) throw new Error(`the documented configuration of nginx has no ${from}`)
     return before.replaceAll(from, () => to)
   }, text)
 }
 
-/** Starts nginx with the README's configuration before what listens on `target`; it ends with the test process. */
+/** Starts nginx with the documented configuration in front of `target`; it ends with the test process. */
 export async function startNginx(
   target: Pick<TestServer, 'port'>,
   edits: readonly Edit[] = [],
@@ -80,7 +80,7 @@ export async function startNginx(
       ['server 127.0.0.1:1080;', `server 127.0.0.1:${target.port};`],
       ['listen 443', `listen 127.0.0.1:${port}`],
     ]
-    const nginx = await started(port, edited(readmeConfig(), [...edits, ...places]))
+    const nginx = await started(port, edited(documented(MARKED), [...edits, ...places]))
     if (typeof nginx !== 'string') return nginx
     if (attempt === PORTS_TO_TRY || !nginx.includes('in use'))
       throw new Error(`nginx did not start: ${nginx}`)
@@ -98,14 +98,10 @@ export function through(
   return { ...server, port, origin, url: `${origin}${new URL(server.url).pathname}` }
 }
 
-function readmeConfig(): string {
-  return readmePiece(MARKED)
-}
-
-/** The first group of `pattern` in the README; fails where it is not there. */
-export function readmePiece(pattern: RegExp): string {
-  const found = pattern.exec(readFileSync(README, 'utf8'))?.[1]
-  if (found === undefined) throw new Error(`the README has nothing like ${pattern}`)
+/** The first group of `pattern` on the page about proxies. Throws an Error if nothing matches. */
+export function documented(pattern: RegExp): string {
+  const found = pattern.exec(readFileSync(PAGE, 'utf8'))?.[1]
+  if (found === undefined) throw new Error(`server/http/README.md has nothing like ${pattern}`)
   return found
 }
 

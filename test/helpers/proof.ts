@@ -14,6 +14,8 @@ export interface SidecarText {
   /** Upload-Concat. */
   concat: string | null
   length: number | null
+  /** The type seen in the first bytes. */
+  type: string | null
   sha256: string | null
   finishedAt: string | null
   checkpoints: { offset: number; sha256: string }[]

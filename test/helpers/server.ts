@@ -10,6 +10,8 @@ import { bounded } from './test.js'
 const MAIN = new URL('../../server/main.js', import.meta.url).pathname
 const START_WITHIN_MS = 30_000
 const STOP_WITHIN_MS = 30_000
+/** What Node says of a file that nobody closed: a warning, and an error from Node 25 on. */
+const LEFT_OPEN = /^.*\b(?:on|during) garbage collection.*$/m
 
 /** A Lading in a process of its own, on a free port, with a data folder of its own. */
 export interface TestServer {
@@ -23,7 +25,10 @@ export interface TestServer {
   readonly process: ChildProcess
   /** What it logged so far. */
   log(): string
-  /** Sends a signal and resolves with the exit code, null where the signal ended it. */
+  /**
+   * Sends a signal and resolves with the exit code, null where the signal ended it. Rejects, once, where Node has
+   * warned that the server left a file open.
+   */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
@@ -59,6 +64,7 @@ export async function startServer(
   const kill = (): void => void child.kill('SIGKILL')
   process.on('exit', kill)
   let log = ''
+  let isWarned = false
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     log += text
   })
@@ -80,9 +86,13 @@ export async function startServer(
     dataDir,
     process: child,
     log: () => log,
-    stop: (signal = 'SIGTERM') => {
+    stop: async (signal = 'SIGTERM') => {
       child.kill(signal)
-      return bounded(STOP_WITHIN_MS, exited, `the end by ${signal}`)
+      const code = await bounded(STOP_WITHIN_MS, exited, `the end by ${signal}`)
+      const warning = isWarned ? null : LEFT_OPEN.exec(log)
+      isWarned ||= warning !== null
+      if (warning) throw new Error(`the server left a file open: ${warning[0]}`)
+      return code
     },
   }
 }

@@ -22,7 +22,7 @@ test.after(async () => {
 
 const create = [VERSION, 'Upload-Length: 3', 'Content-Length: 0']
 
-test('line 37: a query is not part of the id, nor of the creation URL', async () => {
+test('a query is not part of the id, nor of the creation URL', async () => {
   const created = await send(server.origin, {
     method: 'POST',
     path: '/files?a=/b&c=..',
@@ -84,7 +84,7 @@ const FORWARDED: readonly (readonly [string, readonly string[], string])[] = [
   ['a host that is none', ['X-Forwarded-Host: a/b@c d'], 'http://lading.test'],
 ]
 
-test('line 37: Forwarded and X-Forwarded-* name the Location behind a trusted proxy, lists included', async () => {
+test('Forwarded and X-Forwarded-* name the Location behind a trusted proxy, lists included', async () => {
   for (const [what, headers, origin] of FORWARDED) {
     const answer = await exchange(proxied, 'POST /up/files', [...create, ...headers])
     assert.is(answer.status, 201, what)
@@ -93,7 +93,7 @@ test('line 37: Forwarded and X-Forwarded-* name the Location behind a trusted pr
   }
 })
 
-test('line 37: Forwarded and X-Forwarded-* do not count where no proxy is trusted, lists included', async () => {
+test('Forwarded and X-Forwarded-* do not count where no proxy is trusted, lists included', async () => {
   for (const [what, headers] of FORWARDED) {
     const answer = await exchange(server, 'POST /files', [...create, ...headers])
     assert.is(answer.status, 201, what)

@@ -5,26 +5,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesIn, idle, unharmed } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
-import {
-  eventually,
-  fileOf,
-  idOf,
-  locationOf,
-  send,
-  startServer,
-  statusOf,
-  type TestServer,
-  tus,
-} from '../helpers/server.js'
+import { eventually, fileOf, idOf, locationOf, send, statusOf, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { bounded } from '../helpers/test.js'
 import { bodyHeaders, chunk, LAST_CHUNK, offsetOf, patchHeaders, VERSION } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer()
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test)
 
 const pathOf = (location: string): string => new URL(location).pathname
 const taken = () =>

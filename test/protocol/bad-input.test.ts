@@ -2,15 +2,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesIn, idle, unharmed } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
-import { eventually, locationOf, send, startServer, type TestServer, tus } from '../helpers/server.js'
+import { eventually, locationOf, send, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { exchange, OFFSET_TYPE, offsetOf, patchHeaders, VERSION } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer()
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test)
 
 const pathOf = (location: string): string => new URL(location).pathname
 

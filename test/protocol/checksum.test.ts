@@ -6,24 +6,11 @@ import * as assert from 'uvu/assert'
 import { filesIn, idle, unharmed } from '../helpers/health.js'
 import { rowsOf, storedBytes, storedDigest } from '../helpers/proof.js'
 import { RawConnection } from '../helpers/raw.js'
-import {
-  eventually,
-  fileOf,
-  idOf,
-  locationOf,
-  send,
-  startServer,
-  type TestServer,
-  tus,
-} from '../helpers/server.js'
+import { eventually, fileOf, idOf, locationOf, send, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { chunk, exchange, offsetOf, patchHeaders } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer()
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test)
 
 const ALGORITHMS = ['sha1', 'sha256', 'sha512', 'md5', 'crc32']
 const pathOf = (location: string): string => new URL(location).pathname
@@ -55,13 +42,13 @@ async function patchWithTrailer(location: string, body: string, trailer: string,
   return answer
 }
 
-test('line 26: Tus-Checksum-Algorithm names the algorithms in OPTIONS, in lower case', async () => {
+test('Tus-Checksum-Algorithm names the algorithms in OPTIONS, in lower case', async () => {
   const { headers } = await send(server.origin, { method: 'OPTIONS', path: '/files' })
   assert.equal(String(headers['tus-checksum-algorithm']).split(','), ALGORITHMS)
 })
 
 for (const algorithm of ALGORITHMS) {
-  test(`line 27: a body that matches its ${algorithm} is stored, one that does not gets 460 and leaves no byte`, async () => {
+  test(`a body that matches its ${algorithm} is stored, one that does not gets 460 and leaves no byte`, async () => {
     const location = locationOf(await tus.create(server, 10))
     const right = await tus.patch(server, location, 0, 'hello', checksum(algorithm, 'hello'))
     assert.is(right.status, 204)
@@ -79,7 +66,7 @@ for (const algorithm of ALGORITHMS) {
   })
 }
 
-test('line 27: after a 460 the progress, the record and the digest are those before the request', async () => {
+test('after a 460 the progress, the record and the digest are those before the request', async () => {
   const location = locationOf(await tus.create(server, 1000))
   await tus.patch(server, location, 0, 'abc', checksum('md5', 'abc'))
   const answer = await tus.patch(server, location, 3, 'x'.repeat(900), checksum('md5', 'y'))
@@ -95,7 +82,7 @@ test('line 27: after a 460 the progress, the record and the digest are those bef
   assert.is(last.headers['repr-digest'], `sha-256=:${digest}:`)
 })
 
-test('line 27: a type seen in bytes that do not count is not kept, and a wrong type is refused all the same', async () => {
+test('a type seen in bytes that do not count is not kept, and a wrong type is refused all the same', async () => {
   const png = Buffer.concat([Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'), Buffer.alloc(600)])
   const location = locationOf(await tus.create(server, 2000))
   assert.is((await tus.patch(server, location, 0, png, checksum('sha1', 'other'))).status, 460)
@@ -109,7 +96,7 @@ test('line 27: a type seen in bytes that do not count is not kept, and a wrong t
   assert.is((await tus.head(server, script)).status, 404)
 })
 
-test('line 27: a checksum that is malformed, or of an unknown algorithm, gets 400 before the body, and no byte counts', async () => {
+test('a checksum that is malformed, or of an unknown algorithm, gets 400 before the body, and no byte counts', async () => {
   const location = locationOf(await tus.create(server, 5))
   const wrong = [
     ...[',', 'sha1', 'sha1 ', 'sha1 !!!!', `sha1,${sumOf('sha1', 'hello')}`, 'sha1 AAAA', 'crc32 AAAAAA'],
@@ -136,7 +123,7 @@ test('line 27: a checksum that is malformed, or of an unknown algorithm, gets 40
   assert.is(storedBytes(server, pathOf(location)), 0)
 })
 
-test('line 27: a creation whose body does not match gets 460, and nothing of it is left', async () => {
+test('a creation whose body does not match gets 460, and nothing of it is left', async () => {
   const before = filesIn(server)
   const headers = { 'Content-Type': 'application/offset+octet-stream' }
   const post = (sum: Record<string, string>) =>
@@ -153,7 +140,7 @@ test('line 27: a creation whose body does not match gets 460, and nothing of it 
   assert.is(right.headers['upload-offset'], '5')
 })
 
-test('line 27: a length that came with a body that does not match is taken back with it', async () => {
+test('a length that came with a body that does not match is taken back with it', async () => {
   const location = locationOf(await tus.create(server, null))
   const declare = { 'Upload-Length': '5' }
   const wrong = await tus.patch(server, location, 0, 'hello', { ...declare, ...checksum('md5', 'other') })
@@ -164,7 +151,7 @@ test('line 27: a length that came with a body that does not match is taken back 
   assert.is(await storedDigest(server, pathOf(location)), sha256('hello'))
 })
 
-test('line 27: a request under a checksum that is cut, or taken over, leaves no byte', async () => {
+test('a request under a checksum that is cut, or taken over, leaves no byte', async () => {
   const location = locationOf(await tus.create(server, 10_000))
   await tus.patch(server, location, 0, 'a'.repeat(1000))
   const begin = async () => {
@@ -193,7 +180,7 @@ test('line 27: a request under a checksum that is cut, or taken over, leaves no 
   assert.is(JSON.parse(readFileSync(`${fileOf(server, idOf(location))}.json`, 'utf8')).sha256, digest)
 })
 
-test('line 27: an empty body has a checksum too', async () => {
+test('an empty body has a checksum too', async () => {
   const location = locationOf(await tus.create(server, 5))
   assert.is((await tus.patch(server, location, 0, '', checksum('sha1', 'x'))).status, 460)
   assert.is((await tus.patch(server, location, 0, '', checksum('sha1', ''))).status, 204)
@@ -209,7 +196,7 @@ test('line 27: an empty body has a checksum too', async () => {
 })
 
 for (const algorithm of ALGORITHMS) {
-  test(`line 28: a ${algorithm} announced in Trailer and sent as a trailer counts the same`, async () => {
+  test(`a ${algorithm} announced in Trailer and sent as a trailer counts the same`, async () => {
     const location = locationOf(await tus.create(server, 10))
     const right = await patchWithTrailer(
       location,
@@ -228,7 +215,7 @@ for (const algorithm of ALGORITHMS) {
   })
 }
 
-test('line 28: a trailer that was announced and does not come, or cannot be read, gets 400, and no byte counts', async () => {
+test('a trailer that was announced and does not come, or cannot be read, gets 400, and no byte counts', async () => {
   const location = locationOf(await tus.create(server, 10))
   for (const trailer of ['', 'Upload-Checksum: sha1 AAAA\r\n', 'Other: 1\r\n']) {
     assert.is((await patchWithTrailer(location, 'hello', trailer)).status, 400, trailer)

@@ -2,27 +2,14 @@ import { existsSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createPart, joinedHead, PARTIAL, reprDigestOfText } from '../helpers/parts.js'
-import {
-  eventually,
-  fileOf,
-  idOf,
-  locationOf,
-  send,
-  startServer,
-  type TestServer,
-  tus,
-} from '../helpers/server.js'
+import { eventually, fileOf, idOf, locationOf, send, startServer, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--max-size', '1MiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--max-size', '1MiB'])
 
 const isThere = (location: string): boolean => existsSync(fileOf(server, idOf(location)))
 
-test('line 32: a final upload of unfinished parts has its length and no offset until they are whole', async () => {
+test('a final upload of unfinished parts has its length and no offset until they are whole', async () => {
   const parts = [await createPart(server, 'first'), await createPart(server, 'second', 3)]
   const answer = await tus.join(server, parts)
   assert.is(answer.status, 201)
@@ -41,14 +28,14 @@ test('line 32: a final upload of unfinished parts has its length and no offset u
   assert.is(headers['repr-digest'], reprDigestOfText('firstsecond'))
 })
 
-test('line 32: the same request again while the parts are unfinished gets the same final upload', async () => {
+test('the same request again while the parts are unfinished gets the same final upload', async () => {
   const parts = [await createPart(server, 'ab', 1)]
   const [first, again] = [await tus.join(server, parts), await tus.join(server, parts)]
   assert.is(again.status, 201)
   assert.is(again.headers.location, first.headers.location)
 })
 
-test('line 32: the length of a final upload comes with the last length of its parts', async () => {
+test('the length of a final upload comes with the last length of its parts', async () => {
   const deferred = locationOf(await tus.create(server, null, PARTIAL))
   const location = locationOf(await tus.join(server, [await createPart(server, 'ab'), deferred]))
   assert.is((await tus.head(server, location)).headers['upload-length'], undefined)
@@ -58,7 +45,7 @@ test('line 32: the length of a final upload comes with the last length of its pa
   assert.is((await joinedHead(server, location)).headers['repr-digest'], reprDigestOfText('abcd'))
 })
 
-test('line 32: a final upload whose part is terminated is gone, and its other parts are still there', async () => {
+test('a final upload whose part is terminated is gone, and its other parts are still there', async () => {
   const [kept, removed] = [await createPart(server, 'ab'), await createPart(server, 'cd', 1)]
   const location = locationOf(await tus.join(server, [kept, removed]))
   await tus.remove(server, removed)
@@ -69,7 +56,7 @@ test('line 32: a final upload whose part is terminated is gone, and its other pa
   assert.is((await tus.head(server, kept)).headers['upload-offset'], '2')
 })
 
-test('line 32: a part that two final uploads name is there until both are joined', async () => {
+test('a part that two final uploads name is there until both are joined', async () => {
   const [shared, late] = [await createPart(server, 'ab'), await createPart(server, 'cd', 1)]
   const second = locationOf(await tus.join(server, [shared, late]))
   const first = await tus.join(server, [shared])
@@ -80,7 +67,7 @@ test('line 32: a part that two final uploads name is there until both are joined
   await eventually(30_000, 'the end of the part', async () => (isThere(shared) ? undefined : true))
 })
 
-test('line 32: a final upload that waits for its parts can be terminated, and leaves them', async () => {
+test('a final upload that waits for its parts can be terminated, and leaves them', async () => {
   const waiting = await createPart(server, 'ab', 1)
   const location = locationOf(await tus.join(server, [waiting]))
   assert.is((await tus.remove(server, location)).status, 204)
@@ -89,7 +76,7 @@ test('line 32: a final upload that waits for its parts can be terminated, and le
   assert.is((await tus.head(server, waiting)).headers['upload-offset'], '2')
 })
 
-test('line 34: parts that are too long together get 413, at once or when their lengths are known', async () => {
+test('parts that are too long together get 413, at once or when their lengths are known', async () => {
   const half = 'x'.repeat(2 ** 19 + 1)
   const parts = [await createPart(server, half), await createPart(server, half)]
   assert.is((await tus.join(server, parts)).status, 413)

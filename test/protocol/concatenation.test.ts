@@ -4,29 +4,16 @@ import * as assert from 'uvu/assert'
 import { filesIn, unharmed } from '../helpers/health.js'
 import { createPart, PARTIAL, reprDigestOfText } from '../helpers/parts.js'
 import { rowsOf, sidecarOf, storedDigest } from '../helpers/proof.js'
-import {
-  eventually,
-  fileOf,
-  idOf,
-  locationOf,
-  send,
-  startServer,
-  type TestServer,
-  tus,
-} from '../helpers/server.js'
+import { eventually, fileOf, idOf, locationOf, send, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { base64, OFFSET_TYPE, unknownId } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--max-size', '1MiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--max-size', '1MiB'])
 
 const pathOf = (location: string): string => new URL(location).pathname
 const isThere = (location: string): boolean => existsSync(fileOf(server, idOf(location)))
 
-test('line 30: a partial upload says so in HEAD, and its end is no finished file', async () => {
+test('a partial upload says so in HEAD, and its end is no finished file', async () => {
   const location = await createPart(server, 'hello')
   const { headers } = await tus.head(server, location)
   assert.is(headers['upload-concat'], 'partial')
@@ -45,12 +32,12 @@ test('line 30: a partial upload says so in HEAD, and its end is no finished file
   assert.is(JSON.parse(record.text).concat, 'partial')
 })
 
-test('line 30: the first bytes of a partial upload decide nothing', async () => {
+test('the first bytes of a partial upload decide nothing', async () => {
   const location = await createPart(server, `#!/bin/sh\n${'x'.repeat(600)}`)
   assert.is((await tus.head(server, location)).headers['upload-offset'], '610')
 })
 
-test('line 31: a final upload is its parts in order, by absolute and relative URLs, with its length and digest', async () => {
+test('a final upload is its parts in order, by absolute and relative URLs, with its length and digest', async () => {
   const parts = [
     await createPart(server, 'one'),
     await createPart(server, 'two'),
@@ -77,7 +64,7 @@ test('line 31: a final upload is its parts in order, by absolute and relative UR
   assert.is(row.offset, 11)
 })
 
-test('line 31: the parts are gone once they are joined', async () => {
+test('the parts are gone once they are joined', async () => {
   const parts = [await createPart(server, 'one'), await createPart(server, 'two')]
   await tus.join(server, parts)
   for (const each of parts) {
@@ -86,7 +73,7 @@ test('line 31: the parts are gone once they are joined', async () => {
   }
 })
 
-test('line 31: the same request again, its answer lost, gets the same final upload', async () => {
+test('the same request again, its answer lost, gets the same final upload', async () => {
   const parts = [await createPart(server, 'one'), await createPart(server, 'two')]
   const headers = { 'Upload-Metadata': `filename ${base64('a.txt')}` }
   const first = await tus.join(server, parts, headers)
@@ -100,13 +87,13 @@ test('line 31: the same request again, its answer lost, gets the same final uplo
   assert.is((await tus.join(server, parts, headers)).status, 400, 'and of one that is gone')
 })
 
-test('line 31: a part may stand twice', async () => {
+test('a part may stand twice', async () => {
   const twice = await createPart(server, 'ab')
   const answer = await tus.join(server, [twice, await createPart(server, '-'), twice])
   assert.is(answer.headers['repr-digest'], reprDigestOfText('ab-ab'))
 })
 
-test('line 31: parts of no bytes, and a final upload of none, are joined too', async () => {
+test('parts of no bytes, and a final upload of none, are joined too', async () => {
   const parts = [await createPart(server, ''), await createPart(server, 'x'), await createPart(server, '')]
   assert.is((await tus.join(server, parts)).headers['repr-digest'], reprDigestOfText('x'))
   assert.is(
@@ -115,7 +102,7 @@ test('line 31: parts of no bytes, and a final upload of none, are joined too', a
   )
 })
 
-test('line 31: a length of a final upload is ignored: its parts have the right one', async () => {
+test('a length of a final upload is ignored: its parts have the right one', async () => {
   const lengths = [
     { 'Upload-Length': '3' },
     { 'Upload-Length': '99' },
@@ -130,7 +117,7 @@ test('line 31: a length of a final upload is ignored: its parts have the right o
   }
 })
 
-test('line 31: a body, an unknown part or a list that cannot be read gets 400, and nothing is left', async () => {
+test('a body, an unknown part or a list that cannot be read gets 400, and nothing is left', async () => {
   const known = await createPart(server, 'one')
   const ordinary = locationOf(await tus.create(server, 3))
   const before = filesIn(server)
@@ -162,7 +149,7 @@ test('line 31: a body, an unknown part or a list that cannot be read gets 400, a
   await unharmed(server, before)
 })
 
-test('line 33: PATCH on a final upload gets 403, joined or not', async () => {
+test('PATCH on a final upload gets 403, joined or not', async () => {
   const waiting = locationOf(await tus.join(server, [await createPart(server, 'ab', 1)]))
   const done = locationOf(await tus.join(server, [await createPart(server, 'ab')]))
   for (const location of [waiting, done]) {
@@ -174,7 +161,7 @@ test('line 33: PATCH on a final upload gets 403, joined or not', async () => {
   }
 })
 
-test('line 33: a final upload has the metadata of its own creation and none of its parts', async () => {
+test('a final upload has the metadata of its own creation and none of its parts', async () => {
   const own = { 'Upload-Metadata': `filename ${base64('whole.txt')}` }
   const headers = { ...PARTIAL, 'Upload-Metadata': `filename ${base64('part.txt')}` }
   const parts = [0, 0].map(async () => locationOf(await tus.create(server, 0, headers)))
@@ -185,7 +172,7 @@ test('line 33: a final upload has the metadata of its own creation and none of i
   assert.is((await tus.head(server, unnamed)).headers['upload-metadata'], undefined)
 })
 
-test('line 34: joined bytes of a type that may not come in get 415, and nothing of them is left', async () => {
+test('joined bytes of a type that may not come in get 415, and nothing of them is left', async () => {
   const before = filesIn(server)
   const parts = [await createPart(server, '#!/bin'), await createPart(server, `/sh\n${'x'.repeat(600)}`)]
   const answer = await tus.join(server, parts)
@@ -195,7 +182,7 @@ test('line 34: joined bytes of a type that may not come in get 415, and nothing 
   await unharmed(server, before)
 })
 
-test('line 34: a final upload is judged by its own first bytes and its own metadata', async () => {
+test('a final upload is judged by its own first bytes and its own metadata', async () => {
   const png = Buffer.concat([Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'), Buffer.alloc(600)])
   const create = async (bytes: Uint8Array) => {
     const location = locationOf(await tus.create(server, bytes.length, PARTIAL))

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { type Check, GROUP_NAMES } from '../conformance/check.js'
 import { GROUPS } from '../conformance/groups/all.js'
 import { type Result, runGroups } from '../conformance/suite.js'
-import { lookAt, type Target } from '../conformance/target.js'
+import { readTarget, type Target } from '../conformance/target.js'
 import { bounded } from '../helpers/test.js'
 
 const test = suite('conformance')
@@ -121,7 +121,7 @@ test('stock @tus/server breaks the MUSTs that it is known to break', async () =>
 
 test('a server that hangs fails the check and not the suite', async () => {
   const { server, url } = await listen((request) => (request.startsWith('OPTIONS') ? OFFERS_CREATION : ''))
-  const target = await lookAt(url, [])
+  const target = await readTarget(url, [])
   const asks: Check = { ...CHECK, title: 'asks', run: async (client) => void (await client.create(10)) }
   const results = await bounded(
     30_000,
@@ -137,13 +137,13 @@ test('a server that hangs fails the check and not the suite', async () => {
 
 test('a check under which the server ends has failed, and the others go on once it is back', async () => {
   const { server, url } = await listen(() => OFFERS_CREATION)
-  const target = await lookAt(url, [])
+  const target = await readTarget(url, [])
   const ends: Check = { ...CHECK, title: 'ends', run: async () => void server.close() }
   const asks: Check = { ...CHECK, title: 'asks', run: async (client) => void (await client.options()) }
   const checks = [asks, ends, asks]
 
   const second = await listen(() => OFFERS_CREATION)
-  const back = await runGroups(target, [{ name: 'core', checks }], () => lookAt(second.url, []))
+  const back = await runGroups(target, [{ name: 'core', checks }], () => readTarget(second.url, []))
   assert.equal(
     back.map(({ outcome }) => outcome),
     ['passed', 'failed', 'passed'],

@@ -2,22 +2,18 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesIn } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
-import { idOf, locationOf, send, startServer, type TestServer, tus } from '../helpers/server.js'
+import { idOf, locationOf, send, startServer, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { exchange, OFFSET_TYPE, offsetOf, patchHeaders, unknownId } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--max-size', '1MiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--max-size', '1MiB'])
 
 const WRONG_NUMBERS = [
   ...['1e3', '+5', '05x', '-1', '0, 5', '0x10', '5.0', ',', 'five', '١', '\u00a05', '\u00a0'],
   ...['9007199254740992', '99999999999999999999'],
 ]
 
-test('line 1: answers 400 to an Upload-Length that is not plain decimal digits up to 2^53-1', async () => {
+test('answers 400 to an Upload-Length that is not plain decimal digits up to 2^53-1', async () => {
   const before = filesIn(server)
   for (const value of WRONG_NUMBERS) {
     const length = Buffer.from(value).toString('latin1')
@@ -27,7 +23,7 @@ test('line 1: answers 400 to an Upload-Length that is not plain decimal digits u
   assert.equal(filesIn(server), before)
 })
 
-test('line 1: answers 400 to an Upload-Offset that is not plain decimal digits up to 2^53-1', async () => {
+test('answers 400 to an Upload-Offset that is not plain decimal digits up to 2^53-1', async () => {
   const location = locationOf(await tus.create(server, 10))
   for (const value of WRONG_NUMBERS) {
     const offset = Buffer.from(value).toString('latin1')
@@ -38,7 +34,7 @@ test('line 1: answers 400 to an Upload-Offset that is not plain decimal digits u
   assert.is(await offsetOf(server, location), 0)
 })
 
-test('line 1: answers 400 to an Upload-Offset or Upload-Length that is doubled', async () => {
+test('answers 400 to an Upload-Offset or Upload-Length that is doubled', async () => {
   const location = locationOf(await tus.create(server, 10))
   const before = filesIn(server)
   const raw = await RawConnection.open(server.port)
@@ -52,12 +48,12 @@ test('line 1: answers 400 to an Upload-Offset or Upload-Length that is doubled',
   assert.equal(filesIn(server), before)
 })
 
-test('line 2: Tus-Version is a comma list in order of preference', async () => {
+test('Tus-Version is a comma list in order of preference', async () => {
   const answer = await send(server.origin, { method: 'OPTIONS', path: '/files' })
   assert.equal(String(answer.headers['tus-version']).split(','), ['1.0.0'])
 })
 
-test('line 3: Tus-Resumable is on every response, also to OPTIONS', async () => {
+test('Tus-Resumable is on every response, also to OPTIONS', async () => {
   const location = locationOf(await tus.create(server, 4))
   const answers = [
     await tus.create(server, 3),
@@ -91,7 +87,7 @@ test('line 3: Tus-Resumable is on every response, also to OPTIONS', async () => 
   }
 })
 
-test('line 3: HEAD without Tus-Resumable is served; others, and another version, get 412, and nothing is done', async () => {
+test('HEAD without Tus-Resumable is served; others, and another version, get 412, and nothing is done', async () => {
   const location = locationOf(await tus.create(server, 4))
   const before = filesIn(server)
   const body = { 'Upload-Offset': 0, 'Content-Type': OFFSET_TYPE }
@@ -115,7 +111,7 @@ test('line 3: HEAD without Tus-Resumable is served; others, and another version,
   assert.is(await offsetOf(server, location), 0)
 })
 
-test('line 3: another version gets 412 with Tus-Version at every address, also where no upload is', async () => {
+test('another version gets 412 with Tus-Version at every address, also where no upload is', async () => {
   const paths = ['/files', '/files/', `/files/${unknownId()}`, '/files/nothing', '/files/a/b', '/files/%2e']
   for (const path of paths) {
     for (const method of ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'PUT']) {
@@ -137,7 +133,7 @@ test('line 3: another version gets 412 with Tus-Version at every address, also w
   }
 })
 
-test('line 4: Tus-Extension lists what works and nothing else, and Tus-Max-Size is the limit', async () => {
+test('Tus-Extension lists what works and nothing else, and Tus-Max-Size is the limit', async () => {
   const { headers } = await send(server.origin, { method: 'OPTIONS', path: '/files' })
   const listed = String(headers['tus-extension']).split(',').sort()
   assert.equal(listed, [
@@ -147,7 +143,7 @@ test('line 4: Tus-Extension lists what works and nothing else, and Tus-Max-Size 
   assert.is(headers['tus-max-size'], '1048576')
 })
 
-test('line 6: HEAD has Upload-Offset from 0 on, Upload-Length and Cache-Control: no-store', async () => {
+test('HEAD has Upload-Offset from 0 on, Upload-Length and Cache-Control: no-store', async () => {
   const location = locationOf(await tus.create(server, 4))
   const empty = await tus.head(server, location)
   assert.is(empty.status, 200)
@@ -160,7 +156,7 @@ test('line 6: HEAD has Upload-Offset from 0 on, Upload-Length and Cache-Control:
   assert.is(whole.headers['cache-control'], 'no-store')
 })
 
-test('line 6: HEAD of an unknown upload is 404, without an offset', async () => {
+test('HEAD of an unknown upload is 404, without an offset', async () => {
   for (const path of [`/files/${unknownId()}`, '/files/nothing', '/files/20200102-XYZ']) {
     const answer = await tus.head(server, path)
     assert.is(answer.status, 404, path)
@@ -168,7 +164,7 @@ test('line 6: HEAD of an unknown upload is 404, without an offset', async () => 
   }
 })
 
-test('line 7: HEAD of a live upload answers 200 or 423 however many come while a PATCH runs', async () => {
+test('HEAD of a live upload answers 200 or 423 however many come while a PATCH runs', async () => {
   const location = locationOf(await tus.create(server, 1000))
   const raw = await RawConnection.open(server.port)
   await raw.head(`PATCH ${new URL(location).pathname}`, patchHeaders(0, 1000))
@@ -179,7 +175,7 @@ test('line 7: HEAD of a live upload answers 200 or 423 however many come while a
   raw.cut()
 })
 
-test('line 7: HEAD of a live upload answers 200 when the disk is full and PATCH gets 507', async () => {
+test('HEAD of a live upload answers 200 when the disk is full and PATCH gets 507', async () => {
   const roomy = await startServer()
   const location = `/files/${idOf(locationOf(await tus.create(roomy, 4)))}`
   await roomy.stop()

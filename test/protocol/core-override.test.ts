@@ -1,20 +1,16 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesIn } from '../helpers/health.js'
-import { locationOf, send, startServer, type TestServer, tus } from '../helpers/server.js'
+import { locationOf, send, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { exchange, OFFSET_TYPE, patchHeaders, unknownId } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--idle-timeout', '2s'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--idle-timeout', '2s'])
 
 const pathOf = (location: string): string => new URL(location).pathname
 const OVERRIDE = { 'Tus-Resumable': '1.0.0' }
 
-test('line 5: X-HTTP-Method-Override names the method that counts, for PATCH, HEAD and DELETE', async () => {
+test('X-HTTP-Method-Override names the method that counts, for PATCH, HEAD and DELETE', async () => {
   const location = locationOf(await tus.create(server, 4))
   const as = (method: string, headers: Record<string, string | number> = {}, body = '') =>
     send(server.origin, {
@@ -33,7 +29,7 @@ test('line 5: X-HTTP-Method-Override names the method that counts, for PATCH, HE
   assert.is((await tus.head(server, location)).status, 404)
 })
 
-test('line 5: POST with X-HTTP-Method-Override at the creation URL never creates an upload', async () => {
+test('POST with X-HTTP-Method-Override at the creation URL never creates an upload', async () => {
   const before = filesIn(server)
   for (const method of ['PATCH', 'HEAD', 'DELETE', 'GET', 'PUT', 'patch', 'POST, PATCH', 'PATCH, POST']) {
     const answer = await tus.create(server, 3, { 'X-HTTP-Method-Override': method })
@@ -43,7 +39,7 @@ test('line 5: POST with X-HTTP-Method-Override at the creation URL never creates
   assert.equal(filesIn(server), before)
 })
 
-test('line 5: the actual method is ignored, also where it is OPTIONS, GET or HEAD', async () => {
+test('the actual method is ignored, also where it is OPTIONS, GET or HEAD', async () => {
   const location = locationOf(await tus.create(server, 4))
   const path = pathOf(location)
   const before = filesIn(server)

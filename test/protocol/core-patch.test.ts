@@ -4,29 +4,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { idle } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
-import {
-  eventually,
-  fileOf,
-  idOf,
-  locationOf,
-  send,
-  startServer,
-  statusOf,
-  type TestServer,
-  tus,
-} from '../helpers/server.js'
+import { eventually, fileOf, idOf, locationOf, send, statusOf, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { chunk, exchange, LAST_CHUNK, OFFSET_TYPE, offsetOf, patchHeaders } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--idle-timeout', '2s'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--idle-timeout', '2s'])
 
 const pathOf = (location: string): string => new URL(location).pathname
 
-test('line 8: PATCH with another Content-Type, or none, gets 415 and changes nothing', async () => {
+test('PATCH with another Content-Type, or none, gets 415 and changes nothing', async () => {
   const location = locationOf(await tus.create(server, 4))
   const types = ['application/octet-stream', 'text/plain', `${OFFSET_TYPE}s`, `x; ${OFFSET_TYPE}`, '']
   for (const type of types) {
@@ -44,7 +30,7 @@ test('line 8: PATCH with another Content-Type, or none, gets 415 and changes not
   assert.is(await offsetOf(server, location), 0)
 })
 
-test('line 8: a parameter or another letter case in the Content-Type is not an error', async () => {
+test('a parameter or another letter case in the Content-Type is not an error', async () => {
   const location = locationOf(await tus.create(server, 8))
   const types = [
     `${OFFSET_TYPE}; charset=utf-8`,
@@ -58,7 +44,7 @@ test('line 8: a parameter or another letter case in the Content-Type is not an e
   }
 })
 
-test('line 9: PATCH without Upload-Offset gets 400', async () => {
+test('PATCH without Upload-Offset gets 400', async () => {
   const location = locationOf(await tus.create(server, 4))
   const headers = { 'Tus-Resumable': '1.0.0', 'Content-Type': OFFSET_TYPE }
   const answer = await send(server.origin, { method: 'PATCH', path: location, headers, body: 'ab' })
@@ -67,7 +53,7 @@ test('line 9: PATCH without Upload-Offset gets 400', async () => {
   assert.is(await offsetOf(server, location), 0)
 })
 
-test('line 9: PATCH answers 409 and changes nothing when Upload-Offset is not the current offset', async () => {
+test('PATCH answers 409 and changes nothing when Upload-Offset is not the current offset', async () => {
   const location = locationOf(await tus.create(server, 6))
   await tus.patch(server, location, 0, 'abc')
   for (const offset of [0, 2, 4, 6, 7]) {
@@ -79,7 +65,7 @@ test('line 9: PATCH answers 409 and changes nothing when Upload-Offset is not th
   assert.is(readFileSync(fileOf(server, idOf(location)), 'utf8'), 'abc')
 })
 
-test('line 10: a PATCH that succeeds gets 204 with the old offset plus the bytes stored', async () => {
+test('a PATCH that succeeds gets 204 with the old offset plus the bytes stored', async () => {
   const location = locationOf(await tus.create(server, 9))
   for (const [offset, text] of [
     [0, 'abc'],
@@ -94,7 +80,7 @@ test('line 10: a PATCH that succeeds gets 204 with the old offset plus the bytes
   assert.is(readFileSync(fileOf(server, idOf(location)), 'utf8'), 'abcdefghi')
 })
 
-test('line 11: a Content-Length past the Upload-Length gets 413, and no byte counts', async () => {
+test('a Content-Length past the Upload-Length gets 413, and no byte counts', async () => {
   const location = locationOf(await tus.create(server, 4))
   const answer = await tus.patch(server, location, 0, 'abcde')
   assert.is(answer.status, 413)
@@ -150,7 +136,7 @@ test('a body that matches its checksum nowhere keeps nothing, also where it runs
   assert.is(await offsetOf(server, location), 0)
 })
 
-test('line 11: a chunked body with bytes for a finished upload gets 413', async () => {
+test('a chunked body with bytes for a finished upload gets 413', async () => {
   const location = locationOf(await tus.create(server, 4))
   await tus.patch(server, location, 0, 'abcd')
   const body = `${chunk('e')}${LAST_CHUNK}`
@@ -159,7 +145,7 @@ test('line 11: a chunked body with bytes for a finished upload gets 413', async 
   assert.is(readFileSync(fileOf(server, idOf(location)), 'utf8'), 'abcd')
 })
 
-test('line 12: PATCH with no bytes at offset = length gets 204, and finishing is done once', async () => {
+test('PATCH with no bytes at offset = length gets 204, and finishing is done once', async () => {
   const location = locationOf(await tus.create(server, 4))
   const last = await tus.patch(server, location, 0, 'abcd')
   const id = idOf(location)
@@ -176,7 +162,7 @@ test('line 12: PATCH with no bytes at offset = length gets 204, and finishing is
   assert.equal({ sidecar: readFileSync(sidecar, 'utf8'), record: await record() }, before)
 })
 
-test('line 13: a connection that dies keeps every byte that arrived', async () => {
+test('a connection that dies keeps every byte that arrived', async () => {
   const location = locationOf(await tus.create(server, 1000))
   const raw = await RawConnection.open(server.port)
   await raw.head(`PATCH ${pathOf(location)}`, patchHeaders(0, 1000))
@@ -195,7 +181,7 @@ test('line 13: a connection that dies keeps every byte that arrived', async () =
   assert.is(answer.headers['repr-digest'], `sha-256=:${digest}:`)
 })
 
-test('line 13: a sender that stalls is cut after the idle time-out, and what arrived is kept', async () => {
+test('a sender that stalls is cut after the idle time-out, and what arrived is kept', async () => {
   const location = locationOf(await tus.create(server, 1000))
   const raw = await RawConnection.open(server.port)
   const began = Date.now()
@@ -207,7 +193,7 @@ test('line 13: a sender that stalls is cut after the idle time-out, and what arr
   assert.is((await statusOf(server)).slots.taken, 0)
 })
 
-test('line 14: OPTIONS gets 204 with Tus-Version, and its Tus-Resumable is ignored', async () => {
+test('OPTIONS gets 204 with Tus-Version, and its Tus-Resumable is ignored', async () => {
   const location = locationOf(await tus.create(server, 4))
   for (const path of ['/files', '/files/', location]) {
     for (const headers of [{}, { 'Tus-Resumable': '0.2.2' }, { 'Tus-Resumable': '1.0.0' }]) {
@@ -219,7 +205,7 @@ test('line 14: OPTIONS gets 204 with Tus-Version, and its Tus-Resumable is ignor
   }
 })
 
-test('line 15: an unknown method on an upload gets 405 with Allow', async () => {
+test('an unknown method on an upload gets 405 with Allow', async () => {
   const location = locationOf(await tus.create(server, 4))
   for (const method of ['PUT', 'POST', 'SEARCH', 'PROPFIND']) {
     const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': 3 }

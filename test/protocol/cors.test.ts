@@ -69,14 +69,14 @@ async function answers(server: TestServer, origin: string): Promise<[string, Tes
   ]
 }
 
-test('line 35: every answer, errors and GET included, allows any origin and exposes the tus headers', async () => {
+test('every answer, errors and GET included, allows any origin and exposes the tus headers', async () => {
   for (const [what, { headers }] of await answers(open, 'https://b.example')) {
     assert.is(headers['access-control-allow-origin'], '*', what)
     assert.equal(words(headers['access-control-expose-headers']), words(EXPOSE), what)
   }
 })
 
-test('line 35: a preflight tells the methods and headers that are allowed', async () => {
+test('a preflight tells the methods and headers that are allowed', async () => {
   const location = locationOf(await tus.create(open, 4))
   for (const path of ['/files', location, '/api/status']) {
     const headers = { Origin: ALLOWED, 'Access-Control-Request-Method': 'PATCH' }
@@ -87,7 +87,7 @@ test('line 35: a preflight tells the methods and headers that are allowed', asyn
   }
 })
 
-test('line 35: an allowed origin is echoed on every answer, with Vary: Origin', async () => {
+test('an allowed origin is echoed on every answer, with Vary: Origin', async () => {
   for (const [what, { headers }] of await answers(strict, ALLOWED)) {
     assert.is(headers['access-control-allow-origin'], ALLOWED, what)
     assert.equal(words(headers['access-control-expose-headers']), words(EXPOSE), what)
@@ -95,7 +95,7 @@ test('line 35: an allowed origin is echoed on every answer, with Vary: Origin', 
   }
 })
 
-test('line 35: another origin, or none, is not allowed on any answer, and still Vary: Origin', async () => {
+test('another origin, or none, is not allowed on any answer, and still Vary: Origin', async () => {
   for (const origin of ['https://b.example', 'https://a.example.evil', 'http://a.example', 'null']) {
     for (const [what, { headers }] of await answers(strict, origin)) {
       assert.is(headers['access-control-allow-origin'], undefined, `${what} from ${origin}`)
@@ -106,7 +106,7 @@ test('line 35: another origin, or none, is not allowed on any answer, and still 
   assert.is(none.headers['access-control-allow-origin'], undefined)
 })
 
-test('line 35: a 503 for want of slots is readable by a page', async () => {
+test('a 503 for want of slots is readable by a page', async () => {
   const full = await startServer(['--slots', '1'])
   try {
     const [first, second] = [locationOf(await tus.create(full, 9)), locationOf(await tus.create(full, 9))]
@@ -125,7 +125,7 @@ test('line 35: a 503 for want of slots is readable by a page', async () => {
   }
 })
 
-test('line 35: what is refused before it is a request allows no origin that is not allowed elsewhere', async () => {
+test('what is refused before it is a request allows no origin that is not allowed elsewhere', async () => {
   const long = [VERSION, `X-Long: ${'a'.repeat(100 * 1024)}`]
   const anyone = await exchange(open, 'GET /healthz', long)
   assert.is(anyone.status, 431)

@@ -4,19 +4,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesIn, unharmed } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
-import { fileOf, idOf, locationOf, send, startServer, type TestServer, tus } from '../helpers/server.js'
+import { fileOf, idOf, locationOf, send, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { base64, VERSION } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--max-size', '1MiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--max-size', '1MiB'])
 
 const EMPTY_DIGEST = `sha-256=:${createHash('sha256').digest('base64')}:`
 
-test('line 16: POST goes to the creation URL; elsewhere it gets 404 or 405', async () => {
+test('POST goes to the creation URL; elsewhere it gets 404 or 405', async () => {
   const location = locationOf(await tus.create(server, 3))
   const before = filesIn(server)
   const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': 3 }
@@ -36,7 +32,7 @@ test('line 16: POST goes to the creation URL; elsewhere it gets 404 or 405', asy
   assert.is((await send(server.origin, { method: 'POST', path: '/files/', headers })).status, 201)
 })
 
-test('line 17: exactly one of Upload-Length and Upload-Defer-Length: 1 is needed, else 400', async () => {
+test('exactly one of Upload-Length and Upload-Defer-Length: 1 is needed, else 400', async () => {
   const before = filesIn(server)
   const both = { 'Upload-Length': '3', 'Upload-Defer-Length': '1' }
   const headers: Record<string, string>[] = [
@@ -57,7 +53,7 @@ test('line 17: exactly one of Upload-Length and Upload-Defer-Length: 1 is needed
   assert.equal(filesIn(server), before)
 })
 
-test('line 18: POST gets 201 with a Location that HEAD knows, and two files in the folder of its day', async () => {
+test('POST gets 201 with a Location that HEAD knows, and two files in the folder of its day', async () => {
   const before = filesIn(server)
   const answer = await tus.create(server, 3)
   assert.is(answer.status, 201)
@@ -75,7 +71,7 @@ test('line 18: POST gets 201 with a Location that HEAD knows, and two files in t
   assert.is(statSync(file).mode & 0o777, 0o640)
 })
 
-test('line 18: over the maximum size POST gets 413, and nothing is left behind', async () => {
+test('over the maximum size POST gets 413, and nothing is left behind', async () => {
   const before = filesIn(server)
   for (const length of [1_048_577, 2 ** 40, 2 ** 53 - 1]) {
     const answer = await tus.create(server, length)
@@ -100,7 +96,7 @@ const GOOD_METADATA = [
   `long ${base64('x'.repeat(6000))}`,
 ]
 
-test('line 19: HEAD gives Upload-Metadata back byte for byte, with binary values and any key', async () => {
+test('HEAD gives Upload-Metadata back byte for byte, with binary values and any key', async () => {
   for (const metadata of GOOD_METADATA) {
     const answer = await tus.create(server, 3, { 'Upload-Metadata': metadata })
     assert.is(answer.status, 201, metadata.slice(0, 60))
@@ -109,7 +105,7 @@ test('line 19: HEAD gives Upload-Metadata back byte for byte, with binary values
   }
 })
 
-test('line 19: the record has the metadata as sent, and its filename and type decoded', async () => {
+test('the record has the metadata as sent, and its filename and type decoded', async () => {
   const metadata = `filename ${base64('größe.txt')},filetype ${base64('text/plain')},bytes ${base64(BINARY)}`
   const location = locationOf(await tus.create(server, 3, { 'Upload-Metadata': metadata }))
   const api = await send(server.origin, { method: 'GET', path: `/api/uploads/${idOf(location)}` })
@@ -119,7 +115,7 @@ test('line 19: the record has the metadata as sent, and its filename and type de
   assert.is(record.declaredType, 'text/plain')
 })
 
-test('line 20: an upload of length 0 is finished at once', async () => {
+test('an upload of length 0 is finished at once', async () => {
   const metadata = `filename ${base64('empty.txt')}`
   const answer = await tus.create(server, 0, { 'Upload-Metadata': metadata })
   assert.is(answer.status, 201)

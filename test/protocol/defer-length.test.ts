@@ -1,20 +1,16 @@
 import { createHash } from 'node:crypto'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { locationOf, send, startServer, type TestServer, tus } from '../helpers/server.js'
+import { locationOf, send, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { chunk, exchange, LAST_CHUNK, offsetOf, patchHeaders } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--max-size', '1MiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--max-size', '1MiB'])
 
 const deferred = async (): Promise<string> => locationOf(await tus.create(server, null))
 const length = (bytes: number | string): Record<string, string> => ({ 'Upload-Length': String(bytes) })
 
-test('line 21: HEAD sends Upload-Defer-Length: 1 and no Upload-Length until the length is known', async () => {
+test('HEAD sends Upload-Defer-Length: 1 and no Upload-Length until the length is known', async () => {
   const location = await deferred()
   await tus.patch(server, location, 0, 'ab')
   const before = await tus.head(server, location)
@@ -28,7 +24,7 @@ test('line 21: HEAD sends Upload-Defer-Length: 1 and no Upload-Length until the 
   assert.is(after.headers['upload-offset'], '4')
 })
 
-test('line 21: the length comes once, with a PATCH, which may bring no bytes and finish the upload', async () => {
+test('the length comes once, with a PATCH, which may bring no bytes and finish the upload', async () => {
   const location = await deferred()
   await tus.patch(server, location, 0, 'abcd')
   const answer = await tus.patch(server, location, 4, '', length(4))
@@ -38,7 +34,7 @@ test('line 21: the length comes once, with a PATCH, which may bring no bytes and
   assert.is((await send(server.origin, { method: 'GET', path: location })).text, 'abcd')
 })
 
-test('line 21: a different length gets 400 and changes nothing', async () => {
+test('a different length gets 400 and changes nothing', async () => {
   const location = await deferred()
   await tus.patch(server, location, 0, 'ab', length(6))
   for (const again of [5, 7, 2, 0]) {
@@ -51,7 +47,7 @@ test('line 21: a different length gets 400 and changes nothing', async () => {
   assert.is(head.headers['upload-offset'], '2')
 })
 
-test('line 21: the length that is already known may come again, as when the last part of a deferred upload was cut', async () => {
+test('the length that is already known may come again, as when the last part of a deferred upload was cut', async () => {
   const created = { single: {}, partial: { 'Upload-Concat': 'partial' } } satisfies Record<string, object>
   for (const [kind, headers] of Object.entries(created)) {
     for (const first of [6, null]) {
@@ -78,7 +74,7 @@ test('line 21: the length that is already known may come again, as when the last
   }
 })
 
-test('line 21: a length for an upload that was created with another gets 400', async () => {
+test('a length for an upload that was created with another gets 400', async () => {
   const location = locationOf(await tus.create(server, 6))
   for (const again of [0, 5, 7, 2 ** 20]) {
     assert.is((await tus.patch(server, location, 0, 'ab', length(again))).status, 400)
@@ -86,7 +82,7 @@ test('line 21: a length for an upload that was created with another gets 400', a
   assert.is(await offsetOf(server, location), 0)
 })
 
-test('line 21: a length below the offset gets 400, and stays unknown', async () => {
+test('a length below the offset gets 400, and stays unknown', async () => {
   const location = await deferred()
   await tus.patch(server, location, 0, 'abcd')
   const answer = await tus.patch(server, location, 4, '', length(3))
@@ -97,7 +93,7 @@ test('line 21: a length below the offset gets 400, and stays unknown', async () 
   assert.is(head.headers['upload-offset'], '4')
 })
 
-test('line 21: a length above the maximum gets 413, and stays unknown', async () => {
+test('a length above the maximum gets 413, and stays unknown', async () => {
   const location = await deferred()
   const answer = await tus.patch(server, location, 0, 'ab', length(1_048_577))
   assert.is(answer.status, 413)
@@ -107,13 +103,13 @@ test('line 21: a length above the maximum gets 413, and stays unknown', async ()
   assert.is(head.headers['upload-offset'], '0')
 })
 
-test('line 21: a PATCH that is refused for its offset does not make its length known', async () => {
+test('a PATCH that is refused for its offset does not make its length known', async () => {
   const location = await deferred()
   assert.is((await tus.patch(server, location, 3, 'ab', length(10))).status, 409)
   assert.is((await tus.head(server, location)).headers['upload-defer-length'], '1')
 })
 
-test('line 11: a body past the length that comes with it gets 413, and nothing is finished', async () => {
+test('a body past the length that comes with it gets 413, and nothing is finished', async () => {
   for (const chunked of [false, true]) {
     const location = await deferred()
     const head = [...patchHeaders(0, chunked ? null : 6), 'Upload-Length: 4']
@@ -125,7 +121,7 @@ test('line 11: a body past the length that comes with it gets 413, and nothing i
   }
 })
 
-test('line 11: bytes over the maximum size get 413 while the length is deferred', async () => {
+test('bytes over the maximum size get 413 while the length is deferred', async () => {
   const location = await deferred()
   const known = await tus.patch(server, location, 0, 'a'.repeat(1_048_577))
   assert.is(known.status, 413)

@@ -1,12 +1,13 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ERRORS, type ErrorCode } from '../../server/errors.js'
 import { copyToOldDay } from '../helpers/old-upload.js'
-import { RawConnection } from '../helpers/raw.js'
+import { type RawAnswer, RawConnection } from '../helpers/raw.js'
 import {
   eventually,
+  fileOf,
   idOf,
   locationOf,
   send,
@@ -16,17 +17,15 @@ import {
   type TestServer,
   tus,
 } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { exchange, patchHeaders, unknownId, VERSION } from '../helpers/wire.js'
 
-let server: TestServer
-
+const server = serverFor(test, ['--slots', '1', '--max-size', '1MiB'])
 test.before(async () => {
-  server = await startServer(['--slots', '1', '--max-size', '1MiB'])
   await eventually(30_000, 'the end of the first sweep', async () => {
     return server.log().includes('the index is up to date') ? true : undefined
   })
 })
-test.after(async () => void (await server.stop()))
 
 interface Refusal {
   readonly status: number
@@ -34,7 +33,8 @@ interface Refusal {
   readonly text: string
 }
 
-function refusalOf({ status, headers, text }: TestAnswer): Refusal {
+function refusalOf({ status, headers, text }: TestAnswer | RawAnswer): Refusal {
+  if (headers instanceof Map) return { status, headers, text }
   return {
     status,
     headers: new Map(Object.entries(headers).map(([name, value]) => [name, `${value}`])),
@@ -45,7 +45,7 @@ function refusalOf({ status, headers, text }: TestAnswer): Refusal {
 const SCRIPT_SENTENCE =
   'seen as text/x-shellscript, which is not accepted here: a script with an interpreter line'
 
-/** The whole of what line 36 asks of an error's answer. */
+/** The whole of what the design asks of an error's answer. */
 function assertTold({ status, headers, text }: Refusal, code: ErrorCode): void {
   // A refused type says which one was seen.
   const sentence = code === 'type_refused' ? SCRIPT_SENTENCE : ERRORS[code].text
@@ -65,7 +65,34 @@ const upload = async (length: number | null, body = ''): Promise<string> => {
 const HEADERS = { 'Tus-Resumable': '1.0.0' }
 const get = (path: string) => send(server.origin, { method: 'GET', path })
 
-const CAUSES: Partial<Record<ErrorCode, () => Promise<TestAnswer>>> = {
+/** Runs `work` on a server with these flags. */
+async function on<T>(flags: readonly string[], work: (own: TestServer) => Promise<T>): Promise<T> {
+  const own = await startServer(flags)
+  try {
+    return await work(own)
+  } finally {
+    await own.stop()
+  }
+}
+
+/** Begins a PATCH of 1,000 bytes with so many of them, and resolves when it has a slot. */
+async function beginPatch(on: TestServer, location: string): Promise<RawConnection> {
+  const raw = await RawConnection.open(on.port)
+  await raw.head(`PATCH ${new URL(location).pathname}`, patchHeaders(0, 1000))
+  await raw.write('a'.repeat(600))
+  await eventually(30_000, 'the running PATCH', async () => {
+    return (await statusOf(on)).slots.taken === 1 ? true : undefined
+  })
+  return raw
+}
+
+/** An error with a test file of its own, which must name it: what leads to it takes long. */
+interface Elsewhere {
+  readonly testedIn: string
+}
+
+/** Every error of the table: what leads to it. One that is new does not compile before it has a test. */
+const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>) | Elsewhere>> = {
   version_unsupported: () => tus.create(server, 3, { 'Tus-Resumable': '0.2.2' }),
   not_found: () => get('/nothing/here'),
   method_not_allowed: () => send(server.origin, { method: 'PUT', path: '/files', headers: HEADERS }),
@@ -101,40 +128,93 @@ const CAUSES: Partial<Record<ErrorCode, () => Promise<TestAnswer>>> = {
   length_exceeded: async () => tus.patch(server, await upload(4), 0, 'abcde'),
   upload_unfinished: async () => get(await upload(4, 'ab')),
   type_refused: async () => tus.patch(server, await upload(10), 0, '#!/bin/sh\n'),
+  request_malformed: async () => {
+    const raw = await RawConnection.open(server.port)
+    await raw.write('nonsense\r\n\r\n')
+    return raw.answer()
+  },
+  expectation_unknown: () => {
+    return exchange(server, 'POST /files', [VERSION, 'Upload-Length: 3', 'Expect: nothing'])
+  },
+  headers_too_large: () => exchange(server, 'GET /healthz', [`X-Long: ${'a'.repeat(100 * 1024)}`]),
+  upload_locked: async () => {
+    const id = copyToOldDay(server, idOf(await upload(4, 'ab')))
+    writeFileSync(`${fileOf(server, id)}.json`, '')
+    return tus.patch(server, `/files/${id}`, 2, 'c')
+  },
+  upload_taken_over: async () => {
+    const location = await upload(1000)
+    const raw = await beginPatch(server, location)
+    assert.is((await tus.head(server, location)).headers['upload-offset'], '600')
+    return raw.answer()
+  },
+  slots_full: async () => {
+    const raw = await beginPatch(server, await upload(1000))
+    const answer = await tus.patch(server, await upload(4), 0, 'ab')
+    raw.cut()
+    return answer
+  },
+  downloads_full: { testedIn: 'faults/downloads' },
+  finals_full: { testedIn: 'unit/open-finals' },
+  starting: { testedIn: 'faults/lost-finals' },
+  files_exhausted: { testedIn: 'faults/files-exhausted' },
+  connections_full: { testedIn: 'faults/connections' },
+  unfinished_full: () => {
+    return on(['--max-unfinished', '1'], async (own) => {
+      await tus.create(own, 4)
+      return tus.create(own, 4)
+    })
+  },
+  shutting_down: () => {
+    return on([], async (own) => {
+      const raw = await beginPatch(own, locationOf(await tus.create(own, 1000)))
+      const [answer] = await Promise.all([raw.answer(), own.stop()])
+      return answer
+    })
+  },
+  disk_full: () => on(['--min-free', '1024TiB'], (own) => tus.create(own, 4)),
+  internal: () => {
+    return on([], async (own) => {
+      const folder = join(own.dataDir, 'uploads')
+      rmSync(folder, { recursive: true })
+      writeFileSync(folder, '')
+      const answer = await tus.create(own, 4)
+      await eventually(30_000, 'the cause in the log', async () => {
+        return own.log().includes('ENOTDIR') ? true : undefined
+      })
+      return answer
+    })
+  },
 }
 
-for (const [code, cause] of Object.entries(CAUSES)) {
-  test(`line 36: ${code} is told as a short plain text with Content-Length, and no path or stack`, async () => {
-    const known = Object.keys(ERRORS).find((each): each is ErrorCode => each === code)
-    if (known === undefined) throw new Error(`${code} is not in the table`)
-    assertTold(refusalOf(await cause()), known)
-  })
+for (const code of codes()) {
+  const cause = CAUSES[code]
+  if ('testedIn' in cause) {
+    test(`"Errors are one table": ${code} is asserted in ${cause.testedIn}`, () => {
+      const url = new URL(`../../../test/${cause.testedIn}.test.ts`, import.meta.url)
+      assert.match(readFileSync(url, 'utf8'), new RegExp(`\\b${code}\\b`))
+    })
+  } else {
+    test(`"Errors are one table: code word, status, sentence. A client never sees a path or a stack": ${code}`, async () => {
+      const refusal = refusalOf(await cause())
+      assertTold(refusal, code)
+      if (refusal.status === 503) assert.match(refusal.headers.get('retry-after') ?? '', /^\d+$/)
+    })
+  }
 }
 
-test('line 36: the answer to a HEAD that fails has the headers of the error and no body', async () => {
+function codes(): ErrorCode[] {
+  return Object.keys(CAUSES).filter((code): code is ErrorCode => code in ERRORS)
+}
+
+test('"Errors are one table": the answer to a HEAD that fails has the headers of the error and no body', async () => {
   const answer = await tus.head(server, `/files/${unknownId()}`)
   assert.is(answer.status, 404)
   assert.is(answer.text, '')
   assert.match(String(answer.headers['content-type']), /^text\/plain\b/)
 })
 
-test('line 36: slots_full and upload_taken_over are told in plain text, slots_full with Retry-After', async () => {
-  const [first, second] = [await upload(1000), await upload(4)]
-  const raw = await RawConnection.open(server.port)
-  await raw.head(`PATCH ${new URL(first).pathname}`, patchHeaders(0, 1000))
-  await raw.write('a'.repeat(600))
-  await eventually(10_000, 'the running PATCH', async () => {
-    return (await statusOf(server)).slots.taken === 1 ? true : undefined
-  })
-  const full = refusalOf(await tus.patch(server, second, 0, 'ab'))
-  assertTold(full, 'slots_full')
-  assert.match(full.headers.get('retry-after') ?? '', /^\d+$/)
-  assert.is((await tus.head(server, first)).headers['upload-offset'], '600')
-  assertTold(await raw.answer(), 'upload_taken_over')
-  raw.cut()
-})
-
-test('line 36: request_malformed is told for what is not HTTP', async () => {
+test('"Errors are one table": request_malformed is told for what is not HTTP', async () => {
   for (const text of [
     'nonsense\r\n\r\n',
     'GET /files HTTP/9.9\r\nHost: a\r\n\r\n',
@@ -148,61 +228,11 @@ test('line 36: request_malformed is told for what is not HTTP', async () => {
   }
 })
 
-test('line 36: headers_too_large is told for headers of 100 KiB', async () => {
-  const answer = await exchange(server, 'GET /healthz', [`X-Long: ${'a'.repeat(100 * 1024)}`])
-  assertTold(answer, 'headers_too_large')
-})
-
-test('line 36: request_malformed is told for HTTP/1.1 without Host', async () => {
+test('"Errors are one table": request_malformed is told for HTTP/1.1 without Host', async () => {
   const raw = await RawConnection.open(server.port)
   await raw.write('GET /healthz HTTP/1.1\r\n\r\n')
   assertTold(await raw.answer(), 'request_malformed')
   raw.cut()
-})
-
-test('line 36: an Expect that is not 100-continue gets an error in plain text', async () => {
-  const answer = await exchange(server, 'POST /files', [VERSION, 'Upload-Length: 3', 'Expect: nothing'])
-  assert.ok(answer.status >= 400 && answer.status < 500, String(answer.status))
-  assert.match(answer.text, /^[a-z_]+: .+\n$/)
-  assert.match(answer.headers.get('content-type') ?? '', /^text\/plain\b/)
-})
-
-test('line 36: disk_full is told in plain text', async () => {
-  const full = await startServer(['--min-free', '1024TiB'])
-  try {
-    assertTold(refusalOf(await tus.create(full, 4)), 'disk_full')
-  } finally {
-    await full.stop()
-  }
-})
-
-test('line 36: internal is told for what goes wrong inside, and the log alone has the cause', async () => {
-  const broken = await startServer()
-  try {
-    const folder = join(broken.dataDir, 'uploads')
-    rmSync(folder, { recursive: true })
-    writeFileSync(folder, '')
-    assertTold(refusalOf(await tus.create(broken, 4)), 'internal')
-    await eventually(10_000, 'the cause in the log', async () => {
-      return broken.log().includes('ENOTDIR') ? true : undefined
-    })
-  } finally {
-    await broken.stop()
-  }
-})
-
-test('line 36: shutting_down is told to a PATCH that runs when the server is asked to end', async () => {
-  const ending = await startServer()
-  const location = locationOf(await tus.create(ending, 1000))
-  const raw = await RawConnection.open(ending.port)
-  await raw.head(`PATCH ${new URL(location).pathname}`, patchHeaders(0, 1000))
-  await raw.write('a'.repeat(600))
-  await eventually(10_000, 'the running PATCH', async () => {
-    return (await statusOf(ending)).slots.taken === 1 ? true : undefined
-  })
-  const [answer, code] = await Promise.all([raw.answer(), ending.stop()])
-  assertTold(answer, 'shutting_down')
-  assert.is(code, 0)
 })
 
 test.run()

@@ -2,15 +2,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesIn, unharmed } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
-import { eventually, locationOf, startServer, statusOf, type TestServer, tus } from '../helpers/server.js'
+import { eventually, locationOf, statusOf, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { bodyHeaders, OFFSET_TYPE, offsetOf, patchHeaders, VERSION } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--slots', '1', '--max-size', '1MiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--slots', '1', '--max-size', '1MiB'])
 
 const EXPECT = 'Expect: 100-continue'
 const MIB = 1_048_576
@@ -26,7 +22,7 @@ async function firstAnswer(line: string, headers: readonly string[]) {
 
 const create = (...headers: string[]) => firstAnswer('POST /files', [VERSION, ...headers])
 
-test('line 22: Expect: 100-continue gets 100, and after the body 204 or 201', async () => {
+test('Expect: 100-continue gets 100, and after the body 204 or 201', async () => {
   const location = locationOf(await tus.create(server, 3))
   for (const [line, headers, status] of [
     [`PATCH ${new URL(location).pathname}`, patchHeaders(0, 3), 204],
@@ -43,7 +39,7 @@ test('line 22: Expect: 100-continue gets 100, and after the body 204 or 201', as
   }
 })
 
-test('line 22: a body that waits for 100 gets 412 instead', async () => {
+test('a body that waits for 100 gets 412 instead', async () => {
   const before = filesIn(server)
   const headers = ['Tus-Resumable: 0.2.2', 'Upload-Length: 3', ...bodyHeaders(3)]
   const answer = await firstAnswer('POST /files', headers)
@@ -52,7 +48,7 @@ test('line 22: a body that waits for 100 gets 412 instead', async () => {
   await unharmed(server, before)
 })
 
-test('line 22: a body that waits for 100 gets 413 instead', async () => {
+test('a body that waits for 100 gets 413 instead', async () => {
   const location = locationOf(await tus.create(server, 3))
   const before = filesIn(server)
   const path = new URL(location).pathname
@@ -64,7 +60,7 @@ test('line 22: a body that waits for 100 gets 413 instead', async () => {
   await unharmed(server, before)
 })
 
-test('line 22: a body that waits for 100 gets 415 instead', async () => {
+test('a body that waits for 100 gets 415 instead', async () => {
   const location = locationOf(await tus.create(server, 3))
   const before = filesIn(server)
   const wrong = ['Content-Type: text/plain', 'Content-Length: 3']
@@ -76,7 +72,7 @@ test('line 22: a body that waits for 100 gets 415 instead', async () => {
   await unharmed(server, before)
 })
 
-test('line 22: a body that waits for 100 gets 400, 404, 405 and 409 instead', async () => {
+test('a body that waits for 100 gets 400, 404, 405 and 409 instead', async () => {
   const location = locationOf(await tus.create(server, 9))
   await tus.patch(server, location, 0, 'abc')
   const before = filesIn(server)
@@ -90,7 +86,7 @@ test('line 22: a body that waits for 100 gets 400, 404, 405 and 409 instead', as
   await unharmed(server, before)
 })
 
-test('line 22: a body that waits for 100 gets 503 instead while all slots are taken', async () => {
+test('a body that waits for 100 gets 503 instead while all slots are taken', async () => {
   const [first, second] = [locationOf(await tus.create(server, 9)), locationOf(await tus.create(server, 9))]
   const before = filesIn(server)
   const holder = await RawConnection.open(server.port)
@@ -106,7 +102,7 @@ test('line 22: a body that waits for 100 gets 503 instead while all slots are ta
   await unharmed(server, before)
 })
 
-test('line 22: a refusal instead of 100 closes the connection, because the body may or may not follow', async () => {
+test('a refusal instead of 100 closes the connection, because the body may or may not follow', async () => {
   const raw = await RawConnection.open(server.port)
   const wrong = [VERSION, 'Upload-Length: 5', `Content-Type: ${OFFSET_TYPE}`, 'Content-Length: 6', EXPECT]
   await raw.head('POST /files', wrong)

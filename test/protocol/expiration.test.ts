@@ -49,7 +49,7 @@ const gone = (server: TestServer, id: string) =>
     return existsSync(fileOf(server, id)) ? undefined : true
   })
 
-test('line 23: Upload-Expires is on POST and on every PATCH of an unfinished upload', async () => {
+test('Upload-Expires is on POST and on every PATCH of an unfinished upload', async () => {
   const from = Math.floor(Date.now() / 1000) * 1000
   const created = await tus.create(slow, 4)
   const location = locationOf(created)
@@ -68,7 +68,7 @@ test('line 23: Upload-Expires is on POST and on every PATCH of an unfinished upl
   assert.is(last.headers['upload-expires'], undefined)
 })
 
-test('line 23: each PATCH that stored bytes moves Upload-Expires, one without bytes does not', async () => {
+test('each PATCH that stored bytes moves Upload-Expires, one without bytes does not', async () => {
   const created = await tus.create(slow, 4)
   const location = locationOf(created)
   const nextSecond = async (since: number): Promise<void> => {
@@ -82,7 +82,7 @@ test('line 23: each PATCH that stored bytes moves Upload-Expires, one without by
   assert.is(expiryOf(empty), expiryOf(moved))
 })
 
-test('line 24: an expired and unfinished upload gets 410 at once, even before a sweep', async () => {
+test('an expired and unfinished upload gets 410 at once, even before a sweep', async () => {
   const location = locationOf(await tus.create(slow, 4))
   await tus.patch(slow, location, 0, 'ab')
   const id = copyToOldDay(slow, idOf(location))
@@ -95,7 +95,7 @@ test('line 24: an expired and unfinished upload gets 410 at once, even before a 
   assert.is((await tus.head(slow, location)).status, 200)
 })
 
-test('line 24: a finished upload never expires', async () => {
+test('a finished upload never expires', async () => {
   const location = locationOf(await tus.create(slow, 4))
   const last = await tus.patch(slow, location, 0, 'abcd')
   const id = copyToOldDay(slow, idOf(location))
@@ -105,7 +105,7 @@ test('line 24: a finished upload never expires', async () => {
   assert.is((await send(slow.origin, { method: 'GET', path: `/files/${id}` })).text, 'abcd')
 })
 
-test('line 25: the sweep removes bytes and sidecar of an expired upload and marks its record', async () => {
+test('the sweep removes bytes and sidecar of an expired upload and marks its record', async () => {
   const location = locationOf(await tus.create(quick, 4))
   const id = idOf(location)
   await tus.patch(quick, location, 0, 'ab')
@@ -121,7 +121,7 @@ test('line 25: the sweep removes bytes and sidecar of an expired upload and mark
   assert.ok(status === 404 || status === 410, String(status))
 })
 
-test('line 25: the sweep never removes a finished upload', async () => {
+test('the sweep never removes a finished upload', async () => {
   const finished = locationOf(await tus.create(quick, 4))
   await tus.patch(quick, finished, 0, 'abcd')
   const old = copyToOldDay(quick, idOf(finished))
@@ -133,7 +133,7 @@ test('line 25: the sweep never removes a finished upload', async () => {
   }
 })
 
-test('line 25: the sweep finds the folders of other days, while it runs and at the start', async () => {
+test('the sweep finds the folders of other days, while it runs and at the start', async () => {
   const dataDir = quick.dataDir
   const make = async (): Promise<string> => {
     const location = locationOf(await tus.create(slow, 4))
@@ -154,7 +154,7 @@ test('line 25: the sweep finds the folders of other days, while it runs and at t
   assert.not.ok(filesIn({ dataDir }).some((name) => name.includes(running)))
 })
 
-test('line 25: the sweep takes the lock: an upload that is being received is left alone', async () => {
+test('the sweep takes the lock: an upload that is being received is left alone', async () => {
   const location = locationOf(await tus.create(quick, 1000))
   const raw = await RawConnection.open(quick.port)
   await raw.head(`PATCH ${new URL(location).pathname}`, patchHeaders(0, 1000))

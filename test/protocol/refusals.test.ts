@@ -2,23 +2,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesIn, idle, unharmed } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
-import {
-  eventually,
-  locationOf,
-  send,
-  startServer,
-  statusOf,
-  type TestServer,
-  tus,
-} from '../helpers/server.js'
+import { eventually, locationOf, send, statusOf, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { bodyHeaders, OFFSET_TYPE, offsetOf, patchHeaders, VERSION } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--slots', '1', '--max-size', '1GiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--slots', '1', '--max-size', '1GiB'])
 
 const BODY_BYTES = 50 * 1024 * 1024
 const FIRST_BYTES = 1024 * 1024

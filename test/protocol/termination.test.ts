@@ -3,25 +3,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { idle, unharmed } from '../helpers/health.js'
 import { RawConnection } from '../helpers/raw.js'
-import {
-  eventually,
-  fileOf,
-  idOf,
-  locationOf,
-  send,
-  startServer,
-  statusOf,
-  type TestServer,
-  tus,
-} from '../helpers/server.js'
+import { eventually, fileOf, idOf, locationOf, send, statusOf, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { patchHeaders, unknownId } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer()
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test)
 
 const recordOf = (id: string) =>
   eventually(10_000, 'the terminated record', async () => {
@@ -30,7 +16,7 @@ const recordOf = (id: string) =>
     return record?.state === 'terminated' ? record : undefined
   })
 
-test('line 29: DELETE gets 204 with no body; later requests get 404', async () => {
+test('DELETE gets 204 with no body; later requests get 404', async () => {
   for (const body of ['', 'ab', 'abcd']) {
     const location = locationOf(await tus.create(server, 4))
     await tus.patch(server, location, 0, body)
@@ -45,7 +31,7 @@ test('line 29: DELETE gets 204 with no body; later requests get 404', async () =
   assert.is((await tus.remove(server, `/files/${unknownId()}`)).status, 404)
 })
 
-test('line 29: after DELETE bytes, sidecar and progress are gone, and the record says terminated', async () => {
+test('after DELETE bytes, sidecar and progress are gone, and the record says terminated', async () => {
   const location = locationOf(await tus.create(server, 4))
   await tus.patch(server, location, 0, 'ab')
   const file = fileOf(server, idOf(location))
@@ -58,7 +44,7 @@ test('line 29: after DELETE bytes, sidecar and progress are gone, and the record
   assert.is(record.bytesPerSecond, 0)
 })
 
-test('line 29: DELETE ends a running PATCH first, frees its slot and leaves nothing', async () => {
+test('DELETE ends a running PATCH first, frees its slot and leaves nothing', async () => {
   const location = locationOf(await tus.create(server, 1_000_000))
   const id = idOf(location)
   const raw = await RawConnection.open(server.port)
@@ -78,7 +64,7 @@ test('line 29: DELETE ends a running PATCH first, frees its slot and leaves noth
   raw.cut()
 })
 
-test('line 29: DELETE ends a PATCH whose connection is silent, and nothing is left on the disk', async () => {
+test('DELETE ends a PATCH whose connection is silent, and nothing is left on the disk', async () => {
   const location = locationOf(await tus.create(server, 1000))
   const raw = await RawConnection.open(server.port)
   await raw.head(`PATCH ${new URL(location).pathname}`, patchHeaders(0, 1000))

@@ -3,17 +3,13 @@ import * as assert from 'uvu/assert'
 import { filesIn, unharmed } from '../helpers/health.js'
 import { createPart } from '../helpers/parts.js'
 import { type RawAnswer, RawConnection } from '../helpers/raw.js'
-import { locationOf, send, startServer, type TestServer, tus } from '../helpers/server.js'
+import { locationOf, send, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { chunk, exchange, LAST_CHUNK, OFFSET_TYPE, offsetOf, patchHeaders, VERSION } from '../helpers/wire.js'
 
 // What clients in use send with a creation that is not quite tus, and does no harm.
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--max-size', '1MiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--max-size', '1MiB'])
 
 const pathOf = (location: string): string => new URL(location).pathname
 

@@ -3,7 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesIn, unharmed } from '../helpers/health.js'
 import { type RawAnswer, RawConnection } from '../helpers/raw.js'
-import { eventually, idOf, locationOf, send, startServer, type TestServer, tus } from '../helpers/server.js'
+import { eventually, idOf, locationOf, send, startServer, tus } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import {
   base64,
   bodyHeaders,
@@ -17,12 +18,7 @@ import {
 
 // What clients in use send that is not quite tus, and does no harm.
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--max-size', '1MiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--max-size', '1MiB'])
 
 const pathOf = (location: string): string => new URL(location).pathname
 const hexOf = (algorithm: string, text: string): string => createHash(algorithm).update(text).digest('hex')

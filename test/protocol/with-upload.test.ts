@@ -14,14 +14,10 @@ import {
   type TestServer,
   tus,
 } from '../helpers/server.js'
+import { serverFor } from '../helpers/server-for.js'
 import { bodyHeaders, chunk, exchange, LAST_CHUNK, OFFSET_TYPE, offsetOf, VERSION } from '../helpers/wire.js'
 
-let server: TestServer
-
-test.before(async () => {
-  server = await startServer(['--max-size', '1MiB'])
-})
-test.after(async () => void (await server.stop()))
+const server = serverFor(test, ['--max-size', '1MiB'])
 
 const createWith = (length: number | null, body: string, headers: Record<string, string | number> = {}) =>
   send(server.origin, {
@@ -37,7 +33,7 @@ const createWith = (length: number | null, body: string, headers: Record<string,
     body,
   })
 
-test('line 22: a body in the POST is stored as far as it goes, and the answer has Upload-Offset', async () => {
+test('a body in the POST is stored as far as it goes, and the answer has Upload-Offset', async () => {
   const answer = await createWith(10, 'abc')
   assert.is(answer.status, 201)
   assert.is(answer.headers['upload-offset'], '3')
@@ -49,7 +45,7 @@ test('line 22: a body in the POST is stored as far as it goes, and the answer ha
   assert.is(last.headers['repr-digest'], `sha-256=:${digest}:`)
 })
 
-test('line 22: a POST that brings the whole upload finishes it, with its digest in the answer', async () => {
+test('a POST that brings the whole upload finishes it, with its digest in the answer', async () => {
   const answer = await createWith(3, 'abc', { 'Content-Type': `${OFFSET_TYPE.toUpperCase()}; a=b` })
   assert.is(answer.status, 201)
   assert.is(answer.headers['upload-offset'], '3')
@@ -60,7 +56,7 @@ test('line 22: a POST that brings the whole upload finishes it, with its digest 
   assert.is(download.text, 'abc')
 })
 
-test('line 22: a chunked body in the POST is stored, with a deferred length too', async () => {
+test('a chunked body in the POST is stored, with a deferred length too', async () => {
   const body = `${chunk('ab')}${chunk('cde')}${LAST_CHUNK}`
   for (const declared of ['Upload-Length: 9', 'Upload-Defer-Length: 1']) {
     const answer = await exchange(server, 'POST /files', [VERSION, declared, ...bodyHeaders(null)], body)
@@ -83,7 +79,7 @@ async function beginCreation(to: TestServer, framing: number | null): Promise<Ra
   return raw
 }
 
-test('line 22: a POST that ends without an answer leaves nothing: its client never learns the address', async () => {
+test('a POST that ends without an answer leaves nothing: its client never learns the address', async () => {
   const before = filesIn(server)
   for (const framing of [5000, null]) {
     for (const by of ['end', 'reset'] as const) {
@@ -95,7 +91,7 @@ test('line 22: a POST that ends without an answer leaves nothing: its client nev
   }
 })
 
-test('line 22: of a POST in chunks whose last bytes came but not their end, nothing is finished and nothing stays', async () => {
+test('of a POST in chunks whose last bytes came but not their end, nothing is finished and nothing stays', async () => {
   const before = filesIn(server)
   const raw = await beginCreation(server, null)
   await raw.write(chunk('b'.repeat(2000)))
@@ -104,7 +100,7 @@ test('line 22: of a POST in chunks whose last bytes came but not their end, noth
   assert.not.match(server.log(), /"length":5000,"sha256":"/)
 })
 
-test('line 22: a POST whose sender falls silent, or whose server shuts down, leaves nothing', async () => {
+test('a POST whose sender falls silent, or whose server shuts down, leaves nothing', async () => {
   const strict = await startServer(['--idle-timeout', '500ms'])
   const silent = await beginCreation(strict, 5000)
   await silent.closed()
@@ -122,13 +118,13 @@ test('line 22: a POST whose sender falls silent, or whose server shuts down, lea
   assert.equal(filesIn(strict), [])
 })
 
-test('line 22: an empty POST may have any content type', async () => {
+test('an empty POST may have any content type', async () => {
   const answer = await createWith(10, '', { 'Content-Type': 'application/json' })
   assert.is(answer.status, 201)
   assert.is(await offsetOf(server, locationOf(answer)), 0)
 })
 
-test('line 11: a POST whose body is longer than its Upload-Length gets 413, and nothing is left', async () => {
+test('a POST whose body is longer than its Upload-Length gets 413, and nothing is left', async () => {
   const before = filesIn(server)
   const known = await createWith(3, 'abcd')
   assert.is(known.status, 413)
@@ -142,7 +138,7 @@ test('line 11: a POST whose body is longer than its Upload-Length gets 413, and 
   await unharmed(server, before)
 })
 
-test('line 11: a POST with Upload-Length 0 and a chunked body with bytes gets 413, and nothing is left', async () => {
+test('a POST with Upload-Length 0 and a chunked body with bytes gets 413, and nothing is left', async () => {
   const before = filesIn(server)
   const head = [VERSION, 'Upload-Length: 0', ...bodyHeaders(null)]
   const answer = await exchange(server, 'POST /files', head, `${chunk('abc')}${LAST_CHUNK}`)
@@ -150,7 +146,7 @@ test('line 11: a POST with Upload-Length 0 and a chunked body with bytes gets 41
   await unharmed(server, before)
 })
 
-test('line 18: a POST whose body is over the maximum size gets 413, and nothing is left', async () => {
+test('a POST whose body is over the maximum size gets 413, and nothing is left', async () => {
   const before = filesIn(server)
   const known = await createWith(null, 'a'.repeat(1_048_577))
   assert.is(known.status, 413)

@@ -86,16 +86,14 @@ test('prefers the flag to the variable', () => {
   assert.is(runConfig(['--slot-wait', '5s'], { LADING_SLOT_WAIT: '7s' }).slotWaitMs, 5_000)
 })
 
-test('takes --behind-proxy without a value, its variable with one of six words, and --no-behind-proxy', () => {
-  assert.is(runConfig(['--behind-proxy']).behindProxy, true)
-  for (const text of ['on', 'true', '1']) assert.ok(runConfig([], { LADING_BEHIND_PROXY: text }).behindProxy)
-  for (const text of ['off', 'false', '0'])
-    assert.not(runConfig([], { LADING_BEHIND_PROXY: text }).behindProxy)
-  assert.is(runConfig(['--no-behind-proxy'], { LADING_BEHIND_PROXY: 'on' }).behindProxy, false)
-  assert.match(
-    refusal(() => runConfig([], { LADING_BEHIND_PROXY: 'yes' })),
-    "LADING_BEHIND_PROXY is 'yes' but",
-  )
+test('takes a switch without a value, with one, and negated; a flag overrides its variable', () => {
+  const off = { LADING_BEHIND_PROXY: 'off' }
+  for (const argv of [['--behind-proxy'], ['--behind-proxy=on'], ['--behind-proxy', 'true', '--port', '0']])
+    assert.is(runConfig(argv, off).behindProxy, true, argv.join(' '))
+  for (const argv of [['--no-behind-proxy'], ['--behind-proxy=0'], ['--port', '0', '--behind-proxy', 'off']])
+    assert.is(runConfig(argv, { LADING_BEHIND_PROXY: 'on' }).behindProxy, false, argv.join(' '))
+  const command = parseConfig(['--behind-proxy', 'reindex'], {}, false)
+  assert.ok('reindex' in command && command.reindex.behindProxy)
 })
 
 test('refuses what it does not know in one line that names it', () => {
@@ -105,7 +103,7 @@ test('refuses what it does not know in one line that names it', () => {
     [['--no-port'], {}, '--no-port'],
     [['--port'], {}, '--port must be a whole number'],
     [['--port', '--slots', '3'], {}, '--port must be a whole number'],
-    [['--behind-proxy=on'], {}, '--behind-proxy'],
+    [['--behind-proxy', 'yes'], {}, "'yes' is not a command"],
     [['serve'], {}, "'serve' is not a command"],
     [['reindex', 'again'], {}, "'again' is one argument too many"],
     [[], { LADING_SLOTWAIT: '5s' }, 'LADING_SLOTWAIT'],
@@ -131,7 +129,7 @@ test('answers --version, and --help with every flag, variable and command, whate
   assert.equal(parseConfig(['--version', '--port', 'x'], {}, false), { version: true })
   const command = parseConfig(['-h'], { LADING_PORT: 'x' }, false)
   if (!('help' in command)) throw new Error('is not help')
-  for (const flag of [...Object.keys(SETTING_VALUES), 'behind-proxy']) {
+  for (const flag of Object.keys(SETTING_VALUES)) {
     assert.match(command.help, `--${flag}, ${variableOf(flag)} (default: `)
   }
   assert.match(command.help, 'lading reindex')

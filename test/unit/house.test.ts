@@ -19,7 +19,7 @@ const HOMES: Readonly<Record<string, string>> = {
 /** Folders that still know another one, as `folder > folder`, until the engine stands between them. */
 const KNOWN_CROSSINGS: readonly string[] = []
 
-/** The edge, and files that are the start of a thread of their own. */
+/** main.ts handles arguments and signals; vitals.ts reads the memory and the limits of the process. */
 const MAY_USE_PROCESS: readonly string[] = ['server/main.ts', 'server/vitals.ts']
 
 const TOP_LEVEL = ['server', 'hooks', 'test', 'data', 'README.md', 'LICENSE', 'tsconfig.json', 'package.json']

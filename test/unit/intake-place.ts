@@ -36,8 +36,11 @@ export class Keeper implements BlockSink {
 }
 
 /** An intake over a stream, with a small arena, a clock that the test sets, and a sink that keeps what it gets. */
-export function setUp(limits: Partial<IntakeLimits> = {}, blocks = 4) {
-  const arena = new Arena({ blocks, blockBytes: BLOCK_BYTES })
+export function setUp(
+  limits: Partial<IntakeLimits> = {},
+  blocks = 4,
+  arena = new Arena({ blocks, blockBytes: BLOCK_BYTES }),
+) {
   const source = new PassThrough()
   const clock = { ms: 0 }
   const intake = new Intake(source, {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { UploadError } from '../../server/errors.js'
 import { clientOf } from '../../server/http/origin.js'
 import { finalDueAtMs } from '../../server/uploads/joining/final-due.js'
 import { finalKey } from '../../server/uploads/joining/final-key.js'
@@ -19,7 +20,7 @@ function refused(work: () => void): boolean {
     work()
     return false
   } catch (error) {
-    assert.match(String(error), /Too many final uploads/)
+    assert.is(error instanceof UploadError && error.code, 'finals_full')
     return true
   }
 }

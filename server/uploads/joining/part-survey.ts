@@ -52,7 +52,10 @@ export class PartSurvey {
    */
   async read(id: string): Promise<StoredUpload | undefined> {
     const { engine } = this.#tools
+    await this.#uploads.leaving(id)
     const found = this.#uploads.peek(id) ? undefined : await loadUpload(engine, id)
+    // What was read may be from before the removal.
+    if (this.#uploads.leaving(id)) return this.read(id)
     // It may have come into memory while the disk was read.
     const live = this.#uploads.peek(id)
     if (live) return live.gone ? undefined : live

@@ -26,7 +26,7 @@ export const checksumTrailer: Group = {
         const answer = await withTrailer(client, url, checksumLine('sha1', 'world'))
         expectStatus(answer, 204)
         expectHeader(answer, 'Upload-Offset', '10')
-        expectHeader(await client.look(url), 'Upload-Offset', '10')
+        expectHeader(await client.head(url), 'Upload-Offset', '10')
       },
     },
     {
@@ -53,7 +53,7 @@ export const checksumTrailer: Group = {
         const url = await half(client)
         const answer = await withTrailer(client, url, checksumLine('sha1', 'world'), [])
         expectStatus(answer, 204)
-        expectHeader(await client.look(url), 'Upload-Offset', '10')
+        expectHeader(await client.head(url), 'Upload-Offset', '10')
       },
     },
     {
@@ -94,7 +94,7 @@ export const checksumTrailer: Group = {
         const line = checksumLine('sha1', 'other')
         const answer = await client.patch(url, 0, chunks(['hel', 'lo'], [line]), [CHUNKED])
         expect(answer.refuses, 'a 4xx', answer)
-        expectHeader(await client.look(url), 'Upload-Offset', '0')
+        expectHeader(await client.head(url), 'Upload-Offset', '0')
       },
     },
     {

@@ -11,7 +11,7 @@ import {
   STATUS,
   VERIFIES,
 } from './checksums.js'
-import { looksAt } from './evidence.js'
+import { checkBytes } from './evidence.js'
 
 /** No checksum, no Base64, half a checksum, no space, and no name. */
 const MALFORMED = [
@@ -111,7 +111,7 @@ export const checksum: Group = {
           const url = await half(client)
           await client.patch(url, 5, 'wurst', [checksumLine(algorithm, 'other')])
           await expectDiscarded(client, url)
-          await looksAt(client, url, 'helloworld')
+          await checkBytes(client, url, 'helloworld')
         }
       },
     },
@@ -121,10 +121,10 @@ export const checksum: Group = {
       async run(client) {
         const url = await client.create(40_000)
         await client.patch(url, 0, 'a'.repeat(40_000), [checksumLine('sha1', 'other')])
-        expectHeader(await client.look(url), 'Upload-Offset', '0')
+        expectHeader(await client.head(url), 'Upload-Offset', '0')
         const line = checksumLine('sha1', 'b'.repeat(40_000))
         expectStatus(await client.patch(url, 0, 'b'.repeat(40_000), [line]), 204)
-        await looksAt(client, url, 'b'.repeat(40_000))
+        await checkBytes(client, url, 'b'.repeat(40_000))
       },
     },
     {

@@ -4,7 +4,7 @@ import { Skip } from '../check.js'
 import { type Client, VERSION } from '../client.js'
 import { expect, expectHeader } from '../expect.js'
 
-/** That a checksum is looked at. */
+/** The sentence that a checksum is verified. */
 export const VERIFIES = {
   section: 'Checksum',
   level: 'MUST',
@@ -20,7 +20,7 @@ export const DISCARDED = {
     'In the first two cases the uploaded chunk MUST be discarded, and the upload and its offset MUST NOT be updated.',
 } as const
 
-/** How a client is told; a MAY that counts as a SHOULD here. */
+/** The statuses of a mismatch: a MAY that counts as a SHOULD here. */
 export const STATUS = {
   section: 'Checksum',
   level: 'SHOULD',
@@ -58,7 +58,7 @@ export async function expectDiscarded(client: Client, url: URL): Promise<void> {
   expectHeader(await client.ask('HEAD', url, [VERSION]), 'Upload-Offset', '5')
   const answer = await client.patch(url, 5, 'world')
   expect(answer.status === 204, '204 to the right bytes after it', answer)
-  expectHeader(await client.look(url), 'Upload-Offset', '10')
+  expectHeader(await client.head(url), 'Upload-Offset', '10')
 }
 
 /** The algorithms to try; skips where there is none. */

@@ -1,6 +1,6 @@
 import type { Group } from '../check.js'
 import { expectAbsent, expectHeader, expectStatus } from '../expect.js'
-import { looksAt } from './evidence.js'
+import { checkBytes } from './evidence.js'
 import { finalLine, join, joined, part, postFinal, refusesPatch } from './joins.js'
 
 const SENT = {
@@ -33,7 +33,7 @@ export const concatenationUnfinished: Group = {
         expectStatus(await client.patch(urls[1], 0, ' world'), 204)
         expectStatus(await client.patch(urls[0], 3, 'lo'), 204)
         expectHeader(await joined(client, final), 'Upload-Length', '11')
-        await looksAt(client, final, 'hello world')
+        await checkBytes(client, final, 'hello world')
       },
     },
     {
@@ -44,7 +44,7 @@ export const concatenationUnfinished: Group = {
       title: 'no Upload-Offset while a part is not whole',
       async run(client) {
         const url = await join(client, [await part(client, 5, 'hello'), await part(client, 6, ' wor')])
-        const answer = await client.look(url)
+        const answer = await client.head(url)
         expectStatus(answer, 200, 204)
         expectAbsent(answer, 'Upload-Offset')
       },
@@ -57,7 +57,7 @@ export const concatenationUnfinished: Group = {
       title: 'Upload-Length while the lengths of all parts are known',
       async run(client) {
         const url = await join(client, [await part(client, 5, 'hello'), await part(client, 6, '')])
-        expectHeader(await client.look(url), 'Upload-Length', '11')
+        expectHeader(await client.head(url), 'Upload-Length', '11')
       },
     },
     {
@@ -69,7 +69,7 @@ export const concatenationUnfinished: Group = {
       async run(client) {
         const urls = [await part(client, 5, 'hello'), await part(client, 6, '')]
         const value = finalLine(urls).replace('Upload-Concat: ', '')
-        expectHeader(await client.look(await join(client, urls)), 'Upload-Concat', value)
+        expectHeader(await client.head(await join(client, urls)), 'Upload-Concat', value)
       },
     },
     {

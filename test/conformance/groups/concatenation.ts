@@ -1,7 +1,7 @@
 import { type Check, type Group, Skip, undecidable } from '../check.js'
 import { type Client, lengthHeader } from '../client.js'
 import { expect, expectAbsent, expectHeader, expectPresent, expectRefused, expectStatus } from '../expect.js'
-import { looksAt } from './evidence.js'
+import { checkBytes } from './evidence.js'
 import { bothParts, finalLine, join, joined, part, postFinal, refusesPatch } from './joins.js'
 import { expectPairs, pairsOf } from './metadata.js'
 
@@ -37,8 +37,8 @@ const parts: readonly Check[] = [
     ...RECEIVED,
     title: 'a partial upload is created, and HEAD says that it is one',
     async run(client) {
-      expectHeader(await client.look(await part(client, 5, '')), 'Upload-Concat', 'partial')
-      expectHeader(await client.look(await part(client, 5, 'hello')), 'Upload-Concat', 'partial')
+      expectHeader(await client.head(await part(client, 5, '')), 'Upload-Concat', 'partial')
+      expectHeader(await client.head(await part(client, 5, 'hello')), 'Upload-Concat', 'partial')
     },
   },
   {
@@ -48,7 +48,7 @@ const parts: readonly Check[] = [
     title: 'before, within and after its bytes',
     async run(client) {
       for (const body of ['', 'hel', 'hello'])
-        expectHeader(await client.look(await part(client, 5, body)), 'Upload-Offset', String(body.length))
+        expectHeader(await client.head(await part(client, 5, body)), 'Upload-Offset', String(body.length))
     },
   },
   undecidable(
@@ -70,7 +70,7 @@ const parts: readonly Check[] = [
       for (const value of ['part', 'partial;x', 'final', 'final;', 'final:x', 'both']) {
         const answer = await client.post([lengthHeader(5), `Upload-Concat: ${value}`])
         expect(answer.ok || answer.refuses, `a 4xx, or 201, to Upload-Concat: ${value}`, answer)
-        if (answer.ok) expectAbsent(await client.look(client.locationOf(answer)), 'Upload-Concat')
+        if (answer.ok) expectAbsent(await client.head(client.locationOf(answer)), 'Upload-Concat')
       }
     },
   },
@@ -175,7 +175,7 @@ const finals: readonly Check[] = [
       'The Upload-Length header MUST be included if the length of the final resource can be calculated at the time of the request.',
     title: 'it is in the first HEAD after the creation',
     async run(client) {
-      expectHeader(await client.look(await join(client, await bothParts(client))), 'Upload-Length', '11')
+      expectHeader(await client.head(await join(client, await bothParts(client))), 'Upload-Length', '11')
     },
   },
   {
@@ -231,7 +231,7 @@ const metadata: readonly Check[] = [
       const url = await part(client, 5, 'hello')
       const final = await join(client, [url, url])
       expectHeader(await joined(client, final), 'Upload-Length', '10')
-      await looksAt(client, final, 'hellohello')
+      await checkBytes(client, final, 'hellohello')
     },
   },
   {
@@ -244,7 +244,7 @@ const metadata: readonly Check[] = [
       const urls = await bothParts(client)
       await joined(client, await join(client, urls))
       for (const url of urls)
-        if (!(await client.look(url)).ok) throw new Skip('the server deletes partial uploads')
+        if (!(await client.head(url)).ok) throw new Skip('the server deletes partial uploads')
       expectHeader(await joined(client, await join(client, urls)), 'Upload-Length', '11')
     },
   },
@@ -267,6 +267,6 @@ async function keepsOrder(
 
 async function sees(client: Client, url: URL, content: string): Promise<void> {
   await joined(client, url)
-  if (!(await looksAt(client, url, content)))
+  if (!(await checkBytes(client, url, content)))
     throw new Skip('the server does not give the bytes of an upload to GET, so that their order is not seen')
 }

@@ -21,7 +21,7 @@ export const announcements: readonly Check[] = [
     'creation-defer-length',
     'Creation › POST',
     'If the Server supports deferring length, it MUST add creation-defer-length to the Tus-Extension header.',
-    async (client) => (await client.look(await client.create(null))).get('Upload-Defer-Length') === '1',
+    async (client) => (await client.head(await client.create(null))).get('Upload-Defer-Length') === '1',
   ),
   announced(
     'creation-with-upload',
@@ -68,7 +68,7 @@ export const announcements: readonly Check[] = [
     'If this extension is supported by the Server, it MUST be announced by adding termination to the Tus-Extension header.',
     async (client) => {
       const url = await client.create(10)
-      return (await client.remove(url)).status === 204 && !(await client.look(url)).ok
+      return (await client.remove(url)).status === 204 && !(await client.head(url)).ok
     },
   ),
   announced(

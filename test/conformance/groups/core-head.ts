@@ -21,14 +21,14 @@ export const head: readonly Check[] = [
     ...OFFSET,
     title: 'an upload without a byte has Upload-Offset: 0',
     async run(client) {
-      expectHeader(await client.look(await client.create(10)), 'Upload-Offset', '0')
+      expectHeader(await client.head(await client.create(10)), 'Upload-Offset', '0')
     },
   },
   {
     ...OFFSET,
     title: 'a begun upload has the number of its bytes',
     async run(client) {
-      expectHeader(await client.look(await client.begin(10, 'hello')), 'Upload-Offset', '5')
+      expectHeader(await client.head(await client.begin(10, 'hello')), 'Upload-Offset', '5')
     },
   },
   {
@@ -36,7 +36,7 @@ export const head: readonly Check[] = [
     title: 'a completed upload has its length, on each HEAD',
     async run(client) {
       const url = await client.begin(5, 'hello')
-      for (const answer of [await client.look(url), await client.look(url)]) {
+      for (const answer of [await client.head(url), await client.head(url)]) {
         expect(answer.ok, 'an answer of 2xx', answer)
         expectHeader(answer, 'Upload-Offset', '5')
       }
@@ -50,11 +50,11 @@ export const head: readonly Check[] = [
     title: 'Upload-Length is there before, within and after the bytes',
     async run(client) {
       const url = await client.create(10)
-      expectHeader(await client.look(url), 'Upload-Length', '10')
+      expectHeader(await client.head(url), 'Upload-Length', '10')
       expectStatus(await client.patch(url, 0, 'hello'), 204)
-      expectHeader(await client.look(url), 'Upload-Length', '10')
+      expectHeader(await client.head(url), 'Upload-Length', '10')
       expectStatus(await client.patch(url, 5, 'world'), 204)
-      expectHeader(await client.look(url), 'Upload-Length', '10')
+      expectHeader(await client.head(url), 'Upload-Length', '10')
     },
   },
   {
@@ -62,14 +62,14 @@ export const head: readonly Check[] = [
     title: '404, 410 or 403 for an upload that never was',
     async run(client) {
       const url = client.unknownLike(await client.create(10))
-      expectStatus(await client.look(url), 404, 410, 403)
+      expectStatus(await client.head(url), 404, 410, 403)
     },
   },
   {
     ...NOT_FOUND,
     title: 'no Upload-Offset for an upload that never was',
     async run(client) {
-      const answer = await client.look(client.unknownLike(await client.create(10)))
+      const answer = await client.head(client.unknownLike(await client.create(10)))
       expect(!answer.ok, 'a refusal', answer)
       expectAbsent(answer, 'Upload-Offset')
     },
@@ -81,7 +81,7 @@ export const head: readonly Check[] = [
       'The Server SHOULD acknowledge successful HEAD requests with a 200 OK or 204 No Content status.',
     title: '200 or 204 for an upload that is there',
     async run(client) {
-      expectStatus(await client.look(await client.create(10)), 200, 204)
+      expectStatus(await client.head(await client.create(10)), 200, 204)
     },
   },
   {
@@ -92,9 +92,9 @@ export const head: readonly Check[] = [
     title: 'Cache-Control: no-store, of a begun and of a completed upload',
     async run(client) {
       const url = await client.begin(10, 'hello')
-      const begun = await client.look(url)
+      const begun = await client.head(url)
       expectStatus(await client.patch(url, 5, 'world'), 204)
-      for (const answer of [begun, await client.look(url)]) {
+      for (const answer of [begun, await client.head(url)]) {
         const directives = expectPresent(answer, 'Cache-Control')
           .toLowerCase()
           .split(/[\s,]+/)

@@ -29,7 +29,7 @@ export const numbers: readonly Check[] = [
     title: 'HEAD and PATCH tell it in decimal digits',
     async run(client) {
       const url = await client.create(10)
-      expectNumber(await client.look(url), 'Upload-Offset')
+      expectNumber(await client.head(url), 'Upload-Offset')
       expectNumber(await client.patch(url, 0, 'hello'), 'Upload-Offset')
     },
   },
@@ -86,7 +86,7 @@ export const numbers: readonly Check[] = [
         const body = framing.length === 0 ? 'hello world' : 'b\r\nhello world\r\n0\r\n\r\n'
         const answer = await client.patch(url, 0, body, framing)
         if (answer.ok) expect(expectNumber(answer, 'Upload-Offset') <= 5, 'an offset of at most 5', answer)
-        const after = await client.look(url)
+        const after = await client.head(url)
         // A server may also give such an upload up.
         if (after.ok) expect(expectNumber(after, 'Upload-Offset') <= 5, 'an offset of at most 5', after)
       }
@@ -96,7 +96,7 @@ export const numbers: readonly Check[] = [
     ...LENGTH,
     title: 'HEAD tells it in decimal digits',
     async run(client) {
-      const answer = await client.look(await client.create(10))
+      const answer = await client.head(await client.create(10))
       expect(expectNumber(answer, 'Upload-Length') === 10, 'Upload-Length: 10', answer)
     },
   },
@@ -171,6 +171,6 @@ async function needsCreation(client: Client): Promise<void> {
 }
 
 async function expectOffset(client: Client, url: URL, offset: number): Promise<void> {
-  const answer = await client.look(url)
+  const answer = await client.head(url)
   expect(answer.get('Upload-Offset') === String(offset), `Upload-Offset: ${offset} as before`, answer)
 }

@@ -26,7 +26,7 @@ export const override: readonly Check[] = [
       const answer = await client.ask('POST', url, lines, 'hello')
       expectStatus(answer, 204)
       expectHeader(answer, 'Upload-Offset', '5')
-      expectHeader(await client.look(url), 'Upload-Offset', '5')
+      expectHeader(await client.head(url), 'Upload-Offset', '5')
     },
   },
   {
@@ -36,7 +36,7 @@ export const override: readonly Check[] = [
       if (!client.offers('termination')) throw new Skip('the server has no termination')
       const url = await client.create(10)
       expectStatus(await client.ask('POST', url, [VERSION, 'X-HTTP-Method-Override: DELETE']), 204)
-      const after = await client.look(url)
+      const after = await client.head(url)
       expect(!after.ok, 'no such upload any more', after)
     },
   },
@@ -57,7 +57,7 @@ export const override: readonly Check[] = [
       // Read as an answer to HEAD: whether it brings a body is not the matter here.
       const answer = await connection.answer('HEAD', 'PATCH that says HEAD')
       expectHeader(answer, 'Upload-Offset', '0')
-      expectHeader(await client.look(url), 'Upload-Offset', '0')
+      expectHeader(await client.head(url), 'Upload-Offset', '0')
     },
   },
   {
@@ -93,7 +93,7 @@ export const override: readonly Check[] = [
       const answer = await client.ask('OPTIONS', url, lines, 'hello')
       expectStatus(answer, 204)
       expectHeader(answer, 'Upload-Offset', '5')
-      expectHeader(await client.look(url), 'Upload-Offset', '5')
+      expectHeader(await client.head(url), 'Upload-Offset', '5')
     },
   },
   {

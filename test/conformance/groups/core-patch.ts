@@ -1,7 +1,7 @@
 import { type Check, undecidable } from '../check.js'
 import { CHUNKED, type Client, chunks, OFFSET_TYPE, VERSION } from '../client.js'
 import { eventually, expect, expectHeader, expectNumber, expectStatus, pause } from '../expect.js'
-import { cut, looksAt } from './evidence.js'
+import { checkBytes, cut } from './evidence.js'
 
 const APPLIES = {
   section: 'Core › PATCH',
@@ -61,8 +61,8 @@ export const patch: readonly Check[] = [
         [6, 'world'],
       ] as const)
         expect((await client.patch(url, offset, piece)).ok, 'an answer of 2xx', `a refusal at ${offset}`)
-      expectHeader(await client.look(url), 'Upload-Offset', '11')
-      await looksAt(client, url, 'hello world')
+      expectHeader(await client.head(url), 'Upload-Offset', '11')
+      await checkBytes(client, url, 'hello world')
     },
   },
   {
@@ -91,8 +91,8 @@ export const patch: readonly Check[] = [
     async run(client) {
       const url = await client.begin(5, 'hello')
       expectStatus(await client.patch(url, 0, 'HELLO'), 409)
-      expectHeader(await client.look(url), 'Upload-Offset', '5')
-      await looksAt(client, url, 'hello')
+      expectHeader(await client.head(url), 'Upload-Offset', '5')
+      await checkBytes(client, url, 'hello')
     },
   },
   {
@@ -120,7 +120,7 @@ export const patch: readonly Check[] = [
       const url = await client.create(20)
       const answer = await client.patch(url, 0, chunks(['hello', ' ', 'world']), [CHUNKED])
       expectHeader(answer, 'Upload-Offset', '11')
-      expectHeader(await client.look(url), 'Upload-Offset', '11')
+      expectHeader(await client.head(url), 'Upload-Offset', '11')
     },
   },
   {
@@ -134,7 +134,7 @@ export const patch: readonly Check[] = [
     async run(client) {
       const url = await client.begin(10, 'hello')
       expectHeader(await client.patch(url, 5, ''), 'Upload-Offset', '5')
-      expectHeader(await client.look(url), 'Upload-Offset', '5')
+      expectHeader(await client.head(url), 'Upload-Offset', '5')
     },
   },
   {
@@ -186,7 +186,7 @@ async function refusesTypes(client: Client, types: readonly (string | undefined)
     const line = type === undefined ? [] : [`Content-Type: ${type}`]
     const answer = await client.ask('PATCH', url, [VERSION, ...line, 'Upload-Offset: 0'], 'hello')
     expect(answer.status === 415, `415 to ${line[0] ?? 'no Content-Type'}`, answer)
-    expectHeader(await client.look(url), 'Upload-Offset', '0')
+    expectHeader(await client.head(url), 'Upload-Offset', '0')
   }
 }
 
@@ -194,9 +194,9 @@ async function refusesOffset(client: Client, offset: number): Promise<void> {
   const url = await client.begin(20, 'hello')
   const answer = await client.patch(url, offset, 'HELLO')
   expectStatus(answer, 409)
-  expectHeader(await client.look(url), 'Upload-Offset', '5')
+  expectHeader(await client.head(url), 'Upload-Offset', '5')
   expectStatus(await client.patch(url, 5, ' world, again..'), 204)
-  await looksAt(client, url, 'hello world, again..')
+  await checkBytes(client, url, 'hello world, again..')
 }
 
 async function sendsSlowly(client: Client): Promise<void> {
@@ -209,15 +209,15 @@ async function sendsSlowly(client: Client): Promise<void> {
     await pause(5)
   }
   expectHeader(await connection.answer('PATCH', `PATCH ${url.pathname}`), 'Upload-Offset', '10')
-  expectHeader(await client.look(url), 'Upload-Offset', '10')
+  expectHeader(await client.head(url), 'Upload-Offset', '10')
 }
 
 async function keepsWhatArrived(client: Client, framing: readonly string[], body: string): Promise<void> {
   const url = await client.create(4_000)
   await cut(client, url, framing, body)
-  let seen = await client.look(url)
+  let seen = await client.head(url)
   await eventually(6_000, async () => {
-    seen = await client.look(url)
+    seen = await client.head(url)
     return seen.get('Upload-Offset') === '1000' ? true : undefined
   })
   expectHeader(seen, 'Upload-Offset', '1000')
@@ -231,9 +231,9 @@ async function keepsWhatFits(client: Client): Promise<void> {
   await connection.write(`${client.written('PATCH', url, lines)}${piece}${piece}`)
   await pause(500)
   await connection.write(`${piece}0\r\n\r\n`)
-  let seen = await client.look(url)
+  let seen = await client.head(url)
   await eventually(6_000, async () => {
-    seen = await client.look(url)
+    seen = await client.head(url)
     return seen.get('Upload-Offset') === undefined ? undefined : true
   })
   const offset = expectNumber(seen, 'Upload-Offset')
@@ -245,13 +245,13 @@ async function resumes(client: Client): Promise<void> {
   await cut(client, url, ['Content-Length: 4000'], 'a'.repeat(1_000))
   // While the server still waits for the rest it may refuse, so that a client tries again.
   const done = await eventually(7_000, async () => {
-    const seen = await client.look(url)
+    const seen = await client.head(url)
     const offset = Number(seen.get('Upload-Offset'))
     if (!seen.ok || offset > 1_000) return undefined
     const answer = await client.patch(url, offset, 'a'.repeat(4_000 - offset))
     return answer.status === 204 ? answer : undefined
   })
   expect(done !== undefined, 'a PATCH from the offset of HEAD to be accepted within 7 s', 'only refusals')
-  expectHeader(await client.look(url), 'Upload-Offset', '4000')
-  await looksAt(client, url, 'a'.repeat(4_000))
+  expectHeader(await client.head(url), 'Upload-Offset', '4000')
+  await checkBytes(client, url, 'a'.repeat(4_000))
 }

@@ -28,8 +28,8 @@ async function pipelinesTwo(client: Client): Promise<void> {
     { url: first, body: 'hello', offsets: [0, 5] },
     { url: second, body: 'hello world', offsets: [0, 11] },
   ])
-  expectHeader(await client.look(first), 'Upload-Offset', '5')
-  expectHeader(await client.look(second), 'Upload-Offset', '11')
+  expectHeader(await client.head(first), 'Upload-Offset', '5')
+  expectHeader(await client.head(second), 'Upload-Offset', '11')
 }
 
 async function pipelinesOne(client: Client): Promise<void> {
@@ -39,7 +39,7 @@ async function pipelinesOne(client: Client): Promise<void> {
     { url, body: 'hello', offsets: [0, 5] },
     { url, body: 'world', offsets: [5, 10] },
   ])
-  expectHeader(await client.look(url), 'Upload-Offset', '10')
+  expectHeader(await client.head(url), 'Upload-Offset', '10')
 }
 
 interface Pipelined {

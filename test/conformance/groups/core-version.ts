@@ -60,7 +60,7 @@ export const version: readonly Check[] = [
     async run(client) {
       const url = await client.create(10)
       const created = await client.post([lengthHeader(10)])
-      for (const answer of [created, await client.look(url), await client.patch(url, 0, 'hello')]) {
+      for (const answer of [created, await client.head(url), await client.patch(url, 0, 'hello')]) {
         expect(answer.ok, 'an answer of 2xx', answer)
         expectHeader(answer, 'Tus-Resumable', '1.0.0')
       }
@@ -76,7 +76,7 @@ export const version: readonly Check[] = [
         await client.ask('PATCH', url, [VERSION, 'Content-Type: text/plain', 'Upload-Offset: 0'], 'hello'),
         await client.ask('PATCH', url, [VERSION, OFFSET_TYPE], 'hello'),
         await client.post([]),
-        await client.look(client.unknownLike(url)),
+        await client.head(client.unknownLike(url)),
         await client.patch(client.unknownLike(url), 0, 'hello'),
       ]
       for (const answer of answers) {
@@ -207,7 +207,7 @@ async function refusesUnlessSupported(client: Client, url: URL, value: string): 
 }
 
 async function expectUntouched(client: Client, url: URL): Promise<void> {
-  const answer = await client.look(url)
+  const answer = await client.head(url)
   expect(
     answer.ok && answer.get('Upload-Offset') === '0',
     'the upload as it was, with Upload-Offset: 0',

@@ -71,7 +71,7 @@ const notDeferred: readonly Check[] = [
     ...OMITTED,
     title: 'HEAD has none where the length came with the creation',
     async run(client) {
-      expectAbsent(await client.look(await client.create(10)), 'Upload-Defer-Length')
+      expectAbsent(await client.head(await client.create(10)), 'Upload-Defer-Length')
     },
   },
   {
@@ -80,7 +80,7 @@ const notDeferred: readonly Check[] = [
     async run(client) {
       const url = await client.create(null)
       expect((await client.patch(url, 0, 'hello', ['Upload-Length: 10'])).ok, 'an answer of 2xx', 'a refusal')
-      expectAbsent(await client.look(url), 'Upload-Defer-Length')
+      expectAbsent(await client.head(url), 'Upload-Defer-Length')
     },
   },
 ]
@@ -90,7 +90,7 @@ const deferred: readonly Check[] = [
     ...STILL_UNKNOWN,
     title: 'after the creation, without an Upload-Length',
     async run(client) {
-      const answer = await client.look(await client.create(null))
+      const answer = await client.head(await client.create(null))
       expectHeader(answer, 'Upload-Defer-Length', '1')
       expectAbsent(answer, 'Upload-Length')
     },
@@ -99,7 +99,7 @@ const deferred: readonly Check[] = [
     ...STILL_UNKNOWN,
     title: 'after bytes, which are taken before the length',
     async run(client) {
-      const answer = await client.look(await client.begin(null, 'hello'))
+      const answer = await client.head(await client.begin(null, 'hello'))
       expectHeader(answer, 'Upload-Offset', '5')
       expectHeader(answer, 'Upload-Defer-Length', '1')
     },
@@ -110,9 +110,9 @@ const deferred: readonly Check[] = [
     async run(client) {
       const url = await client.begin(null, 'hello')
       expectStatus(await client.patch(url, 5, 'wor', ['Upload-Length: 10']), 204)
-      expectHeader(await client.look(url), 'Upload-Length', '10')
+      expectHeader(await client.head(url), 'Upload-Length', '10')
       expectStatus(await client.patch(url, 8, 'ld'), 204)
-      expectHeader(await client.look(url), 'Upload-Offset', '10')
+      expectHeader(await client.head(url), 'Upload-Offset', '10')
     },
   },
   {
@@ -121,7 +121,7 @@ const deferred: readonly Check[] = [
     async run(client) {
       const url = await client.begin(null, 'hello')
       expectStatus(await client.patch(url, 5, '', ['Upload-Length: 5']), 204)
-      const answer = await client.look(url)
+      const answer = await client.head(url)
       expectHeader(answer, 'Upload-Length', '5')
       expectHeader(answer, 'Upload-Offset', '5')
     },
@@ -138,7 +138,7 @@ const deferred: readonly Check[] = [
         await client.ask('PATCH', url, [VERSION, OFFSET_TYPE, 'Upload-Length: 10'], 'hello'),
       ]
       for (const answer of answers) expect(!answer.ok, 'a refusal', answer)
-      expectAbsent(await client.look(url), 'Upload-Length')
+      expectAbsent(await client.head(url), 'Upload-Length')
     },
   },
   {
@@ -151,7 +151,7 @@ const deferred: readonly Check[] = [
           await client.patch(url, 5, 'world', [`Upload-Length: ${value}`]),
           `Upload-Length: ${value}`,
         )
-      expectAbsent(await client.look(url), 'Upload-Length')
+      expectAbsent(await client.head(url), 'Upload-Length')
     },
   },
   {
@@ -160,7 +160,7 @@ const deferred: readonly Check[] = [
     async run(client) {
       const url = await client.begin(null, 'hello')
       expectRefused(await client.patch(url, 5, '', ['Upload-Length: 4']), 'a length of 4 behind 5 bytes')
-      expectAbsent(await client.look(url), 'Upload-Length')
+      expectAbsent(await client.head(url), 'Upload-Length')
     },
   },
   {
@@ -184,7 +184,7 @@ const deferred: readonly Check[] = [
       if (maxSize === undefined) throw new Skip('the server tells no Tus-Max-Size')
       const url = await client.create(null)
       expectStatus(await client.patch(url, 0, 'hello', [`Upload-Length: ${maxSize + 1n}`]), 413)
-      expectAbsent(await client.look(url), 'Upload-Length')
+      expectAbsent(await client.head(url), 'Upload-Length')
     },
   },
 ]
@@ -198,10 +198,10 @@ export const creationDeferLength: Group = {
 /** Sends one more byte with `first`, then others with another length: refused or not, 10 stays. */
 async function keepsLength(client: Client, url: URL, first: readonly string[]): Promise<void> {
   expectStatus(await client.patch(url, 5, 'w', first), 204)
-  expectHeader(await client.look(url), 'Upload-Length', '10')
+  expectHeader(await client.head(url), 'Upload-Length', '10')
   for (const length of [20, 7]) {
-    const offset = expectNumber(await client.look(url), 'Upload-Offset')
+    const offset = expectNumber(await client.head(url), 'Upload-Offset')
     await client.patch(url, offset, 'o', [`Upload-Length: ${length}`])
-    expectHeader(await client.look(url), 'Upload-Length', '10')
+    expectHeader(await client.head(url), 'Upload-Length', '10')
   }
 }

@@ -2,7 +2,7 @@ import type { Answer } from '../answer.js'
 import type { Group } from '../check.js'
 import { CHUNKED, type Client, chunks, lengthHeader, OFFSET_TYPE, VERSION } from '../client.js'
 import { expect, expectAbsent, expectHeader, expectNumber, expectStatus, pause } from '../expect.js'
-import { looksAt } from './evidence.js'
+import { checkBytes } from './evidence.js'
 
 const POST = {
   section: 'Creation With Upload',
@@ -56,9 +56,9 @@ export const creationWithUpload: Group = {
         const answer = await withBody(client, 10, 'hello')
         const offset = expectNumber(answer, 'Upload-Offset')
         const url = client.locationOf(answer)
-        expectHeader(await client.look(url), 'Upload-Offset', String(offset))
+        expectHeader(await client.head(url), 'Upload-Offset', String(offset))
         expectStatus(await client.patch(url, offset, 'helloworld'.slice(offset)), 204)
-        await looksAt(client, url, 'helloworld')
+        await checkBytes(client, url, 'helloworld')
       },
     },
     {
@@ -70,7 +70,7 @@ export const creationWithUpload: Group = {
         const answer = await client.post([lengthHeader(5), OFFSET_TYPE], 'hello world')
         expect(answer.ok || answer.refuses, '201 or a 4xx', answer)
         if (!answer.ok) return
-        const seen = await client.look(client.locationOf(answer))
+        const seen = await client.head(client.locationOf(answer))
         expect(expectNumber(seen, 'Upload-Offset') <= 5, 'an offset of at most 5', seen)
       },
     },
@@ -91,7 +91,7 @@ export const creationWithUpload: Group = {
       async run(client) {
         const answer = await withBody(client, 5, 'hello')
         expectHeader(answer, 'Upload-Offset', '5')
-        await looksAt(client, client.locationOf(answer), 'hello')
+        await checkBytes(client, client.locationOf(answer), 'hello')
       },
     },
     {

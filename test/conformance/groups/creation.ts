@@ -48,7 +48,7 @@ export const creation: Group = {
       title: 'Location is the URL of an upload, and of another one each time',
       async run(client) {
         const urls = [await client.create(10), await client.create(10)]
-        for (const url of urls) expectHeader(await client.look(url), 'Upload-Offset', '0')
+        for (const url of urls) expectHeader(await client.head(url), 'Upload-Offset', '0')
         expect(urls[0]?.href !== urls[1]?.href, 'two URLs', `${urls[0]} twice`)
       },
     },
@@ -68,7 +68,7 @@ export const creation: Group = {
         'The Upload-Length header MAY be set to 0, indicating that the Client wants to upload an empty file. Such an upload is immediately complete after its creation without transferring data using PATCH requests.',
       title: 'an upload of length 0 is created, with offset and length 0',
       async run(client) {
-        const answer = await client.look(await client.create(0))
+        const answer = await client.head(await client.create(0))
         expect(answer.ok, 'an answer of 2xx', answer)
         expectHeader(answer, 'Upload-Offset', '0')
         expectHeader(answer, 'Upload-Length', '0')
@@ -102,7 +102,7 @@ export const creation: Group = {
       title: 'several pairs, keys without a value among them',
       async run(client) {
         const given = `name bm90ZXMudHh0,is_confidential,bytes ${BINARY},empty `
-        const answer = await client.look(await client.create(10, [`Upload-Metadata: ${given}`]))
+        const answer = await client.head(await client.create(10, [`Upload-Metadata: ${given}`]))
         expectPairs(answer, given)
       },
     },
@@ -111,7 +111,7 @@ export const creation: Group = {
       title: 'keys that are names of a language, of one character, or in capitals',
       async run(client) {
         const given = 'constructor YQ==,__proto__ Yg==,toString Yw==,a ZA==,A ZQ==,x-y.z_1 Zg=='
-        const answer = await client.look(await client.create(10, [`Upload-Metadata: ${given}`]))
+        const answer = await client.head(await client.create(10, [`Upload-Metadata: ${given}`]))
         expectPairs(answer, given)
       },
     },
@@ -119,7 +119,7 @@ export const creation: Group = {
       ...RETURNED,
       title: 'none where none was given',
       async run(client) {
-        expectAbsent(await client.look(await client.create(10)), 'Upload-Metadata')
+        expectAbsent(await client.head(await client.create(10)), 'Upload-Metadata')
       },
     },
     {
@@ -174,7 +174,7 @@ export const creation: Group = {
 /** A single pair comes back letter by letter: there is only one way to write it. */
 async function returnsPair(client: Client, pair: string): Promise<void> {
   expectHeader(
-    await client.look(await client.create(10, [`Upload-Metadata: ${pair}`])),
+    await client.head(await client.create(10, [`Upload-Metadata: ${pair}`])),
     'Upload-Metadata',
     pair,
   )
@@ -186,7 +186,7 @@ async function givesNoThird(client: Client, values: readonly string[]): Promise<
     const answer = await client.post([lengthHeader(10), `Upload-Metadata: ${value}`])
     expect(answer.ok || answer.refuses, `a 4xx, or 201, to Upload-Metadata: ${value}`, answer)
     if (!answer.ok) continue
-    const seen = await client.look(client.locationOf(answer))
+    const seen = await client.head(client.locationOf(answer))
     const told = seen.get('Upload-Metadata')
     // The client broke the form; what it gets back is "as specified by the Client during the creation".
     const sent = Buffer.from(value).toString('latin1')
@@ -204,8 +204,8 @@ async function smugglesNothing(client: Client): Promise<void> {
   const answers: Answer[] = [created]
   if (created.ok) {
     const url = client.locationOf(created)
-    answers.push(await client.look(url), await client.patch(url, 0, 'hello'))
-    answers.push(await client.look(url), await client.download(url))
+    answers.push(await client.head(url), await client.patch(url, 0, 'hello'))
+    answers.push(await client.head(url), await client.download(url))
   }
   expect(created.ok || created.refuses, 'a 4xx, or 201, to values with line ends', created)
   for (const answer of answers) expectAbsent(answer, 'X-Smuggled')

@@ -8,7 +8,7 @@ const ARRIVAL_MS = 300
  * Looks at an upload's bytes where the server gives them back, which the specification leaves open: an answer
  * to GET that is no 200, or has another length, tells nothing. Says whether there was something to see.
  */
-export async function looksAt(client: Client, url: URL, content: string): Promise<boolean> {
+export async function checkBytes(client: Client, url: URL, content: string): Promise<boolean> {
   const answer = await client.download(url)
   if (answer.status !== 200 || answer.body.length !== content.length) return false
   const same = answer.body.toString('latin1') === content

@@ -27,10 +27,10 @@ export const expiration: Group = {
         const created = await client.post([lengthHeader(10)])
         expectStatus(created, 201)
         const url = client.locationOf(created)
-        const looked = await client.look(url)
+        const head = await client.head(url)
         const first = await client.patch(url, 0, 'hel')
         const second = await client.patch(url, 3, 'lo')
-        const answers = [created, looked, first, second]
+        const answers = [created, head, first, second]
         if (answers.every((answer) => answer.get('Upload-Expires') === undefined)) throw new Skip(SILENT)
         for (const answer of [first, second]) expectPresent(answer, 'Upload-Expires')
       },
@@ -44,8 +44,8 @@ export const expiration: Group = {
       async run(client) {
         const created = await client.post([lengthHeader(10)])
         expectStatus(created, 201)
-        const looked = await client.look(client.locationOf(created))
-        if (created.get('Upload-Expires') === undefined && looked.get('Upload-Expires') === undefined)
+        const head = await client.head(client.locationOf(created))
+        if (created.get('Upload-Expires') === undefined && head.get('Upload-Expires') === undefined)
           throw new Skip('whether the server knows the expiration at the creation is not seen from outside')
         expectPresent(created, 'Upload-Expires')
       },
@@ -107,7 +107,7 @@ function expectDate(answer: Answer): void {
 }
 
 async function begunAndLookedAt(client: Client): Promise<Answer> {
-  const answer = await client.look(await client.begin(10, 'hello'))
+  const answer = await client.head(await client.begin(10, 'hello'))
   expect(answer.ok, 'an answer of 2xx', answer)
   return answer
 }

@@ -51,9 +51,9 @@ export async function join(
 
 /** HEAD on a final upload once it has both its numbers. */
 export async function joined(client: Client, url: URL): Promise<Answer> {
-  let seen = await client.look(url)
+  let seen = await client.head(url)
   await eventually(JOINED_WITHIN_MS, async () => {
-    seen = await client.look(url)
+    seen = await client.head(url)
     const [offset, length] = [seen.get('Upload-Offset'), seen.get('Upload-Length')]
     return offset !== undefined && offset === length ? true : undefined
   })
@@ -65,7 +65,7 @@ export async function joined(client: Client, url: URL): Promise<Answer> {
 /** A PATCH of a final upload gets 403, and neither it nor what it is joined from is another one afterwards. */
 export async function refusesPatch(client: Client, url: URL, parts: readonly URL[]): Promise<void> {
   const before = await states(client, [url, ...parts])
-  for (const offset of [Number((await client.look(url)).get('Upload-Offset') ?? 0), 0])
+  for (const offset of [Number((await client.head(url)).get('Upload-Offset') ?? 0), 0])
     expectStatus(await client.patch(url, offset, 'again'), 403)
   const after = await states(client, [url, ...parts])
   expect(after === before, `HEADs as before: ${before}`, after)
@@ -74,7 +74,7 @@ export async function refusesPatch(client: Client, url: URL, parts: readonly URL
 async function states(client: Client, urls: readonly URL[]): Promise<string> {
   const states: string[] = []
   for (const url of urls) {
-    const answer = await client.look(url)
+    const answer = await client.head(url)
     states.push(
       `${answer.status}, offset ${answer.get('Upload-Offset')}, length ${answer.get('Upload-Length')}`,
     )

@@ -48,16 +48,16 @@ export const termination: Group = {
       async run(client) {
         const [url, neighbour] = [await client.create(10), await client.begin(10, 'hello')]
         expect((await client.remove(url)).ok, 'an answer of 2xx', 'a refusal')
-        const answer = await client.look(url)
+        const answer = await client.head(url)
         expect(!answer.ok, 'a refusal', answer)
         expectAbsent(answer, 'Upload-Offset')
-        expectHeader(await client.look(neighbour), 'Upload-Offset', '5')
+        expectHeader(await client.head(neighbour), 'Upload-Offset', '5')
       },
     },
     {
       ...GONE,
       title: '404 or 410 to HEAD',
-      run: async (client) => expectStatus(await client.look(await terminated(client)), 404, 410),
+      run: async (client) => expectStatus(await client.head(await terminated(client)), 404, 410),
     },
     {
       ...GONE,

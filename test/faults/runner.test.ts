@@ -20,7 +20,7 @@ test.after.each(async ({ folder }) => await rm(folder, { recursive: true }))
 
 const UVU = `import { test } from '${import.meta.resolve('uvu')}'\n`
 const PASSES = `${UVU}test('one', () => {})\ntest('two', () => {})\ntest.run()`
-const HANGS = `// time-limit: 1s\n\n${UVU}test('never', () => new Promise(() => setInterval(() => {}, 50)))\ntest.run()`
+const HANGS = `// time-limit: 4s\n\n${UVU}test('never', () => new Promise(() => setInterval(() => {}, 50)))\ntest.run()`
 /** Notes two idle processes in `pids`: one without the file's environment, one that has left its group. */
 const STARTS_CHILDREN = `
 import { spawn } from 'node:child_process'
@@ -46,7 +46,7 @@ function startRunner(folder: string, args: readonly string[], env: Record<string
     output,
     last: output.trimEnd().split('\n').at(-1),
   }))
-  return { runner, ended: bounded(20_000, ended, 'the end of the runner') }
+  return { runner, ended: bounded(60_000, ended, 'the end of the runner') }
 }
 
 interface Trial {
@@ -128,8 +128,15 @@ test('ends a file that hangs at its own time limit, with all it started, and goe
   const files = { 'a.test.js': HANGS + STARTS_CHILDREN, 'b.test.js': PASSES }
   const { code, last, output } = await run(folder, files)
   assert.is(last, '2 passed, 1 failed, 0 skipped')
-  assert.match(output, 'did not end within 1 s')
+  assert.match(output, 'did not end within 4 s')
   assert.equal(await living(folder), [])
+  assert.is(code, 1)
+})
+
+test('ends a unit test file after 20 s, whatever limit it asks for', async ({ folder }) => {
+  const { code, last, output } = await run(folder, { 'a.test.js': HANGS.replace('4s', '600s') })
+  assert.is(last, '0 passed, 1 failed, 0 skipped')
+  assert.match(output, 'did not end within 20 s')
   assert.is(code, 1)
 })
 
@@ -142,7 +149,7 @@ test('ends what a file left behind and counts it as failed', async ({ folder }) 
 })
 
 test('ends everything on SIGINT', async ({ folder }) => {
-  await writeFile(join(folder, 'unit', 'a.test.js'), HANGS.replace('1s', '60s') + STARTS_CHILDREN)
+  await writeFile(join(folder, 'unit', 'a.test.js'), HANGS.replace('4s', '60s') + STARTS_CHILDREN)
   const { runner, ended } = startRunner(folder, [], {})
   while ((await readFile(join(folder, 'pids'), 'utf8').catch(() => '')) === '') {
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -178,11 +185,9 @@ test('counts a test that is skipped without a reason as failed', async ({ folder
   assert.is(code, 1)
 })
 
-test('runs as many files at once as LADING_TEST_JOBS says, and hands no LADING_ variable on', async ({
-  folder,
-}) => {
-  // Each file waits for the other one to have started, and says nothing was handed on to it.
-  const meets = (own: string, other: string) => `// time-limit: 5s\n\n${UVU}
+/** A file that waits for another one to have started, and says whether a variable of ours was handed on to it. */
+function meeting(folder: string, own: string, other: string): string {
+  return `// time-limit: 15s\n\n${UVU}
 import { existsSync, writeFileSync } from 'node:fs'
 test('meets the other', async () => {
   if (process.env.LADING_TEST_JOBS) throw new Error('was handed LADING_TEST_JOBS')
@@ -190,11 +195,20 @@ test('meets the other', async () => {
   while (!existsSync('${folder}/${other}')) await new Promise((resolve) => setTimeout(resolve, 10))
 })
 test.run()`
-  const files = { 'a.test.js': meets('a', 'b'), 'b.test.js': meets('b', 'a') }
-  assert.is(
-    (await run(folder, files, { env: { LADING_TEST_JOBS: '2' } })).last,
-    '2 passed, 0 failed, 0 skipped',
-  )
+}
+
+test('runs as many files at once as LADING_TEST_JOBS says, and hands no LADING_ variable on', async ({
+  folder,
+}) => {
+  await mkdir(join(folder, 'faults'))
+  await writeFile(join(folder, 'faults', 'a.test.js'), meeting(folder, 'a', 'b'))
+  await writeFile(join(folder, 'faults', 'b.test.js'), meeting(folder, 'b', 'a'))
+  assert.is((await run(folder, {}, { env: { LADING_TEST_JOBS: '2' } })).last, '2 passed, 0 failed, 0 skipped')
+})
+
+test('runs two unit test files at a time without being asked to', async ({ folder }) => {
+  const files = { 'a.test.js': meeting(folder, 'a', 'b'), 'b.test.js': meeting(folder, 'b', 'a') }
+  assert.is((await run(folder, files)).last, '2 passed, 0 failed, 0 skipped')
 })
 
 test.run()
