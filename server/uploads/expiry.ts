@@ -56,7 +56,7 @@ export class Expiry {
   }
 
   /** Resolves when nothing runs any more. */
-  settled(): Promise<void> {
+  ended(): Promise<void> {
     return this.#slow
   }
 

@@ -9,7 +9,7 @@ import { Lifecycle, type Tended } from './lifecycle.js'
 import { loadUpload } from './load-upload.js'
 import { newUpload, type TusUpload, tusUpload } from './new-upload.js'
 import { Prover } from './prover.js'
-import { Reception } from './reception.js'
+import { Receiver } from './receiver.js'
 import { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
 import { type StoredUpload, TERMINATED } from './upload.js'
@@ -30,7 +30,7 @@ export class LadingStore extends FileStore {
   readonly #tools: StorageTools
   readonly #requestOf: (id: string) => UploadRequest
   readonly #lifecycle: Lifecycle
-  readonly #reception: Reception
+  readonly #receiver: Receiver
   readonly #joiner: Joiner
 
   /** `requestOf` gives the request that holds the lock of an upload. The data folder must exist. */
@@ -46,7 +46,7 @@ export class LadingStore extends FileStore {
     const lifecycle = new Lifecycle(tools, { uploads, saver, prover })
     this.uploads = uploads
     this.#lifecycle = lifecycle
-    this.#reception = new Reception({ tools, saver, prover, lifecycle })
+    this.#receiver = new Receiver({ tools, saver, prover, lifecycle })
     this.#joiner = new Joiner({ tools, uploads, saver, prover, lifecycle })
   }
 
@@ -128,14 +128,14 @@ export class LadingStore extends FileStore {
 
   /**
    * Takes the body of the request that holds the lock and resolves with the new offset. Rejects as
-   * Reception's `receive` does.
+   * Receiver's `receive` does.
    */
   override async write(_stream: unknown, id: string): Promise<number> {
     const upload = await this.#found(id)
     const request = this.#requestOf(id)
     const wasWhole = isWhole(upload)
     const receive = () =>
-      wasWhole ? this.#takeNothing(upload, request) : this.#reception.receive(upload, request)
+      wasWhole ? this.#takeNothing(upload, request) : this.#receiver.receive(upload, request)
     try {
       await (request.creation ? this.#orUndo(upload, receive) : receive())
     } catch (error) {

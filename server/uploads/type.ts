@@ -25,9 +25,10 @@ export async function decideType(
 export async function storedHead(
   { id, offset }: { readonly id: string; readonly offset: number },
   { engine, sniffBytes }: Pick<StorageTools, 'engine' | 'sniffBytes'>,
+  isOver: () => boolean = () => false,
 ): Promise<Uint8Array> {
   if (offset === 0) return new Uint8Array()
-  const range = await engine.read(id, { from: 0, to: Math.min(offset, sniffBytes) })
+  const range = await engine.read(id, { from: 0, to: Math.min(offset, sniffBytes) }, isOver)
   try {
     const pieces: Uint8Array[] = []
     for (let piece = await range.next(); piece; piece = await range.next())

@@ -94,7 +94,7 @@ export class Uploads {
   }
 
   /** Ends the reading of prefixes, and resolves when no sidecar is being written any more. */
-  async settled(): Promise<void> {
+  async end(): Promise<void> {
     this.#halted = true
     for (const upload of this.#inMemory.values()) upload.setHalted(true)
     const all = [...this.#inMemory.values()]

@@ -26,6 +26,7 @@ test('a final upload whose creation fails once its files are made is removed aga
     tools,
     uploads: {
       drop: () => {},
+      leaving: () => undefined,
       peek: () => {
         if (final) throw new Error('EMFILE: too many open files')
         return part

@@ -47,7 +47,7 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     await place.life.store.knowsAll()
   })
   test.after.each(async ({ life, end }) => {
-    await life.store.uploads.settled()
+    await life.store.uploads.end()
     await end()
   })
 
@@ -160,7 +160,7 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     const { life } = place
     await life.create(ONE, 6)
     await life.patch(ONE, 'abc')
-    await life.store.uploads.settled()
+    await life.store.uploads.end()
     place.cut(ONE, 1)
     assert.is(await life.head(ONE), 0)
     assert.equal(life.events, ['created 1', 'progress 1', 'progress 1'])
