@@ -173,7 +173,7 @@ export class Housekeeping {
     await setTimeout(ms, undefined, { signal, ref: false }).catch(() => undefined)
   }
 
-  /** What fails is logged and done again at its next time. */
+  /** A failed task is logged and retried at the next interval. */
   async #try(name: string, work: () => Promise<void>): Promise<void> {
     if (this.#isClosed) return
     try {

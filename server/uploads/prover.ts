@@ -26,7 +26,7 @@ export class Prover {
     return upload.proof.running
   }
 
-  /** Proves in the background; what goes wrong is met again, and told, when the upload finishes. */
+  /** Proves in the background. A failure is logged; finishing the upload tries again and reports it. */
   start(upload: StoredUpload): void {
     if (upload.proof.running || upload.proof.hasFailed) return
     this.prove(upload).catch((error: unknown) => {

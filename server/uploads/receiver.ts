@@ -47,7 +47,7 @@ export class Receiver {
       if (declared && isOverrun) this.#takeLengthBack(upload)
       const unbounded = !declared && isOverrun && upload.length === null
       if (upload.damagedAfter !== null) {
-        await this.#lifecycle.mend(upload)
+        await this.#lifecycle.cutDamaged(upload)
         throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
       }
       const next = nextStep(upload, this.#tools.now(), this.#tools)
@@ -108,7 +108,7 @@ export class Receiver {
     return declared
   }
 
-  /** A length whose body does not count does not count either: the client will send both again. */
+  /** If the body is rejected, forget the Upload-Length that came with it: the client will send both again. */
   async #drainOrTakeBack(
     upload: StoredUpload,
     request: UploadRequest,
@@ -153,7 +153,7 @@ export class Receiver {
     }
   }
 
-  /** Takes back what a body brought; where even that fails, the upload is read anew from the disk, which knows. */
+  /** Rolls a body back. Where that fails the upload leaves memory: the next request loads what is stored. */
   async #takeBack(upload: StoredUpload, sink: UploadSink): Promise<void> {
     try {
       await sink.rollBack()
@@ -161,7 +161,7 @@ export class Receiver {
       const error = asUploadError(thrown)
       if (isBytesFault(error)) throw error
       this.#tools.log.error({ err: error, id: upload.id }, 'bytes that do not count could not be cut off')
-      this.#lifecycle.letGo(upload)
+      this.#lifecycle.evict(upload)
     }
   }
 
@@ -185,7 +185,7 @@ function announcedBytes(upload: StoredUpload, { declaredLength }: UploadRequest)
   return upload.length === null && declaredLength !== null ? declaredLength - upload.offset : 0
 }
 
-/** What the sender of a body that did not simply end is told. */
+/** The error that answers a body by how it ended. */
 const ENDS = {
   complete: undefined,
   cut: undefined,

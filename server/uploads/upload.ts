@@ -55,9 +55,9 @@ class Upload {
   /** The body that is being received now. */
   body: Body | null = null
   readonly proof: Proof = { running: null, hasFailed: false }
-  /** The joining of a final upload, where it runs or waits its turn. Settles when the upload is finished, or is not. */
+  /** The join of a final upload, while it runs or waits its turn. Rejects with why it failed. */
   joining: Promise<void> | null = null
-  /** The client has its address: what fails from now on is tried again. */
+  /** Location was sent, so a failed join is retried, not undone. */
   isLocationSent = true
   readonly saves: Saves
   readonly rate = new Rate()

@@ -61,12 +61,12 @@ export class Uploads {
     }
   }
 
-  /** Lets an upload go from memory, and its rolling digest with it. */
+  /** Drops an upload from memory, and its rolling digest with it. */
   drop(id: string): void {
     const upload = this.#forget(id)
     if (!upload || upload.sha256 !== null) return
     this.#tools.engine.forget(id).catch((error: unknown) => {
-      this.#tools.log.error({ err: error, id }, 'a rolling digest could not be let go')
+      this.#tools.log.error({ err: error, id }, 'a rolling digest could not be dropped')
     })
   }
 

@@ -47,7 +47,7 @@ function expiryOver(storage: MemoryStorage, held: readonly string[] = [], stuck 
       for (const { id } of uploads) unfinished.delete(id)
       return uploads
     },
-    tend: async (id) => {
+    handleDue: async (id) => {
       seen.tended.push(id)
       return 'waiting'
     },

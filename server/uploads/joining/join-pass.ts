@@ -12,7 +12,7 @@ import type { Uploads } from '../uploads.js'
 const STEP_BYTES = 4 * 1024 * 1024
 /** While bodies are being received, all joining together has this part of the thread's time at most: one of so many. */
 const SHARE = 12
-/** Ends a joining without a word: its upload is removed, or the server is shutting down. */
+/** Stops a join without reporting an error: its upload is removed, or the server is shutting down. */
 export class Stopped extends Error {}
 
 interface PassParts {
@@ -125,7 +125,7 @@ export class JoinPass {
     if (part.digestLive) return part
     await prover.prove(part)
     await this.#tools.engine.forget(id)
-    if (part.damagedAfter !== null) await this.#tools.underLock(id, () => lifecycle.mend(part))
+    if (part.damagedAfter !== null) await this.#tools.underLock(id, () => lifecycle.cutDamaged(part))
     return part
   }
 

@@ -30,7 +30,7 @@ export class PartRelease {
   readonly #tools: StorageTools
   readonly #finals: OpenFinals
   readonly #mostEarly: number
-  /** Releases that were asked for before the first sweep ended: until then nobody knows who else names the part. */
+  /** Releases requested before the first sweep ended. Until then we cannot tell who else needs the part. */
   #early: Map<string, Release> | undefined = new Map()
   /** Parts that their clients have terminated and that an open final upload still needs. */
   readonly #terminated = new Set<string>()
