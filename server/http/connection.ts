@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Fault, guarded, UploadError } from '../errors.js'
 import type { HeaderFields } from '../model/answer.js'
@@ -158,10 +157,11 @@ export class Connection {
 
   #serve(exchange: Exchange): void {
     this.#current = exchange
+    const taken = watchEnd(exchange, this.socket)
     const served = serving(this.#tools.serve, exchange).catch((error: unknown) => this.fail(error))
     this.#serving = served
     served
-      .then(() => taken(exchange.response, this.socket))
+      .then(taken)
       .then(() => this.#next())
       .catch((error: unknown) => this.fail(error))
   }
@@ -215,17 +215,29 @@ async function serving(serve: (exchange: Exchange) => Promise<void>, exchange: E
   await serve(exchange)
 }
 
-/** Resolves once the system has taken the answer. A client that does not read it loses its connection. */
-function taken(response: ServerResponse, socket: Socket): Promise<void> | undefined {
-  if (response.writableFinished || response.closed || socket.destroyed) return undefined
-  return new Promise((resolve) => {
-    const late = setTimeout(() => socket.destroy(), ANSWER_TAKEN_WITHIN_MS)
-    const done = (): void => {
-      clearTimeout(late)
-      resolve()
-    }
-    response.once('finish', done).once('close', done)
-  })
+/**
+ * Watches for the end of an answer. The function it returns resolves once the system has taken the answer. A client
+ * that does not read it loses its connection.
+ */
+function watchEnd({ response }: Exchange, socket: Socket): () => Promise<void> | undefined {
+  // `writableFinished` is true before 'finish', at which Node ends the socket behind an answer that closes.
+  let isOver = response.closed
+  let onOver = (): void => {}
+  const over = (): void => {
+    isOver = true
+    onOver()
+  }
+  response.once('finish', over).once('close', over)
+  return () => {
+    if (isOver || socket.destroyed) return undefined
+    return new Promise((resolve) => {
+      const late = setTimeout(() => socket.destroy(), ANSWER_TAKEN_WITHIN_MS)
+      onOver = () => {
+        clearTimeout(late)
+        resolve()
+      }
+    })
+  }
 }
 
 /**
