@@ -13,7 +13,7 @@ export interface Ending {
   readonly listener: { refuseNew(): void; close(withinMs: number): Promise<unknown> }
   readonly background: { stop(): void; close(): Promise<void> }
   readonly frontDoor: { close(): void }
-  readonly uploads: { settled(): Promise<void> }
+  readonly uploads: { end(): Promise<void> }
   readonly records: { close(withinMs: number): Promise<void> }
   readonly engine: { end(): Promise<void> }
   readonly vitals: { close(): void }
@@ -31,7 +31,7 @@ export async function shutdown(ending: Ending): Promise<void> {
   background.stop()
   frontDoor.close()
   await listener.close(REQUESTS_END_WITHIN_MS)
-  const ended = Promise.all([background.close(), uploads.settled()]).then(() => {})
+  const ended = Promise.all([background.close(), uploads.end()]).then(() => {})
   await within(BACKGROUND_ENDS_WITHIN_MS, ended)
   // Closing the records also ends what of the background work waits for them.
   await records.close(RECORDS_END_WITHIN_MS)

@@ -15,7 +15,8 @@ import { Disk } from './disk.js'
 import { FileRange } from './file-range.js'
 import { pathsOf } from './paths.js'
 import { StoredFiles } from './stored-files.js'
-import { type ArenaMemory, DigestThread } from './thread.js'
+import { withDescriptor } from './with-descriptor.js'
+import { type ArenaMemory, Writer } from './writer.js'
 
 /** Its bytes and its sidecar. */
 const FILES_OF_AN_UPLOAD = 2
@@ -37,7 +38,7 @@ export interface FilesOptions {
 export class FilesEngine extends StoredFiles implements Engine {
   readonly #now: () => number
   readonly #disk: Disk
-  readonly #thread: DigestThread
+  readonly #writer: Writer
   /** Uploads whose file a body has open in the thread. */
   readonly #open = new Set<string>()
 
@@ -45,7 +46,7 @@ export class FilesEngine extends StoredFiles implements Engine {
     super(options.dataDir, currentBoot(options.now()))
     this.#now = options.now
     this.#disk = disk
-    this.#thread = new DigestThread(options.arena)
+    this.#writer = new Writer(options.arena)
   }
 
   /** Starts the engine on a data folder. Rejects with the system's error where its disk cannot be asked. */
@@ -65,7 +66,7 @@ export class FilesEngine extends StoredFiles implements Engine {
   create(id: string, facts: () => UploadFacts, { durable }: { durable: boolean }): Promise<void> {
     const { file, sidecar } = this.#pathsOf(id)
     const sidecarText = this.#textOf(facts)
-    return this.#thread.create({ path: file, sidecarPath: sidecar, sidecarText, durable })
+    return this.#writer.create({ path: file, sidecarPath: sidecar, sidecarText, durable })
   }
 
   /** See Engine. */
@@ -75,45 +76,41 @@ export class FilesEngine extends StoredFiles implements Engine {
     const path = this.#pathsOf(id).file
     const task = { id, path, position, blocks, digest, isChecked, begins, closes }
     if (begins) this.#open.add(id)
-    const written = this.#thread.append(task, isOver)
+    const written = this.#writer.append(task, isOver)
     let checksums: Record<string, string> | null = null
     if (algorithms.length > 0) {
-      const computed = this.#thread.check({ id, blocks, algorithms, begins, ends })
+      const computed = this.#writer.check({ id, blocks, algorithms, begins, ends })
       // Both must be done with the blocks before they are given back, also where one of them fails.
       const [, checked] = await Promise.allSettled([written, computed])
       if (checked.status === 'fulfilled') checksums = checked.value
     }
-    const { live, sha256, error } = await written
-    if (error) throw new Error(error.message)
+    const digested = await written
     if (closes) this.#open.delete(id)
-    return { live, sha256, checksums }
+    return { ...digested, checksums }
   }
 
   /** See Engine. */
   async commit(id: string, { digest }: Parameters<Engine['commit']>[1]): Promise<Digested> {
-    const task = { id, path: this.#pathsOf(id).file, base: 0, counts: true, digest }
-    const committed = await this.#thread.settle(task)
+    const committed = await this.#writer.commit({ id, path: this.#pathsOf(id).file, digest })
     this.#open.delete(id)
     return committed
   }
 
   /** See Engine. */
   async rollBack(id: string, { offset }: { offset: number }): Promise<Digested> {
-    const path = this.#pathsOf(id).file
-    const task = { id, path, base: offset, counts: false, digest: 'none' as const }
-    const rolledBack = await this.#thread.settle(task)
+    const rolledBack = await this.#writer.rollBack({ id, path: this.#pathsOf(id).file, offset })
     this.#open.delete(id)
     return rolledBack
   }
 
   /** See Engine. */
   checksum(id: string, of: { from: number; to: number; algorithm: string }): Promise<string> {
-    return this.#thread.digestStored({ id, path: this.#pathsOf(id).file, ...of })
+    return this.#writer.digestStored({ id, path: this.#pathsOf(id).file, ...of })
   }
 
   /** See Engine. */
   async close(id: string): Promise<void> {
-    if (this.#open.delete(id)) await this.#thread.closeFile(id)
+    if (this.#open.delete(id)) await this.#writer.closeFile(id)
   }
 
   /** See Engine. */
@@ -122,24 +119,24 @@ export class FilesEngine extends StoredFiles implements Engine {
     const { file, sidecar } = this.#pathsOf(id)
     const finished = finishedBytes === undefined ? {} : { finishedBytes }
     const bytesPath = bytes ? file : null
-    await this.#thread.replace({ path: sidecar, text: this.#textOf(facts), durable, bytesPath, ...finished })
+    await this.#writer.replace({ path: sidecar, text: this.#textOf(facts), durable, bytesPath, ...finished })
     if (finishedBytes !== undefined) this.#open.delete(id)
   }
 
   /** See Engine. */
   restore(id: string, facts: UploadFacts): Promise<void> {
     const text = this.#textOf(() => facts, NO_BOOT)
-    return this.#thread.replace({ path: this.#pathsOf(id).sidecar, text, durable: true, bytesPath: null })
+    return this.#writer.replace({ path: this.#pathsOf(id).sidecar, text, durable: true, bytesPath: null })
   }
 
   /** See Engine. */
   flush(id: string): Promise<void> {
-    return this.#thread.flush(this.#pathsOf(id).file)
+    return this.#writer.flush(this.#pathsOf(id).file)
   }
 
   /** See Engine. */
   truncate(id: string, bytes: number): Promise<void> {
-    return this.#thread.truncate({ path: this.#pathsOf(id).file, length: bytes })
+    return this.#writer.truncate({ path: this.#pathsOf(id).file, length: bytes })
   }
 
   /** See Engine. */
@@ -147,18 +144,18 @@ export class FilesEngine extends StoredFiles implements Engine {
     id: string,
     range: { to: number; checkpoints: readonly Checkpoint[]; budgetBytes: number },
   ): Promise<{ offset: number; damagedAfter: number | null }> {
-    return this.#thread.prove({ id, path: this.#pathsOf(id).file, ...range })
+    return this.#writer.prove({ id, path: this.#pathsOf(id).file, ...range })
   }
 
   /** See Engine. */
   digest(id: string, offset: number): Promise<string | null> {
-    return this.#thread.digest({ id, offset })
+    return this.#writer.digest({ id, offset })
   }
 
   /** See Engine. */
   async forget(id: string): Promise<void> {
     this.#open.delete(id)
-    await this.#thread.forget(id)
+    await this.#writer.forget(id)
   }
 
   /** See Engine. */
@@ -167,12 +164,12 @@ export class FilesEngine extends StoredFiles implements Engine {
     { part, ...piece }: { position: number; part: string; from: number; bytes: number },
   ): Promise<number> {
     const [path, partPath] = [this.#pathsOf(id).file, this.#pathsOf(part).file]
-    return this.#thread.join({ id, path, partPath, ...piece })
+    return this.#writer.join({ id, path, partPath, ...piece })
   }
 
   /** See Engine. */
-  read(id: string, range: { from: number; to: number }): Promise<RangeReader> {
-    return FileRange.open(this.#pathsOf(id).file, range)
+  read(id: string, range: { from: number; to: number }, isOver = () => true): Promise<RangeReader> {
+    return withDescriptor(() => FileRange.open(this.#pathsOf(id).file, range), isOver)
   }
 
   /** See Engine. */
@@ -180,7 +177,7 @@ export class FilesEngine extends StoredFiles implements Engine {
     // The bytes first: a crash in between leaves a sidecar alone, which the sweep removes. Bytes alone might be
     // restored from their record.
     const paths = ids.map((id) => this.#pathsOf(id)).flatMap(({ file, sidecar }) => [file, sidecar])
-    return this.#thread.remove(paths, durable)
+    return this.#writer.remove(paths, durable)
   }
 
   /** See Engine. */
@@ -192,7 +189,7 @@ export class FilesEngine extends StoredFiles implements Engine {
   /** See Engine. */
   removeLeftover({ id, kind }: Entry): Promise<void> {
     const { sidecar } = this.#pathsOf(id)
-    return this.#thread.remove([kind === 'temporary' ? `${sidecar}.tmp` : sidecar])
+    return this.#writer.remove([kind === 'temporary' ? `${sidecar}.tmp` : sidecar])
   }
 
   /** See Engine. */
@@ -202,7 +199,7 @@ export class FilesEngine extends StoredFiles implements Engine {
 
   /** See Engine. */
   end(): Promise<void> {
-    return this.#thread.close()
+    return this.#writer.close()
   }
 
   #pathsOf(id: string) {

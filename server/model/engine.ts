@@ -143,8 +143,15 @@ export interface Engine {
       readonly bytes: number
     },
   ): Promise<number>
-  /** Begins to read bytes from `from` to `to`. Rejects with BytesFault where the upload is gone. */
-  read(id: string, range: { readonly from: number; readonly to: number }): Promise<RangeReader>
+  /**
+   * Begins to read bytes from `from` to `to`. Waits for what is scarce where `isOver` is given, until that is true.
+   * Rejects with BytesFault where the upload is gone.
+   */
+  read(
+    id: string,
+    range: { readonly from: number; readonly to: number },
+    isOver?: () => boolean,
+  ): Promise<RangeReader>
 
   /** Removes uploads, the bytes of each before its facts; one that is not there is no error. */
   remove(ids: readonly string[], options: { readonly durable: boolean }): Promise<void>

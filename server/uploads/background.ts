@@ -25,9 +25,9 @@ export function createBackground(needs: BackgroundNeeds): Housekeeping {
   const { engine, log, now, row, isReceiving, expireAfterMs, keepPartialsMs } = tools
   const terms = { expireAfterMs, keepPartialsMs }
   const inMemory = (id: string): StoredUpload | undefined => store.uploads.peek(id)
-  const tend = (id: string): Promise<string> => store.tend(id)
+  const handleDue = (id: string): Promise<string> => store.handleDue(id)
   const visit = new Visit({
-    ...{ engine, log, now, terms, unfinished, inMemory, tend, indexIsWhole, row },
+    ...{ engine, log, now, terms, unfinished, inMemory, handleDue, indexIsWhole, row },
     startedAtMs: now(),
     underLock: (id, work) => locks.tryWith(id, work),
   })
@@ -36,11 +36,11 @@ export function createBackground(needs: BackgroundNeeds): Housekeeping {
     index: records,
     announce: tools.announce,
     row,
-    met: (finished) => store.met(finished),
-    metAll: () => store.knowsAll(),
+    foundFinished: (finished) => store.foundFinished(finished),
+    foundAll: () => store.knowsAll(),
   })
   const expiry = new Expiry({
-    ...{ engine, log, now, terms, unfinished, inMemory, tend, isReceiving },
+    ...{ engine, log, now, terms, unfinished, inMemory, handleDue, isReceiving },
     underLocks: (ids, work) => locks.tryWithAll(ids, work),
     expire: (uploads) => store.expire(uploads),
     againMs: betweenMs(terms),

@@ -30,7 +30,7 @@ export interface ExpiryTools {
   /** Removes what may go of these uploads; the caller holds their locks. */
   readonly expire: (uploads: readonly StoredUpload[]) => Promise<readonly StoredUpload[]>
   /** Does to an upload what is due; the caller holds its lock. */
-  readonly tend: (id: string) => Promise<string>
+  readonly handleDue: (id: string) => Promise<string>
   readonly isReceiving: () => boolean
   /** After so long an upload is looked at again that was due and stays; milliseconds. */
   readonly againMs: number
@@ -56,7 +56,7 @@ export class Expiry {
   }
 
   /** Resolves when nothing runs any more. */
-  settled(): Promise<void> {
+  ended(): Promise<void> {
     return this.#slow
   }
 
@@ -139,15 +139,15 @@ export class Expiry {
   }
 
   #later(id: string): void {
-    const { underLocks, tend, log } = this.#tools
+    const { underLocks, handleDue, log } = this.#tools
     this.#slow = this.#slow.then(async () => {
       if (this.#ended.signal.aborted) return
       try {
         await underLocks([id], async ([free]) => {
-          if (free === id) log.info({ id, done: await tend(id) }, 'the sweep tended an upload')
+          if (free === id) log.info({ id, done: await handleDue(id) }, 'did what was due with an upload')
         })
       } catch (error) {
-        log.error({ err: error, id }, 'the sweep could not tend an entry')
+        log.error({ err: error, id }, 'the sweep failed at an entry')
       }
     })
   }

@@ -2,7 +2,7 @@ import { UploadError } from '../errors.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import { storedHead, typeOf } from './type.js'
+import { decideType, storedHead } from './type.js'
 import type { StoredUpload } from './upload.js'
 
 /** Finishes uploads whose bytes are all there: type, digest, flush, sidecar, record; once, whatever is retried. */
@@ -22,20 +22,19 @@ export class Finisher {
    * where the prefix turns out damaged, and with the disk's error: nothing has changed then.
    */
   async finish(upload: StoredUpload): Promise<void> {
-    if (upload.isTypeDue) upload.type = await this.#type(upload)
+    if (upload.isTypeDue) await this.#decideType(upload)
     const sha256 = await this.#digest(upload)
     const finishedAt = new Date(this.#tools.now()).toISOString()
     upload.mark(upload.offset, sha256)
     await this.#saver.save(upload, { sha256, finishedAt })
     // Nobody is told before it is written.
-    upload.sha256 = sha256
-    upload.finishedAt = finishedAt
+    upload.finish(sha256, finishedAt)
     this.#tools.announce(upload, 'finished')
   }
 
-  async #type(upload: StoredUpload): Promise<string | null> {
+  async #decideType(upload: StoredUpload): Promise<void> {
     const head = await storedHead(upload, this.#tools)
-    return typeOf(upload, head, upload.offset, this.#tools)
+    await decideType(upload, head, upload.offset, this.#tools)
   }
 
   async #digest(upload: StoredUpload): Promise<string> {
@@ -47,7 +46,7 @@ export class Finisher {
     const sha256 = await this.#tools.engine.digest(upload.id, upload.offset)
     if (sha256 !== null) return sha256
     // The thread died and its digests with it: the next try reads the bytes again.
-    upload.digestLive = false
+    upload.setDigestLive(false)
     throw new UploadError('internal', { detail: 'the rolling digest was lost' })
   }
 }

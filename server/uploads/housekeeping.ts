@@ -25,7 +25,7 @@ export interface HousekeepingTools {
     prove(): Promise<void>
     stop(): void
   }
-  readonly expiry: { run(): Promise<void>; stop(): void; settled(): Promise<void> }
+  readonly expiry: { run(): Promise<void>; stop(): void; ended(): Promise<void> }
   readonly records: Pick<RecordStore, 'ready' | 'takeClean' | 'leaveClean' | 'purge' | 'reindex'>
   readonly log: StorageLog
   readonly now: () => number
@@ -74,7 +74,7 @@ export class Housekeeping {
   /** Stops, and resolves when nothing runs any more. */
   async close(): Promise<void> {
     this.stop()
-    await Promise.all([...this.#loops, this.#reindexing, this.#latePass, this.#tools.expiry.settled()])
+    await Promise.all([...this.#loops, this.#reindexing, this.#latePass, this.#tools.expiry.ended()])
   }
 
   async #run(): Promise<void> {
@@ -173,7 +173,7 @@ export class Housekeeping {
     await setTimeout(ms, undefined, { signal, ref: false }).catch(() => undefined)
   }
 
-  /** What fails is logged and done again at its next time. */
+  /** A failed task is logged and retried at the next interval. */
   async #try(name: string, work: () => Promise<void>): Promise<void> {
     if (this.#isClosed) return
     try {

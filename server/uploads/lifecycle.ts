@@ -11,8 +11,8 @@ import type { Uploads } from './uploads.js'
 
 const RETRY_FINISH_MS = 60_000
 
-/** What became of an upload that was tended. */
-export type Tended = 'kept' | 'waiting' | 'joining' | 'finished' | 'expired' | 'refused' | 'lost'
+/** What became of an upload with which something was due. */
+export type DueOutcome = 'kept' | 'waiting' | 'joining' | 'finished' | 'expired' | 'refused' | 'lost'
 
 /** The ends of an upload: finished, fallen back, removed. The caller holds its lock. */
 export class Lifecycle {
@@ -48,8 +48,8 @@ export class Lifecycle {
     }
   }
 
-  /** Lets an upload go from memory: whoever asks next reads it from the disk. */
-  letGo(upload: StoredUpload): void {
+  /** Drops an upload from memory: the next request loads it from the engine. */
+  evict(upload: StoredUpload): void {
     this.#uploads.drop(upload.id)
   }
 
@@ -58,7 +58,7 @@ export class Lifecycle {
    * or falls back to what is proven. Every other error changes nothing.
    */
   async recover(upload: StoredUpload, error: UploadError): Promise<void> {
-    if (error.code === 'offset_conflict' && !isBytesFault(error)) return this.mend(upload)
+    if (error.code === 'offset_conflict' && !isBytesFault(error)) return this.cutDamaged(upload)
     if (!isBytesFault(error)) return
     const { storedBytes } = await this.#tools.engine.measure(upload.id)
     if (storedBytes === undefined) return this.#lost(upload)
@@ -89,7 +89,7 @@ export class Lifecycle {
   async #lost(upload: StoredUpload): Promise<void> {
     this.#tools.log.error({ id: upload.id, offset: upload.offset }, 'the file of an upload is gone')
     if (upload.sha256 === null) return this.remove(upload, 'terminated', 'its file is gone')
-    upload.gone = true
+    upload.markGone()
     this.#uploads.drop(upload.id)
   }
 
@@ -116,12 +116,12 @@ export class Lifecycle {
       { id, offset, storedBytes, goodBytes },
       'the file of an upload is not as it was left; it falls back',
     )
-    upload.damagedAfter = goodBytes
-    upload.proofFailed = false
-    await Promise.allSettled([upload.proof])
+    upload.setDamaged(goodBytes)
+    upload.proof.hasFailed = false
+    await Promise.allSettled([upload.proof.running])
     // It may be a file that is not at that path any more.
     await engine.forget(id)
-    await this.mend(upload)
+    await this.cutDamaged(upload)
   }
 
   /** A checkpoint where the rolling digest stands now. */
@@ -134,16 +134,13 @@ export class Lifecycle {
   }
 
   /** Falls back to the last good checkpoint where the prefix was found damaged. */
-  async mend(upload: StoredUpload): Promise<void> {
+  async cutDamaged(upload: StoredUpload): Promise<void> {
     const good = upload.damagedAfter
     if (good === null) return
     await this.#tools.engine.truncate(upload.id, good)
     await this.#tools.engine.forget(upload.id)
-    upload.checkpoints = upload.checkpoints.filter(({ offset }) => offset <= good)
-    upload.offset = good
-    upload.digestLive = good === 0
-    upload.damagedAfter = null
-    if (good < this.#tools.sniffBytes) upload.type = null
+    upload.fallBack(good)
+    upload.forgetTypeBelow(this.#tools.sniffBytes)
     await this.#saver.save(upload)
     this.#tools.announce(upload, 'progress')
   }
@@ -177,8 +174,8 @@ export class Lifecycle {
     whyOf: (upload: StoredUpload) => RecordEnd,
     mustLast: boolean,
   ): Promise<void> {
-    for (const upload of uploads) upload.gone = true
-    await Promise.allSettled(uploads.flatMap(({ saving, proof }) => [saving, proof]))
+    for (const upload of uploads) upload.markGone()
+    await Promise.allSettled(uploads.flatMap(({ saves, proof }) => [saves.last, proof.running]))
     const ids = uploads.map(({ id }) => id)
     const durable = this.#tools.durability !== 'off' && mustLast
     let removed: Promise<void> | undefined
@@ -203,9 +200,9 @@ export class Lifecycle {
   }
 
   /** Does what is due with one upload that is not joined from others, for the start and the sweep. */
-  async tend(upload: StoredUpload): Promise<Tended> {
+  async handleDue(upload: StoredUpload): Promise<DueOutcome> {
     const next = nextStep(upload, this.#tools.now(), this.#tools)
-    if (next === 'finish') return this.#tendWhole(upload)
+    if (next === 'finish') return this.#finishWhole(upload)
     if (next === 'expire') {
       await this.expire(upload)
       return 'expired'
@@ -219,7 +216,7 @@ export class Lifecycle {
     return this.expireAll([upload])
   }
 
-  async #tendWhole(upload: StoredUpload): Promise<Tended> {
+  async #finishWhole(upload: StoredUpload): Promise<DueOutcome> {
     try {
       await this.finish(upload)
       return 'finished'

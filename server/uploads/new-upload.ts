@@ -34,7 +34,7 @@ export function newUpload(
     isCurrent: true,
   }
   const upload = new StoredUpload(facts, engine.addressOf(id))
-  upload.isLocationSent = false
+  upload.markNew()
   return upload
 }
 

@@ -20,18 +20,18 @@ export class Prover {
    * (`damagedAfter` is set and a running body is stopped). Rejects with the disk's error.
    */
   prove(upload: StoredUpload): Promise<void> {
-    upload.proof ??= this.#run(upload).finally(() => {
-      upload.proof = null
+    upload.proof.running ??= this.#run(upload).finally(() => {
+      upload.proof.running = null
     })
-    return upload.proof
+    return upload.proof.running
   }
 
-  /** Proves in the background; what goes wrong is met again, and told, when the upload finishes. */
+  /** Proves in the background. A failure is logged; finishing the upload tries again and reports it. */
   start(upload: StoredUpload): void {
-    if (upload.proof || upload.proofFailed) return
+    if (upload.proof.running || upload.proof.hasFailed) return
     this.prove(upload).catch((error: unknown) => {
       // Not tried with every batch again: finishing tries once more, and tells its client.
-      upload.proofFailed = true
+      upload.proof.hasFailed = true
       this.#tools.log.warn({ err: error, id: upload.id }, 'the prefix of an upload could not be read again')
     })
   }
@@ -45,12 +45,12 @@ export class Prover {
       })
       if (damagedAfter !== null) return this.#damaged(upload, damagedAfter)
       // An append may have passed by meanwhile; then there is more to read.
-      if (offset === upload.offset) upload.digestLive = true
+      if (offset === upload.offset) upload.setDigestLive(true)
     }
   }
 
   #damaged(upload: StoredUpload, goodBytes: number): void {
-    upload.damagedAfter = goodBytes
+    upload.setDamaged(goodBytes)
     this.#tools.log.error(
       { id: upload.id, offset: upload.offset, goodBytes },
       'the stored prefix of an upload does not match its digest; it falls back to the last checkpoint that does',

@@ -1,207 +1,199 @@
-import { UploadError } from '../errors.js'
-import type { Block, BlockSink } from '../model/body.js'
-import type { Checksum, UnannouncedChecksum } from '../model/checksum.js'
+import { asUploadError, type ErrorCode, UploadError } from '../errors.js'
+import { type BodyEnd, isUnanswered } from '../model/body.js'
+import { isBytesFault } from '../model/engine-error.js'
+import { isWhole, nextStep } from '../model/next-step.js'
+import type { UploadRequest } from '../model/request.js'
+import type { Lifecycle } from './lifecycle.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import { typeOf } from './type.js'
+import { storedHead } from './type.js'
 import type { StoredUpload } from './upload.js'
+import { UploadSink } from './upload-sink.js'
 
-const CHECKPOINT_EVERY_BYTES = 64 * 1024 * 1024
+interface ReceiverParts {
+  readonly tools: StorageTools
+  readonly saver: Saver
+  readonly prover: Prover
+  readonly lifecycle: Lifecycle
+}
 
-/**
- * Takes the batches of one body: the type is decided, then they are written and digested, then marked.
- * Under a checksum nothing of them counts before `settle` has verified it. A checksum that nothing announced is
- * seen with the last batch: what counted of the body is then verified too, or taken back.
- */
-export class Receiver implements BlockSink {
-  readonly #upload: StoredUpload
+/** Takes one request's body into an upload, from its first byte to what its end means for the upload. */
+export class Receiver {
+  readonly #parts: ReceiverParts
   readonly #tools: StorageTools
   readonly #saver: Saver
-  readonly #prover: Prover
-  /** The algorithms of the body's checksum; empty where it has none. */
-  readonly #checksums: readonly string[]
-  readonly #trailing: UnannouncedChecksum | null
-  /** What the upload was before this body. */
-  readonly #before: Pick<StoredUpload, 'offset' | 'type' | 'checkpoints' | 'touchedAtMs'>
-  /** The upload's first bytes, until its type is decided. */
-  #head: Uint8Array
-  #markedAt: number
-  /** Bytes of this body that are in the file but do not count yet. */
-  #unverified = 0
-  #hasBegun = false
-  #isHeld = false
-  /** The digest of the whole is known, and the thread has let the rolling one go. */
-  #isDigested = false
-  /** The body's digests by algorithm, once it is over. */
-  #digests: Readonly<Record<string, string>> | null = null
+  readonly #lifecycle: Lifecycle
 
-  constructor(
-    upload: StoredUpload,
-    body: { head: Uint8Array; checksums: readonly string[]; trailing: UnannouncedChecksum | null },
-    parts: { tools: StorageTools; saver: Saver; prover: Prover },
-  ) {
-    this.#upload = upload
-    this.#head = body.head
-    this.#checksums = body.checksums
-    this.#trailing = body.trailing
-    const { offset, type, checkpoints, touchedAtMs } = upload
-    this.#before = { offset, type, checkpoints, touchedAtMs }
+  constructor(parts: ReceiverParts) {
+    this.#parts = parts
     this.#tools = parts.tools
     this.#saver = parts.saver
-    this.#prover = parts.prover
-    this.#markedAt = upload.checkpoints.at(-1)?.offset ?? 0
-  }
-
-  /** Bytes missing for a decision about the type. */
-  get wantsFirstBytes(): number {
-    return this.#upload.isTypeDue ? this.#tools.sniffBytes - this.#head.length : 0
-  }
-
-  /** A checksum that nothing announced has come: `settle` decides about the body. */
-  get isHeld(): boolean {
-    return this.#isHeld
-  }
-
-  /** Stores a batch. Rejects with an UploadError: type_refused, or as the disk does. */
-  async write(blocks: readonly Block[], last: boolean): Promise<void> {
-    if (last && this.#trailing?.hasCome()) await this.#hold()
-    if (this.#upload.isTypeDue) await this.#look(blocks)
-    await this.#append(blocks, last)
-    if (!this.#upload.digestLive && this.#upload.damagedAfter === null) this.#prover.start(this.#upload)
-    if (!last && (await this.#tools.engine.isFull())) this.#upload.body?.stop('disk_full')
+    this.#lifecycle = parts.lifecycle
   }
 
   /**
-   * Lets the body count where its checksum is what was `sent`, or counts as none; takes it back where it is
-   * another, or where the body is not whole. Rejects with checksum_mismatch, and with the disk's error.
+   * Receives the body of a request; the caller holds the upload's lock. Rejects with length_exceeded,
+   * size_exceeded, type_refused, checksum_mismatch, checksum_invalid, disk_full, files_exhausted,
+   * upload_taken_over, shutting_down, offset_conflict, upload_unknown where its file is gone, or internal.
    */
-  async settle(sent: Checksum | 'none' | 'not whole'): Promise<void> {
-    const upload = this.#upload
-    const counts = typeof sent === 'string' ? sent === 'none' : await this.#matches(sent)
-    if (!counts) this.#forgetBytes()
-    const end = upload.offset + this.#unverified
-    const { engine } = this.#tools
-    const { live, sha256 } = counts
-      ? await engine.commit(upload.id, { digest: end === upload.length ? 'final' : 'prefix' })
-      : await engine.rollBack(upload.id, { offset: this.#before.offset })
-    upload.digestLive = live
-    if (counts) {
-      this.#count(this.#unverified)
-      upload.verifiedTo = upload.offset
-      if (sha256 !== null) this.#mark(sha256, true)
-      return
+  async receive(upload: StoredUpload, request: UploadRequest): Promise<void> {
+    if (await this.#tools.engine.isFull(announcedBytes(upload, request))) throw new UploadError('disk_full')
+    const before = upload.offset
+    try {
+      const { end, declared } = await this.#takeIn(upload, request)
+      if (request.creation && isUnanswered(end)) return await this.#lifecycle.abandon(upload)
+      const isOverrun = end === 'overrun'
+      if (declared && isOverrun) this.#takeLengthBack(upload)
+      const unbounded = !declared && isOverrun && upload.length === null
+      if (upload.damagedAfter !== null) {
+        await this.#lifecycle.cutDamaged(upload)
+        throw new UploadError('offset_conflict', { detail: 'damaged prefix' })
+      }
+      const next = nextStep(upload, this.#tools.now(), this.#tools)
+      // A creation that runs over is undone: its client never learns the address.
+      if (next === 'finish' && !(isOverrun && request.creation)) await this.#lifecycle.finish(upload)
+      else await this.#rest(upload, end, upload.offset > before)
+      const code = unbounded ? 'size_exceeded' : ENDS[end]
+      // An upload that its body made whole is finished, and a client that sees so by HEAD is right. But one that
+      // sent more than it had declared is told.
+      if (code && (isOverrun || upload.sha256 === null)) throw new UploadError(code)
+    } finally {
+      await this.#close(upload)
     }
-    if (this.#isHeld) await this.#saveTakenBack()
-    if (typeof sent !== 'string') throw new UploadError('checksum_mismatch', { detail: sent.algorithm })
   }
 
-  /** From here on nothing of the body counts before it is verified, also after a crash. */
-  async #hold(): Promise<void> {
-    this.#isHeld = true
-    this.#upload.verifiedTo = this.#before.offset
-    await this.#saver.note(this.#upload)
-  }
-
-  async #matches({ algorithm, digest }: Checksum): Promise<boolean> {
-    const { id, offset } = this.#upload
-    if (this.#isHeld) {
-      const range = { from: this.#before.offset, to: offset + this.#unverified }
-      return digest === (await this.#tools.engine.checksum(id, { algorithm, ...range }))
+  /** The body's bytes, from the opening of the file on. A file that is not as it was left makes the upload fall back. */
+  async #takeIn(upload: StoredUpload, request: UploadRequest): Promise<{ end: BodyEnd; declared: boolean }> {
+    try {
+      const head = await this.#head(upload, request)
+      const declared = await this.#declare(upload, request)
+      return { end: await this.#drainOrTakeBack(upload, request, { head, declared }), declared }
+    } catch (thrown) {
+      const error = asUploadError(thrown)
+      await this.#lifecycle.recover(upload, error)
+      throw error
     }
-    if (this.#digests === null)
-      throw new UploadError('internal', { detail: 'the running checksums were lost' })
-    return digest === this.#digests[algorithm]
   }
 
-  /** Before the file is cut: whoever reads the prefix again must not ask for what goes. */
-  #forgetBytes(): void {
-    this.#unverified = 0
-    Object.assign(this.#upload, this.#before)
+  /** The upload's first bytes, where its type is not decided and some are stored. */
+  async #head(upload: StoredUpload, { body }: UploadRequest): Promise<Uint8Array> {
+    if (!upload.isTypeDue) return new Uint8Array()
+    return storedHead(upload, this.#tools, () => body?.isStopped ?? false)
   }
 
-  /** Checkpoints and the record may tell of bytes that were taken back. */
-  async #saveTakenBack(): Promise<void> {
-    await this.#saver.save(this.#upload)
-    this.#tools.announce(this.#upload, 'progress')
+  async #close(upload: StoredUpload): Promise<void> {
+    await this.#tools.engine.close(upload.id).catch((error: unknown) => {
+      this.#tools.log.error({ err: error, id: upload.id }, 'the file of an upload could not be closed')
+    })
   }
 
-  async #look(blocks: readonly Block[]): Promise<void> {
-    for (const { index, bytes } of blocks) {
-      const wanted = this.wantsFirstBytes
-      if (wanted > 0) this.#head = joined(this.#head, this.#tools.view(index, Math.min(bytes, wanted)))
+  /**
+   * A body that runs over the length it came with takes that length back; its bytes stay. The type was decided by
+   * what looked like a whole file: with few bytes it is decided again.
+   */
+  #takeLengthBack(upload: StoredUpload): void {
+    upload.setLength(null)
+    upload.forgetTypeBelow(this.#tools.sniffBytes)
+  }
+
+  /** Notes on the disk what must be there before the first byte; true where the body came with a length. */
+  async #declare(upload: StoredUpload, request: UploadRequest): Promise<boolean> {
+    const declared = request.declaredLength !== null && upload.length === null
+    if (declared) upload.setLength(request.declaredLength)
+    upload.setVerifiedTo(request.checksum ? upload.offset : null)
+    // Bytes of this boot count only under a sidecar of this boot.
+    if (declared || !upload.saves.isCurrent) await this.#saver.save(upload)
+    else if (upload.verifiedTo !== upload.saves.verifiedTo) await this.#saver.note(upload)
+    return declared
+  }
+
+  /** If the body is rejected, forget the Upload-Length that came with it: the client will send both again. */
+  async #drainOrTakeBack(
+    upload: StoredUpload,
+    request: UploadRequest,
+    { head, declared }: { head: Uint8Array; declared: boolean },
+  ): Promise<BodyEnd> {
+    try {
+      return await this.#drain(upload, request, head)
+    } catch (error) {
+      const code = error instanceof UploadError ? error.code : undefined
+      if (declared && (code === 'checksum_mismatch' || code === 'checksum_invalid')) {
+        upload.setLength(null)
+        await this.#saver.save(upload)
+        this.#tools.announce(upload, 'progress')
+      }
+      throw error
     }
-    const offset = this.#upload.offset + this.#unverified + sum(blocks)
-    const type = await typeOf(this.#upload, this.#head, offset, this.#tools)
-    if (type !== null) this.#upload.type = type
   }
 
-  async #append(blocks: readonly Block[], last: boolean): Promise<void> {
-    const upload = this.#upload
-    const bytes = sum(blocks)
-    const position = upload.offset + this.#unverified
-    if (last && bytes === 0 && this.#isDigested) return
-    const digest = this.#digestDue(position + bytes, last)
-    // Where a trailer may still come the thread keeps what it needs to take the body back.
-    const isChecked = this.#isUnverified || (this.#trailing !== null && !last)
-    const begins = !this.#hasBegun
-    this.#hasBegun = true
-    const closes = last && !isChecked && !this.#finishesAt(position + bytes)
-    const algorithms = this.#checksums
-    const appended = { blocks, position, digest, isChecked, algorithms, begins, ends: last, closes }
-    const done = await this.#tools.engine.append(upload.id, appended, () => upload.body?.isStopped ?? false)
-    this.#digests = done.checksums
-    upload.digestLive = done.live
-    upload.rate.add(bytes, this.#tools.monotonic())
-    if (this.#isUnverified) this.#unverified += bytes
-    else this.#count(bytes)
-    if (done.sha256 === null) return
-    this.#isDigested = digest === 'final'
-    this.#mark(done.sha256, last)
+  async #drain(upload: StoredUpload, request: UploadRequest, head: Uint8Array): Promise<BodyEnd> {
+    const checksums = request.checksum?.algorithms ?? []
+    const { trailing } = request
+    const sink = new UploadSink(upload, { head, checksums, trailing }, this.#parts)
+    upload.receive(request.body)
+    try {
+      if (!request.body) await sink.write([], true)
+      const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
+      const end = request.body ? await request.body.drain(sink, room) : 'complete'
+      request.bodyEnd = end
+      if (!request.checksum && !sink.isHeld) return end
+      // A checksum is that of the whole body: what was cut or ran over cannot be verified.
+      if (end === 'complete') await sink.verify((request.checksum ?? trailing)?.sent() ?? null)
+      else await this.#takeBack(upload, sink)
+      return end
+    } catch (error) {
+      const code = error instanceof UploadError ? error.code : undefined
+      if (error instanceof UploadError && code === 'type_refused') await this.#lifecycle.refuse(upload, error)
+      else if ((request.checksum || sink.isHeld) && code !== 'checksum_mismatch')
+        await this.#takeBack(upload, sink)
+      throw error
+    } finally {
+      upload.receive(null)
+    }
   }
 
-  /** What is appended now does not count yet. */
-  get #isUnverified(): boolean {
-    return this.#checksums.length > 0 || this.#isHeld
+  /** Rolls a body back. Where that fails the upload leaves memory: the next request loads what is stored. */
+  async #takeBack(upload: StoredUpload, sink: UploadSink): Promise<void> {
+    try {
+      await sink.rollBack()
+    } catch (thrown) {
+      const error = asUploadError(thrown)
+      if (isBytesFault(error)) throw error
+      this.#tools.log.error({ err: error, id: upload.id }, 'bytes that do not count could not be cut off')
+      this.#lifecycle.evict(upload)
+    }
   }
 
-  #count(bytes: number): void {
-    this.#upload.offset += bytes
-    if (bytes > 0) this.#upload.touchedAtMs = this.#tools.now()
-  }
-
-  /** With so many bytes the upload is finished after this request; what finishes it closes its file. */
-  #finishesAt(offset: number): boolean {
-    return this.#upload.kind === 'single' && offset === this.#upload.length
-  }
-
-  #digestDue(offset: number, last: boolean): 'none' | 'prefix' | 'final' {
-    if (this.#isUnverified) return 'none'
-    // Before the end it is kept under a trailer that may still come, because the body may have to be taken back, and
-    // for a part, whose end goes to the thread all the same.
-    const isKept = this.#trailing !== null || !this.#finishesAt(offset)
-    if (offset === this.#upload.length && (last || !isKept)) return 'final'
-    if (last || offset === this.#upload.length) return 'prefix'
-    return offset - this.#markedAt >= CHECKPOINT_EVERY_BYTES ? 'prefix' : 'none'
-  }
-
-  #mark(sha256: string, last: boolean): void {
-    this.#upload.mark(this.#upload.offset, sha256)
-    this.#markedAt = this.#upload.offset
-    // The end of the request saves for itself.
-    if (last || this.#upload.offset === this.#upload.length) return
-    this.#saver.saveLater(this.#upload)
-    this.#tools.announce(this.#upload, 'progress')
+  /** The end of a request that did not finish its upload. */
+  async #rest(upload: StoredUpload, end: BodyEnd, grew: boolean): Promise<void> {
+    const changed = grew || end === 'overrun'
+    // A part that has all its bytes is as good as finished: nothing but its joining comes after this answer.
+    const mustLast = end === 'overrun' || this.#tools.durability === 'request' || isWhole(upload)
+    if (changed && mustLast) await this.#saver.save(upload)
+    else if (changed && upload.verifiedTo !== upload.saves.verifiedTo) {
+      // What was verified counts after a crash only once the sidecar says so.
+      await this.#saver.note(upload)
+      this.#saver.flushLater(upload)
+    } else if (changed) this.#saver.saveLater(upload)
+    this.#tools.announce(upload, 'progress')
   }
 }
 
-function sum(blocks: readonly Block[]): number {
-  return blocks.reduce((total, { bytes }) => total + bytes, 0)
+/** Bytes that an upload will have more than was known when it was created: of a length that comes with its body. */
+function announcedBytes(upload: StoredUpload, { declaredLength }: UploadRequest): number {
+  return upload.length === null && declaredLength !== null ? declaredLength - upload.offset : 0
 }
 
-function joined(head: Uint8Array, more: Uint8Array): Uint8Array {
-  const both = new Uint8Array(head.length + more.length)
-  both.set(head)
-  both.set(more, head.length)
-  return both
-}
+/** The error that answers a body by how it ended. */
+const ENDS = {
+  complete: undefined,
+  cut: undefined,
+  idle: undefined,
+  slow: undefined,
+  overrun: 'length_exceeded',
+  taken_over: 'upload_taken_over',
+  shutting_down: 'shutting_down',
+  disk_full: 'disk_full',
+  damaged: 'offset_conflict',
+} as const satisfies Record<BodyEnd, ErrorCode | undefined>

@@ -40,23 +40,23 @@ export class Saver {
   flushLater(upload: StoredUpload): void {
     const { engine, durability, log } = this.#tools
     if (durability === 'off') return
-    if (upload.isFlushDue) return
-    upload.isFlushDue = true
+    if (upload.saves.isFlushDue) return
+    upload.saves.isFlushDue = true
     const flush = (): Promise<void> => {
-      upload.isFlushDue = false
+      upload.saves.isFlushDue = false
       return engine.flush(upload.id)
     }
-    upload.flushing = upload.flushing.then(flush).catch((error: unknown) => {
+    upload.saves.lastFlush = upload.saves.lastFlush.then(flush).catch((error: unknown) => {
       if (!upload.gone) log.warn({ err: error, id: upload.id }, 'the bytes of an upload could not be flushed')
     })
   }
 
   #inOrder(upload: StoredUpload, write: () => Promise<void>): Promise<void> {
-    upload.savesUnderWay += 1
-    const saved = upload.saving.then(write, write).finally(() => {
-      upload.savesUnderWay -= 1
+    upload.saves.underWay += 1
+    const saved = upload.saves.last.then(write, write).finally(() => {
+      upload.saves.underWay -= 1
     })
-    upload.saving = saved
+    upload.saves.last = saved
     return saved
   }
 
@@ -65,10 +65,10 @@ export class Saver {
    * true, so a failure costs a checkpoint only.
    */
   saveLater(upload: StoredUpload): void {
-    if (upload.isSaveDue) return
-    upload.isSaveDue = true
+    if (upload.saves.isDue) return
+    upload.saves.isDue = true
     const write = (): Promise<void> => {
-      upload.isSaveDue = false
+      upload.saves.isDue = false
       return this.#write(upload, { flush: true })
     }
     this.#inOrder(upload, write).catch((error: unknown) => {
@@ -90,8 +90,8 @@ export class Saver {
     }
     const length = finished ? { finishedBytes: upload.offset } : {}
     await engine.checkpoint(upload.id, facts, { durable, bytes: flush, ...length })
-    upload.savedVerifiedTo = verifiedTo
-    upload.isCurrent = true
+    upload.saves.verifiedTo = verifiedTo
+    upload.saves.isCurrent = true
     // A part that was joined has another term than before.
     if (!finished && this.#tools.unfinished.has(upload.id))
       this.#tools.unfinished.set(upload.id, dueAtMs(upload, now(), this.#tools))

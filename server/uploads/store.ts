@@ -5,11 +5,11 @@ import { firstByteWithinMs, isWhole, nextStep } from '../model/next-step.js'
 import type { Principal } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
 import { Joiner } from './joining/joiner.js'
-import { Lifecycle, type Tended } from './lifecycle.js'
+import { type DueOutcome, Lifecycle } from './lifecycle.js'
 import { loadUpload } from './load-upload.js'
 import { newUpload, type TusUpload, tusUpload } from './new-upload.js'
 import { Prover } from './prover.js'
-import { Reception } from './reception.js'
+import { Receiver } from './receiver.js'
 import { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
 import { type StoredUpload, TERMINATED } from './upload.js'
@@ -30,7 +30,7 @@ export class LadingStore extends FileStore {
   readonly #tools: StorageTools
   readonly #requestOf: (id: string) => UploadRequest
   readonly #lifecycle: Lifecycle
-  readonly #reception: Reception
+  readonly #receiver: Receiver
   readonly #joiner: Joiner
 
   /** `requestOf` gives the request that holds the lock of an upload. The data folder must exist. */
@@ -46,7 +46,7 @@ export class LadingStore extends FileStore {
     const lifecycle = new Lifecycle(tools, { uploads, saver, prover })
     this.uploads = uploads
     this.#lifecycle = lifecycle
-    this.#reception = new Reception({ tools, saver, prover, lifecycle })
+    this.#receiver = new Receiver({ tools, saver, prover, lifecycle })
     this.#joiner = new Joiner({ tools, uploads, saver, prover, lifecycle })
   }
 
@@ -107,9 +107,9 @@ export class LadingStore extends FileStore {
     // Who asks goes on from what it is told: that must be true of the file.
     if (this.#requestOf(id).method === 'HEAD') upload = await this.#verified(upload)
     if (upload.kind === 'final') return this.#getFinal(upload)
-    await this.#lifecycle.mend(upload)
+    await this.#lifecycle.cutDamaged(upload)
     const next = nextStep(upload, this.#tools.now(), this.#tools)
-    if (next === 'expire' && !this.#isWanted(upload)) throw new UploadError('upload_expired')
+    if (next === 'expire' && !this.#isNeeded(upload)) throw new UploadError('upload_expired')
     if (next === 'finish') await this.#finishOrFallBack(upload)
     // The length that is already known may come again: @tus/server takes one where none is known.
     const { method, headers } = this.#requestOf(id)
@@ -128,14 +128,14 @@ export class LadingStore extends FileStore {
 
   /**
    * Takes the body of the request that holds the lock and resolves with the new offset. Rejects as
-   * Reception's `receive` does.
+   * Receiver's `receive` does.
    */
   override async write(_stream: unknown, id: string): Promise<number> {
     const upload = await this.#found(id)
     const request = this.#requestOf(id)
     const wasWhole = isWhole(upload)
     const receive = () =>
-      wasWhole ? this.#takeNothing(upload, request) : this.#reception.receive(upload, request)
+      wasWhole ? this.#takeNothing(upload, request) : this.#receiver.receive(upload, request)
     try {
       await (request.creation ? this.#orUndo(upload, receive) : receive())
     } catch (error) {
@@ -155,7 +155,7 @@ export class LadingStore extends FileStore {
     const upload = await this.#known(id)
     if (!upload && (await this.#joiner.hasJoined(id, this.#requestOf(id).principal))) return
     if (!upload) throw new UploadError('upload_unknown')
-    if (this.#isWanted(upload) && isWhole(upload)) return this.#joiner.terminate(upload)
+    if (this.#isNeeded(upload) && isWhole(upload)) return this.#joiner.terminate(upload)
     await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
     if (upload.kind === 'final') await this.#joiner.forget(upload)
     if (upload.kind === 'partial') this.#joiner.partChanged(id)
@@ -171,38 +171,38 @@ export class LadingStore extends FileStore {
   }
 
   /** Does what is due with one upload, for the start and the sweep; the caller holds its lock. */
-  async tend(id: string): Promise<Tended> {
+  async handleDue(id: string): Promise<DueOutcome> {
     const known = this.#joiner.known(id)
     if (known) return known
     const upload = await this.uploads.load(id)
     if (!upload) return 'lost'
-    if (upload.kind === 'final' && upload.sha256 === null) return this.#joiner.tend(upload)
-    if (this.#isWanted(upload)) return 'waiting'
-    if (upload.terminatedAt === null) return this.#lifecycle.tend(upload)
+    if (upload.kind === 'final' && upload.sha256 === null) return this.#joiner.handleDue(upload)
+    if (this.#isNeeded(upload)) return 'waiting'
+    if (upload.terminatedAt === null) return this.#lifecycle.handleDue(upload)
     await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
     return 'expired'
   }
 
   /** Removes uploads whose time is over, but for parts that a final upload waits for; the caller holds their locks. */
   async expire(uploads: readonly StoredUpload[]): Promise<readonly StoredUpload[]> {
-    const over = uploads.filter((upload) => !this.#isWanted(upload))
+    const over = uploads.filter((upload) => !this.#isNeeded(upload))
     if (over.length > 0) await this.#lifecycle.expireAll(over)
     return over
   }
 
-  /** The sweep has met a finished upload. */
-  async met(upload: StoredUpload): Promise<void> {
-    if (upload.kind === 'final') await this.#joiner.met(upload)
+  /** The sweep has found a finished upload. */
+  async foundFinished(upload: StoredUpload): Promise<void> {
+    if (upload.kind === 'final') await this.#joiner.foundFinished(upload)
   }
 
-  /** The sweep has met every upload since the start. */
+  /** The sweep has visited every upload since the start. */
   knowsAll(): Promise<void> {
     return this.#joiner.knowsAll()
   }
 
   /** A part is kept for as long as a final upload waits for it. */
-  #isWanted(upload: StoredUpload): boolean {
-    return upload.kind === 'partial' && this.#joiner.wants(upload.id)
+  #isNeeded(upload: StoredUpload): boolean {
+    return upload.kind === 'partial' && this.#joiner.needs(upload.id)
   }
 
   async #getFinal(upload: StoredUpload): Promise<TusUpload> {

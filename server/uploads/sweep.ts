@@ -40,10 +40,10 @@ export interface SweepTools {
   readonly expireAfterMs: number
   /** Tells whether bodies are being received now. */
   readonly isReceiving: () => boolean
-  /** Given every finished final upload that the index may not know as finished, or that is recent. */
-  readonly met: (finished: StoredUpload) => Promise<void>
+  /** Called with every finished final upload that is recent, or that the index may not know as finished. */
+  readonly foundFinished: (finished: StoredUpload) => Promise<void>
   /** Called once, when every upload was visited that is not finished. */
-  readonly metAll: () => Promise<void>
+  readonly foundAll: () => Promise<void>
 }
 
 /**
@@ -151,7 +151,7 @@ export class Sweep {
   async #endFirst(): Promise<void> {
     if (!this.#isFirst || this.#isEnded) return
     this.#isFirst = false
-    await this.#tools.metAll()
+    await this.#tools.foundAll()
   }
 
   /** Visits the upload of a row; gives its id where there is none any more. */
@@ -255,7 +255,7 @@ export class Sweep {
   async #noteFinal(found: Visited): Promise<void> {
     if (typeof found !== 'object' || found.kind !== 'final' || found.sha256 === null) return
     try {
-      await this.#tools.met(found)
+      await this.#tools.foundFinished(found)
     } catch (error) {
       this.#tools.log.error({ err: error, id: found.id }, 'the parts of a final upload could not be released')
     }
@@ -266,7 +266,7 @@ export class Sweep {
     try {
       return await this.#tools.visit.entry(entry)
     } catch (error) {
-      this.#tools.log.error({ err: error, ...entry }, 'the sweep could not tend an entry')
+      this.#tools.log.error({ err: error, ...entry }, 'the sweep failed at an entry')
       return undefined
     }
   }

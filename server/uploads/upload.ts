@@ -3,6 +3,7 @@ import { addCheckpoint, type Checkpoint } from '../model/checkpoint.js'
 import type { UploadKind } from '../model/next-step.js'
 import type { RecordState, UploadRecord } from '../model/record.js'
 import type { StoredFacts, UploadFacts } from '../model/upload-facts.js'
+import { newSaves, type Proof, type Saves } from './background-state.js'
 import { Rate } from './rate.js'
 
 /** The reason in the record of an upload that its client has terminated. */
@@ -16,8 +17,7 @@ export interface RecordEnd {
   readonly joinedInto?: string | undefined
 }
 
-/** One upload in memory: progress lives here, the sidecar and the record follow. */
-export class StoredUpload {
+class Upload {
   readonly id: string
   /** Where outside tools find its bytes. */
   readonly address: string
@@ -44,12 +44,6 @@ export class StoredUpload {
   terminatedAt: string | null
   /** Bytes behind this count after a crash only once a checksum has been verified; null: all count. */
   verifiedTo: number | null
-  /** The same as the sidecar has it. */
-  savedVerifiedTo: number | null
-
-  /** Its facts were saved since the machine started; see StoredFacts. */
-  isCurrent: boolean
-
   /** The digest thread's rolling digest stands at `offset`. */
   digestLive: boolean
   /** The prefix did not match a checkpoint: only so many bytes of it are good. */
@@ -60,21 +54,12 @@ export class StoredUpload {
   halted = false
   /** The body that is being received now. */
   body: Body | null = null
-  /** The prefix being read again, where that is so. */
-  proof: Promise<void> | null = null
-  proofFailed = false
-  /** The joining of a final upload, where it runs or waits its turn. Settles when the upload is finished, or is not. */
+  readonly proof: Proof = { running: null, hasFailed: false }
+  /** The join of a final upload, while it runs or waits its turn. Rejects with why it failed. */
   joining: Promise<void> | null = null
-  /** The client has its address: what fails from now on is tried again. */
+  /** Location was sent, so a failed join is retried, not undone. */
   isLocationSent = true
-  /** The last write of the sidecar; the next waits for it. */
-  saving: Promise<void> = Promise.resolve()
-  savesUnderWay = 0
-  /** A save in the background waits for its turn; so does a flush. */
-  isSaveDue = false
-  isFlushDue = false
-  /** The last flush in the background. */
-  flushing: Promise<void> = Promise.resolve()
+  readonly saves: Saves
   readonly rate = new Rate()
 
   constructor(facts: StoredFacts, address: string) {
@@ -89,7 +74,6 @@ export class StoredUpload {
     this.joinedAt = facts.joinedAt
     this.terminatedAt = facts.terminatedAt
     this.verifiedTo = facts.verifiedTo
-    this.savedVerifiedTo = facts.verifiedTo
     this.length = facts.length
     this.type = facts.type
     this.offset = facts.offset
@@ -97,7 +81,7 @@ export class StoredUpload {
     this.sha256 = facts.sha256
     this.finishedAt = facts.finishedAt
     this.touchedAtMs = facts.touchedAtMs
-    this.isCurrent = facts.isCurrent
+    this.saves = newSaves(facts)
     this.digestLive = facts.offset === 0
   }
 
@@ -119,6 +103,118 @@ export class StoredUpload {
   /** Notes that an answer gives the client its address. */
   markLocationSent(): void {
     this.isLocationSent = true
+  }
+
+  /** It was made for a request whose answer has yet to give its address. */
+  markNew(): void {
+    this.isLocationSent = false
+  }
+
+  /** A body is being received now, or none any more. */
+  receive(body: Body | null): void {
+    this.body = body
+  }
+
+  /** A join was entered or begins, or has ended. */
+  setJoining(joining: Promise<void> | null): void {
+    this.joining = joining
+  }
+
+  /** Its length becomes known, or is not known again; null. */
+  setLength(length: number | null): void {
+    this.length = length
+  }
+
+  /** Its type was seen in its first bytes. */
+  setType(type: string): void {
+    this.type = type
+  }
+
+  /** Its type is decided again where it was seen in fewer than so many bytes. */
+  forgetTypeBelow(bytes: number): void {
+    if (this.offset < bytes) this.type = null
+  }
+
+  /** So many more bytes are stored and count. */
+  addBytes(bytes: number, nowMs: number): void {
+    this.offset += bytes
+    if (bytes > 0) this.touchedAtMs = nowMs
+  }
+
+  /** It, or a part of it, got bytes at that time; milliseconds since 1970. */
+  touch(atMs: number): void {
+    this.touchedAtMs = Math.max(this.touchedAtMs, atMs)
+  }
+
+  /** Bytes behind `offset` wait for a checksum; null: none do. */
+  setVerifiedTo(offset: number | null): void {
+    this.verifiedTo = offset
+  }
+
+  /** The rolling digest stands at the offset, or does not. */
+  setDigestLive(isLive: boolean): void {
+    this.digestLive = isLive
+  }
+
+  /** What it was before a body that does not count. */
+  goBack(before: Before): void {
+    Object.assign(this, before)
+  }
+
+  /** Only so many of its first bytes are proven. */
+  setDamaged(goodBytes: number): void {
+    this.damagedAfter = goodBytes
+  }
+
+  /** It goes on from the bytes that are proven. */
+  fallBack(goodBytes: number): void {
+    this.checkpoints = this.checkpoints.filter(({ offset }) => offset <= goodBytes)
+    this.offset = goodBytes
+    this.digestLive = goodBytes === 0
+    this.damagedAfter = null
+  }
+
+  /** A join begins: nothing that an earlier one left counts. */
+  beginJoin(): void {
+    this.checkpoints = []
+  }
+
+  /** A join has stored all its bytes. */
+  endJoin(nowMs: number): void {
+    this.offset = this.length ?? 0
+    this.digestLive = true
+    this.touchedAtMs = nowMs
+  }
+
+  /** A join could not be finished: it begins again at byte 0. */
+  undoJoin(): void {
+    this.offset = 0
+  }
+
+  /** It is finished; its facts say so already. */
+  finish(sha256: string, finishedAt: string): void {
+    this.sha256 = sha256
+    this.finishedAt = finishedAt
+  }
+
+  /** It was joined into a final upload. */
+  markJoined(at: string): void {
+    this.joinedAt = at
+  }
+
+  /** Its client terminated it while a final upload needs it; null: that could not be written. */
+  markTerminated(at: string | null): void {
+    this.terminatedAt = at
+  }
+
+  /** It is being removed, or its bytes are gone. */
+  markGone(): void {
+    this.gone = true
+  }
+
+  /** The server ends, or does not. */
+  setHalted(isHalted: boolean): void {
+    this.halted = isHalted
   }
 
   /** The state of an upload that has not been removed. */
@@ -169,3 +265,10 @@ export class StoredUpload {
     }
   }
 }
+
+/** What a body may change and take back. */
+export type Before = Pick<StoredUpload, 'offset' | 'type' | 'checkpoints' | 'touchedAtMs'>
+
+/** One upload in memory: progress lives here, its facts and its record follow. Only its own methods change it. */
+export type StoredUpload = Readonly<Upload>
+export const StoredUpload: new (facts: StoredFacts, address: string) => StoredUpload = Upload

@@ -45,22 +45,28 @@ export class Uploads {
   add(upload: StoredUpload): void {
     this.#forget(upload.id)
     this.#inMemory.set(upload.id, upload)
-    upload.halted = this.#halted
+    upload.setHalted(this.#halted)
     this.#bytes += bytesOf(upload)
     for (const [id, old] of this.#inMemory) {
       if (this.#inMemory.size <= MOST_IN_MEMORY && this.#bytes <= MOST_BYTES) return
-      if (old === upload || old.proof || old.joining || old.savesUnderWay > 0 || this.#tools.isHeld(id))
+      if (
+        old === upload ||
+        old.proof.running ||
+        old.joining ||
+        old.saves.underWay > 0 ||
+        this.#tools.isHeld(id)
+      )
         continue
       this.drop(id)
     }
   }
 
-  /** Lets an upload go from memory, and its rolling digest with it. */
+  /** Drops an upload from memory, and its rolling digest with it. */
   drop(id: string): void {
     const upload = this.#forget(id)
     if (!upload || upload.sha256 !== null) return
     this.#tools.engine.forget(id).catch((error: unknown) => {
-      this.#tools.log.error({ err: error, id }, 'a rolling digest could not be let go')
+      this.#tools.log.error({ err: error, id }, 'a rolling digest could not be dropped')
     })
   }
 
@@ -88,11 +94,13 @@ export class Uploads {
   }
 
   /** Ends the reading of prefixes, and resolves when no sidecar is being written any more. */
-  async settled(): Promise<void> {
+  async end(): Promise<void> {
     this.#halted = true
-    for (const upload of this.#inMemory.values()) upload.halted = true
+    for (const upload of this.#inMemory.values()) upload.setHalted(true)
     const all = [...this.#inMemory.values()]
-    await Promise.allSettled(all.flatMap((upload) => [upload.saving, upload.proof, upload.joining]))
+    await Promise.allSettled(
+      all.flatMap((upload) => [upload.saves.last, upload.proof.running, upload.joining]),
+    )
   }
 
   /** The upload from memory or else from the disk; undefined where there is none. Rejects with upload_locked, and with the disk's error. */

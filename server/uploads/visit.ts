@@ -22,7 +22,7 @@ export interface VisitTools {
   /** Runs `work` under an upload's lock; resolves without it where the upload is held. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   /** Does to an upload what is due; the caller holds its lock. */
-  readonly tend: (id: string) => Promise<string>
+  readonly handleDue: (id: string) => Promise<string>
   /** True when every upload that got bytes at that time or later has a record; milliseconds since 1970. */
   readonly indexIsWhole: (sinceMs: number) => boolean
   /** The record of an upload. Rejects where the database cannot be asked now. */
@@ -81,7 +81,7 @@ export class Visit {
     const next = nextStep(upload, now(), terms)
     // Whether a part may go is known once every final upload is.
     if (next === 'wait' || (next === 'expire' && kind !== 'final')) return upload
-    await underLock(id, () => this.#tend(id))
+    await underLock(id, () => this.#handleDue(id))
     // A final upload that waits for its parts is not kept in memory.
     const found = inMemory(id) ? undefined : await this.#read(id)
     return inMemory(id) ?? (found?.kind === 'upload' ? found.upload : undefined)
@@ -97,9 +97,9 @@ export class Visit {
     return loadUpload(engine, id)
   }
 
-  async #tend(id: string): Promise<void> {
-    const done = await this.#tools.tend(id)
-    this.#tools.log.info({ id, done }, 'the sweep tended an upload')
+  async #handleDue(id: string): Promise<void> {
+    const done = await this.#tools.handleDue(id)
+    this.#tools.log.info({ id, done }, 'did what was due with an upload')
   }
 
   /** Facts without bytes, or what a write of facts left. Asked again: a request may have come before the lock. */

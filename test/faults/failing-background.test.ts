@@ -78,7 +78,7 @@ test('an upload whose sidecar cannot be restored keeps no other from being resto
   await eventually(SOON_MS, 'the other upload', async () =>
     (await tus.head(server, other)).headers['upload-offset'] === '0' ? true : undefined,
   )
-  await logged(server, 'the sweep could not tend an entry', 3)
+  await logged(server, 'the sweep failed at an entry', 3)
   assert.is((await tus.head(server, stuck)).status, 423)
   rmdirSync(temporary)
   await eventually(SOON_MS, 'the upload that was stuck', async () =>

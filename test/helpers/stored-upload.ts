@@ -38,7 +38,7 @@ export function keep(storage: MemoryStorage, upload: StoredUpload, bytes: string
     bytes: Buffer.from(bytes),
     facts: upload.toFacts(),
     storedAtMs: upload.touchedAtMs,
-    boot: upload.isCurrent ? storage.boot : 0,
+    boot: upload.saves.isCurrent ? storage.boot : 0,
   })
 }
 

@@ -47,7 +47,7 @@ function expiryOver(storage: MemoryStorage, held: readonly string[] = [], stuck 
       for (const { id } of uploads) unfinished.delete(id)
       return uploads
     },
-    tend: async (id) => {
+    handleDue: async (id) => {
       seen.tended.push(id)
       return 'waiting'
     },
@@ -127,7 +127,7 @@ test('what is whole is finished, and a final upload is looked at, however old th
   const ids = [stored(storage, 1, 'abcd', 2), stored(storage, 2, '', 30, ['part'])]
   for (const id of ids) unfinished.set(id, 0)
   await expiry.run()
-  await expiry.settled()
+  await expiry.ended()
   assert.equal(seen.batches, [])
   assert.equal(seen.tended.sort(), ids.sort())
 })

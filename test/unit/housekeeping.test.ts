@@ -46,7 +46,7 @@ function housekeeping(opened: { fresh: boolean; newestAt: string | null }, hasSe
     warn: (_: object, message: string) => void seen.warnings.push(message),
     error: (_: object, message: string) => void seen.warnings.push(message),
   }
-  const expiry = { run: async () => {}, stop: () => {}, settled: async () => {} }
+  const expiry = { run: async () => {}, stop: () => {}, ended: async () => {} }
   const terms = { expireAfterMs: 86_400_000, keepPartialsMs: 0, now: Date.now }
   return { work: new Housekeeping({ sweep, expiry, records, log, ...terms }), seen, running }
 }

@@ -44,7 +44,7 @@ test('a final upload whose creation fails once its files are made is removed aga
   const failed = await joiner.create(wanted, make).catch((error: unknown) => error)
   assert.match(String(failed), 'EMFILE')
   assert.equal(removed, [FINAL])
-  assert.not(joiner.wants(PART))
+  assert.not(joiner.needs(PART))
 })
 
 test.run()

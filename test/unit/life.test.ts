@@ -47,7 +47,7 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     await place.life.store.knowsAll()
   })
   test.after.each(async ({ life, end }) => {
-    await life.store.uploads.settled()
+    await life.store.uploads.end()
     await end()
   })
 
@@ -91,8 +91,8 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     await place.life.create(ONE, 3)
     await append(place, ONE, 0, 'abc')
     const next = await restarted(place)
-    assert.is(await next.store.tend(ONE), 'finished')
-    assert.is(await next.store.tend(ONE), 'kept')
+    assert.is(await next.store.handleDue(ONE), 'finished')
+    assert.is(await next.store.handleDue(ONE), 'kept')
     assert.is(await next.head(ONE), 3)
     assert.equal(
       next.events.filter((event) => !event.startsWith('restated')),
@@ -151,7 +151,7 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     await life.create(ONE, 6)
     life.nowMs += 2 * HOUR_MS
     assert.is(await codeOf(life.head(ONE)), 'upload_expired')
-    assert.is(await life.store.tend(ONE), 'expired')
+    assert.is(await life.store.handleDue(ONE), 'expired')
     assert.equal(life.events, ['created 1', 'expired 1'])
     assert.equal(await engine.load(ONE), { kind: 'missing' })
   })
@@ -160,7 +160,7 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     const { life } = place
     await life.create(ONE, 6)
     await life.patch(ONE, 'abc')
-    await life.store.uploads.settled()
+    await life.store.uploads.end()
     place.cut(ONE, 1)
     assert.is(await life.head(ONE), 0)
     assert.equal(life.events, ['created 1', 'progress 1', 'progress 1'])

@@ -16,7 +16,7 @@ function endingOf(done: string[], hangs = ''): Ending {
     listener: { refuseNew: now('refuse new'), close: end('connections') },
     background: { stop: now('stop background'), close: end('background') },
     frontDoor: { close: now('end bodies') },
-    uploads: { settled: end('uploads') },
+    uploads: { end: end('uploads') },
     records: { close: end('records') },
     engine: { end: end('engine') },
     vitals: { close: now('vitals') },

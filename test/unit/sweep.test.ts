@@ -48,8 +48,8 @@ const rowOf = (upload: StoredUpload): UploadRecord => upload.toRecordAtRest()
 function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) {
   const seen = {
     ...{
-      met: [] as string[],
-      metAll: 0,
+      foundFinished: [] as string[],
+      foundAll: 0,
       read: [] as string[],
       restored: [] as string[],
       announced: [] as string[],
@@ -93,7 +93,7 @@ function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) 
       return undefined
     },
     underLock: (_, work) => work(),
-    tend: async () => 'waiting',
+    handleDue: async () => 'waiting',
     indexIsWhole: () => true,
     row: async (id) => index.get(id),
   })
@@ -102,9 +102,9 @@ function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) 
     isReceiving: () => false,
     row: async (id) => index.get(id),
     announce: ({ id }) => void seen.announced.push(id),
-    met: async ({ id }) => void seen.met.push(id),
-    metAll: async () => {
-      seen.metAll += 1
+    foundFinished: async ({ id }) => void seen.foundFinished.push(id),
+    foundAll: async () => {
+      seen.foundAll += 1
     },
   })
   return { sweep, seen, unfinished }
@@ -124,10 +124,10 @@ test('by the index it visits what is unfinished, recent final uploads and names 
   const rows = [...finished, paused, recent, old].map(rowOf)
   const { sweep, seen, unfinished } = sweepOver(storage, [...rows, behind])
   await sweep.known(new Date(NOW.getTime() - 2 * HOUR_MS).toISOString())
-  assert.equal(seen.met.sort(), [recent.id, ahead.id, lost.id].sort())
+  assert.equal(seen.foundFinished.sort(), [recent.id, ahead.id, lost.id].sort())
   assert.equal(seen.restored.sort(), [lost.id, open.id])
   assert.equal(seen.announced, [ahead.id], 'a crash came between its finish and the announcement')
-  assert.is(seen.metAll, 1)
+  assert.is(seen.foundAll, 1)
   assert.ok(sweep.hasSeenAll)
   assert.is(unfinished.size, 2)
   assert.ok(unfinished.has(paused.id))
@@ -141,7 +141,7 @@ test('after a clean end it lists no folder', async ({ storage }) => {
   const unknown = stored(storage, 2, {})
   const { sweep, seen } = sweepOver(storage, [rowOf(paused)])
   await sweep.known(null)
-  assert.is(seen.metAll, 1)
+  assert.is(seen.foundAll, 1)
   assert.not(seen.read.includes(unknown.id))
 })
 
@@ -159,10 +159,10 @@ test('without the index it walks over everything, newest day first, and tells of
   const rows: string[] = []
   for await (const { id } of sweep.everything()) rows.push(id)
   assert.equal(rows, [recent.id, old.id])
-  assert.equal(seen.met, [recent.id])
+  assert.equal(seen.foundFinished, [recent.id])
   for await (const _ of sweep.everything());
-  assert.equal(seen.met, [recent.id])
-  assert.is(seen.metAll, 1)
+  assert.equal(seen.foundFinished, [recent.id])
+  assert.is(seen.foundAll, 1)
 })
 
 test('a pass that the end of the server cuts off does not say that it has seen everything', async ({
@@ -174,7 +174,7 @@ test('a pass that the end of the server cuts off does not say that it has seen e
   await sweep.known(NOW.toISOString())
   for await (const _ of sweep.everything());
   await sweep.prove()
-  assert.is(seen.metAll, 0)
+  assert.is(seen.foundAll, 0)
   assert.not(sweep.hasSeenAll)
 })
 
@@ -186,8 +186,8 @@ test('the proof restores what the index has otherwise, and leaves what is the sa
   const { sweep, seen } = sweepOver(storage, [rowOf(same), { ...rowOf(wrong), offset: 1 }])
   await sweep.prove()
   assert.equal(seen.restored, [wrong.id])
-  assert.equal(seen.met, [])
-  assert.is(seen.metAll, 0)
+  assert.equal(seen.foundFinished, [])
+  assert.is(seen.foundAll, 0)
 })
 
 test('a final upload that waits for its parts comes back into an index that lacks it', async ({

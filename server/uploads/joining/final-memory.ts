@@ -4,7 +4,7 @@ import type { UploadRecord } from '../../model/record.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
 import { type FinalRequest, finalKey } from './final-key.js'
-import type { WantedFinal } from './final-plan.js'
+import type { RequestedFinal } from './final-plan.js'
 import { ASKED_AGAIN_MS, JoinedFinals } from './joined-finals.js'
 import type { OpenFinals } from './open-finals.js'
 import type { PartSurvey } from './part-survey.js'
@@ -39,7 +39,7 @@ export class FinalMemory {
   }
 
   /** The final upload that the same request has made, as far as memory knows. Rejects with the disk's error. */
-  async madeBefore(wanted: WantedFinal): Promise<StoredUpload | undefined> {
+  async madeBefore(wanted: RequestedFinal): Promise<StoredUpload | undefined> {
     const key = finalKey(wanted)
     const id = this.#parts.finals.madeBy(key) ?? this.#joined.madeBy(key)
     return id === undefined ? undefined : this.#ifSame(id, key, wanted.principal)
@@ -49,7 +49,7 @@ export class FinalMemory {
    * The final upload that the same request has made, as the record of a part of it tells that is not there
    * any more. Rejects with part_unknown where there is none, and with starting before that can be known.
    */
-  async joinedWith(wanted: WantedFinal, missing: string): Promise<StoredUpload> {
+  async joinedWith(wanted: RequestedFinal, missing: string): Promise<StoredUpload> {
     const { allKnown } = this.#parts.finals
     // The sweep may have found it since memory was asked first.
     const found = await this.madeBefore(wanted)

@@ -7,7 +7,7 @@ import type { OpenFinals } from './open-finals.js'
 import type { Missing, PartSurvey, Survey } from './part-survey.js'
 
 /** A final upload that a client asks for. */
-export interface WantedFinal {
+export interface RequestedFinal {
   readonly id: string
   readonly parts: readonly string[]
   /** Upload-Metadata as it was sent. */
@@ -40,7 +40,7 @@ export class FinalPlan {
    * Looks at the parts of a final upload that is entered. Resolves with the part that is missing where one is,
    * or was terminated. Rejects with part_unknown, starting, size_exceeded, disk_full, and with the disk's error.
    */
-  async of({ parts, principal }: WantedFinal): Promise<Survey | Missing> {
+  async of({ parts, principal }: RequestedFinal): Promise<Survey | Missing> {
     const { tools } = this.#parts
     const survey = await this.#parts.survey.of(parts, 0, (part) => this.#check(part, principal))
     if ('missing' in survey) return survey

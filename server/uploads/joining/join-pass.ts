@@ -4,7 +4,7 @@ import { isWhole } from '../../model/next-step.js'
 import type { Lifecycle } from '../lifecycle.js'
 import type { Prover } from '../prover.js'
 import type { StorageTools } from '../tools.js'
-import { storedHead, typeOf } from '../type.js'
+import { decideType, storedHead } from '../type.js'
 import type { StoredUpload } from '../upload.js'
 import type { Uploads } from '../uploads.js'
 
@@ -12,7 +12,7 @@ import type { Uploads } from '../uploads.js'
 const STEP_BYTES = 4 * 1024 * 1024
 /** While bodies are being received, all joining together has this part of the thread's time at most: one of so many. */
 const SHARE = 12
-/** Ends a joining without a word: its upload is removed, or the server is shutting down. */
+/** Stops a join without reporting an error: its upload is removed, or the server is shutting down. */
 export class Stopped extends Error {}
 
 interface PassParts {
@@ -47,8 +47,9 @@ export class JoinPass {
   async join(final: StoredUpload): Promise<boolean> {
     const parts = await this.#prove(final)
     if (!parts) return false
-    final.length = parts.reduce((sum, { offset }) => sum + offset, 0)
-    if (final.length > this.#tools.maxSizeBytes) throw new UploadError('size_exceeded')
+    const length = parts.reduce((sum, { offset }) => sum + offset, 0)
+    final.setLength(length)
+    if (length > this.#tools.maxSizeBytes) throw new UploadError('size_exceeded')
     await this.#look(final, parts)
     await this.#copy(final, parts)
     await this.#tools.underLock(final.id, () => this.#finish(final))
@@ -80,14 +81,13 @@ export class JoinPass {
       heads.push(head)
       wanted -= head.length
     }
-    await typeOf(final, Buffer.concat(heads), final.length ?? 0, this.#tools)
+    await decideType(final, Buffer.concat(heads), final.length ?? 0, this.#tools)
   }
 
   /** Copies and digests all parts, from the first byte on. */
   async #copy(final: StoredUpload, parts: readonly PartBytes[]): Promise<void> {
     const { engine } = this.#tools
-    // Nothing that an earlier try has left may count.
-    final.checkpoints = []
+    final.beginJoin()
     await engine.truncate(final.id, 0)
     await engine.forget(final.id)
     this.#copying += 1
@@ -107,13 +107,11 @@ export class JoinPass {
 
   async #finish(final: StoredUpload): Promise<void> {
     if (final.gone || final.halted) throw new Stopped()
-    final.offset = final.length ?? 0
-    final.digestLive = true
-    final.touchedAtMs = this.#tools.now()
+    final.endJoin(this.#tools.now())
     try {
       await this.#parts.lifecycle.finish(final)
     } catch (error) {
-      final.offset = 0
+      final.undoJoin()
       throw error
     }
   }
@@ -127,7 +125,7 @@ export class JoinPass {
     if (part.digestLive) return part
     await prover.prove(part)
     await this.#tools.engine.forget(id)
-    if (part.damagedAfter !== null) await this.#tools.underLock(id, () => lifecycle.mend(part))
+    if (part.damagedAfter !== null) await this.#tools.underLock(id, () => lifecycle.cutDamaged(part))
     return part
   }
 

@@ -51,7 +51,7 @@ export class JoinQueue {
   clear(): void {
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
-    for (const awaited of waiting) this.#settle(awaited)
+    for (const awaited of waiting) this.#release(awaited)
   }
 
   #next(): void {
@@ -63,14 +63,14 @@ export class JoinQueue {
       this.#join(id)
         .finally(over)
         .then(
-          () => this.#settle(awaited),
-          (error: unknown) => this.#settle(awaited, error),
+          () => this.#release(awaited),
+          (error: unknown) => this.#release(awaited, error),
         )
         .finally(() => this.#next())
     }
   }
 
-  #settle(awaited: Awaited | null, error?: unknown): void {
+  #release(awaited: Awaited | null, error?: unknown): void {
     if (!awaited) return
     this.#awaited -= 1
     if (error === undefined) awaited.resolve()

@@ -1,6 +1,6 @@
 import { asUploadError, UploadError } from '../../errors.js'
 import { isWhole } from '../../model/next-step.js'
-import type { Lifecycle, Tended } from '../lifecycle.js'
+import type { DueOutcome, Lifecycle } from '../lifecycle.js'
 import type { Prover } from '../prover.js'
 import type { Saver } from '../saver.js'
 import type { StorageTools } from '../tools.js'
@@ -9,7 +9,7 @@ import type { Uploads } from '../uploads.js'
 import { finalDueAtMs } from './final-due.js'
 import { FinalLooks } from './final-looks.js'
 import { FinalMemory } from './final-memory.js'
-import { FinalPlan, type WantedFinal } from './final-plan.js'
+import { FinalPlan, type RequestedFinal } from './final-plan.js'
 import { JoinPass, Stopped } from './join-pass.js'
 import { JoinQueue } from './join-queue.js'
 import { OpenFinals } from './open-finals.js'
@@ -56,12 +56,12 @@ export class Joiner {
   }
 
   /** Tells whether a part may not go, because a final upload needs it. */
-  wants(part: string): boolean {
+  needs(part: string): boolean {
     return this.#finals.mayBeNamed(part)
   }
 
   /** Tells whether a part is gone because it was joined, into a final upload that is there for the principal. */
-  hasJoined(part: string, principal: WantedFinal['principal']): Promise<boolean> {
+  hasJoined(part: string, principal: RequestedFinal['principal']): Promise<boolean> {
     return this.#memory.hasJoined(part, principal)
   }
 
@@ -70,17 +70,17 @@ export class Joiner {
     return this.#release.terminate(part)
   }
 
-  /** The sweep has met every upload since the start: who needs which part is known from now on. */
+  /** The sweep has visited every upload since the start: from now on we know who needs which part. */
   async knowsAll(): Promise<void> {
     this.#finals.knowsAll()
     await this.#release.begin()
   }
 
   /**
-   * The sweep of the start has met a finished final upload: its client may ask for it again, and a crash may
+   * The first sweep has found a finished final upload: its client may ask for it again, and a crash may
    * have come before its parts were released.
    */
-  async met(final: StoredUpload): Promise<void> {
+  async foundFinished(final: StoredUpload): Promise<void> {
     if (this.#finals.allKnown) return
     this.#memory.remember(final)
     if (await this.#release.isDue(final)) await this.#release.joined(final)
@@ -92,7 +92,7 @@ export class Joiner {
    * Rejects with part_unknown, starting, size_exceeded, disk_full, finals_full, and as `make` does.
    */
   async create(
-    wanted: WantedFinal,
+    wanted: RequestedFinal,
     make: (length: number | null) => Promise<StoredUpload>,
   ): Promise<StoredUpload> {
     let made: StoredUpload | undefined
@@ -114,14 +114,14 @@ export class Joiner {
   }
 
   /** What is due with a final upload, where no look at its parts is needed: they tell of themselves. */
-  known(id: string): Tended | undefined {
+  known(id: string): DueOutcome | undefined {
     if (this.#queue.has(id)) return 'joining'
     const wait = this.#failedOnce.has(id) ? null : this.#finals.waitOf(id)
     return wait && this.#tools.now() < wait.dueAtMs ? 'waiting' : undefined
   }
 
   /** Does what is due with a final upload that is not joined yet, for the start and the sweep. */
-  async tend(final: StoredUpload): Promise<Tended> {
+  async handleDue(final: StoredUpload): Promise<DueOutcome> {
     try {
       await this.advance(final)
       return this.#queue.has(final.id) ? 'joining' : 'waiting'
@@ -160,7 +160,7 @@ export class Joiner {
       await this.forget(final)
       throw new UploadError('upload_unknown', { detail: 'a part is gone' })
     }
-    if (from === 0) final.length ??= survey.length
+    if (from === 0 && final.length === null) final.setLength(survey.length)
     this.#release.noteTerminated(survey.terminated)
     if (survey.unfinished === undefined) this.#enqueue(final)
     else await this.#wait(final, survey, survey.unfinished)
@@ -171,7 +171,7 @@ export class Joiner {
     const part = parts?.[place] ?? ''
     const before = this.#finals.waitOf(id)
     // Bytes for a part are bytes for the whole.
-    final.touchedAtMs = Math.max(final.touchedAtMs, survey.touchedAtMs, before?.touchedAtMs ?? 0)
+    final.touch(Math.max(survey.touchedAtMs, before?.touchedAtMs ?? 0))
     const { touchedAtMs } = final
     const dueAtMs = finalDueAtMs({ touchedAtMs, hasBytes: survey.hasBytes || place > 0 }, this.#tools)
     this.#finals.waitFor(id, { part, place, touchedAtMs, dueAtMs })
@@ -196,7 +196,7 @@ export class Joiner {
   #enqueue(final: StoredUpload): void {
     this.#finals.waitFor(final.id, null)
     this.#failedOnce.delete(final.id)
-    final.joining = this.#queue.add(final.id)
+    final.setJoining(this.#queue.add(final.id))
     if (this.#queue.isWaiting(final.id) && final.joining === null) this.#parts.uploads.drop(final.id)
   }
 
@@ -204,14 +204,14 @@ export class Joiner {
     const final = await this.#parts.uploads.load(id)
     if (!final || final.gone || final.sha256 !== null) return
     const work = this.#joinAll(final)
-    final.joining ??= work
+    if (!final.joining) final.setJoining(work)
     try {
       await work
     } catch (error) {
       this.#tools.log.warn({ err: error, id }, 'a final upload could not be joined')
       throw error
     } finally {
-      final.joining = null
+      final.setJoining(null)
     }
   }
 
@@ -255,7 +255,7 @@ export class Joiner {
   }
 
   async #createNew(
-    wanted: WantedFinal,
+    wanted: RequestedFinal,
     make: (length: number | null) => Promise<StoredUpload>,
   ): Promise<StoredUpload> {
     this.#finals.enter(wanted, wanted.client)

@@ -30,7 +30,7 @@ export class PartRelease {
   readonly #tools: StorageTools
   readonly #finals: OpenFinals
   readonly #mostEarly: number
-  /** Releases that were asked for before the first sweep ended: until then nobody knows who else names the part. */
+  /** Releases requested before the first sweep ended. Until then we cannot tell who else needs the part. */
   #early: Map<string, Release> | undefined = new Map()
   /** Parts that their clients have terminated and that an open final upload still needs. */
   readonly #terminated = new Set<string>()
@@ -63,11 +63,11 @@ export class PartRelease {
 
   /** Takes a part away from its client, and keeps its bytes for the final uploads that name it. Rejects with the disk's error. */
   async terminate(part: StoredUpload): Promise<void> {
-    part.terminatedAt = new Date(this.#tools.now()).toISOString()
+    part.markTerminated(new Date(this.#tools.now()).toISOString())
     try {
       await this.#parts.saver.note(part)
     } catch (error) {
-      part.terminatedAt = null
+      part.markTerminated(null)
       throw error
     }
     this.#tools.announce(part, 'terminated')
@@ -124,7 +124,7 @@ export class PartRelease {
     // Not flushed: a part that comes back after a power cut expires, and a final upload may have thousands.
     if (keepMs === 0 || part.terminatedAt !== null)
       return lifecycle.remove(part, 'terminated', reason, false, joinedInto)
-    part.joinedAt = new Date(this.#tools.now()).toISOString()
+    part.markJoined(new Date(this.#tools.now()).toISOString())
     await saver.save(part)
   }
 }

@@ -1,10 +1,12 @@
 import type { Checkpoint } from '../model/checkpoint.js'
+import type { Digested } from '../model/engine.js'
 
-/** What the digest thread can be asked; one object a task, plain values only. */
-export type ThreadTask =
+/** What the writer's thread can be asked; one object a task, plain values only. */
+export type WriterTask =
   | CreateTask
   | AppendTask
-  | SettleTask
+  | CommitTask
+  | RollBackTask
   | JoinTask
   | ProveTask
   | ReplaceTask
@@ -37,7 +39,7 @@ export interface AppendTask {
   readonly blocks: readonly number[]
   /** Asks for the digest of everything up to the end of these blocks; `final`: the rolling one is let go. */
   readonly digest: 'none' | 'prefix' | 'final'
-  /** `settle` follows, or may follow: they are of a request that has a checksum, or may end with one. */
+  /** A commit or a roll-back follows, or may follow: they are of a request that has a checksum, or may end with one. */
   readonly isChecked: boolean
   /** The body ends with these blocks: the file is compared with what was written, and closed. */
   readonly closes: boolean
@@ -45,11 +47,7 @@ export interface AppendTask {
   readonly begins: boolean
 }
 
-export interface AppendResult {
-  /** The rolling digest covers everything up to the end of these blocks. */
-  readonly live: boolean
-  /** Lower-case hex, where it was asked for and is live. */
-  readonly sha256: string | null
+export interface AppendResult extends Digested {
   /** What the system said; the file is as it was before. */
   readonly error: { readonly code: string; readonly message: string } | null
 }
@@ -67,24 +65,21 @@ export interface CheckTask {
   readonly ends: boolean
 }
 
-/**
- * Lets the bytes count that a request appended under a checksum, or makes everything as before them; the file
- * is closed then.
- */
-export interface SettleTask {
-  readonly kind: 'settle'
+/** Lets the bytes of a checked request count, and closes the file. */
+export interface CommitTask {
+  readonly kind: 'commit'
   readonly id: string
   readonly path: string
-  /** Where the request began. */
-  readonly base: number
-  readonly counts: boolean
   readonly digest: 'none' | 'prefix' | 'final'
 }
 
-export interface SettleResult {
-  /** The rolling digest covers all bytes that count now. */
-  readonly live: boolean
-  readonly sha256: string | null
+/** Makes an upload what it was before a checked request, and closes the file. */
+export interface RollBackTask {
+  readonly kind: 'rollBack'
+  readonly id: string
+  readonly path: string
+  /** Where the request began. */
+  readonly offset: number
 }
 
 /** Takes `bytes` bytes of a part, from byte `from` on, over into a final upload that ends at `position`. */

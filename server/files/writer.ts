@@ -1,11 +1,12 @@
-import { setTimeout } from 'node:timers/promises'
 import { Piscina } from 'piscina'
-import { systemCodeOf } from '../errors.js'
+import type { Digested } from '../model/engine.js'
 import { ByteGate } from './byte-gate.js'
+import { withDescriptor } from './with-descriptor.js'
 import type {
   AppendResult,
   AppendTask,
   CheckTask,
+  CommitTask,
   CreateTask,
   DigestTask,
   JoinTask,
@@ -13,11 +14,10 @@ import type {
   ProveTask,
   RemoveTask,
   ReplaceTask,
-  SettleResult,
-  SettleTask,
-  ThreadTask,
+  RollBackTask,
   TruncateTask,
-} from './thread-tasks.js'
+  WriterTask,
+} from './writer-tasks.js'
 
 /** What is read back of a file in one task, between which other requests' checksums are computed. */
 const READ_BACK_BYTES = 8 * 1024 * 1024
@@ -25,9 +25,6 @@ const READ_BACK_BYTES = 8 * 1024 * 1024
 const TASKS_AT_ONCE = 64
 /** Texts of sidecars, and paths, that may be with the thread or wait in its queue; beyond it callers wait in order. */
 const MOST_BYTES = 1024 * 1024
-/** What needs a descriptor is tried again for so long where the process, or the system, has none left. */
-const DESCRIPTOR_WITHIN_MS = 10_000
-const DESCRIPTOR_EVERY_MS = 100
 
 /** The arena's memory, which the threads share. */
 export interface ArenaMemory {
@@ -35,7 +32,7 @@ export interface ArenaMemory {
   readonly blockBytes: number
 }
 
-type Of<T extends ThreadTask> = Omit<T, 'kind'>
+type Of<T extends WriterTask> = Omit<T, 'kind'>
 /** A text that is made when it is its task's turn: what waits holds none. */
 type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly text: () => string }
 
@@ -45,7 +42,7 @@ type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly te
  * Beside it, once there is a checksum to compute, a thread that does only that.
  * Every function rejects with the system's error (`code` is kept in the message) where it does not say otherwise.
  */
-export class DigestThread {
+export class Writer {
   readonly #arena: ArenaMemory
   readonly #pool: Piscina
   readonly #gate = new ByteGate(MOST_BYTES)
@@ -54,26 +51,28 @@ export class DigestThread {
 
   constructor(arena: ArenaMemory) {
     this.#arena = arena
-    this.#pool = oneThread(arena, './thread-main.js')
+    this.#pool = oneThread(arena, './writer-worker.js')
   }
 
   /** Closes the file that a body has open; what is not open is no error. */
   closeFile(id: string): Promise<void> {
-    return this.#pool.run({ kind: 'close', id } satisfies ThreadTask)
+    return this.#pool.run({ kind: 'close', id } satisfies WriterTask)
   }
 
   /**
-   * Writes and digests blocks; a failure of the disk is in the result, and the file is as it was before. Waits for
-   * a descriptor for as long as others do, or until `isOver`.
+   * Writes and digests blocks; the file is as it was before where that fails. Waits for a descriptor for as long as
+   * others do, or until `isOver`.
    */
-  async append(task: Of<AppendTask>, isOver = () => false): Promise<AppendResult> {
-    const until = performance.now() + DESCRIPTOR_WITHIN_MS
-    for (;;) {
-      const result: AppendResult = await this.#pool.run({ kind: 'append', ...task } satisfies AppendTask)
-      if (!isExhausted(result.error?.code) || this.#isClosed || isOver() || performance.now() >= until)
-        return result
-      await setTimeout(DESCRIPTOR_EVERY_MS, undefined, { ref: false })
+  append(task: Of<AppendTask>, isOver = () => false): Promise<Digested> {
+    const append = async (): Promise<Digested> => {
+      const { error, ...digested }: AppendResult = await this.#pool.run({
+        kind: 'append',
+        ...task,
+      } satisfies AppendTask)
+      if (error) throw new Error(error.message)
+      return digested
     }
+    return withDescriptor(append, () => this.#isClosed || isOver())
   }
 
   /**
@@ -103,10 +102,15 @@ export class DigestThread {
     }
   }
 
-  /** Lets the bytes of a request under Upload-Checksum count, or takes them back; see SettleTask. */
-  async settle(task: Of<SettleTask>): Promise<SettleResult> {
-    if (!task.counts) await this.#dropChecksums(task.id)
-    return this.#patiently({ kind: 'settle', ...task } satisfies SettleTask)
+  /** Lets the bytes of a checked request count; see CommitTask. */
+  commit(task: Of<CommitTask>): Promise<Digested> {
+    return this.#patiently({ kind: 'commit', ...task } satisfies CommitTask)
+  }
+
+  /** Takes back the bytes of a checked request; see RollBackTask. */
+  async rollBack(task: Of<RollBackTask>): Promise<Digested> {
+    await this.#dropChecksums(task.id)
+    return this.#patiently({ kind: 'rollBack', ...task } satisfies RollBackTask)
   }
 
   /** Takes a piece of a part over into a final upload; resolves with the milliseconds the thread took for it. */
@@ -153,12 +157,12 @@ export class DigestThread {
 
   /** Flushes a file's bytes (fdatasync). */
   flush(path: string): Promise<void> {
-    return this.#patiently({ kind: 'flush', path } satisfies ThreadTask)
+    return this.#patiently({ kind: 'flush', path } satisfies WriterTask)
   }
 
   /** Lets go of an upload's file and rolling digest, and of the checksums of a request that did not come to its end. */
   async forget(id: string): Promise<void> {
-    await Promise.all([this.#pool.run({ kind: 'forget', id } satisfies ThreadTask), this.#dropChecksums(id)])
+    await Promise.all([this.#pool.run({ kind: 'forget', id } satisfies WriterTask), this.#dropChecksums(id)])
   }
 
   /** Waits for what runs and ends the thread. */
@@ -167,18 +171,11 @@ export class DigestThread {
     await Promise.all([this.#pool.close(), this.#checksumPool?.close()])
   }
 
-  /** Tries a task until there is a descriptor for it, for so long as is bearable. */
-  async #patiently<T>(task: ThreadTask, isOver = () => false): Promise<T> {
-    const until = performance.now() + DESCRIPTOR_WITHIN_MS
-    for (;;) {
-      try {
-        return await this.#pool.run(task)
-      } catch (error) {
-        if (!isExhausted(systemCodeOf(error)) || this.#isClosed || isOver() || performance.now() >= until)
-          throw error
-      }
-      await setTimeout(DESCRIPTOR_EVERY_MS, undefined, { ref: false })
-    }
+  #patiently<T>(task: WriterTask): Promise<T> {
+    return withDescriptor(
+      () => this.#pool.run(task),
+      () => this.#isClosed,
+    )
   }
 
   async #dropChecksums(id: string): Promise<void> {
@@ -194,14 +191,9 @@ export class DigestThread {
 
   /** Begun with the first checksum: who never sends one does not pay for it. */
   #checksums(): Piscina {
-    this.#checksumPool ??= oneThread(this.#arena, './checksum-main.js')
+    this.#checksumPool ??= oneThread(this.#arena, './checksum-worker.js')
     return this.#checksumPool
   }
-}
-
-/** Tells whether the process, or the system, had no descriptor left. */
-function isExhausted(code: string | undefined): boolean {
-  return code === 'EMFILE' || code === 'ENFILE'
 }
 
 function oneThread(arena: ArenaMemory, script: string): Piscina {

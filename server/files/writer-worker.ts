@@ -1,21 +1,22 @@
 import * as fs from 'node:fs'
 import { workerData } from 'node:worker_threads'
+import type { Digested } from '../model/engine.js'
 import { openArena } from './arena-view.js'
 import { OpenFiles, openPresent } from './open-files.js'
 import { readPieces } from './pieces.js'
 import { copyOf, type Rolling, RollingDigests } from './rolling.js'
-import { create, describe, flush, remove, replace, writeWhole } from './thread-files.js'
+import { create, describe, flush, remove, replace, writeWhole } from './whole-files.js'
 import type {
   AppendResult,
   AppendTask,
+  CommitTask,
   DigestTask,
   JoinTask,
   ProveResult,
   ProveTask,
-  SettleResult,
-  SettleTask,
-  ThreadTask,
-} from './thread-tasks.js'
+  RollBackTask,
+  WriterTask,
+} from './writer-tasks.js'
 
 /**
  * The thread that touches file bytes: it writes blocks of the arena and digests them while they are in
@@ -37,12 +38,14 @@ const checks = new Map<string, Check>()
 const arena = openArena(workerData)
 
 /** Does one task; the pool calls this. */
-export default function run(task: ThreadTask): unknown {
+export default function run(task: WriterTask): unknown {
   switch (task.kind) {
     case 'append':
       return append(task)
-    case 'settle':
-      return settle(task)
+    case 'commit':
+      return commit(task)
+    case 'rollBack':
+      return rollBack(task)
     case 'join':
       return join(task)
     case 'prove':
@@ -114,25 +117,27 @@ function checkAt({ id, position, begins }: AppendTask, state: Rolling | undefine
   return check
 }
 
-function settle({ id, path, base, counts, digest: due }: SettleTask): SettleResult {
+function commit({ id, path, digest: due }: CommitTask): Digested {
   const check = checks.get(id)
-  if (counts) {
-    if (!check) throw new Error('the bytes that are to count were lost')
-    files.check(path, check.end)
-    files.close(id)
-    checks.delete(id)
-    const state = digests.standsAt(id, check.end) ? digests.any(id) : undefined
-    const sha256 = state && due !== 'none' ? digests.hex(id, state, due === 'final') : null
-    return { live: state !== undefined, sha256 }
-  }
+  if (!check) throw new Error('the bytes that are to count were lost')
+  files.check(path, check.end)
+  files.close(id)
+  checks.delete(id)
+  const state = digests.standsAt(id, check.end) ? digests.any(id) : undefined
+  const sha256 = state && due !== 'none' ? digests.hex(id, state, due === 'final') : null
+  return { live: state !== undefined, sha256 }
+}
+
+function rollBack({ id, path, offset }: RollBackTask): Digested {
+  const check = checks.get(id)
   // First, so that where it fails it can be tried again.
-  files.cut(path, base)
+  files.cut(path, offset)
   files.close(id)
   checks.delete(id)
   if (check?.before) digests.restore(id, check.before)
   // Where the prefix was still being read again it may have come into the bytes that go now.
-  else if (digests.isBeyond(id, base)) digests.forget(id)
-  return { live: digests.standsAt(id, base), sha256: null }
+  else if (digests.isBeyond(id, offset)) digests.forget(id)
+  return { live: digests.standsAt(id, offset), sha256: null }
 }
 
 function forget(id: string): boolean {

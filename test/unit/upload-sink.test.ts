@@ -5,17 +5,17 @@ import { Arena } from '../../server/intake/arena.js'
 import type { Block } from '../../server/model/body.js'
 import type { UnannouncedChecksum } from '../../server/model/checksum.js'
 import type { Prover } from '../../server/uploads/prover.js'
-import { Receiver } from '../../server/uploads/receiver.js'
 import type { Saver } from '../../server/uploads/saver.js'
 import type { StorageTools } from '../../server/uploads/tools.js'
 import type { StoredUpload } from '../../server/uploads/upload.js'
+import { UploadSink } from '../../server/uploads/upload-sink.js'
 import { temporaryFolder } from '../helpers/server.js'
 import { uploadOf } from '../helpers/stored-upload.js'
 
 const ID = `20261125-${'b'.repeat(32)}`
 const BYTES = 1024
 
-const test = suite<{ arena: Arena; engine: FilesEngine }>('receiver')
+const test = suite<{ arena: Arena; engine: FilesEngine }>('upload-sink')
 test.before.each(async (place) => {
   place.arena = new Arena({ blocks: 4, blockBytes: 64 * 1024 })
   const clocks = { now: Date.now, monotonic: () => performance.now() }
@@ -50,12 +50,12 @@ async function receive(
   }
   const prover: Prover = Object.assign(Object.create(null), { start })
   const body = { head: new Uint8Array(), checksums: [], trailing }
-  const receiver = new Receiver(upload, body, { tools, saver, prover })
+  const sink = new UploadSink(upload, body, { tools, saver, prover })
   const index = arena.take() ?? 0
   arena.fill(index, 0, Buffer.alloc(BYTES, 'a'))
   const block: Block = { index, bytes: BYTES }
-  await receiver.write([block], false)
-  await receiver.write([], true)
+  await sink.write([block], false)
+  await sink.write([], true)
   return proofs
 }
 

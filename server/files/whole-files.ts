@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { BytesFault } from '../model/engine-error.js'
 import type { OpenFiles } from './open-files.js'
-import type { CreateTask, RemoveTask, ReplaceTask } from './thread-tasks.js'
+import type { CreateTask, RemoveTask, ReplaceTask } from './writer-tasks.js'
 
 /** What the digest thread does with whole files: makes, replaces, cuts and removes them. */
 

@@ -3,7 +3,7 @@ import { workerData } from 'node:worker_threads'
 import { openArena } from './arena-view.js'
 import { RunningChecksums } from './checksum.js'
 import { readPieces } from './pieces.js'
-import type { CheckTask } from './thread-tasks.js'
+import type { CheckTask } from './writer-tasks.js'
 
 /**
  * The thread that computes the checksums of requests under Upload-Checksum, beside the one that writes and
