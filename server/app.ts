@@ -22,12 +22,12 @@ import type { IntakeTools } from './intake/intake-tools.js'
 import { createLog } from './log.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import { isUnfinished, type UploadRecord } from './model/record.js'
-import type { RecordStore } from './model/record-store.js'
 import { createId, isUploadId } from './model/upload-id.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
 import { shutdown } from './shutdown.js'
+import { createStatus } from './status.js'
 import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
@@ -39,14 +39,13 @@ import { findUpload } from './uploads/find-upload.js'
 import { LadingStore } from './uploads/store.js'
 import type { StorageTools } from './uploads/tools.js'
 import { Unfinished } from './uploads/unfinished.js'
-import { readVersion } from './version.js'
 import { openFilesLimit, processName, Vitals } from './vitals.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
 export { FolderLockError } from './records/sqlite/folder-lock.js'
 
 // 32 blocks of 256 KiB: 8 MiB for all uploads together. A block fits into a core's cache; more or larger
-// ones were not faster (README, Decisions).
+// ones were not faster (server/intake/README.md).
 const ARENA = { blocks: 32, blockBytes: 256 * 1024 }
 const BLOCKS_A_BODY = 16
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
@@ -89,7 +88,7 @@ export async function createApp(settings: Partial<Config> = {}, gate: Gate = OPE
 
 type Settings = Config & { readonly connections: number }
 
-/** The parts of a server, in the order in which a byte passes them. */
+/** Builds the parts of a server and connects them. */
 async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<App> {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
@@ -225,41 +224,6 @@ function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monoto
     const length = request.headers['content-length']
     const bodyBytes = length === undefined ? null : Number(length)
     return new Intake(request, { ...tools, limits, begins, bodyBytes })
-  }
-}
-
-interface Counted {
-  readonly arena: Arena
-  readonly downloads: Downloads
-  readonly engine: FilesEngine
-  readonly records: Pick<RecordStore, 'stats'>
-  readonly slots: Slots
-  readonly unfinished: Unfinished
-  readonly vitals: Vitals
-  readonly monotonic: () => number
-}
-
-/** What `GET /api/status` tells. */
-function createStatus(parts: Counted, connectionsOf: () => Listener['connections']): () => object {
-  const { arena, downloads, engine, records, slots, unfinished, vitals, monotonic } = parts
-  const startedAtMs = monotonic()
-  const version = readVersion()
-  return () => {
-    const connections = connectionsOf()
-    return {
-      version,
-      uptimeSeconds: Math.round((monotonic() - startedAtMs) / 1000),
-      connections: { open: connections.open, limit: connections.limit },
-      faults: { requests: connections.faults },
-      slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
-      downloads: { taken: downloads.taken, limit: downloads.limit },
-      arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
-      uploads: { unfinished: unfinished.size, limit: unfinished.limit },
-      records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
-      eventLoop: vitals.eventLoop(),
-      memory: vitals.memory(),
-      disk: engine.space,
-    }
   }
 }
 
