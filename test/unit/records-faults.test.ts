@@ -72,7 +72,7 @@ test('tries again while the folder is missing, and logs that once', async ({ ope
   const inner = join(folder, 'later')
   const records = open({ databasePath: join(inner, 'lading.db') })
   records.put(record(1))
-  const failures = () => lines.filter((line) => line.startsWith('error: The database cannot be written'))
+  const failures = () => lines.filter((line) => line.startsWith('error: the database cannot be written'))
   await until(() => failures().length > 0)
   const firstMs = performance.now()
   await until(() => performance.now() - firstMs > 500)
