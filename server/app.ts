@@ -172,7 +172,7 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     },
     close,
     fail: (error) => {
-      log.fatal({ err: error }, 'nothing caught this; the server ends')
+      log.fatal({ err: error }, 'uncaught error; the server shuts down')
       return close()
     },
   }

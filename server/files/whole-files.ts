@@ -93,7 +93,7 @@ export async function replace(task: ReplaceTask, files: OpenFiles): Promise<void
     } finally {
       fs.closeSync(fd)
     }
-    // As late as can be: what was done to the file since would be told as finished.
+    // Checked last: a later change of the file would be recorded as finished.
     if (bytesPath !== null && task.finishedBytes !== undefined) files.check(bytesPath, task.finishedBytes)
     fs.renameSync(temporary, task.path)
   } catch (error) {

@@ -37,7 +37,7 @@ export interface AppendTask {
   readonly position: number
   /** Index and filled bytes of each block, in turn. */
   readonly blocks: readonly number[]
-  /** Asks for the digest of everything up to the end of these blocks; `final`: the rolling one is let go. */
+  /** Asks for the digest of everything up to the end of these blocks; `final`: the rolling one is dropped. */
   readonly digest: 'none' | 'prefix' | 'final'
   /** A commit or a roll-back follows, or may follow: they are of a request that has a checksum, or may end with one. */
   readonly isChecked: boolean
@@ -129,7 +129,7 @@ export interface RemoveTask {
   readonly durable: boolean
 }
 
-/** The digest of the first `offset` bytes, where the rolling digest stands there; it is let go with that. */
+/** The digest of the first `offset` bytes, where the rolling digest stands there; it is dropped with that. */
 export interface DigestTask {
   readonly kind: 'digest'
   readonly id: string

@@ -8,10 +8,10 @@ export interface PaceLimits {
 }
 
 /**
- * Tells a sender that has stopped, or is too slow to keep a slot. Times are of a monotonic clock, in milliseconds.
+ * Detects a sender that has stopped, or is too slow to keep a slot. Times are of a monotonic clock, in milliseconds.
  *
- * Both clocks stand still while we do not read. They never start again: a sender whose every byte makes us pause
- * for a moment would otherwise never be found slow.
+ * Times in which we do not read do not count, and they do not reset the clocks: a sender whose every byte makes us
+ * pause for a moment would otherwise never be found slow.
  */
 export class Pace {
   readonly #limits: PaceLimits

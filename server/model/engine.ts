@@ -38,7 +38,7 @@ export interface AppendedBlocks {
   readonly begins: boolean
   /** They are the last ones of the body. */
   readonly ends: boolean
-  /** Nothing follows in this request: what was written is compared with what is stored, and let go. */
+  /** Nothing follows in this request: what was written is compared with what is stored, and the file is closed. */
   readonly closes: boolean
 }
 
@@ -58,7 +58,7 @@ export interface CheckpointOptions {
   /** The facts are flushed; with `bytes` the upload's bytes are flushed before them. */
   readonly durable: boolean
   readonly bytes: boolean
-  /** The upload is finished by these facts: so many bytes must be stored, and it is let go. */
+  /** The upload is finished by these facts: so many bytes must be stored, and its file is closed. */
   readonly finishedBytes?: number
 }
 

@@ -22,7 +22,7 @@ export interface RecordsLog {
 }
 
 /** Why records are missing: the database was lost or replaced while in use, or the queue was full. */
-export type ReindexCause = 'anew' | 'dropped'
+export type ReindexCause = 'replaced' | 'dropped'
 
 /** How the database was found at the start. */
 export interface RecordsReady {

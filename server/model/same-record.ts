@@ -1,6 +1,6 @@
 import type { UploadRecord } from './record.js'
 
-/** Tells whether the index has an upload as it is; one that is being received tells of itself. */
+/** Tells whether the index has an upload as it is. An upload in progress writes its own record, so any one is enough. */
 export function isSameRecord(row: UploadRecord, indexed: UploadRecord | undefined): boolean {
   if (row.state === 'receiving' && indexed) return true
   const isSameState =

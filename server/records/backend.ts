@@ -57,7 +57,7 @@ export interface Answer {
 /** How the database was found when it was opened. */
 export interface Opening {
   /** It did not exist, was empty, or was damaged and replaced. */
-  readonly anew: boolean
+  readonly isNew: boolean
   /** Rows are missing: it is new, or records were dropped, or a reindex did not reach its end. */
   readonly incomplete: boolean
   /** The latest `updatedAt` in it; null when it has no rows. */

@@ -199,18 +199,18 @@ export class QueuedRecords implements RecordStore {
     return this.#backend.call(call, retryMs)
   }
 
-  #opened({ anew, incomplete: fresh, newestAt, wholeSinceMs, identity }: Opening): void {
+  #opened({ isNew, incomplete: fresh, newestAt, wholeSinceMs, identity }: Opening): void {
     // Another database in its place, such as an older copy, lacks rows that the one before it had.
-    const isLost = anew || (this.#identity !== undefined && this.#identity !== identity)
+    const isLost = isNew || (this.#identity !== undefined && this.#identity !== identity)
     this.#identity = identity
-    if (anew) this.#options.log.info(this.#fields(), 'the database of records is new; a reindex fills it')
+    if (isNew) this.#options.log.info(this.#fields(), 'the database of records is new; a reindex fills it')
     const isFirst = this.#settleReady !== undefined
     if (isFirst) {
       this.#isWhole = true
       this.#wholeSinceMs = wholeSinceMs
     }
     if (isFirst ? fresh : isLost) this.#lostRows()
-    if (!isFirst && isLost) this.#needsReindex('anew')
+    if (!isFirst && isLost) this.#needsReindex('replaced')
     this.#settleReady?.resolve({ fresh, newestAt })
     this.#settleReady = undefined
   }

@@ -29,7 +29,7 @@ export function concatOf(request: IncomingMessage, options: ConcatOptions): Conc
   return { header, parts, client }
 }
 
-/** Tells whether a final upload's creation comes with bytes that cannot be ignored; of chunks their end tells. */
+/** Tells whether a final upload's creation has bytes that cannot be ignored. A chunked body is checked when it ends. */
 function bringsBytes(request: IncomingMessage): boolean {
   const bytes = Number(request.headers['content-length'] ?? 0)
   return bringsBody(request) && bytes > (isOffsetType(request) ? 0 : MOST_IGNORED_BYTES)

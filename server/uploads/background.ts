@@ -37,7 +37,7 @@ export function createBackground(needs: BackgroundNeeds): Housekeeping {
     announce: tools.announce,
     row,
     foundFinished: (finished) => store.foundFinished(finished),
-    foundAll: () => store.knowsAll(),
+    foundAll: () => store.firstSweepEnded(),
   })
   const expiry = new Expiry({
     ...{ engine, log, now, terms, unfinished, inMemory, handleDue, isReceiving },

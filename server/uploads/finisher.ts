@@ -27,7 +27,7 @@ export class Finisher {
     const finishedAt = new Date(this.#tools.now()).toISOString()
     upload.mark(upload.offset, sha256)
     await this.#saver.save(upload, { sha256, finishedAt })
-    // Nobody is told before it is written.
+    // Set only after the sidecar is written.
     upload.finish(sha256, finishedAt)
     this.#tools.announce(upload, 'finished')
   }

@@ -179,7 +179,7 @@ export class Housekeeping {
     try {
       await work()
     } catch (error) {
-      if (!(error instanceof CutShort)) this.#tools.log.warn({ err: error }, `${name} did not end well`)
+      if (!(error instanceof CutShort)) this.#tools.log.warn({ err: error }, `${name} failed`)
     }
   }
 }

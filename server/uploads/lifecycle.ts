@@ -35,7 +35,7 @@ export class Lifecycle {
   async finish(upload: StoredUpload): Promise<void> {
     try {
       await this.#finisher.finish(upload)
-      // What is finished is told by its record and its sidecar; memory is for progress.
+      // A finished upload is read from its record or its sidecar; memory is for progress.
       this.#uploads.drop(upload.id)
     } catch (thrown) {
       const error = asUploadError(thrown)
@@ -66,9 +66,9 @@ export class Lifecycle {
   }
 
   /**
-   * Compares an upload that no request changes now with its files, and makes it true where they differ. One whose
-   * file is gone is `gone` afterwards; a sidecar that is gone is written again. A finished one that differs leaves
-   * memory: whoever asks next reads it from the disk.
+   * Compares an idle upload with its stored bytes, and corrects it where they differ. One whose bytes are gone is
+   * `gone` afterwards; a sidecar that is gone is written again. A finished one that differs leaves memory: the next
+   * request reads it from the disk.
    */
   async verify(upload: StoredUpload): Promise<void> {
     const { storedBytes, hasFacts } = await this.#tools.engine.measure(upload.id)
@@ -85,7 +85,7 @@ export class Lifecycle {
     return (await this.#tools.engine.measure(upload.id)).storedBytes === upload.offset
   }
 
-  /** Its bytes are gone from the disk; of a finished upload the record stays as it is, for who has moved the file. */
+  /** Its bytes are gone. The record of a finished upload stays as it is: an operator may have moved the file. */
   async #lost(upload: StoredUpload): Promise<void> {
     this.#tools.log.error({ id: upload.id, offset: upload.offset }, 'the file of an upload is gone')
     if (upload.sha256 === null) return this.remove(upload, 'terminated', 'its file is gone')

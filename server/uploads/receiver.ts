@@ -55,8 +55,8 @@ export class Receiver {
       if (next === 'finish' && !(isOverrun && request.creation)) await this.#lifecycle.finish(upload)
       else await this.#rest(upload, end, upload.offset > before)
       const code = unbounded ? 'size_exceeded' : ENDS[end]
-      // An upload that its body made whole is finished, and a client that sees so by HEAD is right. But one that
-      // sent more than it had declared is told.
+      // An upload that its body made whole is finished, and HEAD says so. A client that sent more than it had
+      // declared gets an error all the same.
       if (code && (isOverrun || upload.sha256 === null)) throw new UploadError(code)
     } finally {
       await this.#close(upload)

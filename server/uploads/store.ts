@@ -104,7 +104,7 @@ export class LadingStore extends FileStore {
   /** What is stored of an upload. Rejects with upload_unknown, upload_expired, and what finishing rejects with. */
   override async getUpload(id: string): Promise<TusUpload> {
     let upload = await this.#found(id)
-    // Who asks goes on from what it is told: that must be true of the file.
+    // A client resumes from this offset, so it is compared with the stored bytes first.
     if (this.#requestOf(id).method === 'HEAD') upload = await this.#verified(upload)
     if (upload.kind === 'final') return this.#getFinal(upload)
     await this.#lifecycle.cutDamaged(upload)
@@ -196,8 +196,8 @@ export class LadingStore extends FileStore {
   }
 
   /** The sweep has visited every upload since the start. */
-  knowsAll(): Promise<void> {
-    return this.#joiner.knowsAll()
+  firstSweepEnded(): Promise<void> {
+    return this.#joiner.firstSweepEnded()
   }
 
   /** A part is kept for as long as a final upload waits for it. */

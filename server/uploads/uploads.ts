@@ -137,13 +137,13 @@ export class Uploads {
     if (this.#outdated.delete(id)) return this.#read(id)
     if (found.kind === 'missing') return undefined
     if (found.kind !== 'upload') {
-      // The sweep will restore it from its record or remove it; until then a client must not begin anew.
+      // The sweep will restore it from its record or remove it; until then a client must not start over.
       log.warn({ id, sidecar: found.kind }, 'the sidecar of an upload cannot be read')
       throw new UploadError('upload_locked', { detail: 'no sidecar that can be read' })
     }
     const { upload, storedBytes } = found
     if (upload.offset < storedBytes) {
-      log.warn({ id, offset: upload.offset, storedBytes }, 'an upload is cut back to what is certain')
+      log.warn({ id, offset: upload.offset, storedBytes }, 'an upload is cut to the last byte that is proven')
       await engine.truncate(id, upload.offset)
       if (this.#outdated.delete(id)) return this.#read(id)
     }

@@ -58,7 +58,7 @@ export class MemoryDatabase {
     const newestAt = [...this.rows.values()].map(({ updatedAt }) => updatedAt).sort()
     const { isIncomplete, wholeSinceMs } = this
     return {
-      anew: false,
+      isNew: false,
       incomplete: isIncomplete,
       newestAt: newestAt.at(-1) ?? null,
       wholeSinceMs,

@@ -35,7 +35,7 @@ test('a final upload whose creation fails once its files are made is removed aga
     lifecycle: { remove: async ({ id }: StoredUpload) => void removed.push(id) },
   })
   const joiner = new Joiner(parts)
-  await joiner.knowsAll()
+  await joiner.firstSweepEnded()
   const wanted = { id: FINAL, parts: [PART], metadata: null, client: '127.0.0.1', principal: ANONYMOUS }
   const make = async (): Promise<StoredUpload> => {
     final = uploadOf(FINAL, { concat: 'final', parts: [PART] })

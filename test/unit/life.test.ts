@@ -44,7 +44,7 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
   test.before.each(async (place) => {
     Object.assign(place, await make())
     place.life = new LifePlace(place.engine, place.arena)
-    await place.life.store.knowsAll()
+    await place.life.store.firstSweepEnded()
   })
   test.after.each(async ({ life, end }) => {
     await life.store.uploads.end()
@@ -54,7 +54,7 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
   /** Another process over the same storage. */
   async function restarted(place: Place): Promise<LifePlace> {
     const life = new LifePlace(await place.restart(), place.arena)
-    await life.store.knowsAll()
+    await life.store.firstSweepEnded()
     return life
   }
 

@@ -83,7 +83,7 @@ test('a name counts once, however many final uploads name it, and however often'
 test('a part may be named by any final upload until all are known', () => {
   const finals = new OpenFinals()
   assert.ok(finals.mayBeNamed('p'))
-  finals.knowsAll()
+  finals.firstSweepEnded()
   assert.not(finals.mayBeNamed('p'))
   finals.add(final('f', 'p'))
   assert.ok(finals.mayBeNamed('p'))

@@ -48,7 +48,7 @@ test('sets a database aside whose tables vanish while in use, and asks for a rei
   const other = await place.lock('DROP TABLE uploads')
   records.put(record(1))
   assert.ok(await records.flush(10_000))
-  assert.equal(causes, ['anew'])
+  assert.equal(causes, ['replaced'])
   assert.is(rows(place.path).length, 1)
   await other.release()
 })
@@ -65,7 +65,7 @@ test('begins anew when the file is deleted while in use, and asks for a reindex'
     rows(place.path).map((row) => row.id),
     [record(2).id],
   )
-  assert.equal(causes, ['anew'])
+  assert.equal(causes, ['replaced'])
 })
 
 test('tries again while the folder is missing, and logs that once', async ({ open, folder, lines }) => {

@@ -90,7 +90,7 @@ export class Database {
     let reader: Sqlite.Database | undefined
     try {
       // A file that was just created has version 0.
-      const anew = migrate(this.#writer, path) === 0
+      const isNew = migrate(this.#writer, path) === 0
       reader = new Sqlite(path, { timeout: 0, readonly: true })
       reader.pragma('cache_size = -512')
       this.#reader = reader
@@ -100,7 +100,7 @@ export class Database {
       this.#search = prepareSearches(reader, SELECT)
       this.#file = identify(path)
       this.opening = {
-        anew,
+        isNew,
         incomplete: this.#marks.isIncomplete,
         newestAt: this.#questions.newest.get()?.newestAt ?? null,
         wholeSinceMs: this.#marks.wholeSinceMs,

@@ -23,7 +23,7 @@ export class FinalLooks {
     if (this.#isRunning) return
     this.#isRunning = true
     this.#run().catch((error: unknown) => {
-      this.#tools.log.error({ err: error }, 'the looks at final uploads have ended')
+      this.#tools.log.error({ err: error }, 'checking final uploads has stopped')
     })
   }
 

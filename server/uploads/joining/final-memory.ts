@@ -46,8 +46,7 @@ export class FinalMemory {
   }
 
   /**
-   * The final upload that the same request has made, as the record of a part of it tells that is not there
-   * any more. Rejects with part_unknown where there is none, and with starting before that can be known.
+   * Finds the final upload that the same request has made, by the record of one of its parts that was removed. Rejects with part_unknown where there is none, and with starting before that can be known.
    */
   async joinedWith(wanted: RequestedFinal, missing: string): Promise<StoredUpload> {
     const { allKnown } = this.#parts.finals

@@ -4,8 +4,8 @@ export const ASKED_AGAIN_MS = 10 * 60_000
 const MOST_REMEMBERED = 10_000
 
 /**
- * The final uploads that were joined lately, by the key of the request that made them. The time that counts
- * for one that was joined before this process began is this beginning: nobody could ask in between.
+ * The final uploads that were joined within the last ten minutes, by the key of the request that made them. For one that
+ * was joined before this process began, the ten minutes count from the start of the process.
  */
 export class JoinedFinals {
   readonly #most: number

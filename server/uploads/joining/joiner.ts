@@ -27,7 +27,7 @@ interface JoinerParts {
 /**
  * Joins final uploads from their parts (tus 1.0.0, concatenation): each byte is read from its part, written
  * to the final upload and digested in one pass, in steps between which other uploads are served. The parts
- * stay until the final upload is finished, so a crash loses nothing: the joining begins anew.
+ * stay until the final upload is finished, so a crash loses nothing: the joining starts over.
  */
 export class Joiner {
   readonly #parts: JoinerParts
@@ -71,8 +71,8 @@ export class Joiner {
   }
 
   /** The sweep has visited every upload since the start: from now on we know who needs which part. */
-  async knowsAll(): Promise<void> {
-    this.#finals.knowsAll()
+  async firstSweepEnded(): Promise<void> {
+    this.#finals.firstSweepEnded()
     await this.#release.begin()
   }
 
@@ -237,7 +237,9 @@ export class Joiner {
     await this.#release.joined(final)
   }
 
-  /** What is refused goes with its parts; what failed before its client knew of it goes; the rest is tried again. */
+  /**
+   * Refused: removes it and its parts. Failed before Location was sent: removes it. Else it is tried again.
+   */
   async #failed(final: StoredUpload, error: UploadError): Promise<void> {
     const { lifecycle } = this.#parts
     const { id } = final

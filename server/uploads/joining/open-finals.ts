@@ -65,7 +65,7 @@ export class OpenFinals {
   }
 
   /** See `allKnown`. */
-  knowsAll(): void {
+  firstSweepEnded(): void {
     this.#allKnown = true
   }
 
