@@ -84,6 +84,8 @@ export class Router {
       return await this.#uploads(visit, path.slice(basePath.length + 1))
     } catch (thrown) {
       const error = asUploadError(thrown)
+      // A fault of our own, which ends the connection and is logged.
+      if (error.code === 'internal' && !(thrown instanceof UploadError)) throw thrown
       return exchange.refusalOf(error, isUploads ? protocol.refusalHeaders(error) : {})
     }
   }

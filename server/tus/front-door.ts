@@ -138,11 +138,17 @@ export class FrontDoor {
   async #handleWithSlot(request: UploadRequest, body: Body, arrival: Arrival) {
     const { protocol, slots, interrupt } = this.#options
     // An older request of this upload ends before a slot is asked for, not after: it may hold that slot.
-    if (request.method === 'PATCH') await interrupt(request)
-    const giveBack = slots.tryTake(request.id) ?? (await slots.take(request.id, arrival.gone()))
+    const denied = request.method === 'PATCH' ? await refusalOf(interrupt(request)) : undefined
+    // A request for an upload that is not there waits as long as others: a shorter wait would say that the upload runs.
+    const slotOf = denied ? `denied ${request.id}` : request.id
+    const giveBack = slots.tryTake(slotOf) ?? (await slots.take(slotOf, arrival.gone()))
     if (!giveBack) {
       request.bodyEnd = 'cut'
       return null
+    }
+    if (denied) {
+      giveBack()
+      throw denied
     }
     this.#bodies.add(body)
     if (this.#closed.signal.aborted) body.stop('shutting_down')
@@ -174,6 +180,11 @@ export class FrontDoor {
     if (error) logRefusal(this.#options.refusals, error, fields)
     else this.#options.log.info(fields, 'request')
   }
+}
+
+/** Why it rejects; undefined where it does not. */
+async function refusalOf(work: Promise<void>): Promise<UploadError | undefined> {
+  return work.then(() => undefined, asUploadError)
 }
 
 /** A client that sees HEAD fail begins again at byte 0. One that gets 423 asks again at the same address. */

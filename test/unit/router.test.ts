@@ -179,11 +179,21 @@ test('every answer has the headers of CORS, and none of the protocol beside its 
   assert.is(served.headers['Access-Control-Allow-Origin'], '*')
 })
 
-test('what is no UploadError is answered as internal', async () => {
-  const { router } = setUp({}, () => Promise.reject(new Error('a secret path')))
+test('a fault of our own is not answered but thrown, for the connection to end and to log it', async () => {
+  const fault = new TypeError('a secret path')
+  const exchange = new FakeExchange(fakeRequest('POST', '/files'))
+  const thrown = await setUp({}, () => Promise.reject(fault))
+    .router.serve(exchange)
+    .catch((error: unknown) => error)
+  assert.is(thrown, fault)
+  assert.equal(exchange.sent, [])
+})
+
+test('an error of the system has its own status, and no path in its text', async () => {
+  const full = Object.assign(new Error('EMFILE: open /a/secret/path'), { code: 'EMFILE' })
+  const { router } = setUp({}, () => Promise.reject(full))
   const answer = await answerOf(router, new FakeExchange(fakeRequest('POST', '/files')))
-  assert.is(answer.status, 500)
-  assert.match(answer.text ?? '', /^internal: /)
+  assert.is(answer.status, 503)
   assert.not.match(answer.text ?? '', 'secret')
 })
 
