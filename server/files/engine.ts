@@ -70,13 +70,20 @@ export class FilesEngine extends StoredFiles implements Engine {
   }
 
   /** See Engine. */
-  async append(id: string, appended: AppendedBlocks, isOver?: () => boolean): Promise<Appended> {
+  async open(id: string, offset: number, isOver: () => boolean): Promise<void> {
+    // Also where it fails: the worker may have opened the file.
+    this.#open.add(id)
+    await this.#writer.open({ path: this.#pathsOf(id).file, bytes: offset }, isOver)
+  }
+
+  /** See Engine. */
+  async append(id: string, appended: AppendedBlocks): Promise<Appended> {
     const { position, digest, isChecked, algorithms, begins, ends, closes } = appended
     const blocks = appended.blocks.flatMap(({ index, bytes }) => [index, bytes])
     const path = this.#pathsOf(id).file
     const task = { id, path, position, blocks, digest, isChecked, begins, closes }
     if (begins) this.#open.add(id)
-    const written = this.#writer.append(task, isOver)
+    const written = this.#writer.append(task)
     let checksums: Record<string, string> | null = null
     if (algorithms.length > 0) {
       const computed = this.#writer.check({ id, blocks, algorithms, begins, ends })

@@ -4,6 +4,7 @@ import type { Digested } from '../model/engine.js'
 /** What the writer's thread can be asked; one object a task, plain values only. */
 export type WriterTask =
   | CreateTask
+  | OpenTask
   | AppendTask
   | CommitTask
   | RollBackTask
@@ -26,9 +27,16 @@ export interface CreateTask {
   readonly durable: boolean
 }
 
+/** Opens the file of an upload, which must be `bytes` long, for a body; it stays open until a task closes it. */
+export interface OpenTask {
+  readonly kind: 'open'
+  readonly path: string
+  readonly bytes: number
+}
+
 /**
  * Writes blocks of the arena at `position`, all of them or none, and takes them into the rolling digest. The
- * file must end there: it is opened where it is not open, and stays open until a task closes it.
+ * file must end there: it is opened where `open` has not done so, and stays open until a task closes it.
  */
 export interface AppendTask {
   readonly kind: 'append'

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs'
+import { basename } from 'node:path'
 import { workerData } from 'node:worker_threads'
 import type { Digested } from '../model/engine.js'
 import { openArena } from './arena-view.js'
@@ -12,6 +13,7 @@ import type {
   CommitTask,
   DigestTask,
   JoinTask,
+  OpenTask,
   ProveResult,
   ProveTask,
   RollBackTask,
@@ -40,6 +42,8 @@ const arena = openArena(workerData)
 /** Does one task; the pool calls this. */
 export default function run(task: WriterTask): unknown {
   switch (task.kind) {
+    case 'open':
+      return open(task)
     case 'append':
       return append(task)
     case 'commit':
@@ -69,13 +73,18 @@ export default function run(task: WriterTask): unknown {
   }
 }
 
+/** Opens an upload's file for a body. */
+function open({ path, bytes }: OpenTask): void {
+  // A body whose end did not come this far may have left it open.
+  files.close(basename(path))
+  files.open(path, bytes)
+}
+
 function append(task: AppendTask): AppendResult {
   const state = digests.at(task.id, task.position)
   const check = task.isChecked ? checkAt(task, state) : undefined
   if (!check) checks.delete(task.id)
   let end = task.position
-  // One that a body left open, whose end did not come this far.
-  if (task.begins) files.close(task.id)
   try {
     if (task.blocks.length > 0) end = write(task)
     if (task.closes) {

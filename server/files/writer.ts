@@ -10,6 +10,7 @@ import type {
   CreateTask,
   DigestTask,
   JoinTask,
+  OpenTask,
   ProveResult,
   ProveTask,
   RemoveTask,
@@ -59,20 +60,17 @@ export class Writer {
     return this.#pool.run({ kind: 'close', id } satisfies WriterTask)
   }
 
-  /**
-   * Writes and digests blocks; the file is as it was before where that fails. Waits for a descriptor for as long as
-   * others do, or until `isOver`.
-   */
-  append(task: Of<AppendTask>, isOver = () => false): Promise<Digested> {
-    const append = async (): Promise<Digested> => {
-      const { error, ...digested }: AppendResult = await this.#pool.run({
-        kind: 'append',
-        ...task,
-      } satisfies AppendTask)
-      if (error) throw new Error(error.message)
-      return digested
-    }
-    return withDescriptor(append, () => this.#isClosed || isOver())
+  /** Opens an upload's file for a body; see OpenTask. Waits for a descriptor for ten seconds, or until `isOver`. */
+  open(task: Of<OpenTask>, isOver: () => boolean): Promise<void> {
+    return this.#patiently({ kind: 'open', ...task } satisfies OpenTask, isOver)
+  }
+
+  /** Writes and digests blocks; the file is as it was before where that fails. */
+  async append(task: Of<AppendTask>): Promise<Digested> {
+    const appended: AppendResult = await this.#pool.run({ kind: 'append', ...task } satisfies AppendTask)
+    const { error, ...digested } = appended
+    if (error) throw new Error(error.message)
+    return digested
   }
 
   /**
@@ -171,10 +169,10 @@ export class Writer {
     await Promise.all([this.#pool.close(), this.#checksumPool?.close()])
   }
 
-  #patiently<T>(task: WriterTask): Promise<T> {
+  #patiently<T>(task: WriterTask, isOver = () => false): Promise<T> {
     return withDescriptor(
       () => this.#pool.run(task),
-      () => this.#isClosed,
+      () => this.#isClosed || isOver(),
     )
   }
 

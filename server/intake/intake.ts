@@ -7,7 +7,7 @@ import { Pace } from './pace.js'
 const SHIP_AFTER_MS = 500
 const TICK_MS = 250
 
-/** A block that is being filled, and since when. */
+/** A block that is being filled. */
 type Filling = { readonly index: number; bytes: number; readonly sinceMs: number }
 
 /**
@@ -60,9 +60,9 @@ export class Intake implements Body {
     })
   }
 
-  /** It was ended from outside, or its connection is gone. */
+  /** It was ended from outside, or its connection is gone. Node also destroys a request that was read to its end. */
   get isStopped(): boolean {
-    return this.#source.destroyed || (this.#end !== undefined && this.#end !== 'complete')
+    return this.#end === undefined ? this.#source.destroyed : this.#end !== 'complete'
   }
 
   /** Ends the intake where it stands: what was received goes to the sink, nothing more is read. */

@@ -92,11 +92,16 @@ export interface Engine {
   addressOf(id: string): string
 
   /**
-   * Stores blocks, all or none, and takes them into the rolling digest. The blocks are the caller's again afterwards.
-   * The first ones of a body wait for what is scarce as long as others do, or until `isOver`. Rejects with BytesFault
-   * where another number of bytes is stored than `position`.
+   * Begins a body at `offset`, before any of it is read: what its bytes need is held from here on. Waits for what is
+   * scarce for ten seconds, or until `isOver`. Rejects with BytesFault where another number of bytes is stored.
    */
-  append(id: string, appended: AppendedBlocks, isOver?: () => boolean): Promise<Appended>
+  open(id: string, offset: number, isOver: () => boolean): Promise<void>
+  /**
+   * Stores blocks, all or none, and takes them into the rolling digest. The blocks are the caller's again afterwards.
+   * Begins the body where `open` has not. Rejects with BytesFault where another number of bytes is stored than
+   * `position`.
+   */
+  append(id: string, appended: AppendedBlocks): Promise<Appended>
   /** Lets the bytes of a checked body count. */
   commit(id: string, due: { readonly digest: DigestDue }): Promise<Digested>
   /** Removes the bytes of a checked body, which began at `offset`. */

@@ -66,6 +66,7 @@ export class Receiver {
   /** The body's bytes, from the opening of the file on. A file that is not as it was left makes the upload fall back. */
   async #takeIn(upload: StoredUpload, request: UploadRequest): Promise<{ end: BodyEnd; declared: boolean }> {
     try {
+      await this.#open(upload, request)
       const head = await this.#head(upload, request)
       const declared = await this.#declare(upload, request)
       return { end: await this.#drainOrTakeBack(upload, request, { head, declared }), declared }
@@ -74,6 +75,12 @@ export class Receiver {
       await this.#lifecycle.recover(upload, error)
       throw error
     }
+  }
+
+  /** The file of a creation was made a moment ago; the first bytes of its body open it, and its client may come again. */
+  async #open(upload: StoredUpload, { creation, body }: UploadRequest): Promise<void> {
+    if (creation) return
+    await this.#tools.engine.open(upload.id, upload.offset, () => body?.isStopped ?? false)
   }
 
   /** The upload's first bytes, where its type is not decided and some are stored. */

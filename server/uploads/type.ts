@@ -1,4 +1,5 @@
 import { UploadError } from '../errors.js'
+import { BytesFault } from '../model/engine-error.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
@@ -33,7 +34,11 @@ export async function storedHead(
     const pieces: Uint8Array[] = []
     for (let piece = await range.next(); piece; piece = await range.next())
       pieces.push(Uint8Array.from(piece))
-    return Buffer.concat(pieces)
+    const head = Buffer.concat(pieces)
+    const wanted = Math.min(offset, sniffBytes)
+    if (head.length < wanted)
+      throw new BytesFault('DAMAGED', `${head.length} bytes are stored, not ${wanted}`)
+    return head
   } finally {
     await range.close()
   }

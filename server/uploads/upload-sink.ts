@@ -150,7 +150,7 @@ export class UploadSink implements BlockSink {
     const closes = last && !isChecked && !this.#finishesAt(position + bytes)
     const algorithms = this.#checksums
     const appended = { blocks, position, digest, isChecked, algorithms, begins, ends: last, closes }
-    const done = await this.#tools.engine.append(upload.id, appended, () => upload.body?.isStopped ?? false)
+    const done = await this.#tools.engine.append(upload.id, appended)
     this.#digests = done.checksums
     upload.setDigestLive(done.live)
     upload.rate.add(bytes, this.#tools.monotonic())

@@ -115,6 +115,28 @@ for (const [form, headersOf] of FORMS) {
   }
 }
 
+test('the first bytes of a body are not taken for those of a file that was emptied: the upload stays, with 409', async () => {
+  const file = nextFile()
+  const path = await createUpload(server, file)
+  await (await Patch.begin(server, path, file, 0, 300)).finish()
+  truncateSync(storedFile(server, path), 0)
+  const program = Buffer.concat([Buffer.from('\x7fELF\x02\x01\x01', 'latin1'), Buffer.alloc(1000)])
+  assert.is((await tus.patch(server, path, 300, program)).status, 409)
+  assert.is(await offsetOf(server, path), 0)
+  assert.is((await resume(server, path, file)).digest, reprDigestOf(file))
+})
+
+test('a length that came with a body is forgotten where the file is shorter than the offset', async () => {
+  const path = new URL(locationOf(await tus.create(server, null))).pathname
+  assert.is((await tus.patch(server, path, 0, '12345')).status, 204)
+  truncateSync(storedFile(server, path), 3)
+  const length = { 'Upload-Length': '9' }
+  assert.is((await tus.patch(server, path, 5, '6789', length)).status, 409)
+  const { headers } = await tus.head(server, path)
+  assert.is(headers['upload-defer-length'], '1')
+  assert.is(headers['upload-offset'], '0')
+})
+
 test('HEAD of an upload whose file is shorter tells what is proven', async () => {
   const file = nextFile()
   const path = await createUpload(server, file)

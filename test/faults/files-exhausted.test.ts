@@ -139,26 +139,40 @@ starving(
   },
 )
 
-const WAITING = [
-  ['a PATCH', []],
-  ['a PATCH under a checksum', ['sha1']],
-] as const
+/** What comes, the bytes that are stored before, the bytes that it has, and its checksums. */
+const WAITING: readonly (readonly [string, number, number, readonly string[]])[] = [
+  ['a PATCH', 0, 2 * MIB, []],
+  ['a PATCH under a checksum', 0, 2 * MIB, ['sha1']],
+  ['a PATCH of ten bytes', 0, 10, []],
+  ['a PATCH to an upload whose type is not decided', 300, 5 * KIB, []],
+  ['a PATCH to an upload whose type is decided', MIB, 15 * MIB, []],
+]
 
-for (const [what, algorithms] of WAITING) {
+for (const [what, before, bytes, algorithms] of WAITING) {
   starving(
     `${what} that comes without a descriptor left waits unread, and nothing of it is lost`,
     async () => {
       const server = await startServer()
-      const file = new PseudoFile(seed + 2, 2 * MIB)
+      const file = new PseudoFile(seed + 2, before + bytes)
       const path = await createUpload(server, file)
-      const [connection, other] = await connections(server, 2)
+      if (before > 0) await (await Patch.begin(server, path, file, 0, before)).finish()
+      const [connection, ...others] = await connections(server, 5)
       const feed = starve(server)
-      const checksum = algorithms.map((algorithm) => file.checksum(algorithm, 0, file.size))
-      await connection?.head(`PATCH ${path}`, [...patchHeaders(0, file.size), ...checksum])
-      for (let at = 0; at < file.size; at += 256 * KIB) void connection?.write(file.read(at, file.size))
-      const status = await ask(other, 'GET /api/status')
-      assert.is(JSON.parse(status.text).slots.taken, 1)
-      assert.is(storedBytes(server, path), 0)
+      const checksum = algorithms.map((algorithm) => file.checksum(algorithm, before, file.size))
+      await connection?.head(`PATCH ${path}`, [...patchHeaders(before, bytes), ...checksum])
+      for (let at = before; at < file.size; ) {
+        const piece = file.read(at, file.size)
+        at += piece.length
+        void connection?.write(piece)
+      }
+      // For a second, in which a descriptor is asked for ten times.
+      for (const [number, other] of others.entries()) {
+        const { slots, arena } = JSON.parse((await ask(other, 'GET /api/status')).text)
+        if (number > 0) assert.is(slots.taken, 1, 'it waits')
+        assert.is(arena.free, arena.blocks, 'it waits unread')
+        await new Promise((resolve) => setTimeout(resolve, 300))
+      }
+      assert.is(storedBytes(server, path), before)
       feed()
       assert.is((await connection?.answer())?.status, 204)
       await assertStored(server, path, file)

@@ -45,8 +45,14 @@ export function engineContract(test: Test<EnginePlace>, make: () => Promise<Engi
     const { engine } = place
     await create(engine, A)
     await append(place, A, 0, 'abc')
+    const open = (offset: number): Promise<void> => engine.open(A, offset, () => true)
+    await open(3)
+    await engine.close(A)
+    assert.is(await faultOf(open(2)), 'DAMAGED')
+    await engine.close(A)
     assert.is(await faultOf(append(place, A, 2, 'x')), 'DAMAGED')
     place.cut(A, undefined)
+    assert.is(await faultOf(open(3)), 'MISSING')
     assert.is(await faultOf(append(place, A, 3, 'x')), 'MISSING')
   })
 
@@ -150,7 +156,13 @@ export function engineContract(test: Test<EnginePlace>, make: () => Promise<Engi
     await engine.join(A, { position: 3, part: B, from: 0, bytes: 3 })
     assert.is(await textOf(engine, A, 0, 6), 'defabc')
     assert.is(await engine.digest(A, 6), sha256('defabc'))
-    assert.is(await faultOf(engine.join(A, { position: 6, part: B, from: 4, bytes: 9 })), '')
+  })
+
+  test('a part that is shorter than its final upload needs is damaged', async (place) => {
+    const { engine } = place
+    for (const id of [A, B]) await create(engine, id)
+    await append(place, B, 0, 'abcdef')
+    assert.is(await faultOf(engine.join(A, { position: 0, part: B, from: 4, bytes: 9 })), 'DAMAGED')
   })
 
   test('a cut upload keeps its first bytes; one that is shorter is damaged, and stays as it is', async (place) => {

@@ -81,6 +81,11 @@ export class MemoryEngine implements Engine {
     return `memory/${id}`
   }
 
+  async open(id: string, offset: number): Promise<void> {
+    this.openBodies.add(id)
+    this.#exactly(id, offset)
+  }
+
   async append(id: string, appended: AppendedBlocks): Promise<Appended> {
     const { blocks, position, digest, isChecked, algorithms, begins, ends, closes } = appended
     if (begins) this.openBodies.add(id)
