@@ -166,6 +166,30 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     assert.equal(life.events, ['created 1', 'progress 1', 'progress 1'])
   })
 
+  test('nothing is held against what an upload fell back from: other bytes may come in its place', async (place) => {
+    const { life } = place
+    await life.create(ONE, 12)
+    await life.patch(ONE, 'abc')
+    await life.patch(ONE, 'def')
+    await life.store.uploads.settled()
+    place.cut(ONE, 4)
+    assert.is(await life.head(ONE), 3)
+    assert.is(await life.patch(ONE, 'uvwxyz'), 9)
+    await life.store.uploads.settled()
+    const next = await restarted(place)
+    assert.is(await next.patch(ONE, '123'), 12)
+    assert.is(next.records.get(ONE)?.sha256, sha256('abcuvwxyz123'))
+  })
+
+  test('a length that is taken back takes the type back that was seen in what looked like the whole', async ({
+    life,
+  }) => {
+    await life.create(ONE, null)
+    assert.is(await codeOf(life.patch(ONE, 'abc', { length: 2 })), 'length_exceeded')
+    assert.equal([life.records.get(ONE)?.length, life.records.get(ONE)?.type], [null, null])
+    assert.is(await life.head(ONE), 2)
+  })
+
   test('a final upload is joined from its parts, announced as any other, and its parts go', async (place) => {
     const { life } = place
     for (const [id, text] of [
