@@ -189,6 +189,19 @@ test('close() ends the bodies that are being received and refuses new ones, but 
   assert.is(await running, 204)
 })
 
+test('a body whose slot comes free while the server closes is ended at once', async () => {
+  let grant = (): void => {}
+  const slot = new Promise<() => void>((resolve) => {
+    grant = () => resolve(() => {})
+  })
+  const { front, events } = setUp(undefined, { slots: { tryTake: () => undefined, take: () => slot } })
+  const served = endOf(front.serve(arrival('PATCH', PATCH)))
+  front.close()
+  grant()
+  await served
+  assert.equal(events, [`interrupted ${ID}`, 'body stopped: shutting_down', 'handled PATCH'])
+})
+
 test('a body that is none of its upload is read away up to 64 KiB, after the sender was asked for it', async () => {
   const form = { ...CREATION, 'content-type': 'text/plain', 'transfer-encoding': 'chunked' }
   const asks: string[] = []
