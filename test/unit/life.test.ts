@@ -209,6 +209,18 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     assert.is(life.records.get(THREE)?.sha256, sha256('defabc'))
   })
 
+  test('a final upload whose part is terminated before it is whole goes too, without being asked for', async ({
+    life,
+  }) => {
+    await life.create(ONE, 3, concatOf(null))
+    await life.create(TWO, 3, concatOf(null))
+    await life.create(THREE, null, concatOf([ONE, TWO]))
+    await life.terminate(ONE)
+    await bounded(WITHIN_MS, life.announced('terminated 3'), 'the end of the final upload')
+    assert.is(life.records.get(THREE)?.reason, 'a part is gone')
+    assert.is(await life.head(TWO), 0)
+  })
+
   test('a whole part that its client terminates stays for its final upload, and is announced once', async (place) => {
     const { life } = place
     await life.create(ONE, 3, concatOf(null))
