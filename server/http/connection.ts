@@ -176,9 +176,15 @@ export class Connection {
       return void this.socket.destroySoon()
     }
     if (this.#waiting.length > 0) return void this.#tools.takeTurn(this.#guarded(() => this.#takeTurn()))
-    if (this.#refusal) return void this.#refusal()
+    // In a later turn: only then has Node ended a socket whose answer closes, and behind that nothing is sent.
+    if (this.#refusal) return void this.#tools.takeTurn(this.#guarded(() => this.#refuseInTurn()))
     this.#feed.goOn()
     if (!this.#current && !this.#isOver) this.#change(this.#feed.pendingBytes > 0 ? 'head' : 'idle')
+  }
+
+  #refuseInTurn(): void {
+    if (this.socket.destroyed || this.socket.writableEnded) this.#end()
+    else this.#refusal?.()
   }
 
   #takeTurn(): void {
