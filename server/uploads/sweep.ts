@@ -174,7 +174,7 @@ export class Sweep {
   /** A crash came between the finish of an upload and its announcement; a request may have finished it meanwhile. */
   async #announceFinished(upload: StoredUpload): Promise<void> {
     const newest = await this.#tools.row(upload.id)
-    if (newest && isUnfinished(newest.state)) this.#tools.announce(upload, 'finished')
+    if (!newest || isUnfinished(newest.state)) this.#tools.announce(upload, 'finished')
   }
 
   async #recentFinals(): Promise<void> {
@@ -211,7 +211,8 @@ export class Sweep {
         const found = await this.#visited(entry)
         await this.#noteFinal(found)
         const row = visit.rowOf(found)
-        if (row) await index.restore(row)
+        if (row?.state === 'finished' && typeof found === 'object') await this.#announceFinished(found)
+        else if (row) await index.restore(row)
       }
     }
   }

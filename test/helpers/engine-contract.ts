@@ -69,6 +69,20 @@ export function engineContract(test: Test<EnginePlace>, make: () => Promise<Engi
     await engine.close(A)
   })
 
+  test('a digest that was read on into a checked body is not kept where the body is rolled back', async (place) => {
+    await create(place.engine, A)
+    await append(place, A, 0, 'abc')
+    const engine = await place.restart()
+    const restarted = { ...place, engine }
+    const body = { isChecked: true, digest: 'none' as const, closes: false }
+    assert.is((await append(restarted, A, 3, 'xyz', body)).live, false)
+    const range = { checkpoints: [], budgetBytes: 100 }
+    assert.is((await engine.prove(A, { to: 6, ...range })).offset, 6)
+    assert.is((await engine.rollBack(A, { offset: 3 })).live, false)
+    assert.is((await engine.prove(A, { to: 3, ...range })).offset, 3)
+    assert.is(await engine.digest(A, 3), sha256('abc'))
+  })
+
   test('a checked body counts once it is committed', async (place) => {
     await create(place.engine, A)
     await append(place, A, 0, 'abc')

@@ -49,6 +49,7 @@ function expiryOver(storage: MemoryStorage, held: readonly string[] = [], stuck 
     },
     handleDue: async (id) => {
       seen.tended.push(id)
+      if (id === stuck) throw new Error('EIO: i/o error, write')
       return 'waiting'
     },
     isReceiving: () => false,
@@ -129,6 +130,17 @@ test('what is whole is finished, and a final upload is looked at, however old th
   await expiry.run()
   await expiry.ended()
   assert.equal(seen.batches, [])
+  assert.equal(seen.tended.sort(), ids.sort())
+})
+
+test('what is due with one upload and fails keeps nothing from the others, now or later', async ({
+  storage,
+}) => {
+  const ids = [stored(storage, 1, 'abcd', 2), stored(storage, 2, 'abcd', 2)]
+  const { expiry, unfinished, seen } = expiryOver(storage, [], ids[0])
+  for (const id of ids) unfinished.set(id, 0)
+  await expiry.run()
+  await expiry.ended()
   assert.equal(seen.tended.sort(), ids.sort())
 })
 

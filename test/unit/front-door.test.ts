@@ -6,9 +6,9 @@ import type { Arrival } from '../../server/model/arrival.js'
 import type { Body, BodyEnd } from '../../server/model/body.js'
 import { ANONYMOUS } from '../../server/model/principal.js'
 import type { UploadMethod, UploadRequest } from '../../server/model/request.js'
-import type { UploadView } from '../../server/model/upload-view.js'
 import { FrontDoor, type FrontDoorOptions } from '../../server/tus/front-door.js'
 import { fakeRequest } from '../helpers/fake-exchange.js'
+import { viewOf } from '../helpers/upload-view.js'
 import { OFFSET_TYPE } from '../helpers/wire.js'
 
 const ID = 'an-id'
@@ -74,24 +74,6 @@ function arrival(
     askForBody: () => {},
     readAway: async () => 0,
     gone: () => new AbortController().signal,
-    ...changes,
-  }
-}
-
-function view(changes: Partial<UploadView> = {}): UploadView {
-  return {
-    ...{
-      id: ID,
-      owner: null,
-      sha256: null,
-      length: 5,
-      offset: 5,
-      metadata: null,
-      type: null,
-      filename: null,
-    },
-    ...{ touchedAtMs: 0, joinedAtMs: null, kind: 'single', concat: null, joining: null, gone: false },
-    markLocationSent: () => {},
     ...changes,
   }
 }
@@ -190,6 +172,19 @@ test('close() ends the bodies that are being received and refuses new ones, but 
   assert.is(await running, 204)
 })
 
+test('a body whose slot comes free while the server closes is ended at once', async () => {
+  let grant = (): void => {}
+  const slot = new Promise<() => void>((resolve) => {
+    grant = () => resolve(() => {})
+  })
+  const { front, events } = setUp(undefined, { slots: { tryTake: () => undefined, take: () => slot } })
+  const served = endOf(front.serve(arrival('PATCH', PATCH)))
+  front.close()
+  grant()
+  await served
+  assert.equal(events, [`interrupted ${ID}`, 'body stopped: shutting_down', 'handled PATCH'])
+})
+
 test('a body that is none of its upload is read away up to 64 KiB, after the sender was asked for it', async () => {
   const form = { ...CREATION, 'content-type': 'text/plain', 'transfer-encoding': 'chunked' }
   const asks: string[] = []
@@ -217,7 +212,7 @@ test('the chunks of a final upload must have no byte', async () => {
 test('the answer to a final upload waits for its join, but not while the server closes', async () => {
   const joining = new Promise<void>(() => {})
   const sent: string[] = []
-  const upload = view({ kind: 'final', joining, markLocationSent: () => void sent.push('address') })
+  const upload = viewOf({ kind: 'final', joining, markLocationSent: () => void sent.push('address') })
   let goOn = (): void => {}
   const handled = new Promise<void>((resolve) => {
     goOn = resolve
@@ -237,7 +232,7 @@ test('the answer to a final upload waits for its join, but not while the server 
 test('a final upload that is refused while it is joined refuses its creation, and its address is not sent', async () => {
   const sent: string[] = []
   const joining = Promise.reject(new UploadError('type_refused'))
-  const upload = view({ kind: 'final', joining, markLocationSent: () => void sent.push('address') })
+  const upload = viewOf({ kind: 'final', joining, markLocationSent: () => void sent.push('address') })
   const { front } = setUp(async (request) => {
     request.upload = upload
   })
@@ -247,7 +242,7 @@ test('a final upload that is refused while it is joined refuses its creation, an
 
 test('each success has the version, and the answer to a creation has its address', async () => {
   const { front } = setUp(async (request) => {
-    request.upload = view({ id: 'new-id' })
+    request.upload = viewOf({ id: 'new-id' })
   })
   const answer = await front.serve(arrival('POST', { ...CREATION, ...BODY }))
   assert.is(answer?.headers['Tus-Resumable'], '1.0.0')

@@ -166,6 +166,30 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     assert.equal(life.events, ['created 1', 'progress 1', 'progress 1'])
   })
 
+  test('nothing is held against what an upload fell back from: other bytes may come in its place', async (place) => {
+    const { life } = place
+    await life.create(ONE, 12)
+    await life.patch(ONE, 'abc')
+    await life.patch(ONE, 'def')
+    await life.store.uploads.end()
+    place.cut(ONE, 4)
+    assert.is(await life.head(ONE), 3)
+    assert.is(await life.patch(ONE, 'uvwxyz'), 9)
+    await life.store.uploads.end()
+    const next = await restarted(place)
+    assert.is(await next.patch(ONE, '123'), 12)
+    assert.is(next.records.get(ONE)?.sha256, sha256('abcuvwxyz123'))
+  })
+
+  test('a length that is taken back takes the type back that was seen in what looked like the whole', async ({
+    life,
+  }) => {
+    await life.create(ONE, null)
+    assert.is(await codeOf(life.patch(ONE, 'abc', { length: 2 })), 'length_exceeded')
+    assert.equal([life.records.get(ONE)?.length, life.records.get(ONE)?.type], [null, null])
+    assert.is(await life.head(ONE), 2)
+  })
+
   test('a final upload is joined from its parts, announced as any other, and its parts go', async (place) => {
     const { life } = place
     for (const [id, text] of [
@@ -183,6 +207,18 @@ function lifeOfAnUpload(test: Test<Place>, make: () => Promise<EnginePlace>): vo
     ])
     assert.is(await textOf(place.engine, THREE, 0, 9), 'defabc')
     assert.is(life.records.get(THREE)?.sha256, sha256('defabc'))
+  })
+
+  test('a final upload whose part is terminated before it is whole goes too, without being asked for', async ({
+    life,
+  }) => {
+    await life.create(ONE, 3, concatOf(null))
+    await life.create(TWO, 3, concatOf(null))
+    await life.create(THREE, null, concatOf([ONE, TWO]))
+    await life.terminate(ONE)
+    await bounded(WITHIN_MS, life.announced('terminated 3'), 'the end of the final upload')
+    assert.is(life.records.get(THREE)?.reason, 'a part is gone')
+    assert.is(await life.head(TWO), 0)
   })
 
   test('a whole part that its client terminates stays for its final upload, and is announced once', async (place) => {

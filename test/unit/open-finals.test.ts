@@ -107,6 +107,18 @@ test('a final upload waits for one part at a time, and is found by it and by its
   assert.equal([finals.waitingFor('b'), finals.madeBy(key), finals.waitOf('f')], [[], undefined, null])
 })
 
+test('where the same request of somebody else has failed, the one that was made before is found again', () => {
+  const finals = new OpenFinals()
+  const key = finalKey({ parts: ['a', 'b'], metadata: null })
+  finals.enter(final('first', 'a', 'b'), 'one')
+  finals.enter(final('second', 'a', 'b'), 'two')
+  assert.is(finals.madeBy(key), 'second')
+  finals.delete(final('second', 'a', 'b'))
+  assert.is(finals.madeBy(key), 'first')
+  finals.delete(final('first', 'a', 'b'))
+  assert.is(finals.madeBy(key), undefined)
+})
+
 test('a joined final upload is remembered for ten minutes by a clock that is never set', () => {
   let ms = 1_000
   const joined = new JoinedFinals(() => ms)

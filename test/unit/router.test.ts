@@ -162,6 +162,15 @@ test('OPTIONS is answered with what the protocol says of itself, for uploads and
   assert.equal(asked, [])
 })
 
+test('an address that merely begins as those of uploads do is none of them', async () => {
+  const { router, asked } = setUp()
+  for (const target of [`/files-${ID}`, '/filesystem', `/file/${ID}`]) {
+    const answer = await answerOf(router, new FakeExchange(fakeRequest('OPTIONS', target)))
+    assert.equal([answer.status, answer.headers.Tus], [404, undefined])
+  }
+  assert.equal(asked, [])
+})
+
 test('every answer has the headers of CORS, and none of the protocol beside its addresses', async () => {
   const { router } = setUp({}, async () => {
     throw new UploadError('slots_full')

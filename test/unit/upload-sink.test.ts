@@ -42,9 +42,11 @@ async function receive(
     ...{ engine, sniffBytes: 512, now: Date.now, monotonic: () => performance.now() },
     sniff: async () => ({ accepted: true, type: 'text/plain' }),
     view: (index: number, bytes: number) => arena.view(index, bytes),
-    record: () => {},
+    announce: () => {},
   })
-  const saver: Saver = Object.assign(Object.create(null), { saveLater: () => {}, note: async () => {} })
+  const saver: Saver = Object.assign(Object.create(null), {
+    ...{ saveLater: () => {}, note: async () => {}, save: async () => {} },
+  })
   const start = (): void => {
     proofs += 1
   }
@@ -56,6 +58,7 @@ async function receive(
   const block: Block = { index, bytes: BYTES }
   await sink.write([block], false)
   await sink.write([], true)
+  if (sink.isHeld) await sink.verify(trailing?.sent() ?? null)
   return proofs
 }
 
@@ -76,6 +79,19 @@ test('a part whose last bytes come before the end of its body is not read again'
   assert.is(await receive(upload, place, null), 0)
   assert.ok(upload.digestLive)
   await place.engine.close(ID)
+})
+
+test('nothing is left of a body whose trailer has another checksum, not even what was digested of it', async (place) => {
+  const upload = await stored(place.engine, null)
+  const trailing: UnannouncedChecksum = {
+    hasCome: () => true,
+    sent: () => ({ algorithm: 'sha1', digest: '0'.repeat(40) }),
+    isOfNothing: () => false,
+  }
+  const failed = await receive(upload, place, trailing).catch((error: unknown) => error)
+  assert.match(String(failed), /checksum/i)
+  assert.equal([upload.offset, upload.type, upload.checkpoints], [0, null, []])
+  assert.equal(await place.engine.measure(ID), { storedBytes: 0, hasFacts: true })
 })
 
 test.run()

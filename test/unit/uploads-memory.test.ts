@@ -54,6 +54,24 @@ test('small uploads are kept up to five hundred, and one that is held stays', ()
   assert.is(uploads.peek(first.id), first)
 })
 
+for (const [what, begin] of [
+  ['whose facts are being saved', (upload) => Object.assign(upload.saves, { underWay: 1 })],
+  [
+    'whose prefix is being read again',
+    (upload) => Object.assign(upload.proof, { running: Promise.resolve() }),
+  ],
+  ['that is being joined', (upload) => Object.assign(upload, { joining: Promise.resolve() })],
+] as const satisfies readonly (readonly [string, (upload: StoredUpload) => void])[]) {
+  test(`an upload ${what} stays in memory, so that nobody reads an older state of it from the disk`, () => {
+    const { uploads } = keeper()
+    const first = numbered(0, {})
+    begin(first)
+    const others = Array.from({ length: 1500 }, (_, number) => numbered(number + 1, {}))
+    for (const upload of [first, ...others]) uploads.add(upload)
+    assert.is(uploads.peek(first.id), first)
+  })
+}
+
 test('an upload that is added or dropped twice counts once', () => {
   const { uploads } = keeper()
   const large = numbered(0, { metadata: 'm'.repeat(8 * KIB) })

@@ -1,0 +1,75 @@
+import { setTimeout } from 'node:timers/promises'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Downloads } from '../../server/http/downloads.js'
+import { ANONYMOUS } from '../../server/model/principal.js'
+import { FakeExchange, fakeRequest } from '../helpers/fake-exchange.js'
+
+const PIECE = Buffer.alloc(10)
+const ASKED = { id: 'an-id', principal: ANONYMOUS, headers: {} }
+
+/** A download of so many pieces; its reader takes each in turn by `taken`. */
+function download(pieces: number, taken: (written: (error?: Error) => void) => void, idleTimeoutMs = 60_000) {
+  const seen = { closed: 0, read: 0, cut: 0 }
+  const file = { type: 'text/plain', length: pieces * PIECE.length, filename: null, sha256: 'a'.repeat(64) }
+  const range = {
+    next: async () => {
+      seen.read += 1
+      return seen.read <= pieces ? PIECE : undefined
+    },
+    close: async () => {
+      seen.closed += 1
+    },
+  }
+  const log = { info: () => {}, error: () => {} }
+  const downloads = new Downloads({
+    ...{ limit: 1, idleTimeoutMs, log, find: async () => file, read: async () => range },
+  })
+  const request = Object.assign(fakeRequest('GET', '/files/an-id'), { complete: true })
+  const exchange = new FakeExchange(request)
+  Object.assign(exchange.response, {
+    write: (_: Uint8Array, written: (error?: Error) => void) => taken(written),
+    // Without a socket Node's own would wait for one.
+    destroy: () => {
+      seen.cut += 1
+      exchange.response.emit('close')
+    },
+  })
+  return { downloads, exchange, seen }
+}
+
+test('a file that was sent to its end is closed, and its place is free again', async () => {
+  const { downloads, exchange, seen } = download(3, (written) => written())
+  await downloads.send(exchange, ASKED)
+  assert.equal(seen, { closed: 1, read: 3, cut: 0 })
+  assert.ok(exchange.response.writableEnded)
+  assert.is(downloads.taken, 0)
+})
+
+test('a file whose reader goes away is closed too', async () => {
+  const { downloads, exchange, seen } = download(3, (written) => written(new Error('EPIPE')))
+  await downloads.send(exchange, ASKED)
+  assert.equal(seen, { closed: 1, read: 1, cut: 0 })
+  assert.is(downloads.taken, 0)
+})
+
+test('a slow reader keeps its download for as long as it takes something within --idle-timeout', async () => {
+  const idleTimeoutMs = 1_000
+  const { downloads, exchange, seen } = download(
+    6,
+    // The timer of a piece is due before that of the silence, however busy the machine is.
+    (written) => void setTimeout(idleTimeoutMs / 4).then(() => written()),
+    idleTimeoutMs,
+  )
+  await downloads.send(exchange, ASKED)
+  assert.is(seen.cut, 0)
+  assert.ok(exchange.response.writableEnded)
+})
+
+test('a reader that takes nothing for --idle-timeout loses its connection, and we close the file', async () => {
+  const { downloads, exchange, seen } = download(3, () => {}, 20)
+  await downloads.send(exchange, ASKED)
+  assert.equal(seen, { closed: 1, read: 1, cut: 1 })
+})
+
+test.run()
