@@ -21,7 +21,7 @@ const EXTENSIONS = [
 ]
 
 /**
- * The FileStore that keeps an upload as two files in a folder of its day. @tus/server calls it under the
+ * The FileStore through which @tus/server reaches uploads. The engine stores their bytes. @tus/server calls it under the
  * upload's lock; the request that holds the lock brings its body, so that bytes reach the disk
  * without passing through streams.
  */
@@ -35,7 +35,7 @@ export class LadingStore extends FileStore {
 
   /** `requestOf` gives the request that holds the lock of an upload. The data folder must exist. */
   constructor(tools: StorageTools, requestOf: (id: string) => UploadRequest) {
-    // FileStore asks for a folder. Nothing here uses it: all methods that touch files are overridden.
+    // FileStore asks for a folder. Nothing here uses it: every method that @tus/server calls is overridden.
     super({ directory: '.' })
     this.extensions = EXTENSIONS
     this.#tools = tools

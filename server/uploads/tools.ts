@@ -41,7 +41,7 @@ export interface StorageTools {
   readonly isHeldByRequest: (id: string) => boolean
   /** Decides which uploads are there for a principal. */
   readonly mayAccess: AccessRule
-  /** Tells whether a request holds or awaits an upload. */
+  /** Tells whether a request or the server itself holds an upload, or awaits it. */
   readonly isHeld: (id: string) => boolean
   readonly log: StorageLog
   /** The date, in milliseconds since 1970: for what is kept, and for what is compared with files. */
