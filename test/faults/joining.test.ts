@@ -110,7 +110,7 @@ test('a part that came whole while nobody asked for the final upload is joined a
   server = await startServer([], server.dataDir)
   // The first request for anything of it: the sweep of the start has to know what waits for this part.
   await eventually(60_000, 'the sweep', async () =>
-    /tended an upload/.test(server.log()) ? true : undefined,
+    /did what was due with an upload/.test(server.log()) ? true : undefined,
   )
   await tus.patch(server, new URL(parts[0] ?? '').pathname, 1, 'b')
   const file = storedFile(server, path)
