@@ -38,6 +38,10 @@ test.before.each(async (place) => {
   place.paused = await made(server, 1, 300 * KIB)
   await assertStored(server, place.finished.path, place.finished.file)
   await drained(server)
+  // Until then the index vouches for nothing, and the next start keeps bytes that it does not know.
+  await eventually(30_000, 'the first index', async () =>
+    server.log().includes('the index is up to date') ? true : undefined,
+  )
   assert.is(await server.stop(), 0)
 })
 test.after.each(killServers)
