@@ -150,7 +150,7 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
   const router = new Router({ ...config, ...gate, isUploadId, protocol: frontDoor, downloads, api })
   const anyOrigin = config.corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
   const listener = new Listener((exchange) => router.serve(exchange), {
-    headers: { 'Tus-Resumable': '1.0.0', ...anyOrigin },
+    headers: { ...frontDoor.headers, ...anyOrigin },
     limit: config.connections,
     received: collected,
     keepAliveMs: config.keepAliveMs,

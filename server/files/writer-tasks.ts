@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../model/checkpoint.js'
-import type { Digested } from '../model/engine.js'
+import type { DigestDue, Digested } from '../model/engine.js'
 
 /** What the writer's thread can be asked; one object a task, plain values only. */
 export type WriterTask =
@@ -46,7 +46,7 @@ export interface AppendTask {
   /** Index and filled bytes of each block, in turn. */
   readonly blocks: readonly number[]
   /** Asks for the digest of everything up to the end of these blocks; `final`: the rolling one is dropped. */
-  readonly digest: 'none' | 'prefix' | 'final'
+  readonly digest: DigestDue
   /** A commit or a roll-back follows, or may follow: they are of a request that has a checksum, or may end with one. */
   readonly isChecked: boolean
   /** The body ends with these blocks: the file is compared with what was written, and closed. */
@@ -78,7 +78,7 @@ export interface CommitTask {
   readonly kind: 'commit'
   readonly id: string
   readonly path: string
-  readonly digest: 'none' | 'prefix' | 'final'
+  readonly digest: DigestDue
 }
 
 /** Makes an upload what it was before a checked request, and closes the file. */

@@ -8,7 +8,13 @@ import type { UploadView } from './upload-view.js'
 export type UploadMethod = 'POST' | 'HEAD' | 'PATCH' | 'DELETE'
 
 /** What a request for an upload brings. */
-export interface RequestFacts {
+export type RequestFacts = Pick<
+  UploadRequest,
+  'id' | 'method' | 'principal' | 'headers' | 'body' | 'checksum' | 'trailing' | 'creation'
+>
+
+/** One checked request for an upload and what became of it, from tus/ to the store and back. */
+export class UploadRequest {
   /** The upload's id; a creation has a new one. */
   readonly id: string
   readonly method: UploadMethod
@@ -18,18 +24,6 @@ export interface RequestFacts {
   readonly body: Body | null
   readonly checksum: ExpectedChecksum | null
   /** Null where the body has a `checksum` already, or can have no trailer. */
-  readonly trailing: UnannouncedChecksum | null
-  readonly creation: Creation | null
-}
-
-/** One checked request for an upload and what became of it, from tus/ to the store and back. */
-export class UploadRequest implements RequestFacts {
-  readonly id: string
-  readonly method: UploadMethod
-  readonly principal: Principal
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: Body | null
-  readonly checksum: ExpectedChecksum | null
   readonly trailing: UnannouncedChecksum | null
   readonly creation: Creation | null
   /** Upload-Length that came with a PATCH; it counts once its body is received. */

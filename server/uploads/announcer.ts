@@ -20,7 +20,7 @@ export class Announcer {
 
   /**
    * Tells every listener what happened to an upload; `end` is why one was removed. Never throws: a listener that
-   * fails is logged, and the others are told all the same.
+   * fails is logged, and the others are called all the same.
    */
   announce(upload: StoredUpload, kind: EventKind, end?: RecordEnd): void {
     const isAtRest = kind === 'finished' || (kind === 'restated' && !end)

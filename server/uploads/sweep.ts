@@ -2,6 +2,7 @@ import type { Engine, Entry } from '../model/engine.js'
 import { isUnfinished, type UploadRecord } from '../model/record.js'
 import type { RecordStore } from '../model/record-store.js'
 import { isSameRecord } from '../model/same-record.js'
+import { ASKED_AGAIN_MS } from './joining/joined-finals.js'
 import { Share } from './share.js'
 import type { StorageLog } from './tools.js'
 import type { StoredUpload } from './upload.js'
@@ -13,8 +14,6 @@ const PAGE = 256
 const VISITS_AT_ONCE = 8
 /** Clocks differ, and a record may be a moment behind its upload. */
 const SLACK_MS = 24 * 3_600_000
-/** How long after its finish the same final upload may be asked for again. */
-const ASKED_AGAIN_MS = 10 * 60_000
 /** What a walk has of a core: a half, and where bodies arrive a twelfth. */
 const [SHARE_ALONE, SHARE_BESIDE_BODIES] = [2, 12]
 /** What the proof has of a core: it is done over and over, and nobody waits for it. */

@@ -1,6 +1,7 @@
 import { UploadError } from '../errors.js'
 import type { Block, BlockSink } from '../model/body.js'
 import type { Checksum, UnannouncedChecksum } from '../model/checksum.js'
+import type { DigestDue } from '../model/engine.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
@@ -175,7 +176,7 @@ export class UploadSink implements BlockSink {
     return this.#upload.kind === 'single' && offset === this.#upload.length
   }
 
-  #digestDue(offset: number, last: boolean): 'none' | 'prefix' | 'final' {
+  #digestDue(offset: number, last: boolean): DigestDue {
     if (this.#isUnverified) return 'none'
     // Before the end it is kept under a trailer that may still come, because the body may have to be taken back, and
     // for a part, whose end goes to the thread all the same.

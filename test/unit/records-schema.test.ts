@@ -12,7 +12,7 @@ test.after.each(leave)
 const INSERT = `INSERT INTO uploads (id, state, offset, path, created_at, updated_at)
   VALUES ('old', 'finished', 3, 'uploads/old', '${AT}', '${AT}')`
 
-/** The last version in which only a record's reason told where a part went. */
+/** The last version in which only a record's reason named the final upload of a joined part. */
 const REASON_ONLY = 4
 
 /** An empty database as an older Lading left it. */

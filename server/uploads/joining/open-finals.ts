@@ -69,10 +69,6 @@ export class OpenFinals {
     this.#allKnown = true
   }
 
-  has(id: string): boolean {
-    return this.#open.has(id)
-  }
-
   /** The id of the open final upload that the same request has made. */
   madeBy(key: string): string | undefined {
     return this.#byKey.get(key)
