@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2 --heap-growing-percent=50
+#!/usr/bin/env -S node --max-semi-space-size=2 --heap-growing-percent=50 --max-optimized-bytecode-size=10000
 import { createApp, FolderLockError, reindex } from './app.js'
 import { type Config, ConfigError, parseConfig } from './config.js'
 import { readVersion } from './version.js'
