@@ -17,7 +17,9 @@ export type Doing = 'silent' | 'head' | 'busy' | 'idle'
 export interface ConnectionTools {
   /** Serves one request to its end. */
   readonly serve: (exchange: Exchange) => Promise<void>
-  /** Calls back once it is the turn of a request that was pipelined. */
+  /** Returns true where a head may be parsed now, false where its connection has to take a turn first. */
+  readonly mayParse: () => boolean
+  /** Calls back in the connection's turn. */
   readonly takeTurn: (begin: () => void) => void
   readonly changed: (connection: Connection) => void
   /** Called with the bytes of each read, so that their buffers are collected in time. */
@@ -56,6 +58,7 @@ export class Connection {
         this.#came()
       },
       counted: () => tools.changed(this),
+      mayParse: tools.mayParse,
       takeTurn: (goOn) => tools.takeTurn(this.#guarded(goOn)),
       overflowed: () => this.refuse(new Error('too many bytes before a request')),
       threw: (error) => this.fail(error),

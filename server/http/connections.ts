@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { UploadError } from '../errors.js'
 import type { HeaderFields } from '../model/answer.js'
-import { Connection, closeGently, type Doing } from './connection.js'
+import { Connection, type ConnectionTools, closeGently, type Doing } from './connection.js'
 import type { Exchange } from './exchange.js'
 import { rawRefusalOf } from './refusal.js'
 import { Turns } from './turns.js'
@@ -31,6 +31,7 @@ export interface ConnectionsOptions {
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #turns = new Turns()
+  readonly #tools: ConnectionTools
   readonly #all = new Map<object, Connection>()
   /** Connections by what they do, the one that has done so for longest first. */
   readonly #doing: Readonly<Record<Doing, Set<Connection>>> = {
@@ -47,6 +48,16 @@ export class Connections {
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
+    // One object for all connections: each of its functions would cost 64 bytes a connection.
+    this.#tools = {
+      serve: options.serve,
+      mayParse: () => this.#turns.mayParse(),
+      takeTurn: (begin) => this.#turns.take(begin),
+      received: options.received,
+      changed: (connection) => this.#changed(connection),
+      fault: (error) => this.#fault(error),
+      headers: options.headers,
+    }
   }
 
   get open(): number {
@@ -66,14 +77,7 @@ export class Connections {
   add(socket: Socket): void {
     if (this.#isClosing) return void socket.destroy()
     if (this.#all.size >= this.#options.limit && !this.evict()) return void this.#refuse(socket)
-    const connection = new Connection(socket, FIRST_BYTE_WITHIN_MS, {
-      serve: this.#options.serve,
-      takeTurn: (begin) => this.#turns.take(begin),
-      received: this.#options.received,
-      changed: (changed) => this.#changed(changed),
-      fault: (error) => this.#fault(error),
-      headers: this.#options.headers,
-    })
+    const connection = new Connection(socket, FIRST_BYTE_WITHIN_MS, this.#tools)
     this.#all.set(socket, connection)
     this.#doing.silent.add(connection)
     socket.on('close', () => this.#remove(connection))

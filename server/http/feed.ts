@@ -7,7 +7,7 @@ import { endOfBodySlice, endOfEmptyLines, endOfHead } from './slices.js'
 const NATIVE_FROM_BYTES = 512 * 1024
 /** Node's own reading ends so far before the body does: two of its reads. A read holds no second request then. */
 const NATIVE_UNTIL_BYTES = 128 * 1024
-/** Slices that a connection has parsed before all others have their turn: a read may hold 4,000 that lead to nothing. */
+/** Slices of a body that are parsed before all others have their turn: a read may hold thousands of small chunks. */
 const SLICES_A_TURN = 32
 /** Empty lines before a request count for no limit of Node's. */
 const MOST_HEAD_BYTES = 128 * 1024
@@ -19,6 +19,8 @@ export interface FeedTools {
   readonly came: (bytes: number) => void
   /** Called when the number of waiting bytes has changed. */
   readonly counted: () => void
+  /** Returns true where a head may be parsed now, false where the connection has to take a turn first. */
+  readonly mayParse: () => boolean
   /** Calls back in the connection's turn. */
   readonly takeTurn: (goOn: () => void) => void
   /** Called when more bytes have come than any head may have. */
@@ -50,6 +52,7 @@ export class Feed {
   #rest: Buffer | undefined
   #isHeld = false
   #isParsing = false
+  #waitsForTurn = false
   #isOver = false
   /** The request that was parsed last, and what its Content-Length leaves to come; NaN where that is not known. */
   #last: { readonly request: IncomingMessage; remainingBytes: number; readonly isFinal: boolean } | undefined
@@ -108,10 +111,8 @@ export class Feed {
     try {
       for (let slices = 0; this.#rest && !this.#isOver; slices++) {
         if (this.#mustHold()) return void this.#hold()
-        if (slices === SLICES_A_TURN) {
-          this.#tools.takeTurn(() => this.goOn())
-          return void this.#hold()
-        }
+        const isOthersTurn = slices === SLICES_A_TURN || (!this.#isInBody && !this.#tools.mayParse())
+        if (isOthersTurn) return void this.#takeTurn()
         this.#next(this.#rest)
       }
     } catch (error) {
@@ -129,6 +130,8 @@ export class Feed {
   /** A request was answered, perhaps before its body came to an end: what follows may be another one. */
   answered(): void {
     this.#leaveNative()
+    // An idle connection keeps no request in memory.
+    if (this.#last?.request.complete && !this.#last.isFinal) this.#last = undefined
   }
 
   /** Parses nothing more; what comes is dropped. */
@@ -152,9 +155,12 @@ export class Feed {
     this.#tools.counted()
   }
 
+  get #isInBody(): boolean {
+    return this.#last?.request.complete === false
+  }
+
   #isHeadUnfinished(rest: Buffer): boolean {
-    const isInBody = this.#last?.request.complete === false
-    return !isInBody && endOfHead(rest) === rest.length
+    return !this.#isInBody && endOfHead(rest) === rest.length
   }
 
   #next(rest: Buffer): void {
@@ -177,6 +183,16 @@ export class Feed {
     // Node asserts that it is handed nothing while its answers wait for a client that does not read.
     const nodeWaits = this.#socket.writableNeedDrain || Reflect.get(this.#socket, '_paused') === true
     return nodeWaits || this.#tools.isFull()
+  }
+
+  #takeTurn(): void {
+    this.#hold()
+    if (this.#waitsForTurn) return
+    this.#waitsForTurn = true
+    this.#tools.takeTurn(() => {
+      this.#waitsForTurn = false
+      this.goOn()
+    })
   }
 
   #hold(): void {
