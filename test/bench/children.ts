@@ -3,7 +3,7 @@ import { once } from 'node:events'
 
 const running = new Set<ChildProcess>()
 
-// Each is the leader of a group of its own, and the group ends with the benchmark, however that ends.
+// Each child leads a process group of its own. The groups are ended when the benchmark ends, however it ends.
 process.on('exit', () => {
   for (const child of running) end(child)
 })
@@ -11,15 +11,15 @@ process.on('exit', () => {
 /** A process that the benchmark started. */
 export interface Child {
   readonly pid: number
-  /** Resolves with the first match in its standard output. Rejects when it ends before. */
+  /** Resolves with the first match in its standard output. Rejects if it ends first, or is too late. */
   says(pattern: RegExp, withinMs: number): Promise<string>
-  /** Resolves with its whole standard output. Rejects when it fails, or is not over in time. */
+  /** Resolves with its whole standard output. Rejects if it fails, or does not end in time. */
   output(withinMs: number): Promise<string>
   /** Ends it with SIGKILL, and its children. */
   kill(): Promise<void>
 }
 
-/** Starts a process; settings in the environment stay outside. */
+/** Starts a process, without the LADING_ settings of the environment. */
 export function start(command: string, args: readonly string[]): Child {
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('LADING_')))
   const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
