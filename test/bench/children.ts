@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { basename } from 'node:path'
 
 const running = new Set<ChildProcess>()
 
@@ -22,6 +23,7 @@ export interface Child {
 /** Starts a process, without the LADING_ settings of the environment. */
 export function start(command: string, args: readonly string[]): Child {
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('LADING_')))
+  const name = basename(args.find((each) => each.endsWith('.js')) ?? command)
   const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   let out = ''
@@ -33,7 +35,7 @@ export function start(command: string, args: readonly string[]): Child {
     log = (log + text).slice(-4_000)
   })
   const closed = once(child, 'close')
-  const failed = (): Error => new Error(`${command} ${args[0]} ended with ${child.exitCode}: ${log}`)
+  const failed = (): Error => new Error(`${name} ended with ${child.exitCode}: ${log.trim()}`)
   return {
     pid: child.pid ?? 0,
     says: async (pattern, withinMs) => {

@@ -168,9 +168,17 @@ function perform(job: Job): Promise<Timed> {
   }
 }
 
-const job: Job = JSON.parse(process.argv[2] ?? '')
-const done = await perform(job)
-// openssl is the only child of this process.
-const result: JobResult = { ...done, digestCpuSeconds: endedChildrenCpuSeconds() }
-if (job.server.remove && job.kind !== 'parts' && job.kind !== 'first-half') await remove(done.locations)
-console.log(JSON.stringify(job.kind === 'many' ? { ...result, locations: [] } : result))
+async function main(job: Job): Promise<JobResult> {
+  const done = await perform(job)
+  // openssl is the only child of this process.
+  const digestCpuSeconds = endedChildrenCpuSeconds()
+  if (job.server.remove && job.kind !== 'parts' && job.kind !== 'first-half') await remove(done.locations)
+  return { ...done, digestCpuSeconds }
+}
+
+try {
+  console.log(JSON.stringify(await main(JSON.parse(process.argv[2] ?? ''))))
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exit(1)
+}

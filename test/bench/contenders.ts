@@ -11,6 +11,7 @@ import { opensslVersion } from './openssl.js'
 import type { CaseName } from './result.js'
 
 const START_WITHIN_MS = 30_000
+const OWN_ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const ADDRESS = /http:\/\/\S+/
 const OWN: Omit<Endpoint, 'url'> = { method: 'tus', answersDigest: false, digestFolder: null, remove: false }
 
@@ -38,14 +39,28 @@ export interface LeftOut {
   readonly leftOut: string
 }
 
+/** A build of Lading and how it is started. */
+export interface LadingSetup {
+  readonly name: string
+  readonly cases: readonly CaseName[]
+  readonly durability?: 'finish' | 'off'
+  /** The repository with the build; by default this one. */
+  readonly root?: string
+}
+
 /** Lading as built, with its default settings except `--min-free 0`: a benchmark's disk may be small. */
-export function lading(name: string, durability: string, cases: readonly CaseName[]): Contender {
-  const main = fileURLToPath(new URL('../../server/main.js', import.meta.url))
-  const about = `${versionIn('../../../package.json')}, SHA-256, type check and records on, --durability ${durability}`
+export function lading({ name, cases, durability = 'finish', root = OWN_ROOT }: LadingSetup): Contender {
+  const manifest = join(root, 'package.json')
+  const main = join(root, 'dist/server/main.js')
   const flags = ['--port', '0', '--min-free', '0', '--durability', durability]
   const launch = (folder: string): Child =>
-    start(process.execPath, [...shippedNodeFlags(), main, ...flags, '--data-dir', folder])
-  return { name, about, cases, start: (folder) => announced(launch(folder), { answersDigest: true }) }
+    start(process.execPath, [...shippedNodeFlags(manifest), main, ...flags, '--data-dir', folder])
+  return {
+    name,
+    about: `${versionIn(manifest)}${commitOf(root)}, SHA-256, type check and records on, --durability ${durability}`,
+    cases,
+    start: (folder) => announced(launch(folder), { answersDigest: true }),
+  }
 }
 
 /** @tus/server and its FileStore, without a digest, or with the SHA-256 of each finished file in its answer. */
@@ -133,10 +148,16 @@ async function answers(url: string): Promise<void> {
 /** The version of an installed package, found above its main file. */
 function versionOf(name: string): string {
   const main = import.meta.resolve(name)
-  return versionIn(`${main.slice(0, main.lastIndexOf(`/${name}/`))}/${name}/package.json`)
+  return versionIn(new URL(`${main.slice(0, main.lastIndexOf(`/${name}/`))}/${name}/package.json`))
 }
 
-function versionIn(path: string): string {
-  const { version }: { version: string } = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))
+/** The commit of a build, as words to add; empty outside git. */
+function commitOf(root: string): string {
+  const asked = spawnSync('git', ['-C', root, 'describe', '--always', '--dirty'], { encoding: 'utf8' })
+  return asked.status === 0 ? ` at ${asked.stdout.trim()}` : ''
+}
+
+function versionIn(manifest: string | URL): string {
+  const { version }: { version: string } = JSON.parse(readFileSync(manifest, 'utf8'))
   return version
 }

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { CaseName } from './result.js'
 import { TODAY } from './targets.js'
@@ -19,6 +21,12 @@ const TAKEN_NAMES = ['lading', 'stock', 'nginx']
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]']
 const QUICK_DIVISOR = 8
 
+/** Another build of Lading: a repository with its dist folder. */
+export interface Build {
+  readonly name: string
+  readonly root: string
+}
+
 export interface Peer {
   readonly name: string
   readonly url: string
@@ -31,6 +39,7 @@ export interface RunOptions {
   readonly cases: readonly (typeof CASES)[number][]
   /** Where data goes; undefined for the default of each case. */
   readonly folder: string | undefined
+  readonly builds: readonly Build[]
   readonly peers: readonly Peer[]
   /** By what sizes and counts are divided. */
   readonly divisor: number
@@ -46,14 +55,16 @@ export interface Options extends RunOptions {
 }
 
 export const HELP = `npm run bench -- [--rounds 5] [--cases ${STANDARD_CASES.join(',')}]
-  [--folder DIR] [--peer name=URL [--peer-pid name=PID]]… [--quick] [--json FILE] [--readme]
+  [--folder DIR] [--build name=DIR]… [--peer name=URL [--peer-pid name=PID]]…
+  [--quick] [--json FILE] [--readme]
 npm run bench -- --from FILE [--readme]
 
   --rounds    measurements of each server in each case, interleaved; of memory always one
   --cases     also attacks: what another user and memory see of Lading while it is attacked
   --folder    where data goes; by default a tmpfs where it has room, and a disk for the memory case
-  --peer      another tus server on this machine, by its creation URL; the name ${TODAY} is for the build
-              that the targets compare with
+  --build     another build of Lading, by its repository; the name ${TODAY} is for the build that the
+              targets compare with
+  --peer      another tus server that runs on this machine, by its creation URL
   --peer-pid  its process, so that processor time and memory are measured, with those of its children
   --quick     an eighth of the sizes: to try the benchmark, not to quote it
   --json      writes the result: machine, versions, every sample, medians, ratios
@@ -66,18 +77,25 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const values = valuesIn(argv)
   if (values.help) return undefined
   const { from, rounds: wanted = '5', cases = STANDARD_CASES.join(','), readme = false } = values
-  const runs = ['rounds', 'cases', 'folder', 'peer', 'peer-pid', 'quick', 'json'] as const
+  const runs = ['rounds', 'cases', 'folder', 'build', 'peer', 'peer-pid', 'quick', 'json'] as const
   const useless = runs.find((name) => values[name] !== undefined)
   if (from !== undefined && useless)
     throw new Error(`--from prints an old result: --${useless} has no use there`)
   const rounds = Number(wanted)
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
     throw new Error(`--rounds is ${wanted} but must be a whole number from 1 to 100`)
+  const builds = (values.build ?? []).map(namedBuild)
+  const peers = peersOf(values.peer ?? [], values['peer-pid'] ?? [])
+  const names = [...TAKEN_NAMES, ...[...builds, ...peers].map(({ name }) => name)]
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice !== undefined)
+    throw new Error(`Two servers have the name ${twice}: --build and --peer need others`)
   return {
     rounds,
     cases: cases.split(',').map(caseName),
     folder: values.folder,
-    peers: peersOf(values.peer ?? [], values['peer-pid'] ?? []),
+    builds,
+    peers,
     divisor: values.quick ? QUICK_DIVISOR : 1,
     json: values.json,
     readme,
@@ -93,6 +111,7 @@ function valuesIn(argv: readonly string[]) {
         rounds: { type: 'string' },
         cases: { type: 'string' },
         folder: { type: 'string' },
+        build: { type: 'string', multiple: true },
         peer: { type: 'string', multiple: true },
         'peer-pid': { type: 'string', multiple: true },
         quick: { type: 'boolean' },
@@ -120,12 +139,18 @@ function peersOf(urls: readonly string[], pids: readonly string[]): readonly Pee
   const peers = urls.map(namedUrl).map(({ name, url }) => {
     return { name, url, pid: processes.find((each) => each.name === name)?.pid }
   })
-  const names = [...TAKEN_NAMES, ...peers.map(({ name }) => name)]
-  const twice = names.find((name, at) => names.indexOf(name) !== at)
-  if (twice !== undefined) throw new Error(`--peer has the name ${twice}, which another server has already`)
   const stranger = processes.find((each) => !peers.some(({ name }) => name === each.name))
   if (stranger) throw new Error(`--peer-pid has the name ${stranger.name} but no --peer has it`)
   return peers
+}
+
+function namedBuild(text: string): Build {
+  const [, name, root] = /^([\w.-]+)=(.+)$/.exec(text) ?? []
+  if (name === undefined || root === undefined)
+    throw new Error(`--build is ${text} but must be name=DIR, with the repository of a build`)
+  if (!existsSync(join(root, 'dist/server/main.js')))
+    throw new Error(`--build is ${text} but there is no dist/server/main.js in that folder`)
+  return { name, root }
 }
 
 function namedPid(text: string): { name: string; pid: number } {

@@ -3,26 +3,18 @@ import { tmpdir } from 'node:os'
 import { measureAttacks } from './attacks.js'
 import { type Case, cases } from './cases.js'
 import { type Contender, type LeftOut, lading, nginx, nginxWithDigest, stock } from './contenders.js'
+import { nameOf } from './figures.js'
 import { machineOf } from './machine.js'
 import type { RunOptions } from './options.js'
 import { peer } from './peer.js'
-import type { CaseName, Result, Sample, Series } from './result.js'
+import type { Result, Sample, Series } from './result.js'
 import { defaultFolder, freeBytes, Workspace } from './workspace.js'
 
 const ROOM_BYTES = 4 * 2 ** 30
 /** What records, sidecars and the warm-up take beside the files. */
 const ROOM_FACTOR = 1.1
-const OWN_CASES: readonly CaseName[] = [
-  'one',
-  'eight',
-  'resume',
-  'patches',
-  'many',
-  'small',
-  'checked',
-  'joining',
-  'memory',
-]
+const BUILD_CASES = ['one', 'eight', 'resume', 'patches', 'many', 'small', 'checked', 'joining'] as const
+const OWN_CASES = [...BUILD_CASES, 'memory'] as const
 
 /** Measures what the options ask for. */
 export async function run(options: RunOptions): Promise<Result> {
@@ -45,7 +37,7 @@ export async function run(options: RunOptions): Promise<Result> {
     }
     used.add(workspace.parent)
     measured.push(each)
-    series.push(...(await runCase(each, contenders, workspace, options.rounds)))
+    series.push(...(await runCase(each, contenders, workspace, options.rounds, leftOut)))
   }
   const attacks = options.cases.includes('attacks')
     ? await measureAttacks(workspaces.memory, options.divisor)
@@ -64,15 +56,19 @@ export async function run(options: RunOptions): Promise<Result> {
 }
 
 /** The servers in the order of the ratios: first what people do today for the same result. */
-async function contendersFor({ peers }: RunOptions): Promise<{ contenders: Contender[]; leftOut: string[] }> {
+async function contendersFor({
+  builds,
+  peers,
+}: RunOptions): Promise<{ contenders: Contender[]; leftOut: string[] }> {
   const web = nginx()
   const all: (Contender | LeftOut)[] = [
-    lading('lading', 'finish', OWN_CASES),
-    lading('lading, off', 'off', ['small']),
+    lading({ name: 'lading', cases: OWN_CASES }),
+    lading({ name: 'lading, off', cases: ['small'], durability: 'off' }),
     stock('digest'),
     nginxWithDigest(web),
     stock('no digest'),
     web,
+    ...builds.map(({ name, root }) => lading({ name, root, cases: BUILD_CASES })),
     ...(await Promise.all(peers.map(peer))),
   ]
   return {
@@ -81,24 +77,36 @@ async function contendersFor({ peers }: RunOptions): Promise<{ contenders: Conte
   }
 }
 
-/** Measures all in each round, one after the other; who begins changes from round to round. */
+/**
+ * Measures all in each round, one after the other; who begins changes from round to round. A server that fails
+ * is left out of the case, so that nothing else of a long run is lost.
+ */
 async function runCase(
   of: Case,
   contenders: readonly Contender[],
   workspace: Workspace,
   wantedRounds: number,
+  leftOut: string[],
 ): Promise<readonly Series[]> {
-  const entries = contenders
+  let entries = contenders
     .filter((contender) => contender.cases.includes(of.name))
     .flatMap((contender) => of.variants.map((variant) => ({ contender, variant, samples: [] as Sample[] })))
   const rounds = of.rounds ?? wantedRounds
   for (let round = 0; round < rounds; round++) {
     const first = round % entries.length
-    for (const { contender, variant, samples } of [...entries.slice(first), ...entries.slice(0, first)]) {
-      const sample = await of.measure(contender, workspace, variant)
-      samples.push(sample)
-      const name = variant === '' ? contender.name : `${contender.name}, ${variant}`
-      console.error(`${of.name} ${round + 1}/${rounds} ${name}: ${sample.rate.toFixed(0)} ${of.rateUnit}`)
+    for (const entry of [...entries.slice(first), ...entries.slice(0, first)]) {
+      const name = nameOf({ contender: entry.contender.name, variant: entry.variant })
+      try {
+        const sample = await of.measure(entry.contender, workspace, entry.variant)
+        entry.samples.push(sample)
+        console.error(`${of.name} ${round + 1}/${rounds} ${name}: ${sample.rate.toFixed(0)} ${of.rateUnit}`)
+      } catch (error) {
+        const [reason = ''] = String(error instanceof Error ? error.message : error).split('\n')
+        console.error(`${of.name} ${round + 1}/${rounds} ${name}: ${reason}`)
+        process.exitCode = 1
+        leftOut.push(`${name} in ${of.name}: ${reason}`)
+        entries = entries.filter((each) => each !== entry)
+      }
     }
   }
   return entries.map(({ contender, variant, samples }) => {
