@@ -9,13 +9,13 @@ const P99_LIMIT_MS = 200
 const ABOVE_IDLE_LIMIT_MIB = 50
 const MIB = 2 ** 20
 
-/** One attack, and what it did; or why it has no figures: slots, memory or descriptors that did not come back. */
+/** One attack and its figures. It failed if slots, memory or descriptors were not given back. */
 export interface AttackRun {
   readonly name: string
   readonly report: AttackReport | { readonly failed: string }
 }
 
-/** Attacks a server of its own with each attack, one after the other, for 20 s divided by `divisor`. */
+/** Runs each attack against a server of its own, one after the other, for 20 s divided by `divisor`. */
 export async function measureAttacks(workspace: Workspace, divisor: number): Promise<readonly AttackRun[]> {
   const runs: AttackRun[] = []
   for (const [name, attack] of Object.entries(ATTACKS)) {
@@ -34,7 +34,7 @@ export async function measureAttacks(workspace: Workspace, divisor: number): Pro
   return runs
 }
 
-/** A line for each attack: another user's uploads, memory and descriptors, beside what is promised. */
+/** Lines for each attack: another user's uploads, memory and descriptors, and whether the promises were kept. */
 export function attackLines(runs: readonly AttackRun[]): readonly string[] {
   return runs.flatMap(({ name, report }) => {
     if ('failed' in report) return [name, `  MISSED: ${report.failed}`]

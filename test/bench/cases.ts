@@ -1,123 +1,169 @@
-import type { CaseName, Contender } from './contenders.js'
+import type { Contender } from './contenders.js'
 import { load } from './load.js'
-import { isForeign, measured, type Sample, SMALL, WARM_UP, warmUp, within } from './measure.js'
+import { idleMemory, measured, SMALL, WARM_UP, warmUp, warmUpSmall, within } from './measure.js'
+import { MEMORY, measureMemory } from './memory.js'
+import type { CaseFacts, Sample } from './result.js'
 import type { Workspace } from './workspace.js'
 
 const MIB = 2 ** 20
 const GIB = 2 ** 30
-const CHUNK_BYTES = 8 * MIB
+const CHECKED_CHUNK_BYTES = 8 * MIB
+/** What TUSKit sends. */
+const PATCH_BYTES = 500 * 1024
+const FOLDER = { bytes: 1_000_000, parallel: 10 }
 const JOINED = { parts: 4, uploads: 4 }
 
-export interface Case {
-  readonly name: Exclude<CaseName, 'memory' | 'attacks'>
-  readonly title: string
-  readonly rateUnit: string
-  readonly cpuUnit: string
-  /** What it writes. */
-  readonly bytes: number
-  measure(contender: Contender, workspace: Workspace): Promise<Sample>
+export interface Case extends CaseFacts {
+  /** The ways of doing it, each measured and named in the result; '' is the plain one. */
+  readonly variants: readonly string[]
+  /** How often it is measured, if not as often as --rounds says. */
+  readonly rounds?: number
+  /** Whether it needs more room than memory has, and so a disk. */
+  readonly isOnDisk?: boolean
+  /** Free space that it needs, in bytes. */
+  readonly room: number
+  measure(contender: Contender, workspace: Workspace, variant: string): Promise<Sample>
 }
+
+const PLAIN = ['']
+const BYTES = { rateUnit: 'MB/s', cpuUnit: 'CPU s/GiB' }
 
 /** The cases; sizes and counts are divided by `divisor`. */
 export function cases(divisor: number): readonly Case[] {
-  const [one, eight, count] = [GIB / divisor, (256 * MIB) / divisor, 4_000 / divisor]
-  const megabytes = { rateUnit: 'MB/s', cpuUnit: 'CPU s/GiB' }
+  const one = GIB / divisor
+  const eight = (256 * MIB) / divisor
+  const [count, files] = [4_000 / divisor, 200 / divisor]
   return [
     {
-      ...{ name: 'one', title: `1 × ${one / MIB} MiB in one request`, ...megabytes, bytes: one },
+      name: 'one',
+      title: `1 × ${sizeOf(one)} in one request`,
+      ...BYTES,
+      variants: PLAIN,
+      room: one,
       measure: (contender, workspace) => bulk(contender, workspace, { bytes: one, parallel: 1 }),
     },
     {
-      ...{ name: 'eight', title: `8 × ${eight / MIB} MiB in parallel`, ...megabytes, bytes: 8 * eight },
+      name: 'eight',
+      title: `8 × ${sizeOf(eight)} in parallel`,
+      ...BYTES,
+      variants: PLAIN,
+      room: 8 * eight,
       measure: (contender, workspace) => bulk(contender, workspace, { bytes: eight, parallel: 8 }),
     },
     {
-      ...{ name: 'resume', title: `the second half of ${one / MIB} MiB after kill -9 and a restart` },
-      ...{ ...megabytes, bytes: one },
+      name: 'resume',
+      title: `second half of ${sizeOf(one)} after kill -9`,
+      ...BYTES,
+      variants: PLAIN,
+      room: one,
       measure: (contender, workspace) => resume(contender, workspace, one),
     },
     {
-      ...{ name: 'small', title: `${count} × 4 KiB, POST + PATCH, 8 clients`, rateUnit: 'uploads/s' },
-      ...{ cpuUnit: 'CPU s/1000', bytes: count * SMALL.bytes },
+      name: 'patches',
+      title: `1 × ${sizeOf(one)} in one PATCH, or in PATCHes of 500 KiB`,
+      ...BYTES,
+      variants: ['', '500 KiB'],
+      room: one,
+      measure: (contender, workspace, variant) => {
+        return chunks(contender, workspace, one, variant === '' ? one : PATCH_BYTES, null)
+      },
+    },
+    {
+      name: 'many',
+      title: `${files} × 1 MB, POST + PATCH, ten at once`,
+      ...BYTES,
+      variants: PLAIN,
+      room: files * FOLDER.bytes,
+      measure: (contender, workspace) => many(contender, workspace, files),
+    },
+    {
+      name: 'small',
+      title: `${count} × 4 KiB, POST + PATCH, 8 clients`,
+      rateUnit: 'uploads/s',
+      cpuUnit: 'CPU s/1000',
+      variants: PLAIN,
+      // A file takes at least one page, and its sidecar and row too.
+      room: count * SMALL.bytes * 8,
       measure: (contender, workspace) => small(contender, workspace, count),
     },
     {
-      ...{ name: 'checked', title: `1 × ${one / MIB} MiB in requests of 8 MiB, with and without checksums` },
-      ...{ ...megabytes, bytes: one },
-      measure: (contender, workspace) => checked(contender, workspace, one),
+      name: 'checked',
+      title: `1 × ${sizeOf(one)} in requests of 8 MiB, with Upload-Checksum or without`,
+      ...BYTES,
+      variants: ['', 'sha1', 'sha256'],
+      room: one,
+      measure: (contender, workspace, variant) => {
+        return chunks(contender, workspace, one, CHECKED_CHUNK_BYTES, variant === '' ? null : variant)
+      },
     },
     {
-      ...{
-        name: 'joining',
-        title: `4 × ${one / 2 / MIB} MiB beside the joining of ${(4 * one) / MIB} MiB, and alone`,
+      name: 'joining',
+      title: `4 × ${sizeOf(one / 2)} alone, or while ${sizeOf(4 * one)} are joined`,
+      ...BYTES,
+      variants: ['', 'joining'],
+      room: 2 * JOINED.parts * one + 2 * one,
+      measure: (contender, workspace, variant) => joining(contender, workspace, one, variant !== ''),
+    },
+    {
+      name: 'memory',
+      title: 'ten uploads at once, of 4 GiB or of 400 MB each',
+      ...BYTES,
+      variants: Object.keys(MEMORY.bytes),
+      rounds: 1,
+      isOnDisk: true,
+      room: (MEMORY.uploads * Math.max(...Object.values(MEMORY.bytes))) / divisor,
+      measure: (contender, workspace, variant) => {
+        return measureMemory(contender, workspace, (MEMORY.bytes[variant] ?? 0) / divisor)
       },
-      ...{ ...megabytes, bytes: 2 * one },
-      measure: (contender, workspace) => joining(contender, workspace, one),
     },
   ]
 }
 
-async function checked(contender: Contender, workspace: Workspace, bytes: number): Promise<Sample> {
+async function bulk(contender: Contender, workspace: Workspace, size: { bytes: number; parallel: number }) {
+  const total = size.bytes * size.parallel
+  await workspace.warm(total + 2 * WARM_UP.bytes)
+  return within(contender, workspace, async (server) => {
+    await warmUp(server.endpoint)
+    return measured(server, { kind: 'upload', server: server.endpoint, ...size }, total / 1e6, total / GIB)
+  })
+}
+
+async function chunks(
+  contender: Contender,
+  workspace: Workspace,
+  bytes: number,
+  chunkBytes: number,
+  checksum: string | null,
+): Promise<Sample> {
   await workspace.warm(bytes + 2 * WARM_UP.bytes)
   return within(contender, workspace, async (server) => {
-    await warmUp(contender, server)
-    const sizes = { bytes, chunkBytes: CHUNK_BYTES, checksum: contender.checksum ?? null }
-    return measured(server, { kind: 'chunks', url: server.url, ...sizes }, bytes / 1e6, bytes / GIB)
+    await warmUp(server.endpoint)
+    const job = { kind: 'chunks', server: server.endpoint, bytes, chunkBytes, checksum } as const
+    return measured(server, job, bytes / 1e6, bytes / GIB)
   })
 }
 
-/** How fast others upload while a final upload is joined; the joining has to last longer than they do. */
-async function joining(contender: Contender, workspace: Workspace, partBytes: number): Promise<Sample> {
-  const bytes = 2 * partBytes
-  await workspace.warm(2 * JOINED.parts * partBytes + bytes + 2 * WARM_UP.bytes)
+async function many(contender: Contender, workspace: Workspace, count: number): Promise<Sample> {
+  const total = count * FOLDER.bytes
+  await workspace.warm(total + 2 * WARM_UP.bytes)
   return within(contender, workspace, async (server) => {
-    await warmUp(contender, server)
-    const { url } = server
-    const { locations } = await load({ kind: 'parts', url, bytes: partBytes, parallel: JOINED.parts })
-    let isJoined = false
-    if (contender.joins) {
-      const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Concat': `final;${locations.join(' ')}` }
-      // Answered after 20 s at the latest; the server is killed before, where the uploads are done by then.
-      fetch(url, { method: 'POST', headers }).then(
-        () => {
-          isJoined = true
-        },
-        () => {},
-      )
-    }
-    const each = { bytes: bytes / JOINED.uploads, parallel: JOINED.uploads }
-    const job = { kind: 'upload', url, method: 'tus', ...each, remove: false } as const
-    const sample = await measured(server, job, bytes / 1e6, bytes / GIB)
-    if (isJoined) throw new Error('the joining was over before the uploads beside it were')
-    return sample
-  })
-}
-
-async function bulk(contender: Contender, workspace: Workspace, size: { bytes: number; parallel: number }) {
-  await workspace.warm(size.bytes * size.parallel + 2 * WARM_UP.bytes)
-  return within(contender, workspace, async (server) => {
-    await warmUp(contender, server)
-    const { method } = contender
-    const job = { kind: 'upload', url: server.url, method, ...size, remove: isForeign(server) } as const
-    return measured(server, job, (size.bytes * size.parallel) / 1e6, (size.bytes * size.parallel) / GIB)
+    await warmUp(server.endpoint)
+    return measured(
+      server,
+      { kind: 'many', server: server.endpoint, ...FOLDER, count },
+      total / 1e6,
+      total / GIB,
+    )
   })
 }
 
 async function small(contender: Contender, workspace: Workspace, count: number): Promise<Sample> {
-  // A file takes at least one page, and its sidecar and row too.
-  await workspace.warm(count * SMALL.bytes * 8 + 2 * WARM_UP.bytes)
+  await workspace.warm(count * SMALL.bytes * 8)
   return within(contender, workspace, async (server) => {
-    await warmUp(contender, server)
-    const { method } = contender
-    const job = {
-      kind: 'small',
-      url: server.url,
-      method,
-      ...SMALL,
-      count,
-      remove: isForeign(server),
-    } as const
-    return measured(server, job, count, count / 1_000)
+    const idleRssBytes = await idleMemory(server)
+    await warmUpSmall(server.endpoint)
+    const job = { kind: 'many', server: server.endpoint, ...SMALL, count } as const
+    return { ...(await measured(server, job, count, count / 1_000)), idleRssBytes }
   })
 }
 
@@ -126,13 +172,65 @@ async function resume(contender: Contender, workspace: Workspace, bytes: number)
   const folder = await workspace.fresh()
   let server = await contender.start(folder)
   try {
-    const [location = ''] = (await load({ kind: 'first-half', url: server.url, bytes })).locations
+    const job = { kind: 'first-half', server: server.endpoint, bytes } as const
+    const [old = ''] = (await load(job)).locations
     await server.kill()
     server = await contender.start(folder)
-    const url = new URL(new URL(location).pathname, server.url).href
-    return await measured(server, { kind: 'second-half', url, bytes }, bytes / 2 / 1e6, bytes / 2 / GIB)
+    const location = new URL(new URL(old).pathname, server.endpoint.url).href
+    const rest = { kind: 'second-half', server: server.endpoint, location, bytes } as const
+    return await measured(server, rest, bytes / 2 / 1e6, bytes / 2 / GIB)
   } finally {
     await server.kill()
     await workspace.remove(folder)
   }
+}
+
+/** How fast others upload, and whether a final upload is joined meanwhile. The join has to last longer than they do. */
+async function joining(
+  contender: Contender,
+  workspace: Workspace,
+  partBytes: number,
+  isJoining: boolean,
+): Promise<Sample> {
+  const bytes = 2 * partBytes
+  await workspace.warm(2 * JOINED.parts * partBytes + bytes + 2 * WARM_UP.bytes)
+  return within(contender, workspace, async (server) => {
+    const { endpoint } = server
+    await warmUp(endpoint)
+    const parts = { kind: 'parts', server: endpoint, bytes: partBytes, parallel: JOINED.parts } as const
+    const { locations } = await load(parts)
+    let isJoined = false
+    // Lading answers after 20 s at the latest. A server of ours is killed before that.
+    const joined = (isJoining ? join(endpoint.url, locations) : Promise.resolve([])).finally(() => {
+      isJoined = isJoining
+    })
+    const ignored = joined.catch(() => [])
+    const each = { bytes: bytes / JOINED.uploads, parallel: JOINED.uploads }
+    const sample = await measured(
+      server,
+      { kind: 'upload', server: endpoint, ...each },
+      bytes / 1e6,
+      bytes / GIB,
+    )
+    if (isJoined) throw new Error('the join was over before the uploads beside it were')
+    if (endpoint.remove) await removeAll([...(await ignored), ...locations])
+    return sample
+  })
+}
+
+/** Asks for a final upload of these parts and resolves with its URL. */
+async function join(url: string, parts: readonly string[]): Promise<readonly string[]> {
+  const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Concat': `final;${parts.join(' ')}` }
+  const answer = await fetch(url, { method: 'POST', headers })
+  const location = answer.headers.get('location')
+  return location === null ? [] : [new URL(location, url).href]
+}
+
+async function removeAll(locations: readonly string[]): Promise<void> {
+  for (const location of locations)
+    await fetch(location, { method: 'DELETE', headers: { 'Tus-Resumable': '1.0.0' } })
+}
+
+function sizeOf(bytes: number): string {
+  return bytes >= GIB ? `${bytes / GIB} GiB` : `${bytes / MIB} MiB`
 }

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { basename } from 'node:path'
 
 const running = new Set<ChildProcess>()
 
-// Each is the leader of a group of its own, and the group ends with the benchmark, however that ends.
+// Each child leads a process group of its own. The groups are ended when the benchmark ends, however it ends.
 process.on('exit', () => {
   for (const child of running) end(child)
 })
@@ -11,17 +12,18 @@ process.on('exit', () => {
 /** A process that the benchmark started. */
 export interface Child {
   readonly pid: number
-  /** Resolves with the first match in its standard output. Rejects when it ends before. */
+  /** Resolves with the first match in its standard output. Rejects if it ends first, or is too late. */
   says(pattern: RegExp, withinMs: number): Promise<string>
-  /** Resolves with its whole standard output. Rejects when it fails, or is not over in time. */
+  /** Resolves with its whole standard output. Rejects if it fails, or does not end in time. */
   output(withinMs: number): Promise<string>
   /** Ends it with SIGKILL, and its children. */
   kill(): Promise<void>
 }
 
-/** Starts a process; settings in the environment stay outside. */
+/** Starts a process, without the LADING_ settings of the environment. */
 export function start(command: string, args: readonly string[]): Child {
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('LADING_')))
+  const name = basename(args.find((each) => each.endsWith('.js')) ?? command)
   const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   let out = ''
@@ -33,7 +35,7 @@ export function start(command: string, args: readonly string[]): Child {
     log = (log + text).slice(-4_000)
   })
   const closed = once(child, 'close')
-  const failed = (): Error => new Error(`${command} ${args[0]} ended with ${child.exitCode}: ${log}`)
+  const failed = (): Error => new Error(`${name} ended with ${child.exitCode}: ${log.trim()}`)
   return {
     pid: child.pid ?? 0,
     says: async (pattern, withinMs) => {

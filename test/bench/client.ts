@@ -1,48 +1,59 @@
 /** The client's process: `node client.js <job as JSON>` does one job and prints its result as JSON. */
 import { Connection, checksumOf } from './connection.js'
-import type { Job, JobResult } from './job.js'
+import type { Endpoint, Job, JobOf, JobResult } from './job.js'
+import { opensslDigest } from './openssl.js'
+import { endedChildrenCpuSeconds } from './usage.js'
 
 const TUS = 'Tus-Resumable: 1.0.0'
 const OFFSET_TYPE = 'Content-Type: application/offset+octet-stream'
 
-type SmallJob = Extract<Job, { kind: 'small' }>
+type Timed = Omit<JobResult, 'digestCpuSeconds'>
 
-/** Creates an upload and resolves with its URL; for PUT there is nothing to create. */
+/** Creates an upload and resolves with its URL. A PUT needs no creation: its URL is made from `name`. */
 async function create(
   connection: Connection,
-  job: Job & { url: string },
+  { server, bytes }: Job,
   name: string,
   more: readonly string[] = [],
 ): Promise<string> {
-  if ('method' in job && job.method === 'put') return new URL(name, `${job.url}/`).href
-  const headers = [TUS, `Upload-Length: ${job.bytes}`, ...more]
-  const answer = await connection.request(`POST ${new URL(job.url).pathname}`, headers)
+  const { url, method } = server
+  if (method === 'put') return new URL(name, `${url}/`).href
+  const headers = [TUS, `Upload-Length: ${bytes}`, ...more]
+  const answer = await connection.request(`POST ${new URL(url).pathname}`, headers)
   const location = answer.headers.get('location')
   if (answer.status !== 201 || location === undefined) throw new Error(`POST was answered ${answer.status}`)
-  return new URL(location, job.url).href
+  return new URL(location, url).href
 }
 
-/** Sends bytes `from` to `to` of a file in one request. */
+/** Sends the bytes from `from` to `to` in one request. If they are the last, resolves when the digest is known. */
 async function send(
   connection: Connection,
+  { server, bytes }: Job,
   location: string,
-  method: string,
   from: number,
   to: number,
   more: readonly string[] = [],
-) {
-  const path = new URL(location).pathname
-  const answer =
-    method === 'put'
-      ? await connection.request(`PUT ${path}`, [], to - from)
-      : await connection.request(
-          `PATCH ${path}`,
-          [TUS, OFFSET_TYPE, `Upload-Offset: ${from}`, ...more],
-          to - from,
-        )
-  const stored = method === 'put' || answer.headers.get('upload-offset') === String(to)
-  const right = method === 'put' ? answer.status === 201 : answer.status === 204
-  if (!right || !stored) throw new Error(`${method} was answered ${answer.status}`)
+): Promise<void> {
+  if (server.method === 'put') await put(connection, location, to - from)
+  else {
+    const headers = [TUS, OFFSET_TYPE, `Upload-Offset: ${from}`, ...more]
+    const answer = await connection.request(`PATCH ${new URL(location).pathname}`, headers, to - from)
+    if (answer.status !== 204 || answer.headers.get('upload-offset') !== String(to))
+      throw new Error(`PATCH was answered ${answer.status}`)
+    if (to === bytes && server.answersDigest && !answer.headers.get('repr-digest')?.startsWith('sha-256=:'))
+      throw new Error('the answer to the last PATCH has no digest')
+  }
+  if (to === bytes) await digest(server, location)
+}
+
+async function put(connection: Connection, location: string, bytes: number): Promise<void> {
+  const { status } = await connection.request(`PUT ${new URL(location).pathname}`, [], bytes)
+  if (status !== 201) throw new Error(`PUT was answered ${status}`)
+}
+
+async function digest({ digestFolder }: Endpoint, location: string): Promise<void> {
+  if (digestFolder !== null)
+    await opensslDigest(`${digestFolder}/${new URL(location).pathname.split('/').at(-1)}`)
 }
 
 async function remove(locations: readonly string[]): Promise<void> {
@@ -59,62 +70,62 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - started) / 1_000
 }
 
-async function upload(job: Extract<Job, { kind: 'upload' }>): Promise<JobResult> {
+async function upload(job: JobOf<'upload'>): Promise<Timed> {
   const files = await Promise.all(
     Array.from({ length: job.parallel }, async (_, i) => {
-      const connection = new Connection(job.url)
+      const connection = new Connection(job.server.url)
       await connection.open()
       return { connection, location: await create(connection, job, `file-${process.pid}-${i}`) }
     }),
   )
   const seconds = await timed(() => {
-    return Promise.all(files.map((file) => send(file.connection, file.location, job.method, 0, job.bytes)))
+    return Promise.all(files.map((file) => send(file.connection, job, file.location, 0, job.bytes)))
   })
   for (const { connection } of files) connection.close()
-  const locations = files.map(({ location }) => location)
-  if (job.remove) await remove(locations)
-  return { seconds, locations }
+  return { seconds, locations: files.map(({ location }) => location) }
 }
 
-async function firstHalf(job: Extract<Job, { kind: 'first-half' }>): Promise<JobResult> {
-  const connection = new Connection(job.url)
+async function firstHalf(job: JobOf<'first-half'>): Promise<Timed> {
+  const connection = new Connection(job.server.url)
   const location = await create(connection, job, '')
-  const seconds = await timed(() => send(connection, location, 'tus', 0, job.bytes / 2))
+  const seconds = await timed(() => send(connection, job, location, 0, job.bytes / 2))
   connection.close()
   return { seconds, locations: [location] }
 }
 
-async function secondHalf(job: Extract<Job, { kind: 'second-half' }>): Promise<JobResult> {
-  const connection = new Connection(job.url)
-  const head = await connection.request(`HEAD ${new URL(job.url).pathname}`, [TUS])
+async function secondHalf(job: JobOf<'second-half'>): Promise<Timed> {
+  const connection = new Connection(job.location)
+  const head = await connection.request(`HEAD ${new URL(job.location).pathname}`, [TUS])
   if (head.headers.get('upload-offset') !== String(job.bytes / 2))
     throw new Error(`HEAD was answered ${head.status} with offset ${head.headers.get('upload-offset')}`)
-  const seconds = await timed(() => send(connection, job.url, 'tus', job.bytes / 2, job.bytes))
+  const seconds = await timed(() => send(connection, job, job.location, job.bytes / 2, job.bytes))
   connection.close()
-  return { seconds, locations: [job.url] }
+  return { seconds, locations: [job.location] }
 }
 
-async function chunks(job: Extract<Job, { kind: 'chunks' }>): Promise<JobResult> {
+async function chunks(job: JobOf<'chunks'>): Promise<Timed> {
   const { bytes, chunkBytes, checksum } = job
-  const connection = new Connection(job.url)
+  const connection = new Connection(job.server.url)
   const location = await create(connection, job, '')
-  // Every chunk has the same bytes: their digest is no work while the time is taken.
+  // Every chunk has the same bytes, so one checksum is computed before the clock starts.
   const sum = checksum === null ? [] : [`Upload-Checksum: ${checksumOf(checksum, chunkBytes)}`]
   const seconds = await timed(async () => {
     for (let at = 0; at < bytes; at += chunkBytes)
-      await send(connection, location, 'tus', at, at + chunkBytes, sum)
+      await send(connection, job, location, at, Math.min(at + chunkBytes, bytes), sum)
   })
   connection.close()
   return { seconds, locations: [location] }
 }
 
-async function parts(job: Extract<Job, { kind: 'parts' }>): Promise<JobResult> {
-  const connection = new Connection(job.url)
+async function parts(asked: JobOf<'parts'>): Promise<Timed> {
+  // The digest is that of the final upload: a partial one has none.
+  const job = { ...asked, server: { ...asked.server, answersDigest: false } }
+  const connection = new Connection(job.server.url)
   const locations: string[] = []
   const seconds = await timed(async () => {
     for (let number = 0; number < job.parallel; number++) {
       const location = await create(connection, job, '', ['Upload-Concat: partial'])
-      await send(connection, location, 'tus', 0, job.bytes)
+      await send(connection, job, location, 0, job.bytes)
       locations.push(location)
     }
   })
@@ -122,32 +133,52 @@ async function parts(job: Extract<Job, { kind: 'parts' }>): Promise<JobResult> {
   return { seconds, locations }
 }
 
-async function small(job: SmallJob): Promise<JobResult> {
+async function many(job: JobOf<'many'>): Promise<Timed> {
   const locations: string[] = []
   let begun = 0
   const worker = async (connection: Connection): Promise<void> => {
     while (begun < job.count) {
       begun += 1
       const location = await create(connection, job, `file-${process.pid}-${begun}`)
-      await send(connection, location, job.method, 0, job.bytes)
-      if (job.remove) locations.push(location)
+      await send(connection, job, location, 0, job.bytes)
+      if (job.server.remove) locations.push(location)
     }
     connection.close()
   }
-  const connections = Array.from({ length: job.parallel }, () => new Connection(job.url))
+  const connections = Array.from({ length: job.parallel }, () => new Connection(job.server.url))
   await Promise.all(connections.map((connection) => connection.open()))
   const seconds = await timed(() => Promise.all(connections.map(worker)))
-  await remove(locations)
-  return { seconds, locations: [] }
+  return { seconds, locations }
 }
 
-function perform(job: Job): Promise<JobResult> {
-  if (job.kind === 'upload') return upload(job)
-  if (job.kind === 'chunks') return chunks(job)
-  if (job.kind === 'parts') return parts(job)
-  if (job.kind === 'first-half') return firstHalf(job)
-  return job.kind === 'second-half' ? secondHalf(job) : small(job)
+function perform(job: Job): Promise<Timed> {
+  switch (job.kind) {
+    case 'upload':
+      return upload(job)
+    case 'chunks':
+      return chunks(job)
+    case 'parts':
+      return parts(job)
+    case 'first-half':
+      return firstHalf(job)
+    case 'second-half':
+      return secondHalf(job)
+    case 'many':
+      return many(job)
+  }
 }
 
-const job: Job = JSON.parse(process.argv[2] ?? '')
-console.log(JSON.stringify(await perform(job)))
+async function main(job: Job): Promise<JobResult> {
+  const done = await perform(job)
+  // openssl is the only child of this process.
+  const digestCpuSeconds = endedChildrenCpuSeconds()
+  if (job.server.remove && job.kind !== 'parts' && job.kind !== 'first-half') await remove(done.locations)
+  return { ...done, digestCpuSeconds }
+}
+
+try {
+  console.log(JSON.stringify(await main(JSON.parse(process.argv[2] ?? ''))))
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exit(1)
+}

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 
 const BUFFER_BYTES = 2 ** 20
 
-/** What every upload consists of, again and again: the client must cost little, and the same for all. */
+/** Every upload repeats these bytes: the client must cost little, and the same for every server. */
 const BUFFER = Buffer.from(Uint8Array.from({ length: BUFFER_BYTES }, (_, i) => (i * 2_654_435_761) >>> 13))
 
 /** The value of Upload-Checksum for a body of so many bytes. */
@@ -19,7 +19,7 @@ export interface Answer {
   readonly headers: ReadonlyMap<string, string>
 }
 
-/** One connection that is kept alive, and opened again where the server closed it. */
+/** A connection that is kept alive, and opened again if the server has closed it. */
 export class Connection {
   readonly #url: URL
   #socket: Socket | undefined
@@ -52,8 +52,13 @@ export class Connection {
     if (!socket) throw new Error('no connection')
     const fields = [`${line} HTTP/1.1`, `Host: ${this.#url.host}`, ...headers, `Content-Length: ${bodyBytes}`]
     const head = Buffer.from(`${fields.join('\r\n')}\r\n\r\n`)
-    if (bodyBytes <= BUFFER_BYTES) socket.write(Buffer.concat([head, BUFFER.subarray(0, bodyBytes)]))
-    else await this.#send(socket, head, bodyBytes)
+    if (bodyBytes <= BUFFER_BYTES) {
+      // Both go to the socket in one system call.
+      socket.cork()
+      socket.write(head)
+      socket.write(BUFFER.subarray(0, bodyBytes))
+      socket.uncork()
+    } else await this.#send(socket, head, bodyBytes)
     const answer = await this.#answer(socket)
     if (answer.headers.get('connection') === 'close') this.close()
     return answer
@@ -66,7 +71,7 @@ export class Connection {
 
   async #send(socket: Socket, head: Buffer, bodyBytes: number): Promise<void> {
     await written(socket, head)
-    // An answer before the end is a refusal: the rest stays unsent.
+    // An answer before the end of the body is a refusal, so the rest is not sent.
     for (let left = bodyBytes; left > 0 && this.#received === ''; left -= BUFFER_BYTES)
       await written(socket, left < BUFFER_BYTES ? BUFFER.subarray(0, left) : BUFFER)
   }
@@ -95,7 +100,7 @@ export class Connection {
   }
 }
 
-/** Where an answer's body ends; undefined while that is not to be seen. */
+/** Where an answer's body ends; undefined if the end has not arrived yet. */
 function bodyEnd(text: string, from: number, headers: ReadonlyMap<string, string>): number | undefined {
   if (headers.get('transfer-encoding') !== 'chunked') return from + Number(headers.get('content-length') ?? 0)
   const last = text.startsWith('0\r\n\r\n', from) ? from : text.indexOf('\r\n0\r\n\r\n', from)

@@ -5,83 +5,122 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { shippedNodeFlags } from '../helpers/shipped.js'
 import { type Child, start } from './children.js'
-import type { Method } from './job.js'
+import type { Endpoint } from './job.js'
 import { nginxConfig } from './nginx.js'
+import { opensslVersion } from './openssl.js'
+import type { CaseName } from './result.js'
 
 const START_WITHIN_MS = 30_000
+const OWN_ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const ADDRESS = /http:\/\/\S+/
-
-export type CaseName = 'one' | 'eight' | 'resume' | 'small' | 'checked' | 'joining' | 'memory' | 'attacks'
+const OWN: Omit<Endpoint, 'url'> = { method: 'tus', answersDigest: false, digestFolder: null, remove: false }
 
 /** A server that takes part. */
 export interface Contender {
   readonly name: string
+  /** Its version and what it does, for the reader of the result. */
   readonly about: string
-  readonly method: Method
   readonly cases: readonly CaseName[]
-  /** Upload-Checksum's algorithm in the case `checked`; in the case `joining`, whether a joining runs beside. */
-  readonly checksum?: string
-  readonly joins?: boolean
   /** Starts it with its data in an existing folder, which may have data from before. */
   start(folder: string): Promise<RunningServer>
 }
 
 export interface RunningServer {
-  /** Where uploads are created. */
-  readonly url: string
-  /** Undefined for a server that was there before. */
+  readonly endpoint: Endpoint
+  /** Undefined if its processor time and memory cannot be measured. */
   readonly pid: number | undefined
+  /** Whether the benchmark has just started it, so that its memory is that of an idle server. */
+  readonly isFresh: boolean
   kill(): Promise<void>
 }
 
-/** Lading as built, with its default settings but for `--min-free 0`: a benchmark's disk may be small. */
-export function lading(name: string, durability: string, cases: readonly CaseName[]): Contender {
-  const main = fileURLToPath(new URL('../../server/main.js', import.meta.url))
-  const about = `${versionIn('../../../package.json')}, SHA-256, type check and records on, --durability ${durability}`
-  const flags = ['--port', '0', '--min-free', '0', '--durability', durability]
-  const launch = (folder: string): Child =>
-    start(process.execPath, [...shippedNodeFlags(), main, ...flags, '--data-dir', folder])
-  return { name, about, method: 'tus', cases, start: async (folder) => announced(launch(folder)) }
+/** A server that is not installed, or lacks something, and why. */
+export interface LeftOut {
+  readonly leftOut: string
 }
 
-/** @tus/server and its FileStore. */
-export function stock(): Contender {
-  const script = fileURLToPath(new URL('stock-server.js', import.meta.url))
-  const versions = ['server', 'file-store'].map((name) => `@tus/${name} ${versionOf(`@tus/${name}`)}`)
+/** A build of Lading and how it is started. */
+export interface LadingSetup {
+  readonly name: string
+  readonly cases: readonly CaseName[]
+  readonly durability?: 'finish' | 'off'
+  /** The repository with the build; by default this one. */
+  readonly root?: string
+}
+
+/** Lading as built, with its default settings except `--min-free 0`: a benchmark's disk may be small. */
+export function lading({ name, cases, durability = 'finish', root = OWN_ROOT }: LadingSetup): Contender {
+  const manifest = join(root, 'package.json')
+  const main = join(root, 'dist/server/main.js')
+  const flags = ['--port', '0', '--min-free', '0', '--durability', durability]
+  const launch = (folder: string): Child =>
+    start(process.execPath, [...shippedNodeFlags(manifest), main, ...flags, '--data-dir', folder])
   return {
-    name: 'stock',
-    about: `${versions.join(' + ')}, no digest, no fdatasync`,
-    method: 'tus',
-    cases: ['one', 'eight', 'resume', 'small'],
-    start: async (folder) => announced(start(process.execPath, [script, folder])),
+    name,
+    about: `${versionIn(manifest)}${commitOf(root)}, SHA-256, type check and records on, --durability ${durability}`,
+    cases,
+    start: (folder) => announced(launch(folder), { answersDigest: true }),
   }
 }
 
-/** nginx with its WebDAV module; undefined with the reason where it cannot be had. */
-export function nginx(): Contender | { skipped: string } {
+/** @tus/server and its FileStore, without a digest, or with the SHA-256 of each finished file in its answer. */
+export function stock(digest: 'no digest' | 'digest'): Contender {
+  const script = fileURLToPath(new URL('stock-server.js', import.meta.url))
+  const versions = ['server', 'file-store'].map((name) => `@tus/${name} ${versionOf(`@tus/${name}`)}`)
+  const isDigesting = digest === 'digest'
+  const what = isDigesting ? 'SHA-256 in onUploadFinish, which reads the file again' : 'no digest'
+  return {
+    name: isDigesting ? 'stock + digest' : 'stock',
+    about: `${versions.join(' + ')}, ${what}, no fdatasync`,
+    cases: [
+      'one',
+      'eight',
+      'resume',
+      'many',
+      'small',
+      ...(isDigesting ? [] : (['patches', 'memory'] as const)),
+    ],
+    start: (folder) => {
+      return announced(start(process.execPath, [script, folder, digest]), { answersDigest: isDigesting })
+    },
+  }
+}
+
+/** nginx with its WebDAV module. */
+export function nginx(): Contender | LeftOut {
   const asked = spawnSync('nginx', ['-V'], { encoding: 'utf8' })
-  if (asked.error) return { skipped: 'nginx is not installed' }
-  if (!asked.stderr.includes('http_dav_module')) return { skipped: 'nginx has no WebDAV module' }
+  if (asked.error) return { leftOut: 'nginx: it is not installed' }
+  if (!asked.stderr.includes('http_dav_module')) return { leftOut: 'nginx: it has no WebDAV module' }
   const version = /nginx\/\S+/.exec(asked.stderr)?.[0] ?? 'nginx'
   return {
     name: 'nginx',
     about: `${version} WebDAV PUT, no digest, no fdatasync, cannot resume`,
-    method: 'put',
-    cases: ['one', 'eight', 'small'],
+    cases: ['one', 'eight', 'many', 'small'],
     start: startNginx,
   }
 }
 
-/** Another tus server that runs already. */
-export function peer(name: string, url: string): Contender {
-  const running = { url: url.replace(/\/$/, ''), pid: undefined, kill: async () => {} }
-  const about = `${url}, its processor time and memory are not seen`
-  return { name, about, method: 'tus', cases: ['one', 'eight', 'small'], start: async () => running }
+/** The same nginx, and `openssl dgst` over each file that it has stored. */
+export function nginxWithDigest(web: Contender | LeftOut): Contender | LeftOut {
+  const name = 'nginx + openssl'
+  if ('leftOut' in web) return { leftOut: `${name}: nginx is left out` }
+  const version = opensslVersion()
+  if (version === undefined) return { leftOut: `${name}: openssl is not installed` }
+  return {
+    name,
+    about: `${web.about.replace('no digest', `then ${version} dgst -sha256 of each file`)}`,
+    // A process for each file of 4 KiB would measure the start of processes.
+    cases: ['one', 'eight', 'many'],
+    start: async (folder) => {
+      const server = await web.start(folder)
+      return { ...server, endpoint: { ...server.endpoint, digestFolder: join(folder, 'files') } }
+    },
+  }
 }
 
-async function announced(child: Child): Promise<RunningServer> {
+async function announced(child: Child, about: Pick<Endpoint, 'answersDigest'>): Promise<RunningServer> {
   const url = await child.says(ADDRESS, START_WITHIN_MS)
-  return { url, pid: child.pid, kill: () => child.kill() }
+  return { endpoint: { ...OWN, ...about, url }, pid: child.pid, isFresh: true, kill: () => child.kill() }
 }
 
 async function startNginx(folder: string): Promise<RunningServer> {
@@ -89,7 +128,8 @@ async function startNginx(folder: string): Promise<RunningServer> {
   const { path, url } = await nginxConfig(folder)
   const child = start('nginx', ['-p', folder, '-c', path, '-e', join(folder, 'error.log')])
   await answers(url)
-  return { url, pid: child.pid, kill: () => child.kill() }
+  const endpoint = { ...OWN, url, method: 'put' } as const
+  return { endpoint, pid: child.pid, isFresh: true, kill: () => child.kill() }
 }
 
 async function answers(url: string): Promise<void> {
@@ -108,10 +148,16 @@ async function answers(url: string): Promise<void> {
 /** The version of an installed package, found above its main file. */
 function versionOf(name: string): string {
   const main = import.meta.resolve(name)
-  return versionIn(`${main.slice(0, main.lastIndexOf(`/${name}/`))}/${name}/package.json`)
+  return versionIn(new URL(`${main.slice(0, main.lastIndexOf(`/${name}/`))}/${name}/package.json`))
 }
 
-function versionIn(path: string): string {
-  const { version }: { version: string } = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))
+/** The commit of a build, as words to add; empty outside git. */
+function commitOf(root: string): string {
+  const asked = spawnSync('git', ['-C', root, 'describe', '--always', '--dirty'], { encoding: 'utf8' })
+  return asked.status === 0 ? ` at ${asked.stdout.trim()}` : ''
+}
+
+function versionIn(manifest: string | URL): string {
+  const { version }: { version: string } = JSON.parse(readFileSync(manifest, 'utf8'))
   return version
 }

@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort } from '../helpers/free-port.js'
 
-/** Writes a configuration into `folder`, with everything that nginx writes in there too; on a free port. */
+/** Writes a configuration for a free port into `folder`. nginx then writes only there. */
 export async function nginxConfig(folder: string): Promise<{ path: string; url: string }> {
   const port = await freePort()
   const path = join(folder, 'nginx.conf')
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  // It starts as root here and there, and its workers would not be allowed to write then.
+  // If nginx is started as root, its workers are another user by default, who may not write here.
   const user = process.getuid?.() === 0 ? 'user root;' : ''
   const text = `${user}
 daemon off;

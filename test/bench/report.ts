@@ -1,103 +1,134 @@
-import type { Case } from './cases.js'
-import type { Sample } from './measure.js'
+import { attackLines } from './attacks.js'
+import {
+  isMet,
+  medianOf,
+  nameOf,
+  type Ratio,
+  ratiosOf,
+  type Verdict,
+  valuesOf,
+  valueText,
+  verdictsOf,
+} from './figures.js'
+import { machineLines } from './machine.js'
+import type { CaseFacts, Result, Series } from './result.js'
+import type { Target } from './targets.js'
 
-/** All measurements of one server in one case. */
-export interface Series {
-  readonly of: Case
-  readonly contender: string
-  readonly samples: readonly Sample[]
+const ENOUGH_ROUNDS = 5
+const UNITS: Readonly<Record<Exclude<Target['figure'], 'rate' | 'cpuSeconds'>, string>> = {
+  idleMb: 'MB idle',
+  peakMb: 'MB peak',
+  aboveIdleMb: 'MB above idle',
+  eventLoopP99Ms: 'ms event loop p99',
 }
 
-type Figure = 'rate' | 'cpuSeconds' | 'peakRssBytes'
-
-interface Target {
-  readonly case: string
-  readonly contender: string
-  readonly figure: Figure
-  readonly against: string
-  readonly limit: number
-}
-
-/** Ratios of medians: of a rate at least, of processor time at most. */
-const TARGETS: readonly Target[] = [
-  { case: 'one', contender: 'lading', figure: 'rate', against: 'stock', limit: 1.4 },
-  { case: 'eight', contender: 'lading', figure: 'rate', against: 'stock', limit: 1.5 },
-  { case: 'one', contender: 'lading', figure: 'cpuSeconds', against: 'stock', limit: 0.85 },
-  { case: 'eight', contender: 'lading', figure: 'cpuSeconds', against: 'stock', limit: 0.85 },
-  { case: 'small', contender: 'lading, off', figure: 'rate', against: 'stock', limit: 1.2 },
-  { case: 'checked', contender: 'lading, sha1', figure: 'rate', against: 'lading', limit: 0.75 },
-  { case: 'checked', contender: 'lading, sha256', figure: 'rate', against: 'lading', limit: 0.75 },
-  { case: 'joining', contender: 'lading, joining', figure: 'rate', against: 'lading', limit: 0.75 },
-]
-
-const FIGURES: readonly Figure[] = ['rate', 'cpuSeconds']
-
-/** The ratios, Lading's to every other server's, with the targets where there are some. */
-export function ratioLines(all: readonly Series[]): readonly string[] {
-  const ours = all.filter(({ contender }) => contender.startsWith('lading'))
-  return ours.flatMap((our) => {
-    const others = all.filter((each) => each.of === our.of && !each.contender.startsWith('lading'))
-    const price = all.find((each) => each.of === our.of && each.contender === 'lading' && each !== our)
-    return [...others, ...(price ? [price] : [])].flatMap((other) => {
-      return FIGURES.flatMap((figure) => ratioLine(our, other, figure))
-    })
-  })
-}
-
-function ratioLine(our: Series, other: Series, figure: Figure): string[] {
-  const ratio = median(values(our, figure)) / median(values(other, figure))
-  if (!Number.isFinite(ratio)) return []
-  const unit = figure === 'rate' ? our.of.rateUnit : our.of.cpuUnit
-  const names = `${our.contender} ÷ ${other.contender}`
+/** The whole result as lines of text: ratios and targets first, because figures belong to one machine. */
+export function reportLines(result: Result): readonly string[] {
   return [
-    `${our.of.name.padEnd(7)} ${unit.padEnd(11)} ${names.padEnd(24)} ${ratio.toFixed(2)}${verdict(our, other, figure, ratio)}`,
+    ['Lading benchmark', ...notesOn(result)].join(', '),
+    '',
+    ...(result.series.length > 0
+      ? ['Targets', ...verdictsOf(result).map((each) => verdictLine(each, result))]
+      : []),
+    ...(result.series.length > 0
+      ? ['', 'Ratios of medians', ...ratiosOf(result).map(ratioLine(result)), '']
+      : []),
+    ...(result.attacks.length > 0 ? ['Lading under attack', ...attackLines(result.attacks), ''] : []),
+    ...result.cases.flatMap((of) => caseLines(of, result)),
+    ...machineLines(result.machine),
+    ...result.contenders.map(({ name, about }) => `${name.padEnd(15)} ${about}`),
+    ...leftOutLines(result),
   ]
 }
 
-function verdict(our: Series, other: Series, figure: Figure, ratio: number): string {
-  const target = TARGETS.find((each) => {
-    return each.case === our.of.name && each.contender === our.contender && each.figure === figure
-  })
-  if (!target || other.contender !== target.against) return ''
-  const met = figure === 'rate' ? ratio >= target.limit : ratio <= target.limit
-  return `  ${met ? 'met' : 'MISSED'}: ${figure === 'rate' ? '≥' : '≤'} ${target.limit}`
-}
-
-/** Medians with the least and the most, a line for each server in each case. */
-export function tableLines(all: readonly Series[]): readonly string[] {
-  const titles = [...new Set(all.map(({ of }) => of))]
-  return titles.flatMap((of) => {
-    const rows = all.filter((series) => series.of === of).map((series) => tableLine(series))
-    return [`${of.name}: ${of.title}`, ...rows, '']
-  })
-}
-
-function tableLine(series: Series): string {
-  const { rateUnit, cpuUnit } = series.of
-  const cells = [
-    `${spread(values(series, 'rate'), 0)} ${rateUnit}`,
-    `${spread(values(series, 'cpuSeconds'), 2)} ${cpuUnit}`,
-    `${spread(
-      values(series, 'peakRssBytes').map((bytes) => bytes / 1e6),
-      0,
-    )} MB peak RSS`,
+/** How much the figures are worth: the number of rounds, and what makes it no result to quote. */
+export function notesOn({ rounds, divisor }: Result): readonly string[] {
+  return [
+    rounds < ENOUGH_ROUNDS ? `rounds: ${rounds}, where a result needs ${ENOUGH_ROUNDS}` : `${rounds} rounds`,
+    ...(divisor > 1 ? [`sizes divided by ${divisor}: not to be quoted`] : []),
   ]
-  return `  ${series.contender.padEnd(14)} ${cells.map((cell) => cell.padEnd(30)).join(' ')}`.trimEnd()
 }
 
-function values(series: Series, figure: Figure): number[] {
-  return series.samples.map((sample) => sample[figure]).filter((value) => value !== undefined)
+/** What the JSON has beside the samples. */
+export function derivedFrom(result: Result): object {
+  const [medians, ratios] = [result.series.map(mediansOf), ratiosOf(result)]
+  return {
+    medians,
+    ratios: ratios.map(({ ours, theirs, ratio, figure, case: name }) => {
+      return { case: name, figure, ours: nameOf(ours), theirs: nameOf(theirs), ratio }
+    }),
+    targets: verdictsOf(result).map(({ target, value, isMet }) => {
+      return { ...target, measured: Number.isNaN(value) ? null : value, isMet }
+    }),
+  }
 }
 
-function spread(numbers: readonly number[], digits: number): string {
-  if (numbers.length === 0) return '–'
-  const [least, most] = [Math.min(...numbers), Math.max(...numbers)]
-  return `${median(numbers).toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`
+function mediansOf(series: Series): object {
+  const figures = ['rate', 'cpuSeconds', 'idleMb', 'peakMb', 'eventLoopP99Ms'] as const
+  const medians = figures.map((figure) => [figure, medianOf(series, figure)])
+  return { case: series.case, name: nameOf(series), ...Object.fromEntries(medians) }
 }
 
-/** The middle one, or the mean of both; NaN of none. */
-export function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  const [low, high] = [sorted[Math.floor((sorted.length - 1) / 2)], sorted[Math.floor(sorted.length / 2)]]
-  return ((low ?? Number.NaN) + (high ?? Number.NaN)) / 2
+/** How a target was kept: `≥ 1.6, met`. */
+export function boundText(target: Target, value: number): string {
+  return `${target.bound} ${target.limit}, ${isMet(target, value) ? 'met' : 'missed'}`
+}
+
+function verdictLine({ target, value, isMet }: Verdict, { cases }: Result): string {
+  const { case: name, ours, theirs, bound, limit } = target
+  const word = Number.isNaN(value) ? 'not measured' : isMet ? 'met' : 'MISSED'
+  const figure = unitOf(
+    target.figure,
+    cases.find((each) => each.name === name),
+  )
+  const measured = Number.isNaN(value) ? '' : valueText(target, value)
+  const names = theirs === undefined ? ours : `${ours} ÷ ${theirs}`
+  return `${word.padEnd(13)} ${name.padEnd(8)} ${figure.padEnd(18)} ${names.padEnd(32)} ${bound} ${String(limit).padEnd(5)} ${measured}`.trimEnd()
+}
+
+function unitOf(figure: Target['figure'], of: CaseFacts | undefined): string {
+  if (figure === 'rate') return of?.rateUnit ?? 'speed'
+  return figure === 'cpuSeconds' ? (of?.cpuUnit ?? 'CPU') : UNITS[figure]
+}
+
+function ratioLine({ cases }: Result): (ratio: Ratio) => string {
+  return ({ case: name, figure, ours, theirs, ratio, target }) => {
+    const unit = unitOf(
+      figure,
+      cases.find((each) => each.name === name),
+    )
+    const names = `${nameOf(ours)} ÷ ${nameOf(theirs)}`
+    const bound = target ? `  (${boundText(target, ratio)})` : ''
+    return `${name.padEnd(8)} ${unit.padEnd(11)} ${names.padEnd(32)} ${ratio.toFixed(2)}${bound}`
+  }
+}
+
+/** The medians of a case with the least and the most, a line for each server. */
+function caseLines(of: CaseFacts, { series }: Result): readonly string[] {
+  const rows = series.filter((each) => each.case === of.name).map((each) => seriesLine(each, of))
+  return [`${of.name}: ${of.title}`, ...rows, '']
+}
+
+function seriesLine(series: Series, { rateUnit, cpuUnit }: CaseFacts): string {
+  const columns = [
+    ['rate', rateUnit, 0],
+    ['cpuSeconds', cpuUnit, 2],
+    ['peakMb', 'MB peak', 0],
+    ['idleMb', 'MB idle', 0],
+    ['eventLoopP99Ms', 'ms event loop p99', 1],
+  ] as const
+  const cells = columns.flatMap(([figure, unit, digits]) => {
+    const values = valuesOf(series, figure)
+    return values.length > 0 ? [`${spread(values, medianOf(series, figure), digits)} ${unit}`.padEnd(27)] : []
+  })
+  return `  ${nameOf(series).padEnd(18)} ${cells.join(' ')}`.trimEnd()
+}
+
+function spread(values: readonly number[], middle: number, digits: number): string {
+  if (values.length === 1) return middle.toFixed(digits)
+  return `${middle.toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`
+}
+
+function leftOutLines({ leftOut }: Result): readonly string[] {
+  return leftOut.length > 0 ? [`left out: ${leftOut.length}`, ...leftOut.map((reason) => `  ${reason}`)] : []
 }

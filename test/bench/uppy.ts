@@ -1,7 +1,7 @@
 /**
- * What a full house costs pages with Uppy: `node dist/test/bench/uppy.js [--files 60] [--megabytes 20]
- * [--pages 1,2,3] [--waits 0s,5s,20s] [--clients defaults,patient] [--rate 100] [--held 0]`, the rate in MB/s
- * over all pages; others hold all ten slots for the first so many seconds.
+ * What pages with Uppy lose when all slots are taken: `node dist/test/bench/uppy.js [--files 60]
+ * [--megabytes 20] [--pages 1,2,3] [--waits 0s,5s,20s] [--clients defaults,patient] [--rate 100] [--held 0]`.
+ * --rate is in MB/s over all pages. For the first --held seconds, others hold all ten slots.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,13 +14,13 @@ import { eventually, startServer, statusOf, type TestServer } from '../helpers/s
 import { UppySite } from '../helpers/uppy-site.js'
 import { answersOf } from '../helpers/uppy-stage.js'
 import { fallsIn, filesOf, type Report, UppyTab } from '../helpers/uppy-tab.js'
-import { machineLines } from './machine.js'
+import { machineLines, machineOf } from './machine.js'
 import { defaultFolder } from './workspace.js'
 
 const MB = 1_000_000
 const CASE_WITHIN_MS = 300_000
 const SLOTS = 10
-/** More than --min-rate asks for. */
+/** Sent every HOLD_EVERY_MS: faster than --min-rate demands. */
 const HOLD_BYTES = 100_000
 const HOLD_EVERY_MS = 5_000
 /** The options of Uppy: its defaults, and those of test/clients/README.md. */
@@ -40,7 +40,7 @@ interface Load {
   readonly bytes: number
   /** Bytes a second over all pages; infinite for as fast as it goes. */
   readonly rate: number
-  /** For how long others hold every slot at first. */
+  /** For how long others hold every slot at the start. */
   readonly heldMs: number
 }
 
@@ -72,7 +72,7 @@ async function measure({ pages, slotWait, client }: Case, load: Load, browser: B
   }
 }
 
-/** Takes every slot with uploads that go on slowly, until they are told to end. */
+/** Takes every slot with a slow upload. Returns what ends them. */
 async function holdSlots(server: TestServer): Promise<() => void> {
   const file = new PseudoFile(1, 100 * MB)
   const patches = await Promise.all(
@@ -129,7 +129,7 @@ async function main(): Promise<void> {
     Number(values.held) * 1_000,
   ]
   const load = { files, bytes, rate, heldMs }
-  console.log(machineLines(defaultFolder(0)).join('\n'))
+  console.log(machineLines(machineOf([defaultFolder(0)])).join('\n'))
   console.log(
     `\n${values.files} files of ${values.megabytes} MB a page, ${rate / MB} MB/s over all, 10 slots\n`,
   )

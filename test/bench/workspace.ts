@@ -6,12 +6,14 @@ import { join } from 'node:path'
 const MEMORY_FOLDER = '/dev/shm'
 const CHUNK = Buffer.alloc(2 ** 20, 'warm')
 
-/** A folder for one benchmark, removed at its end, whichever that is. */
+/** A folder for one benchmark, removed when the process ends, however it ends. */
 export class Workspace {
   readonly folder: string
+  readonly parent: string
   #count = 0
 
   constructor(parent: string) {
+    this.parent = parent
     this.folder = mkdtempSync(join(parent, 'lading-bench-'))
     process.on('exit', () => rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 }))
   }
@@ -29,8 +31,8 @@ export class Workspace {
   }
 
   /**
-   * Has the system touch as much memory as the next case needs: in a virtual machine the first touch of a
-   * page is served by the host, costs more than all the rest, and would go to whoever comes first.
+   * Writes and frees as much memory as the next case needs. In a virtual machine the host serves the first
+   * touch of a page. That costs more than all the rest, and whoever came first would pay for it.
    */
   async warm(bytes: number): Promise<void> {
     const path = join(this.folder, 'warm')
@@ -50,7 +52,7 @@ export function freeBytes(folder: string): number {
   return bavail * bsize
 }
 
-/** The tmpfs where it has room for `bytes`, else the folder for temporary files. */
+/** The tmpfs if it has room for `bytes`, else the folder for temporary files. */
 export function defaultFolder(bytes: number): string {
   try {
     return freeBytes(MEMORY_FOLDER) > bytes ? MEMORY_FOLDER : tmpdir()
