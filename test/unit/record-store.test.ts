@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import { MemoryDatabase, openMemoryRecords } from '../helpers/memory-records.js'
 import { type StorePlace, testRecordStore } from '../helpers/record-store-contract.js'
-import { arrive, leave, type Place } from './records-place.js'
+import { arrive, leave, type Place } from '../helpers/records-place.js'
 
 const QUEUE_BYTES = 2 ** 20
 const WRITES = ['write', 'complete', 'markClean', 'takeClean', 'remove', 'purge'] as const
