@@ -48,6 +48,7 @@ export { FolderLockError } from './records/sqlite/folder-lock.js'
 // ones were not faster (server/intake/README.md).
 const ARENA = { blocks: 32, blockBytes: 256 * 1024 }
 const BLOCKS_A_BODY = 16
+const PACE_CHECKED_EVERY_MS = 250
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
@@ -219,7 +220,12 @@ function noteUnfinished(
 /** Makes the body of a request: its socket, read into blocks. */
 function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monotonic' | 'collected'>) {
   const { idleTimeoutMs, minRateBytesPerMinute } = config
-  const limits = { blocks: BLOCKS_A_BODY, idleTimeoutMs, minRateBytesPerMinute }
+  const limits = {
+    blocks: BLOCKS_A_BODY,
+    tickMs: PACE_CHECKED_EVERY_MS,
+    idleTimeoutMs,
+    minRateBytesPerMinute,
+  }
   return (request: IncomingMessage, begins: () => void): Intake => {
     const length = request.headers['content-length']
     const bodyBytes = length === undefined ? null : Number(length)
