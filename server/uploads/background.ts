@@ -8,8 +8,11 @@ import type { StoredUpload } from './upload.js'
 import { Visit } from './visit.js'
 
 interface BackgroundNeeds {
-  readonly tools: StorageTools
-  readonly store: LadingStore
+  readonly tools: Pick<
+    StorageTools,
+    'engine' | 'log' | 'now' | 'row' | 'announce' | 'isReceiving' | 'expireAfterMs' | 'keepPartialsMs'
+  >
+  readonly store: Pick<LadingStore, 'uploads' | 'handleDue' | 'expire' | 'foundFinished' | 'firstSweepEnded'>
   readonly unfinished: Unfinished
   readonly records: SweepIndex & HousekeepingTools['records']
   readonly indexIsWhole: (sinceMs: number) => boolean

@@ -20,7 +20,7 @@ export interface StorageLog {
   error(fields: object, message: string): void
 }
 
-/** What every part of storage is given. */
+/** What the parts of this folder may need from the server. Each names the few that it is given. */
 export interface StorageTools {
   readonly engine: Engine
   readonly sniff: Sniff

@@ -1,8 +1,7 @@
 import { asUploadError, UploadError } from '../../errors.js'
+import type { Engine } from '../../model/engine.js'
 import { isWhole } from '../../model/next-step.js'
 import type { DueOutcome, Lifecycle } from '../lifecycle.js'
-import type { Prover } from '../prover.js'
-import type { Saver } from '../saver.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
 import type { Uploads } from '../uploads.js'
@@ -10,18 +9,21 @@ import { finalDueAtMs } from './final-due.js'
 import { FinalLooks } from './final-looks.js'
 import { FinalMemory } from './final-memory.js'
 import { FinalPlan, type RequestedFinal } from './final-plan.js'
-import { JoinPass, Stopped } from './join-pass.js'
+import { JoinPass, type PassParts, Stopped } from './join-pass.js'
 import { JoinQueue } from './join-queue.js'
 import { OpenFinals } from './open-finals.js'
-import { PartRelease } from './part-release.js'
+import { PartRelease, type ReleaseParts } from './part-release.js'
 import { type Missing, PartSurvey, type Survey } from './part-survey.js'
 
-interface JoinerParts {
-  readonly tools: StorageTools
-  readonly uploads: Uploads
-  readonly saver: Saver
-  readonly prover: Prover
-  readonly lifecycle: Lifecycle
+interface JoinerParts extends PassParts {
+  readonly tools: PassParts['tools'] &
+    ReleaseParts['tools'] &
+    Pick<StorageTools, 'row' | 'mayAccess' | 'expireAfterMs'> & {
+      readonly engine: Pick<Engine, 'load' | 'addressOf'>
+    }
+  readonly uploads: Pick<Uploads, 'load' | 'drop' | 'leaving' | 'peek'>
+  readonly saver: ReleaseParts['saver']
+  readonly lifecycle: PassParts['lifecycle'] & Pick<Lifecycle, 'remove' | 'expire' | 'refuse'>
 }
 
 /**
@@ -31,7 +33,7 @@ interface JoinerParts {
  */
 export class Joiner {
   readonly #parts: JoinerParts
-  readonly #tools: StorageTools
+  readonly #tools: JoinerParts['tools']
   readonly #finals = new OpenFinals()
   readonly #memory: FinalMemory
   readonly #survey: PartSurvey
@@ -47,7 +49,7 @@ export class Joiner {
     const { tools, uploads } = parts
     this.#parts = parts
     this.#tools = tools
-    this.#survey = new PartSurvey(tools, uploads)
+    this.#survey = new PartSurvey(tools.engine, uploads)
     this.#memory = new FinalMemory({ tools, finals: this.#finals, survey: this.#survey })
     this.#plan = new FinalPlan({ tools, finals: this.#finals, survey: this.#survey })
     this.#pass = new JoinPass(parts)
@@ -237,9 +239,7 @@ export class Joiner {
     await this.#release.joined(final)
   }
 
-  /**
-   * Refused: removes it and its parts. Failed before Location was sent: removes it. Else it is tried again.
-   */
+  /** Refused: removes it and its parts. Failed before Location was sent: removes it. Else it is tried again. */
   async #failed(final: StoredUpload, error: UploadError): Promise<void> {
     const { lifecycle } = this.#parts
     const { id } = final
