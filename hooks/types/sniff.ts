@@ -1,12 +1,10 @@
+import { SNIFF_BYTES } from '../../server/model/sniff-bytes.js'
 import { calledDanger, dangerOf } from './dangers.js'
 import { extensionOf, typesOfExtension } from './extensions.js'
 import { isMember, type Sight } from './families.js'
 import { canonicalType } from './names.js'
 import { OCTET_STREAM, see } from './sight.js'
 import { usualNames } from './usual-names.js'
-
-/** How many bytes of an upload decide its type. */
-export const SNIFF_BYTES = 512
 
 /** What is known of an upload when its first bytes have arrived. */
 export interface SniffInput {
