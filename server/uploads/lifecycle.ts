@@ -1,8 +1,9 @@
-import { asUploadError, UploadError } from '../errors.js'
+import { asUploadError, type UploadError } from '../errors.js'
 import type { Engine } from '../model/engine.js'
 import { isBytesFault, isReplaced } from '../model/engine-error.js'
 import { nextStep, type Terms } from '../model/next-step.js'
 import { offsetAfterCrash } from '../model/offset-after-crash.js'
+import { isRefusal } from '../model/refusal.js'
 import { Finisher } from './finisher.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
@@ -53,7 +54,7 @@ export class Lifecycle {
       this.#uploads.drop(upload.id)
     } catch (thrown) {
       const error = asUploadError(thrown)
-      if (error.code === 'type_refused') await this.refuse(upload, error)
+      if (isRefusal(error)) await this.refuse(upload, error)
       else await this.recover(upload, error)
       // Tried again later, without a request.
       if (!upload.gone && this.#tools.unfinished.has(upload.id))
@@ -235,7 +236,7 @@ export class Lifecycle {
       await this.finish(upload)
       return 'finished'
     } catch (error) {
-      if (error instanceof UploadError && error.code === 'type_refused') return 'refused'
+      if (isRefusal(error)) return 'refused'
       throw error
     }
   }

@@ -3,6 +3,7 @@ import { type BodyEnd, isUnanswered } from '../model/body.js'
 import type { Engine } from '../model/engine.js'
 import { isBytesFault } from '../model/engine-error.js'
 import { isWhole, nextStep, type Terms } from '../model/next-step.js'
+import { isRefusal } from '../model/refusal.js'
 import type { UploadRequest } from '../model/request.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { Saver } from './saver.js'
@@ -152,10 +153,9 @@ export class Receiver {
       else await this.#takeBack(upload, sink)
       return end
     } catch (error) {
-      const code = error instanceof UploadError ? error.code : undefined
-      if (error instanceof UploadError && code === 'type_refused') await this.#lifecycle.refuse(upload, error)
-      else if ((request.checksum || sink.isHeld) && code !== 'checksum_mismatch')
-        await this.#takeBack(upload, sink)
+      const isMismatch = error instanceof UploadError && error.code === 'checksum_mismatch'
+      if (isRefusal(error)) await this.#lifecycle.refuse(upload, error)
+      else if ((request.checksum || sink.isHeld) && !isMismatch) await this.#takeBack(upload, sink)
       throw error
     } finally {
       upload.receive(null)

@@ -1,6 +1,7 @@
 import { asUploadError, UploadError } from '../../errors.js'
 import type { Engine } from '../../model/engine.js'
 import { isWhole } from '../../model/next-step.js'
+import { isRefusal } from '../../model/refusal.js'
 import type { DueOutcome, Lifecycle } from '../lifecycle.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
@@ -218,7 +219,6 @@ export class Joiner {
   }
 
   async #joinAll(final: StoredUpload): Promise<void> {
-    const ids = final.parts ?? []
     try {
       // A part whose bytes proved damaged has fallen back: the final upload waits on.
       if (!(await this.#pass.join(final))) return this.#looks.add(final.id)
@@ -226,7 +226,7 @@ export class Joiner {
     } catch (error) {
       if (final.halted) this.#queue.clear()
       if (error instanceof Stopped || final.gone || final.halted) return
-      const isPartGone = 'missing' in (await this.#survey.of(ids))
+      const isPartGone = 'missing' in (await this.#survey.of(final.parts ?? []))
       const told = isPartGone ? new UploadError('part_unknown', { cause: error }) : asUploadError(error)
       await this.#failed(final, told)
       throw told
@@ -243,7 +243,7 @@ export class Joiner {
   async #failed(final: StoredUpload, error: UploadError): Promise<void> {
     const { lifecycle } = this.#parts
     const { id } = final
-    if (error.code === 'type_refused' || error.code === 'size_exceeded') {
+    if (isRefusal(error)) {
       await this.#tools.underLock(id, () => lifecycle.refuse(final, error))
       await this.forget(final)
       await this.#release.refused(final, error.message)
