@@ -32,7 +32,7 @@ export function createBackground(needs: BackgroundNeeds): Housekeeping {
   const visit = new Visit({
     ...{ engine, log, now, terms, unfinished, inMemory, handleDue, indexIsWhole, row },
     startedAtMs: now(),
-    underLock: (id, work) => locks.tryWith(id, work),
+    ifFree: (id, work) => locks.tryWith(id, work),
   })
   const sweep = new Sweep({
     ...{ engine, visit, log, now, expireAfterMs, isReceiving },

@@ -1,8 +1,8 @@
 import type { Engine } from '../model/engine.js'
+import type { Log } from '../model/log.js'
 import { dueAtMs, nextStep, type Terms } from '../model/next-step.js'
 import { loadUpload } from './load-upload.js'
 import { Share } from './share.js'
-import type { StorageLog } from './tools.js'
 import type { Unfinished } from './unfinished.js'
 import type { StoredUpload } from './upload.js'
 
@@ -17,7 +17,7 @@ const MOST_PAUSE_MS = 100
 
 export interface ExpiryTools {
   readonly engine: Pick<Engine, 'load' | 'addressOf'>
-  readonly log: StorageLog
+  readonly log: Log
   readonly now: () => number
   readonly terms: Terms
   readonly unfinished: Pick<Unfinished, 'due' | 'set' | 'delete' | 'has'>

@@ -1,12 +1,12 @@
 import type { Engine } from '../model/engine.js'
-import type { StorageLog } from './tools.js'
+import type { Log } from '../model/log.js'
 import type { StoredUpload } from './upload.js'
 
 const STEP_BYTES = 8 * 1024 * 1024
 
 interface ProverTools {
   readonly engine: Pick<Engine, 'prove'>
-  readonly log: StorageLog
+  readonly log: Log
 }
 
 /**

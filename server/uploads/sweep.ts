@@ -1,10 +1,10 @@
 import type { Engine, Entry } from '../model/engine.js'
+import type { Log } from '../model/log.js'
 import { isUnfinished, type UploadRecord } from '../model/record.js'
 import type { RecordStore } from '../model/record-store.js'
 import { isSameRecord } from '../model/same-record.js'
 import { ASKED_AGAIN_MS } from './joining/joined-finals.js'
 import { Share } from './share.js'
-import type { StorageLog } from './tools.js'
 import type { StoredUpload } from './upload.js'
 import type { Visit, Visited } from './visit.js'
 
@@ -34,7 +34,7 @@ export interface SweepTools {
   /** The newest record of an upload, also where it is not in the database yet. */
   readonly row: (id: string) => Promise<UploadRecord | undefined>
   readonly announce: (upload: StoredUpload, kind: 'finished') => void
-  readonly log: StorageLog
+  readonly log: Log
   readonly now: () => number
   readonly expireAfterMs: number
   /** Tells whether bodies are being received now. */

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import { RecordsError, type RecordsLog } from '../../model/record-store.js'
+import type { Log } from '../../model/log.js'
+import { RecordsError } from '../../model/record-store.js'
 import type { Answer, Backend, BackendEvents, Call, RecordBatch } from '../backend.js'
 import type { FromThread, ThreadData, ThreadNews, ToThread } from './message.js'
 
@@ -14,7 +15,7 @@ const LAST_RESTART_MS = 5000
 
 export interface SqliteThreadOptions extends ThreadData {
   readonly script: URL
-  readonly log: RecordsLog
+  readonly log: Log
 }
 
 interface PendingCall {
