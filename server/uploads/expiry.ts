@@ -2,7 +2,7 @@ import type { Engine } from '../model/engine.js'
 import type { Log } from '../model/log.js'
 import { dueAtMs, nextStep, type Terms } from '../model/next-step.js'
 import { loadUpload } from './load-upload.js'
-import { Share } from './share.js'
+import { TimeShare } from './time-share.js'
 import type { Unfinished } from './unfinished.js'
 import type { StoredUpload } from './upload.js'
 
@@ -40,14 +40,14 @@ export interface ExpiryTools {
 export class Expiry {
   readonly #tools: ExpiryTools
   readonly #ended = new AbortController()
-  readonly #share: Share
+  readonly #share: TimeShare
   /** What may take long: to finish an upload, or to look at a final one. */
   #slow: Promise<void> = Promise.resolve()
 
   constructor(tools: ExpiryTools) {
     this.#tools = tools
     const oneOf = (): number => (tools.isReceiving() ? SHARE_BESIDE_BODIES : SHARE_ALONE)
-    this.#share = new Share(oneOf, this.#ended.signal, MOST_PAUSE_MS)
+    this.#share = new TimeShare(oneOf, this.#ended.signal, MOST_PAUSE_MS)
   }
 
   /** Ends what runs at its next batch. */

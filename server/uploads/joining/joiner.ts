@@ -6,8 +6,8 @@ import type { DueOutcome, Lifecycle } from '../lifecycle.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
 import type { Uploads } from '../uploads.js'
+import { FinalChecks } from './final-checks.js'
 import { finalDueAtMs } from './final-due.js'
-import { FinalLooks } from './final-looks.js'
 import { FinalMemory } from './final-memory.js'
 import { FinalPlan, type RequestedFinal } from './final-plan.js'
 import { JoinPass, type PassParts, Stopped } from './join-pass.js'
@@ -42,7 +42,7 @@ export class Joiner {
   readonly #pass: JoinPass
   readonly #release: PartRelease
   readonly #queue = new JoinQueue((id) => this.#join(id))
-  readonly #looks: FinalLooks
+  readonly #checks: FinalChecks
   /** Final uploads whose joining failed: the sweep tries again. */
   readonly #failedOnce = new Set<string>()
 
@@ -55,7 +55,7 @@ export class Joiner {
     this.#plan = new FinalPlan({ tools, finals: this.#finals, survey: this.#survey })
     this.#pass = new JoinPass(parts)
     this.#release = new PartRelease({ ...parts, survey: this.#survey }, this.#finals)
-    this.#looks = new FinalLooks(tools, (id) => this.#lookAt(id))
+    this.#checks = new FinalChecks(tools, (id) => this.#checkAgain(id))
   }
 
   /** Tells whether a part may not go, because a final upload needs it. */
@@ -140,7 +140,7 @@ export class Joiner {
 
   /** A partial upload became whole or is gone: final uploads that wait for it are looked at, in the background. */
   partChanged(id: string): void {
-    for (const finalId of this.#finals.waitingFor(id)) this.#looks.add(finalId)
+    for (const finalId of this.#finals.waitingFor(id)) this.#checks.add(finalId)
   }
 
   /** A final upload is gone before it was joined. */
@@ -183,10 +183,10 @@ export class Joiner {
     if (this.#tools.now() >= dueAtMs) throw new UploadError('upload_expired')
     // The part may have changed before it was noted who waits for it.
     const now = await this.#survey.read(part)
-    if (!now || isWhole(now)) this.#looks.add(id)
+    if (!now || isWhole(now)) this.#checks.add(id)
   }
 
-  #lookAt(id: string): Promise<void> {
+  #checkAgain(id: string): Promise<void> {
     return this.#tools.underLock(id, async () => {
       const final = await this.#parts.uploads.load(id)
       if (!final) return this.forget({ id, parts: null })
@@ -221,7 +221,7 @@ export class Joiner {
   async #joinAll(final: StoredUpload): Promise<void> {
     try {
       // A part whose bytes proved damaged has fallen back: the final upload waits on.
-      if (!(await this.#pass.join(final))) return this.#looks.add(final.id)
+      if (!(await this.#pass.join(final))) return this.#checks.add(final.id)
       await this.#joined(final)
     } catch (error) {
       if (final.halted) this.#queue.clear()
