@@ -7,7 +7,7 @@ import { OCTET_STREAM, see } from './sight.js'
 import { usualNames } from './usual-names.js'
 
 /** What is known of an upload when its first bytes have arrived. */
-export interface SniffInput {
+interface SniffInput {
   /** The first bytes of the upload: SNIFF_BYTES of them, or all of a shorter upload. */
   readonly head: Uint8Array
   /** Whether `head` is the whole upload. */
@@ -24,7 +24,7 @@ export type SniffVerdict =
   | { readonly accepted: false; readonly type: string; readonly reason: string }
 
 /** Decides whether an upload may come in, and the type it is kept under. */
-export type Sniffer = (input: SniffInput) => Promise<SniffVerdict>
+type Sniffer = (input: SniffInput) => Promise<SniffVerdict>
 
 /** What a client calls its file. */
 interface Client {

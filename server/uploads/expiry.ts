@@ -15,7 +15,7 @@ const [SHARE_ALONE, SHARE_BESIDE_BODIES] = [3, 6]
 /** On a busy machine a batch takes long: pauses as long as that would let a flood of creations outrun expiry. */
 const MOST_PAUSE_MS = 100
 
-export interface ExpiryTools {
+interface ExpiryTools {
   readonly engine: Pick<Engine, 'load' | 'addressOf'>
   readonly log: Log
   readonly now: () => number

@@ -27,7 +27,7 @@ export type SweepIndex = Pick<
   'unfinished' | 'withFiles' | 'finals' | 'missing' | 'rows' | 'remove' | 'restore'
 >
 
-export interface SweepTools {
+interface SweepTools {
   readonly engine: Pick<Engine, 'list' | 'has'>
   readonly visit: Visit
   readonly index: SweepIndex

@@ -7,7 +7,7 @@ import type { Unfinished } from './unfinished.js'
 import type { RecordEnd, StoredUpload } from './upload.js'
 
 /** Decides by an upload's first bytes whether its type may come in; see hooks/types/sniff. */
-export type Sniff = (input: {
+type Sniff = (input: {
   readonly head: Uint8Array
   readonly whole: boolean
   readonly declaredType: string | null

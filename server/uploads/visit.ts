@@ -10,7 +10,7 @@ import type { StoredUpload } from './upload.js'
 /** Leftovers younger than this may belong to a request that runs. */
 const LEFTOVER_AFTER_MS = 60_000
 
-export interface VisitTools {
+interface VisitTools {
   readonly engine: Pick<Engine, 'load' | 'addressOf' | 'isLeftover' | 'removeLeftover' | 'restore' | 'remove'>
   readonly log: Log
   readonly now: () => number

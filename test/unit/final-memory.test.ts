@@ -14,9 +14,9 @@ const NOW = Date.parse('2026-11-25T12:00:00Z')
 const MINUTE_MS = 60_000
 const WANTED = { id: NEW, parts: [PART], metadata: 'filename YQ==', client: '::1', principal: ANONYMOUS }
 
-/** A final upload of the request WANTED that was finished so many minutes ago; -1: not yet. */
+/** A final upload of the request WANTED that was finished so many minutes ago; with a minus: that is not finished. */
 function finalOf(minutes: number): StoredUpload {
-  const atMs = NOW - Math.max(0, minutes) * MINUTE_MS
+  const atMs = NOW - Math.abs(minutes) * MINUTE_MS
   const end = { sha256: 'ab', finishedAt: new Date(atMs).toISOString() }
   const facts = { concat: 'final;x', parts: [PART], metadata: WANTED.metadata, touchedAtMs: atMs }
   return uploadOf(FINAL, { ...facts, ...(minutes < 0 ? {} : end) })
@@ -93,7 +93,7 @@ test('where memory knows nothing, the record of a part that is gone tells what i
   const { memory } = place(finalOf(9), () => ({ joinedInto: FINAL }))
   assert.is((await memory.joinedWith(WANTED, PART)).id, FINAL)
   assert.is(await memory.hasJoined(PART, ANONYMOUS), true)
-  const unjoined = place(finalOf(-1), () => ({ joinedInto: FINAL }))
+  const unjoined = place(finalOf(-60), () => ({ joinedInto: FINAL }))
   assert.is((await unjoined.memory.joinedWith(WANTED, PART)).id, FINAL, 'one that is joined again')
 })
 

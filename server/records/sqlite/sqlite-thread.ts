@@ -13,7 +13,7 @@ const CALL_GRACE_MS = 1000
 const FIRST_RESTART_MS = 50
 const LAST_RESTART_MS = 5000
 
-export interface SqliteThreadOptions extends ThreadData {
+interface SqliteThreadOptions extends ThreadData {
   readonly script: URL
   readonly log: Log
 }

@@ -27,7 +27,7 @@ export interface PassParts {
 }
 
 /** A whole part, and how many bytes it has. */
-export interface PartBytes {
+interface PartBytes {
   readonly id: string
   readonly offset: number
 }

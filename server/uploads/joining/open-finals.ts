@@ -11,7 +11,7 @@ const MOST_NAMES = 100_000
 const NOBODY = ''
 
 /** What a final upload waits for. */
-export interface Wait {
+interface Wait {
   /** The part that has yet to get bytes; those before it in the list are whole. */
   readonly part: string
   /** Its place in the list. */
