@@ -1,6 +1,6 @@
 import { UploadError } from '../server/errors.js'
 
-export interface SlotOptions {
+interface SlotOptions {
   /** How many uploads may be active at once. */
   readonly limit: number
   /** How long a request may wait for a slot, in milliseconds; 0 refuses at once. */

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { Slots } from '../hooks/slots.js'
-import { createSniffer, SNIFF_BYTES } from '../hooks/types/sniff.js'
+import { createSniffer } from '../hooks/types/sniff.js'
 import { type Config, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
 import { currentBoot } from './files/boot.js'
@@ -22,6 +22,7 @@ import type { IntakeTools } from './intake/intake-tools.js'
 import { createLog } from './log.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import { isUnfinished, type UploadRecord } from './model/record.js'
+import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { createId, isUploadId } from './model/upload-id.js'
 import { QuietLog } from './quiet-log.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
@@ -48,6 +49,7 @@ export { FolderLockError } from './records/sqlite/folder-lock.js'
 // ones were not faster (server/intake/README.md).
 const ARENA = { blocks: 32, blockBytes: 256 * 1024 }
 const BLOCKS_A_BODY = 16
+const PACE_CHECKED_EVERY_MS = 250
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
@@ -219,7 +221,12 @@ function noteUnfinished(
 /** Makes the body of a request: its socket, read into blocks. */
 function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monotonic' | 'collected'>) {
   const { idleTimeoutMs, minRateBytesPerMinute } = config
-  const limits = { blocks: BLOCKS_A_BODY, idleTimeoutMs, minRateBytesPerMinute }
+  const limits = {
+    blocks: BLOCKS_A_BODY,
+    tickMs: PACE_CHECKED_EVERY_MS,
+    idleTimeoutMs,
+    minRateBytesPerMinute,
+  }
   return (request: IncomingMessage, begins: () => void): Intake => {
     const length = request.headers['content-length']
     const bodyBytes = length === undefined ? null : Number(length)

@@ -9,7 +9,7 @@ const CONFIG = v.strictObject(SETTINGS)
 export type Config = Readonly<v.InferOutput<typeof CONFIG>>
 
 /** What the command line asks for. */
-export type Command = { run: Config } | { reindex: Config } | { help: string } | { version: true }
+type Command = { run: Config } | { reindex: Config } | { help: string } | { version: true }
 
 /** A setting is wrong. The message is one line with its name, its value and what is allowed. */
 export class ConfigError extends Error {

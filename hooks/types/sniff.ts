@@ -1,3 +1,4 @@
+import { SNIFF_BYTES } from '../../server/model/sniff-bytes.js'
 import { calledDanger, dangerOf } from './dangers.js'
 import { extensionOf, typesOfExtension } from './extensions.js'
 import { isMember, type Sight } from './families.js'
@@ -5,11 +6,8 @@ import { canonicalType } from './names.js'
 import { OCTET_STREAM, see } from './sight.js'
 import { usualNames } from './usual-names.js'
 
-/** How many bytes of an upload decide its type. */
-export const SNIFF_BYTES = 512
-
 /** What is known of an upload when its first bytes have arrived. */
-export interface SniffInput {
+interface SniffInput {
   /** The first bytes of the upload: SNIFF_BYTES of them, or all of a shorter upload. */
   readonly head: Uint8Array
   /** Whether `head` is the whole upload. */
@@ -26,7 +24,7 @@ export type SniffVerdict =
   | { readonly accepted: false; readonly type: string; readonly reason: string }
 
 /** Decides whether an upload may come in, and the type it is kept under. */
-export type Sniffer = (input: SniffInput) => Promise<SniffVerdict>
+type Sniffer = (input: SniffInput) => Promise<SniffVerdict>
 
 /** What a client calls its file. */
 interface Client {

@@ -24,7 +24,7 @@ const PROGRAMS: readonly (readonly [pattern: RegExp, type: string])[] = [
 ]
 
 /** What a head shows of a zip: a type that nobody chooses, and of which family it is; null for an exact type. */
-export interface ZipSight {
+interface ZipSight {
   readonly type: string
   readonly family: Family | null
 }

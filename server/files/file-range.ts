@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { systemCodeOf } from '../errors.js'
 import type { RangeReader } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
+import { isMissing } from './is-missing.js'
 
 const PIECE_BYTES = 64 * 1024
 
@@ -22,7 +22,7 @@ export class FileRange implements RangeReader {
   /** Opens the file. Rejects with BytesFault where it is gone, and with the system's error. */
   static async open(path: string, range: { from: number; to: number }): Promise<FileRange> {
     const file = await open(path, 'r').catch((error: unknown) => {
-      throw systemCodeOf(error) === 'ENOENT' ? new BytesFault('MISSING', 'the file is gone') : error
+      throw isMissing(error) ? new BytesFault('MISSING', 'the file is gone') : error
     })
     return new FileRange(file, range)
   }

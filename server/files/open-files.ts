@@ -1,6 +1,7 @@
 import * as fs from 'node:fs'
 import { basename } from 'node:path'
 import { BytesFault } from '../model/engine-error.js'
+import { isMissing } from './is-missing.js'
 
 /** An upload's file that stays open while a body runs. */
 interface OpenFile {
@@ -98,8 +99,7 @@ export function openPresent(path: string, flags: 'r' | 'r+'): number {
   try {
     return fs.openSync(path, flags)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw new BytesFault('MISSING', 'the file is gone')
+    if (isMissing(error)) throw new BytesFault('MISSING', 'the file is gone')
     throw error
   }
 }

@@ -6,6 +6,7 @@ import { storedFacts } from '../model/stored-facts.js'
 import type { StoredFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
 import { isSameBoot } from './boot.js'
+import { isMissing } from './is-missing.js'
 import { idOfName, pathsOf, relativePathOf } from './paths.js'
 
 /** Names that are read from a folder at once; it is never held in memory whole. */
@@ -121,8 +122,7 @@ async function unlessMissing<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
 }

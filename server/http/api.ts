@@ -2,7 +2,7 @@ import { asUploadError, UploadError } from '../errors.js'
 import type { Answer } from '../model/answer.js'
 import type { Principal } from '../model/principal.js'
 
-export interface ApiOptions {
+interface ApiOptions {
   /** An upload's record with its live progress; undefined where there is none for this principal. */
   readonly findUpload: (id: string, principal: Principal) => Promise<object | undefined>
   readonly status: () => object

@@ -4,6 +4,8 @@ import type { PaceLimits } from './pace.js'
 export interface IntakeLimits extends PaceLimits {
   /** Blocks one body may hold at once. */
   readonly blocks: number
+  /** How often a body's pace and its unfinished block are checked; milliseconds. */
+  readonly tickMs: number
 }
 
 export interface IntakeTools {

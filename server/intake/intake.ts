@@ -5,7 +5,6 @@ import type { IntakeTools } from './intake-tools.js'
 import { Pace } from './pace.js'
 
 const SHIP_AFTER_MS = 500
-const TICK_MS = 250
 
 /** A block that is being filled. */
 type Filling = { readonly index: number; bytes: number; readonly sinceMs: number }
@@ -91,7 +90,7 @@ export class Intake implements Body {
     if (source.destroyed) return void this.#onCut()
     source.on('data', this.#onData).on('end', this.#onComplete)
     source.on('close', this.#onCut).on('error', this.#onCut)
-    this.#timer = setInterval(this.#onTick, TICK_MS)
+    this.#timer = setInterval(this.#onTick, this.#tools.limits.tickMs)
     this.#tools.begins()
     this.#read()
   }

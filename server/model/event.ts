@@ -17,7 +17,7 @@ export type EventKind =
   | 'restated'
 
 /** One event, with the upload's record as it is from then on. */
-export interface UploadEvent {
+interface UploadEvent {
   readonly kind: EventKind
   readonly record: UploadRecord
 }

@@ -1,5 +1,5 @@
 /** An upload's standing, as plain values; times in milliseconds since 1970. */
-export interface Standing {
+interface Standing {
   readonly length: number | null
   readonly offset: number
   readonly sha256: string | null
@@ -40,7 +40,7 @@ export function firstByteWithinMs({ expireAfterMs }: Pick<Terms, 'expireAfterMs'
 }
 
 /** What is to be done with an upload: nothing more, wait for bytes, finish or join it, or remove it as expired. */
-export type NextStep = 'keep' | 'wait' | 'finish' | 'join' | 'expire'
+type NextStep = 'keep' | 'wait' | 'finish' | 'join' | 'expire'
 
 /** The one rule that the end of a request, the start of the server and the sweep all ask. */
 export function nextStep(upload: Standing, nowMs: number, terms: Terms): NextStep {

@@ -14,13 +14,6 @@ export class RecordsError extends Error {
   }
 }
 
-/** Where a store writes its log; pino's logger fits. */
-export interface RecordsLog {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
-
 /** Why records are missing: the database was lost or replaced while in use, or the queue was full. */
 export type ReindexCause = 'replaced' | 'dropped'
 

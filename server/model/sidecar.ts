@@ -38,7 +38,7 @@ const SidecarSchema = v.object({
 })
 
 /** What is kept of an upload beside its bytes; see the fields' notes. */
-export type Sidecar = v.InferOutput<typeof SidecarSchema>
+type Sidecar = v.InferOutput<typeof SidecarSchema>
 
 /** The sidecar of these facts; `updatedAt` is the time of this writing. */
 export function sidecarOf(

@@ -1,8 +1,7 @@
 import { offsetAfterCrash } from './offset-after-crash.js'
+import { SNIFF_BYTES } from './sniff-bytes.js'
 import type { StoredFacts, UploadFacts } from './upload-facts.js'
 
-/** The first bytes, in which the type is seen. */
-const TYPE_SEEN_BYTES = 512
 const UNFINISHED = { sha256: null, finishedAt: null }
 
 /** What an engine finds beside the facts of an upload. */
@@ -27,7 +26,7 @@ export function storedFacts(facts: UploadFacts, stored: Stored): StoredFacts {
     ...(finished ? {} : UNFINISHED),
     checkpoints: facts.checkpoints.filter((checkpoint) => checkpoint.offset <= offset),
     // The type was seen in bytes that may not be there any more.
-    type: offset < TYPE_SEEN_BYTES && !finished ? null : facts.type,
+    type: offset < SNIFF_BYTES && !finished ? null : facts.type,
     offset,
     touchedAtMs: Math.max(storedAtMs, Date.parse(facts.createdAt)),
     isCurrent,

@@ -1,9 +1,9 @@
+import type { Log } from '../model/log.js'
 import type { UploadRecord } from '../model/record.js'
 import {
   type RecordPlace,
   type RecordStore,
   RecordsError,
-  type RecordsLog,
   type RecordsProblem,
   type RecordsReady,
   type RecordsStats,
@@ -33,7 +33,7 @@ export interface QueuedRecordsOptions {
   readonly database: string
   /** Bytes of memory for the records that wait for the database. */
   readonly queueBytes: number
-  readonly log: RecordsLog
+  readonly log: Log
   /** Called once the database answers again and records are missing; what `ready` gives is not repeated. */
   readonly onNeedsReindex?: (cause: ReindexCause) => void
 }

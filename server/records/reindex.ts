@@ -1,7 +1,7 @@
 import type { UploadRecord } from '../model/record.js'
 import type { ReindexResult } from '../model/record-store.js'
 
-export interface ReindexSteps {
+interface ReindexSteps {
   /** Queues a sidecar's record; waits while the queue is half full. */
   readonly restore: (record: UploadRecord) => Promise<void>
   /** Resolves once what is queued now is in the database. */

@@ -1,18 +1,15 @@
 import type { EventKind, EventListener } from '../model/event.js'
-import type { StorageLog } from './tools.js'
+import type { Log } from '../model/log.js'
 import type { RecordEnd, StoredUpload } from './upload.js'
 
 /** The one place where changes of uploads are announced; the index is the first to listen. */
 export class Announcer {
   readonly #listeners: readonly EventListener[]
   readonly #now: () => number
-  readonly #log: Pick<StorageLog, 'error'>
+  readonly #log: Pick<Log, 'error'>
 
   /** `now` gives milliseconds since 1970. */
-  constructor(
-    listeners: readonly EventListener[],
-    tools: { now: () => number; log: Pick<StorageLog, 'error'> },
-  ) {
+  constructor(listeners: readonly EventListener[], tools: { now: () => number; log: Pick<Log, 'error'> }) {
     this.#listeners = listeners
     this.#now = tools.now
     this.#log = tools.log

@@ -8,8 +8,11 @@ import type { StoredUpload } from './upload.js'
 import { Visit } from './visit.js'
 
 interface BackgroundNeeds {
-  readonly tools: StorageTools
-  readonly store: LadingStore
+  readonly tools: Pick<
+    StorageTools,
+    'engine' | 'log' | 'now' | 'row' | 'announce' | 'isReceiving' | 'expireAfterMs' | 'keepPartialsMs'
+  >
+  readonly store: Pick<LadingStore, 'uploads' | 'handleDue' | 'expire' | 'foundFinished' | 'firstSweepEnded'>
   readonly unfinished: Unfinished
   readonly records: SweepIndex & HousekeepingTools['records']
   readonly indexIsWhole: (sinceMs: number) => boolean
@@ -29,7 +32,7 @@ export function createBackground(needs: BackgroundNeeds): Housekeeping {
   const visit = new Visit({
     ...{ engine, log, now, terms, unfinished, inMemory, handleDue, indexIsWhole, row },
     startedAtMs: now(),
-    underLock: (id, work) => locks.tryWith(id, work),
+    ifFree: (id, work) => locks.tryWith(id, work),
   })
   const sweep = new Sweep({
     ...{ engine, visit, log, now, expireAfterMs, isReceiving },

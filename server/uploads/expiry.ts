@@ -1,8 +1,8 @@
 import type { Engine } from '../model/engine.js'
+import type { Log } from '../model/log.js'
 import { dueAtMs, nextStep, type Terms } from '../model/next-step.js'
 import { loadUpload } from './load-upload.js'
-import { Share } from './share.js'
-import type { StorageLog } from './tools.js'
+import { TimeShare } from './time-share.js'
 import type { Unfinished } from './unfinished.js'
 import type { StoredUpload } from './upload.js'
 
@@ -15,9 +15,9 @@ const [SHARE_ALONE, SHARE_BESIDE_BODIES] = [3, 6]
 /** On a busy machine a batch takes long: pauses as long as that would let a flood of creations outrun expiry. */
 const MOST_PAUSE_MS = 100
 
-export interface ExpiryTools {
+interface ExpiryTools {
   readonly engine: Pick<Engine, 'load' | 'addressOf'>
-  readonly log: StorageLog
+  readonly log: Log
   readonly now: () => number
   readonly terms: Terms
   readonly unfinished: Pick<Unfinished, 'due' | 'set' | 'delete' | 'has'>
@@ -40,14 +40,14 @@ export interface ExpiryTools {
 export class Expiry {
   readonly #tools: ExpiryTools
   readonly #ended = new AbortController()
-  readonly #share: Share
+  readonly #share: TimeShare
   /** What may take long: to finish an upload, or to look at a final one. */
   #slow: Promise<void> = Promise.resolve()
 
   constructor(tools: ExpiryTools) {
     this.#tools = tools
     const oneOf = (): number => (tools.isReceiving() ? SHARE_BESIDE_BODIES : SHARE_ALONE)
-    this.#share = new Share(oneOf, this.#ended.signal, MOST_PAUSE_MS)
+    this.#share = new TimeShare(oneOf, this.#ended.signal, MOST_PAUSE_MS)
   }
 
   /** Ends what runs at its next batch. */

@@ -5,7 +5,7 @@ import { isUploadId } from '../model/upload-id.js'
 import { loadUpload } from './load-upload.js'
 import type { Uploads } from './uploads.js'
 
-export interface FindTools {
+interface FindTools {
   readonly uploads: Pick<Uploads, 'peek'>
   /** The record of an upload. Rejects where the database cannot be asked now. */
   readonly row: (id: string) => Promise<UploadRecord | undefined>

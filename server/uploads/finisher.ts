@@ -1,17 +1,22 @@
 import { UploadError } from '../errors.js'
+import type { Engine } from '../model/engine.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
 import { decideType, storedHead } from './type.js'
 import type { StoredUpload } from './upload.js'
 
+type FinisherTools = Pick<StorageTools, 'sniff' | 'sniffBytes' | 'announce' | 'now'> & {
+  readonly engine: Pick<Engine, 'read' | 'digest'>
+}
+
 /** Finishes uploads whose bytes are all there: type, digest, flush, sidecar, record; once, whatever is retried. */
 export class Finisher {
-  readonly #tools: StorageTools
-  readonly #saver: Saver
-  readonly #prover: Prover
+  readonly #tools: FinisherTools
+  readonly #saver: Pick<Saver, 'save'>
+  readonly #prover: Pick<Prover, 'prove'>
 
-  constructor(tools: StorageTools, saver: Saver, prover: Prover) {
+  constructor(tools: FinisherTools, saver: Pick<Saver, 'save'>, prover: Pick<Prover, 'prove'>) {
     this.#tools = tools
     this.#saver = saver
     this.#prover = prover

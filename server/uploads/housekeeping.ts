@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
+import type { Log } from '../model/log.js'
 import type { UploadRecord } from '../model/record.js'
 import type { RecordStore, RecordsReady } from '../model/record-store.js'
-import type { StorageLog } from './tools.js'
 
 const MOST_BETWEEN_MS = 10 * 60_000
 const LEAST_BETWEEN_MS = 250
@@ -27,7 +27,7 @@ export interface HousekeepingTools {
   }
   readonly expiry: { run(): Promise<void>; stop(): void; ended(): Promise<void> }
   readonly records: Pick<RecordStore, 'ready' | 'takeClean' | 'leaveClean' | 'purge' | 'reindex'>
-  readonly log: StorageLog
+  readonly log: Log
   readonly now: () => number
   readonly expireAfterMs: number
   readonly keepPartialsMs: number

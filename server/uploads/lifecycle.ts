@@ -1,13 +1,28 @@
-import { asUploadError, UploadError } from '../errors.js'
+import { asUploadError, type UploadError } from '../errors.js'
+import type { Engine } from '../model/engine.js'
 import { isBytesFault, isReplaced } from '../model/engine-error.js'
-import { nextStep } from '../model/next-step.js'
+import { nextStep, type Terms } from '../model/next-step.js'
 import { offsetAfterCrash } from '../model/offset-after-crash.js'
+import { isRefusal } from '../model/refusal.js'
 import { Finisher } from './finisher.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
+import type { Unfinished } from './unfinished.js'
 import { type RecordEnd, type StoredUpload, TERMINATED } from './upload.js'
 import type { Uploads } from './uploads.js'
+
+type LifecycleTools = Pick<StorageTools, 'sniff' | 'sniffBytes' | 'announce' | 'now' | 'log' | 'durability'> &
+  Terms & {
+    readonly engine: Pick<Engine, 'read' | 'digest' | 'measure' | 'append' | 'truncate' | 'forget' | 'remove'>
+    readonly unfinished: Pick<Unfinished, 'has' | 'set'>
+  }
+
+interface LifecycleParts {
+  readonly uploads: Pick<Uploads, 'drop' | 'leave'>
+  readonly saver: Pick<Saver, 'save'>
+  readonly prover: Pick<Prover, 'prove'>
+}
 
 const RETRY_FINISH_MS = 60_000
 
@@ -16,12 +31,12 @@ export type DueOutcome = 'kept' | 'waiting' | 'joining' | 'finished' | 'expired'
 
 /** The ends of an upload: finished, fallen back, removed. The caller holds its lock. */
 export class Lifecycle {
-  readonly #tools: StorageTools
-  readonly #uploads: Uploads
-  readonly #saver: Saver
+  readonly #tools: LifecycleTools
+  readonly #uploads: LifecycleParts['uploads']
+  readonly #saver: LifecycleParts['saver']
   readonly #finisher: Finisher
 
-  constructor(tools: StorageTools, parts: { uploads: Uploads; saver: Saver; prover: Prover }) {
+  constructor(tools: LifecycleTools, parts: LifecycleParts) {
     this.#tools = tools
     this.#uploads = parts.uploads
     this.#saver = parts.saver
@@ -39,7 +54,7 @@ export class Lifecycle {
       this.#uploads.drop(upload.id)
     } catch (thrown) {
       const error = asUploadError(thrown)
-      if (error.code === 'type_refused') await this.refuse(upload, error)
+      if (isRefusal(error)) await this.refuse(upload, error)
       else await this.recover(upload, error)
       // Tried again later, without a request.
       if (!upload.gone && this.#tools.unfinished.has(upload.id))
@@ -221,7 +236,7 @@ export class Lifecycle {
       await this.finish(upload)
       return 'finished'
     } catch (error) {
-      if (error instanceof UploadError && error.code === 'type_refused') return 'refused'
+      if (isRefusal(error)) return 'refused'
       throw error
     }
   }

@@ -1,6 +1,6 @@
 import type { FileStore } from '@tus/file-store'
 import type { Creation } from '../model/creation.js'
-import type { StorageTools } from './tools.js'
+import type { Engine } from '../model/engine.js'
 import { StoredUpload } from './upload.js'
 
 /** An upload in the form that @tus/server has. */
@@ -10,7 +10,7 @@ export type TusUpload = Parameters<FileStore['create']>[0]
 export function newUpload(
   { id, length, isChecked }: { id: string; length: number | null; isChecked: boolean },
   creation: Creation,
-  { engine, now }: Pick<StorageTools, 'engine' | 'now'>,
+  { engine, now }: { readonly engine: Pick<Engine, 'addressOf'>; readonly now: () => number },
 ): StoredUpload {
   const { concat, metadata, filename, declaredType } = creation
   const facts = {

@@ -1,7 +1,13 @@
-import type { StorageTools } from './tools.js'
+import type { Engine } from '../model/engine.js'
+import type { Log } from '../model/log.js'
 import type { StoredUpload } from './upload.js'
 
 const STEP_BYTES = 8 * 1024 * 1024
+
+interface ProverTools {
+  readonly engine: Pick<Engine, 'prove'>
+  readonly log: Log
+}
 
 /**
  * Reads the prefix of an upload again after a restart, in steps between which other uploads are served,
@@ -9,9 +15,9 @@ const STEP_BYTES = 8 * 1024 * 1024
  * hash state cannot be stored; this is its price, and it proves the prefix against every checkpoint.
  */
 export class Prover {
-  readonly #tools: Pick<StorageTools, 'engine' | 'log'>
+  readonly #tools: ProverTools
 
-  constructor(tools: Pick<StorageTools, 'engine' | 'log'>) {
+  constructor(tools: ProverTools) {
     this.#tools = tools
   }
 

@@ -1,29 +1,32 @@
 import { asUploadError, type ErrorCode, UploadError } from '../errors.js'
 import { type BodyEnd, isUnanswered } from '../model/body.js'
+import type { Engine } from '../model/engine.js'
 import { isBytesFault } from '../model/engine-error.js'
-import { isWhole, nextStep } from '../model/next-step.js'
+import { isWhole, nextStep, type Terms } from '../model/next-step.js'
+import { isRefusal } from '../model/refusal.js'
 import type { UploadRequest } from '../model/request.js'
 import type { Lifecycle } from './lifecycle.js'
-import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
 import { storedHead } from './type.js'
 import type { StoredUpload } from './upload.js'
-import { UploadSink } from './upload-sink.js'
+import { UploadSink, type UploadSinkParts } from './upload-sink.js'
 
 interface ReceiverParts {
-  readonly tools: StorageTools
-  readonly saver: Saver
-  readonly prover: Prover
-  readonly lifecycle: Lifecycle
+  readonly tools: UploadSinkParts['tools'] &
+    Pick<StorageTools, 'durability' | 'maxSizeBytes' | 'log'> &
+    Terms & { readonly engine: Pick<Engine, 'open' | 'close' | 'read'> }
+  readonly saver: UploadSinkParts['saver'] & Pick<Saver, 'flushLater'>
+  readonly prover: UploadSinkParts['prover']
+  readonly lifecycle: Pick<Lifecycle, 'abandon' | 'cutDamaged' | 'evict' | 'finish' | 'recover' | 'refuse'>
 }
 
 /** Takes one request's body into an upload, from its first byte to what its end means for the upload. */
 export class Receiver {
   readonly #parts: ReceiverParts
-  readonly #tools: StorageTools
-  readonly #saver: Saver
-  readonly #lifecycle: Lifecycle
+  readonly #tools: ReceiverParts['tools']
+  readonly #saver: ReceiverParts['saver']
+  readonly #lifecycle: ReceiverParts['lifecycle']
 
   constructor(parts: ReceiverParts) {
     this.#parts = parts
@@ -150,10 +153,9 @@ export class Receiver {
       else await this.#takeBack(upload, sink)
       return end
     } catch (error) {
-      const code = error instanceof UploadError ? error.code : undefined
-      if (error instanceof UploadError && code === 'type_refused') await this.#lifecycle.refuse(upload, error)
-      else if ((request.checksum || sink.isHeld) && code !== 'checksum_mismatch')
-        await this.#takeBack(upload, sink)
+      const isMismatch = error instanceof UploadError && error.code === 'checksum_mismatch'
+      if (isRefusal(error)) await this.#lifecycle.refuse(upload, error)
+      else if ((request.checksum || sink.isHeld) && !isMismatch) await this.#takeBack(upload, sink)
       throw error
     } finally {
       upload.receive(null)

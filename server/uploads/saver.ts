@@ -1,9 +1,15 @@
+import type { Engine } from '../model/engine.js'
 import { dueAtMs, type Terms } from '../model/next-step.js'
 import type { UploadFacts } from '../model/upload-facts.js'
 import type { StorageTools } from './tools.js'
+import type { Unfinished } from './unfinished.js'
 import type { StoredUpload } from './upload.js'
 
-type SaverTools = Pick<StorageTools, 'engine' | 'durability' | 'now' | 'log' | 'unfinished'> & Terms
+type SaverTools = Pick<StorageTools, 'durability' | 'now' | 'log'> &
+  Terms & {
+    readonly engine: Pick<Engine, 'checkpoint' | 'flush'>
+    readonly unfinished: Pick<Unfinished, 'has' | 'set'>
+  }
 
 /** The end of an upload as its sidecar tells it. */
 export type Finished = Pick<UploadFacts, 'sha256' | 'finishedAt'>

@@ -1,10 +1,10 @@
 import type { Engine, Entry } from '../model/engine.js'
+import type { Log } from '../model/log.js'
 import { isUnfinished, type UploadRecord } from '../model/record.js'
 import type { RecordStore } from '../model/record-store.js'
 import { isSameRecord } from '../model/same-record.js'
 import { ASKED_AGAIN_MS } from './joining/joined-finals.js'
-import { Share } from './share.js'
-import type { StorageLog } from './tools.js'
+import { TimeShare } from './time-share.js'
 import type { StoredUpload } from './upload.js'
 import type { Visit, Visited } from './visit.js'
 
@@ -27,14 +27,14 @@ export type SweepIndex = Pick<
   'unfinished' | 'withFiles' | 'finals' | 'missing' | 'rows' | 'remove' | 'restore'
 >
 
-export interface SweepTools {
+interface SweepTools {
   readonly engine: Pick<Engine, 'list' | 'has'>
   readonly visit: Visit
   readonly index: SweepIndex
   /** The newest record of an upload, also where it is not in the database yet. */
   readonly row: (id: string) => Promise<UploadRecord | undefined>
   readonly announce: (upload: StoredUpload, kind: 'finished') => void
-  readonly log: StorageLog
+  readonly log: Log
   readonly now: () => number
   readonly expireAfterMs: number
   /** Tells whether bodies are being received now. */
@@ -52,7 +52,7 @@ export interface SweepTools {
 export class Sweep {
   readonly #tools: SweepTools
   readonly #ended = new AbortController()
-  readonly #keeping: Share
+  readonly #keeping: TimeShare
   #isFirst = true
 
   constructor(tools: SweepTools) {
@@ -118,7 +118,7 @@ export class Sweep {
   /** Compares the index with the disk both ways, in small steps over hours. */
   async prove(): Promise<void> {
     const { index, visit, log } = this.#tools
-    let share = new Share(() => BEGINNING.oneOf, this.#ended.signal, BEGINNING.mostPauseMs)
+    let share = new TimeShare(() => BEGINNING.oneOf, this.#ended.signal, BEGINNING.mostPauseMs)
     let [restored, proven] = [0, 0]
     for await (const entries of this.#tools.engine.list()) {
       const rows = await this.#rowsOf(entries)
@@ -126,7 +126,7 @@ export class Sweep {
         await share.rest()
         if (this.#isEnded) return
         proven += 1
-        if (proven === BEGINNING.names) share = new Share(() => SHARE_OF_PROOF, this.#ended.signal)
+        if (proven === BEGINNING.names) share = new TimeShare(() => SHARE_OF_PROOF, this.#ended.signal)
         const row = visit.rowOf(await this.#visited(entry))
         if (!row || isSameRecord(row, rows.get(row.id))) continue
         await index.restore(row)
@@ -217,7 +217,7 @@ export class Sweep {
   }
 
   /** Removes the rows of uploads whose files are gone; gives their number. */
-  async #removeLost(share: Share): Promise<number> {
+  async #removeLost(share: TimeShare): Promise<number> {
     const { index, engine } = this.#tools
     let removed = 0
     for await (const rows of this.#pages((afterId) => index.withFiles(afterId, PAGE))) {
@@ -246,9 +246,9 @@ export class Sweep {
     return new Map(rows.map((row) => [row.id, row]))
   }
 
-  #shareOfWalk(): Share {
+  #shareOfWalk(): TimeShare {
     const oneOf = (): number => (this.#tools.isReceiving() ? SHARE_BESIDE_BODIES : SHARE_ALONE)
-    return new Share(oneOf, this.#ended.signal)
+    return new TimeShare(oneOf, this.#ended.signal)
   }
 
   /** A crash may have come between the finish of a final upload and the release of its parts. */

@@ -1,26 +1,20 @@
 import type { Engine } from '../model/engine.js'
 import type { EventKind } from '../model/event.js'
+import type { Log } from '../model/log.js'
 import type { AccessRule } from '../model/principal.js'
 import type { UploadRecord } from '../model/record.js'
 import type { Unfinished } from './unfinished.js'
 import type { RecordEnd, StoredUpload } from './upload.js'
 
 /** Decides by an upload's first bytes whether its type may come in; see hooks/types/sniff. */
-export type Sniff = (input: {
+type Sniff = (input: {
   readonly head: Uint8Array
   readonly whole: boolean
   readonly declaredType: string | null
   readonly filename: string | null
 }) => Promise<{ accepted: true; type: string } | { accepted: false; type: string; reason: string }>
 
-/** The log, as far as storage writes to it. */
-export interface StorageLog {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
-
-/** What every part of storage is given. */
+/** What the parts of this folder may need from the server. Each names the few that it is given. */
 export interface StorageTools {
   readonly engine: Engine
   readonly sniff: Sniff
@@ -43,7 +37,7 @@ export interface StorageTools {
   readonly mayAccess: AccessRule
   /** Tells whether a request or the server itself holds an upload, or awaits it. */
   readonly isHeld: (id: string) => boolean
-  readonly log: StorageLog
+  readonly log: Log
   /** The date, in milliseconds since 1970: for what is kept, and for what is compared with files. */
   readonly now: () => number
   /** Milliseconds of a clock that nobody sets: for how long something takes. */

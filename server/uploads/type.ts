@@ -1,4 +1,5 @@
 import { UploadError } from '../errors.js'
+import type { Engine } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
@@ -25,7 +26,7 @@ export async function decideType(
 /** The first bytes of an upload that are stored, at most `sniffBytes`; needed only while its type is not decided. */
 export async function storedHead(
   { id, offset }: { readonly id: string; readonly offset: number },
-  { engine, sniffBytes }: Pick<StorageTools, 'engine' | 'sniffBytes'>,
+  { engine, sniffBytes }: { readonly engine: Pick<Engine, 'read'>; readonly sniffBytes: number },
   isOver: () => boolean = () => false,
 ): Promise<Uint8Array> {
   if (offset === 0) return new Uint8Array()

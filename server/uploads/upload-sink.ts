@@ -1,12 +1,20 @@
 import { UploadError } from '../errors.js'
 import type { Block, BlockSink } from '../model/body.js'
 import type { Checksum, UnannouncedChecksum } from '../model/checksum.js'
-import type { DigestDue } from '../model/engine.js'
+import type { DigestDue, Engine } from '../model/engine.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
 import { decideType } from './type.js'
 import type { Before, StoredUpload } from './upload.js'
+
+export interface UploadSinkParts {
+  readonly tools: Pick<StorageTools, 'sniff' | 'sniffBytes' | 'view' | 'announce' | 'now' | 'monotonic'> & {
+    readonly engine: Pick<Engine, 'append' | 'isFull' | 'commit' | 'rollBack' | 'checksum'>
+  }
+  readonly saver: Pick<Saver, 'save' | 'note' | 'saveLater'>
+  readonly prover: Pick<Prover, 'start'>
+}
 
 const CHECKPOINT_EVERY_BYTES = 64 * 1024 * 1024
 
@@ -17,9 +25,9 @@ const CHECKPOINT_EVERY_BYTES = 64 * 1024 * 1024
  */
 export class UploadSink implements BlockSink {
   readonly #upload: StoredUpload
-  readonly #tools: StorageTools
-  readonly #saver: Saver
-  readonly #prover: Prover
+  readonly #tools: UploadSinkParts['tools']
+  readonly #saver: UploadSinkParts['saver']
+  readonly #prover: UploadSinkParts['prover']
   /** The algorithms of the body's checksum; empty where it has none. */
   readonly #checksums: readonly string[]
   readonly #trailing: UnannouncedChecksum | null
@@ -40,7 +48,7 @@ export class UploadSink implements BlockSink {
   constructor(
     upload: StoredUpload,
     body: { head: Uint8Array; checksums: readonly string[]; trailing: UnannouncedChecksum | null },
-    parts: { tools: StorageTools; saver: Saver; prover: Prover },
+    parts: UploadSinkParts,
   ) {
     this.#upload = upload
     this.#head = body.head

@@ -1,18 +1,18 @@
 import type { Engine, Entry } from '../model/engine.js'
+import type { Log } from '../model/log.js'
 import { dueAtMs, nextStep, type Terms } from '../model/next-step.js'
 import type { UploadRecord } from '../model/record.js'
 import { factsFromRecord } from '../model/restored-facts.js'
 import { loadUpload, type OnStorage } from './load-upload.js'
-import type { StorageLog } from './tools.js'
 import type { Unfinished } from './unfinished.js'
 import type { StoredUpload } from './upload.js'
 
 /** Leftovers younger than this may belong to a request that runs. */
 const LEFTOVER_AFTER_MS = 60_000
 
-export interface VisitTools {
+interface VisitTools {
   readonly engine: Pick<Engine, 'load' | 'addressOf' | 'isLeftover' | 'removeLeftover' | 'restore' | 'remove'>
-  readonly log: StorageLog
+  readonly log: Log
   readonly now: () => number
   readonly terms: Terms
   /** Before this nothing can belong to a request of this process; milliseconds since 1970. */
@@ -20,7 +20,7 @@ export interface VisitTools {
   readonly unfinished: Pick<Unfinished, 'set' | 'delete' | 'has'>
   readonly inMemory: (id: string) => StoredUpload | undefined
   /** Runs `work` under an upload's lock; resolves without it where the upload is held. */
-  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
+  readonly ifFree: (id: string, work: () => Promise<void>) => Promise<void>
   /** Does to an upload what is due; the caller holds its lock. */
   readonly handleDue: (id: string) => Promise<string>
   /** True when every upload that got bytes at that time or later has a record; milliseconds since 1970. */
@@ -46,9 +46,9 @@ export class Visit {
   /** Visits an entry; gives the upload where the entry is its bytes, undefined for anything else. */
   async entry(entry: Entry): Promise<Visited> {
     if (entry.kind === 'bytes') return this.upload(entry.id)
-    const { engine, inMemory, underLock } = this.#tools
+    const { engine, inMemory, ifFree } = this.#tools
     if (inMemory(entry.id) || !(await engine.isLeftover(entry))) return undefined
-    await underLock(entry.id, () => this.#removeLeftover(entry))
+    await ifFree(entry.id, () => this.#removeLeftover(entry))
     return undefined
   }
 
@@ -76,12 +76,12 @@ export class Visit {
 
   async #unfinished(upload: StoredUpload): Promise<Visited> {
     const { id, kind } = upload
-    const { now, terms, unfinished, underLock, inMemory } = this.#tools
+    const { now, terms, unfinished, ifFree, inMemory } = this.#tools
     unfinished.set(id, dueAtMs(upload, now(), terms))
     const next = nextStep(upload, now(), terms)
     // Whether a part may go is known once every final upload is.
     if (next === 'wait' || (next === 'expire' && kind !== 'final')) return upload
-    await underLock(id, () => this.#handleDue(id))
+    await ifFree(id, () => this.#handleDue(id))
     // A final upload that waits for its parts is not kept in memory.
     const found = inMemory(id) ? undefined : await this.#read(id)
     return inMemory(id) ?? (found?.kind === 'upload' ? found.upload : undefined)
@@ -89,11 +89,11 @@ export class Visit {
 
   /** What lies on the disk of an upload, once bytes whose sidecar is torn have it back or are removed. */
   async #read(id: string): Promise<OnStorage> {
-    const { engine, inMemory, underLock } = this.#tools
+    const { engine, inMemory, ifFree } = this.#tools
     const found = await loadUpload(engine, id)
     // One that is in memory writes its sidecar again.
     if (found.kind !== 'torn' || inMemory(id)) return found
-    await underLock(id, () => this.#torn(id))
+    await ifFree(id, () => this.#torn(id))
     return loadUpload(engine, id)
   }
 

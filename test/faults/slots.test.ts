@@ -213,7 +213,7 @@ function slowIntake(limits: Partial<IntakeLimits>) {
   const clock = { ms: 1_000_000 }
   const intake = new Intake(source, {
     arena,
-    limits: { blocks: 2, idleTimeoutMs: 600_000, minRateBytesPerMinute: 64 * KIB, ...limits },
+    limits: { blocks: 2, tickMs: 5, idleTimeoutMs: 600_000, minRateBytesPerMinute: 64 * KIB, ...limits },
     bodyBytes: null,
     monotonic: () => clock.ms,
     collected: () => {},

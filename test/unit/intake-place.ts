@@ -42,12 +42,15 @@ export function setUp(
   arena = new Arena({ blocks, blockBytes: BLOCK_BYTES }),
 ) {
   const source = new PassThrough()
-  const clock = { ms: 0 }
+  const clock = { ms: 0, reads: 0 }
   const intake = new Intake(source, {
     arena,
-    limits: { blocks: 4, idleTimeoutMs: 1e9, minRateBytesPerMinute: 0, ...limits },
+    limits: { blocks: 4, tickMs: 5, idleTimeoutMs: 1e9, minRateBytesPerMinute: 0, ...limits },
     bodyBytes: null,
-    monotonic: () => clock.ms,
+    monotonic: () => {
+      clock.reads += 1
+      return clock.ms
+    },
     collected: () => {},
     begins: () => {},
   })

@@ -83,11 +83,11 @@ test('time in which no block was free is not held against the sender, and ends w
   source.write('held')
   await until('the pause', () => source.isPaused())
   clock.ms = 60_000
-  await new Promise((resolve) => setTimeout(resolve, 600))
+  await checks(clock)
   arena.give(other ?? 0)
   await until('the bytes', () => !source.isPaused())
   clock.ms = 64_999
-  await new Promise((resolve) => setTimeout(resolve, 600))
+  await checks(clock)
   assert.is(sink.all, 'held')
   clock.ms = 65_000
   assert.is(await bounded(SOON_MS, end, 'the end'), 'idle')
@@ -202,5 +202,11 @@ test('ends with `idle` when nothing comes for the idle time-out', async () => {
   clock.ms = 5000
   assert.is(await bounded(SOON_MS, end, 'the end'), 'idle')
 })
+
+/** Waits until the pace was checked: each check reads the clock, and little else does. */
+async function checks(clock: { readonly reads: number }): Promise<void> {
+  const since = clock.reads
+  await until('the checks of the pace', () => clock.reads >= since + 10)
+}
 
 test.run()

@@ -2,7 +2,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ANONYMOUS, mayAccess } from '../../server/model/principal.js'
 import { Joiner } from '../../server/uploads/joining/joiner.js'
-import type { StorageTools } from '../../server/uploads/tools.js'
 import type { StoredUpload } from '../../server/uploads/upload.js'
 import { MemoryEngine } from '../helpers/memory-engine.js'
 import { noBlocks, uploadOf } from '../helpers/stored-upload.js'
@@ -14,17 +13,25 @@ test('a final upload whose creation fails once its files are made is removed aga
   const part = uploadOf(PART, { concat: 'partial' })
   let final: StoredUpload | undefined
   const removed: string[] = []
-  const tools: StorageTools = Object.assign(Object.create(null), {
+  const failing = async (): Promise<never> => {
+    throw new Error('not called')
+  }
+  const tools: ConstructorParameters<typeof Joiner>[0]['tools'] = {
     ...{ engine: new MemoryEngine(noBlocks), now: Date.now, expireAfterMs: 86_400_000, keepPartialsMs: 0 },
-    ...{ maxSizeBytes: 1000, row: async () => undefined },
-    underLock: (_: string, work: () => Promise<void>) => work(),
+    ...{ maxSizeBytes: 1000, row: async () => undefined, sniff: failing, sniffBytes: 512 },
+    underLock: (_, work) => work(),
+    isReceiving: () => false,
+    announce: () => {},
     isHeldByRequest: () => false,
     mayAccess,
     log: { info: () => {}, warn: () => {}, error: () => {} },
-  })
-  const parts: ConstructorParameters<typeof Joiner>[0] = Object.assign(Object.create(null), {
+  }
+  const parts: ConstructorParameters<typeof Joiner>[0] = {
     tools,
+    saver: { note: failing, save: failing },
+    prover: { prove: failing },
     uploads: {
+      load: failing,
       drop: () => {},
       leaving: () => undefined,
       peek: () => {
@@ -32,8 +39,11 @@ test('a final upload whose creation fails once its files are made is removed aga
         return part
       },
     },
-    lifecycle: { remove: async ({ id }: StoredUpload) => void removed.push(id) },
-  })
+    lifecycle: {
+      ...{ finish: failing, isSound: failing, verify: failing, cutDamaged: failing },
+      ...{ expire: failing, refuse: failing, remove: async ({ id }) => void removed.push(id) },
+    },
+  }
   const joiner = new Joiner(parts)
   await joiner.firstSweepEnded()
   const wanted = { id: FINAL, parts: [PART], metadata: null, client: '127.0.0.1', principal: ANONYMOUS }

@@ -2,6 +2,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { FileRange } from '../../server/files/file-range.js'
 import { OpenFiles } from '../../server/files/open-files.js'
 import { BytesFault } from '../../server/model/engine-error.js'
 import { openUploads } from '../helpers/descriptors.js'
@@ -103,6 +104,19 @@ test('a descriptor that a flush uses is closed behind it', async () => {
   end()
   await used
   assert.equal(openUploads(process), [])
+})
+
+test('a file that is gone is MISSING to a reader too, also where its folder is gone, or is a file by now', async () => {
+  const paths = [
+    join(folder, 'no-such'),
+    join(folder, 'no-folder', 'upload'),
+    join(stored('a file'), 'upload'),
+  ]
+  for (const path of paths) {
+    const error: unknown = await FileRange.open(path, { from: 0, to: 4 }).catch((thrown: unknown) => thrown)
+    assert.instance(error, BytesFault)
+    assert.match(String(error), 'MISSING')
+  }
 })
 
 test.run()

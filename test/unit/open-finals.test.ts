@@ -3,12 +3,12 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UploadError } from '../../server/errors.js'
 import { clientOf } from '../../server/http/origin.js'
+import { FairLimit } from '../../server/uploads/joining/fair-limit.js'
 import { finalDueAtMs } from '../../server/uploads/joining/final-due.js'
 import { finalKey } from '../../server/uploads/joining/final-key.js'
 import { JoinQueue } from '../../server/uploads/joining/join-queue.js'
 import { JoinedFinals } from '../../server/uploads/joining/joined-finals.js'
 import { OpenFinals } from '../../server/uploads/joining/open-finals.js'
-import { Shares } from '../../server/uploads/joining/shares.js'
 
 const test = suite('open finals')
 
@@ -26,7 +26,7 @@ function refused(work: () => void): boolean {
 }
 
 test('nobody may hold more than is still free, and whoever comes later finds room', () => {
-  const shares = new Shares(1000)
+  const shares = new FairLimit(1000)
   const fill = (owner: string): number => {
     let held = 0
     for (; shares.hasRoom(owner, 1); held++) shares.take(owner, 1)
@@ -41,7 +41,7 @@ test('nobody may hold more than is still free, and whoever comes later finds roo
 })
 
 test('a request for many places is refused before one for few', () => {
-  const shares = new Shares(1000)
+  const shares = new FairLimit(1000)
   shares.take('one', 460)
   assert.not(shares.hasRoom('one', 30))
   assert.ok(shares.hasRoom('one', 2))

@@ -14,21 +14,22 @@ async function place(note = async (): Promise<void> => {}) {
   finals.firstSweepEnded()
   const part = uploadOf(PART, { concat: 'partial' })
   const removed: string[] = []
-  const parts: ConstructorParameters<typeof PartRelease>[0] = Object.assign(Object.create(null), {
+  const parts: ConstructorParameters<typeof PartRelease>[0] = {
     tools: {
       ...{ keepPartialsMs: 0, now: Date.now, announce: () => {}, isHeldByRequest: () => false },
       underLock: (_: string, work: () => Promise<void>) => work(),
       log: { info: () => {}, warn: () => {}, error: () => {} },
     },
     uploads: { load: async () => part },
-    saver: { note },
+    saver: { note, save: async () => {} },
+    survey: { read: async () => undefined },
     lifecycle: {
       remove: async (upload: StoredUpload, _: string, reason: string) => {
         upload.markGone()
         removed.push(reason)
       },
     },
-  })
+  }
   const release = new PartRelease(parts, finals)
   await release.begin()
   return { finals, part, release, removed }

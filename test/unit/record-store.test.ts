@@ -1,20 +1,10 @@
 import { suite } from 'uvu'
 import { MemoryDatabase, openMemoryRecords } from '../helpers/memory-records.js'
 import { type StorePlace, testRecordStore } from '../helpers/record-store-contract.js'
-import { arrive, leave, type Place } from './records-place.js'
 
 const QUEUE_BYTES = 2 ** 20
 const WRITES = ['write', 'complete', 'markClean', 'takeClean', 'remove', 'purge'] as const
 const silent = { info() {}, warn() {}, error() {} }
-
-const sqlite = suite<Place & StorePlace>('record store, SQLite')
-sqlite.before.each(arrive)
-sqlite.before.each((context) => {
-  context.lockOut = async () => (await context.lock('BEGIN EXCLUSIVE')).release
-})
-sqlite.after.each(leave)
-testRecordStore(sqlite)
-sqlite.run()
 
 const memory = suite<StorePlace>('record store, memory')
 memory.before.each((context) => {

@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { AT, arrive, leave, type Place, range, record, rows, sidecars } from './records-place.js'
+import { AT, arrive, leave, type Place, range, record, rows, sidecars } from '../helpers/records-place.js'
 
 const test = suite<Place>('records, reindex')
 test.before.each(arrive)

@@ -3,7 +3,7 @@ import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/sqlite/schema.js'
-import { AT, arrive, leave, type Place, range, record, rejection, rows } from './records-place.js'
+import { AT, arrive, leave, type Place, range, record, rejection, rows } from '../helpers/records-place.js'
 
 const test = suite<Place>('records, schema')
 test.before.each(arrive)

@@ -1,7 +1,17 @@
 import { statSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { AT, arrive, commits, leave, type Place, range, record, rejection, rows } from './records-place.js'
+import {
+  AT,
+  arrive,
+  commits,
+  leave,
+  type Place,
+  range,
+  record,
+  rejection,
+  rows,
+} from '../helpers/records-place.js'
 
 const test = suite<Place>('records')
 test.before.each(arrive)

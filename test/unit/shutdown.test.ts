@@ -40,12 +40,13 @@ test('nothing new is taken before what runs has ended, and records are written b
 })
 
 test('a disk that hangs, or work in the background that never ends, does not keep the process', async () => {
-  for (const hangs of ['engine', 'background']) {
+  const ended = ['engine', 'background'].map(async (hangs) => {
     const done: string[] = []
     await bounded(WITHIN_MS, shutdown(endingOf(done, hangs)), 'the end of the server')
     assert.ok(done.includes('records'), 'the records are written')
     assert.is(done.at(-1), 'log')
-  }
+  })
+  await Promise.all(ended)
 })
 
 test.run()

@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert'
-import { createSniffer, SNIFF_BYTES, type SniffVerdict } from '../../hooks/types/sniff.js'
+import { createSniffer, type SniffVerdict } from '../../hooks/types/sniff.js'
+import { SNIFF_BYTES } from '../../server/model/sniff-bytes.js'
 import { type Bytes, bytes } from '../fixtures/type-files.js'
 
 export * from '../fixtures/type-files.js'

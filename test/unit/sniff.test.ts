@@ -1,7 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createSniffer, SNIFF_BYTES } from '../../hooks/types/sniff.js'
+import { createSniffer } from '../../hooks/types/sniff.js'
+import { SNIFF_BYTES } from '../../server/model/sniff-bytes.js'
 import {
   type Bytes,
   binary,

@@ -92,7 +92,7 @@ function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) 
       seen.asked(id)
       return undefined
     },
-    underLock: (_, work) => work(),
+    ifFree: (_, work) => work(),
     handleDue: async () => 'waiting',
     indexIsWhole: () => true,
     row: async (id) => index.get(id),

@@ -4,11 +4,8 @@ import { FilesEngine } from '../../server/files/engine.js'
 import { Arena } from '../../server/intake/arena.js'
 import type { Block } from '../../server/model/body.js'
 import type { UnannouncedChecksum } from '../../server/model/checksum.js'
-import type { Prover } from '../../server/uploads/prover.js'
-import type { Saver } from '../../server/uploads/saver.js'
-import type { StorageTools } from '../../server/uploads/tools.js'
 import type { StoredUpload } from '../../server/uploads/upload.js'
-import { UploadSink } from '../../server/uploads/upload-sink.js'
+import { UploadSink, type UploadSinkParts } from '../../server/uploads/upload-sink.js'
 import { temporaryFolder } from '../helpers/server.js'
 import { uploadOf } from '../helpers/stored-upload.js'
 
@@ -38,19 +35,18 @@ async function receive(
   trailing: UnannouncedChecksum | null,
 ): Promise<number> {
   let proofs = 0
-  const tools: StorageTools = Object.assign(Object.create(null), {
+  const tools: UploadSinkParts['tools'] = {
     ...{ engine, sniffBytes: 512, now: Date.now, monotonic: () => performance.now() },
     sniff: async () => ({ accepted: true, type: 'text/plain' }),
-    view: (index: number, bytes: number) => arena.view(index, bytes),
+    view: (index, bytes) => arena.view(index, bytes),
     announce: () => {},
-  })
-  const saver: Saver = Object.assign(Object.create(null), {
-    ...{ saveLater: () => {}, note: async () => {}, save: async () => {} },
-  })
-  const start = (): void => {
-    proofs += 1
   }
-  const prover: Prover = Object.assign(Object.create(null), { start })
+  const saver = { saveLater: () => {}, note: async () => {}, save: async () => {} }
+  const prover = {
+    start: (): void => {
+      proofs += 1
+    },
+  }
   const body = { head: new Uint8Array(), checksums: [], trailing }
   const sink = new UploadSink(upload, body, { tools, saver, prover })
   const index = arena.take() ?? 0

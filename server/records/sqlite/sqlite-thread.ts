@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import { RecordsError, type RecordsLog } from '../../model/record-store.js'
+import type { Log } from '../../model/log.js'
+import { RecordsError } from '../../model/record-store.js'
 import type { Answer, Backend, BackendEvents, Call, RecordBatch } from '../backend.js'
 import type { FromThread, ThreadData, ThreadNews, ToThread } from './message.js'
 
@@ -12,9 +13,9 @@ const CALL_GRACE_MS = 1000
 const FIRST_RESTART_MS = 50
 const LAST_RESTART_MS = 5000
 
-export interface SqliteThreadOptions extends ThreadData {
+interface SqliteThreadOptions extends ThreadData {
   readonly script: URL
-  readonly log: RecordsLog
+  readonly log: Log
 }
 
 interface PendingCall {

@@ -11,8 +11,8 @@ import type { PartSurvey } from './part-survey.js'
 
 interface MemoryParts {
   readonly tools: Pick<StorageTools, 'row' | 'now' | 'log' | 'mayAccess'>
-  readonly finals: OpenFinals
-  readonly survey: PartSurvey
+  readonly finals: Pick<OpenFinals, 'madeBy' | 'allKnown'>
+  readonly survey: Pick<PartSurvey, 'read'>
 }
 
 /**

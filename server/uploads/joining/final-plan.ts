@@ -1,5 +1,6 @@
 import { UploadError } from '../../errors.js'
-import { nextStep } from '../../model/next-step.js'
+import type { Engine } from '../../model/engine.js'
+import { nextStep, type Terms } from '../../model/next-step.js'
 import type { Principal } from '../../model/principal.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
@@ -18,12 +19,10 @@ export interface RequestedFinal {
 }
 
 interface PlanParts {
-  readonly tools: Pick<
-    StorageTools,
-    'now' | 'expireAfterMs' | 'keepPartialsMs' | 'maxSizeBytes' | 'engine' | 'mayAccess'
-  >
-  readonly finals: OpenFinals
-  readonly survey: PartSurvey
+  readonly tools: Pick<StorageTools, 'now' | 'maxSizeBytes' | 'mayAccess'> &
+    Terms & { readonly engine: Pick<Engine, 'isFull'> }
+  readonly finals: Pick<OpenFinals, 'allKnown' | 'isNamedByOthers'>
+  readonly survey: Pick<PartSurvey, 'of'>
 }
 
 /** Decides whether a final upload can be made of its parts. */

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { UploadError } from '../../errors.js'
+import type { Engine } from '../../model/engine.js'
 import { isWhole } from '../../model/next-step.js'
 import type { Lifecycle } from '../lifecycle.js'
 import type { Prover } from '../prover.js'
@@ -15,15 +16,18 @@ const SHARE = 12
 /** Stops a join without reporting an error: its upload is removed, or the server is shutting down. */
 export class Stopped extends Error {}
 
-interface PassParts {
-  readonly tools: StorageTools
-  readonly prover: Prover
-  readonly lifecycle: Lifecycle
-  readonly uploads: Uploads
+export interface PassParts {
+  readonly tools: Pick<
+    StorageTools,
+    'sniff' | 'sniffBytes' | 'maxSizeBytes' | 'underLock' | 'isReceiving' | 'now'
+  > & { readonly engine: Pick<Engine, 'read' | 'truncate' | 'forget' | 'isFull' | 'join'> }
+  readonly prover: Pick<Prover, 'prove'>
+  readonly lifecycle: Pick<Lifecycle, 'finish' | 'isSound' | 'verify' | 'cutDamaged'>
+  readonly uploads: Pick<Uploads, 'load'>
 }
 
 /** A whole part, and how many bytes it has. */
-export interface PartBytes {
+interface PartBytes {
   readonly id: string
   readonly offset: number
 }
@@ -31,7 +35,7 @@ export interface PartBytes {
 /** The way of the bytes from parts into a final upload: proven, looked at, copied and digested. */
 export class JoinPass {
   readonly #parts: PassParts
-  readonly #tools: StorageTools
+  readonly #tools: PassParts['tools']
   /** Final uploads that are being copied now. */
   #copying = 0
 

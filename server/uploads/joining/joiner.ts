@@ -1,27 +1,30 @@
 import { asUploadError, UploadError } from '../../errors.js'
+import type { Engine } from '../../model/engine.js'
 import { isWhole } from '../../model/next-step.js'
+import { isRefusal } from '../../model/refusal.js'
 import type { DueOutcome, Lifecycle } from '../lifecycle.js'
-import type { Prover } from '../prover.js'
-import type { Saver } from '../saver.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
 import type { Uploads } from '../uploads.js'
+import { FinalChecks } from './final-checks.js'
 import { finalDueAtMs } from './final-due.js'
-import { FinalLooks } from './final-looks.js'
 import { FinalMemory } from './final-memory.js'
 import { FinalPlan, type RequestedFinal } from './final-plan.js'
-import { JoinPass, Stopped } from './join-pass.js'
+import { JoinPass, type PassParts, Stopped } from './join-pass.js'
 import { JoinQueue } from './join-queue.js'
 import { OpenFinals } from './open-finals.js'
-import { PartRelease } from './part-release.js'
+import { PartRelease, type ReleaseParts } from './part-release.js'
 import { type Missing, PartSurvey, type Survey } from './part-survey.js'
 
-interface JoinerParts {
-  readonly tools: StorageTools
-  readonly uploads: Uploads
-  readonly saver: Saver
-  readonly prover: Prover
-  readonly lifecycle: Lifecycle
+interface JoinerParts extends PassParts {
+  readonly tools: PassParts['tools'] &
+    ReleaseParts['tools'] &
+    Pick<StorageTools, 'row' | 'mayAccess' | 'expireAfterMs'> & {
+      readonly engine: Pick<Engine, 'load' | 'addressOf'>
+    }
+  readonly uploads: Pick<Uploads, 'load' | 'drop' | 'leaving' | 'peek'>
+  readonly saver: ReleaseParts['saver']
+  readonly lifecycle: PassParts['lifecycle'] & Pick<Lifecycle, 'remove' | 'expire' | 'refuse'>
 }
 
 /**
@@ -31,7 +34,7 @@ interface JoinerParts {
  */
 export class Joiner {
   readonly #parts: JoinerParts
-  readonly #tools: StorageTools
+  readonly #tools: JoinerParts['tools']
   readonly #finals = new OpenFinals()
   readonly #memory: FinalMemory
   readonly #survey: PartSurvey
@@ -39,7 +42,7 @@ export class Joiner {
   readonly #pass: JoinPass
   readonly #release: PartRelease
   readonly #queue = new JoinQueue((id) => this.#join(id))
-  readonly #looks: FinalLooks
+  readonly #checks: FinalChecks
   /** Final uploads whose joining failed: the sweep tries again. */
   readonly #failedOnce = new Set<string>()
 
@@ -47,12 +50,12 @@ export class Joiner {
     const { tools, uploads } = parts
     this.#parts = parts
     this.#tools = tools
-    this.#survey = new PartSurvey(tools, uploads)
+    this.#survey = new PartSurvey(tools.engine, uploads)
     this.#memory = new FinalMemory({ tools, finals: this.#finals, survey: this.#survey })
     this.#plan = new FinalPlan({ tools, finals: this.#finals, survey: this.#survey })
     this.#pass = new JoinPass(parts)
     this.#release = new PartRelease({ ...parts, survey: this.#survey }, this.#finals)
-    this.#looks = new FinalLooks(tools, (id) => this.#lookAt(id))
+    this.#checks = new FinalChecks(tools, (id) => this.#checkAgain(id))
   }
 
   /** Tells whether a part may not go, because a final upload needs it. */
@@ -137,7 +140,7 @@ export class Joiner {
 
   /** A partial upload became whole or is gone: final uploads that wait for it are looked at, in the background. */
   partChanged(id: string): void {
-    for (const finalId of this.#finals.waitingFor(id)) this.#looks.add(finalId)
+    for (const finalId of this.#finals.waitingFor(id)) this.#checks.add(finalId)
   }
 
   /** A final upload is gone before it was joined. */
@@ -180,10 +183,10 @@ export class Joiner {
     if (this.#tools.now() >= dueAtMs) throw new UploadError('upload_expired')
     // The part may have changed before it was noted who waits for it.
     const now = await this.#survey.read(part)
-    if (!now || isWhole(now)) this.#looks.add(id)
+    if (!now || isWhole(now)) this.#checks.add(id)
   }
 
-  #lookAt(id: string): Promise<void> {
+  #checkAgain(id: string): Promise<void> {
     return this.#tools.underLock(id, async () => {
       const final = await this.#parts.uploads.load(id)
       if (!final) return this.forget({ id, parts: null })
@@ -216,15 +219,14 @@ export class Joiner {
   }
 
   async #joinAll(final: StoredUpload): Promise<void> {
-    const ids = final.parts ?? []
     try {
       // A part whose bytes proved damaged has fallen back: the final upload waits on.
-      if (!(await this.#pass.join(final))) return this.#looks.add(final.id)
+      if (!(await this.#pass.join(final))) return this.#checks.add(final.id)
       await this.#joined(final)
     } catch (error) {
       if (final.halted) this.#queue.clear()
       if (error instanceof Stopped || final.gone || final.halted) return
-      const isPartGone = 'missing' in (await this.#survey.of(ids))
+      const isPartGone = 'missing' in (await this.#survey.of(final.parts ?? []))
       const told = isPartGone ? new UploadError('part_unknown', { cause: error }) : asUploadError(error)
       await this.#failed(final, told)
       throw told
@@ -237,13 +239,11 @@ export class Joiner {
     await this.#release.joined(final)
   }
 
-  /**
-   * Refused: removes it and its parts. Failed before Location was sent: removes it. Else it is tried again.
-   */
+  /** Refused: removes it and its parts. Failed before Location was sent: removes it. Else it is tried again. */
   async #failed(final: StoredUpload, error: UploadError): Promise<void> {
     const { lifecycle } = this.#parts
     const { id } = final
-    if (error.code === 'type_refused' || error.code === 'size_exceeded') {
+    if (isRefusal(error)) {
       await this.#tools.underLock(id, () => lifecycle.refuse(final, error))
       await this.forget(final)
       await this.#release.refused(final, error.message)

@@ -1,7 +1,7 @@
 import { UploadError } from '../../errors.js'
 import type { StoredUpload } from '../upload.js'
+import { FairLimit } from './fair-limit.js'
 import { finalKey } from './final-key.js'
-import { Shares } from './shares.js'
 
 /** Final uploads that may be open at once; half a kilobyte each. */
 const MOST_OPEN = 20_000
@@ -11,7 +11,7 @@ const MOST_NAMES = 100_000
 const NOBODY = ''
 
 /** What a final upload waits for. */
-export interface Wait {
+interface Wait {
   /** The part that has yet to get bytes; those before it in the list are whole. */
   readonly part: string
   /** Its place in the list. */
@@ -50,13 +50,13 @@ export class OpenFinals {
   readonly #names = new Map<string, Name>()
   /** The final uploads that wait for a part. */
   readonly #waiting = new Map<string, Set<string>>()
-  readonly #finalShares: Shares
-  readonly #nameShares: Shares
+  readonly #finalShares: FairLimit
+  readonly #nameShares: FairLimit
   #allKnown = false
 
   constructor(limits: { open: number; names: number } = { open: MOST_OPEN, names: MOST_NAMES }) {
-    this.#finalShares = new Shares(limits.open)
-    this.#nameShares = new Shares(limits.names)
+    this.#finalShares = new FairLimit(limits.open)
+    this.#nameShares = new FairLimit(limits.names)
   }
 
   /** The sweep has brought in every final upload there is. */

@@ -6,12 +6,15 @@ import type { Uploads } from '../uploads.js'
 import type { OpenFinals } from './open-finals.js'
 import type { PartSurvey } from './part-survey.js'
 
-interface ReleaseParts {
-  readonly tools: StorageTools
-  readonly uploads: Uploads
-  readonly saver: Saver
-  readonly lifecycle: Lifecycle
-  readonly survey: PartSurvey
+export interface ReleaseParts {
+  readonly tools: Pick<
+    StorageTools,
+    'keepPartialsMs' | 'now' | 'announce' | 'underLock' | 'isHeldByRequest' | 'log'
+  >
+  readonly uploads: Pick<Uploads, 'load'>
+  readonly saver: Pick<Saver, 'save' | 'note'>
+  readonly lifecycle: Pick<Lifecycle, 'remove'>
+  readonly survey: Pick<PartSurvey, 'read'>
 }
 
 /** Why a part is released, into which final upload it was joined, and how long it is kept; in milliseconds. */
@@ -27,7 +30,7 @@ const MOST_EARLY = 20_000
 /** Releases the parts that a final upload does not need any more, but for those that others name too. */
 export class PartRelease {
   readonly #parts: ReleaseParts
-  readonly #tools: StorageTools
+  readonly #tools: ReleaseParts['tools']
   readonly #finals: OpenFinals
   readonly #mostEarly: number
   /** Releases requested before the first sweep ended. Until then we cannot tell who else needs the part. */

@@ -1,7 +1,7 @@
 import { UploadError } from '../../errors.js'
+import type { Engine } from '../../model/engine.js'
 import { isWhole } from '../../model/next-step.js'
 import { loadUpload } from '../load-upload.js'
-import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
 import type { Uploads } from '../uploads.js'
 
@@ -36,13 +36,13 @@ type Facts = Pick<Survey, 'length' | 'touchedAtMs' | 'hasBytes'> & {
  * more parts than all users together have uploads in memory.
  */
 export class PartSurvey {
-  readonly #tools: Pick<StorageTools, 'engine'>
-  readonly #uploads: Uploads
+  readonly #engine: Pick<Engine, 'load' | 'addressOf'>
+  readonly #uploads: Pick<Uploads, 'leaving' | 'peek'>
   /** The long list that is looked at, or waits to be; the next one waits for it. */
   #long: Promise<unknown> = Promise.resolve()
 
-  constructor(tools: Pick<StorageTools, 'engine'>, uploads: Uploads) {
-    this.#tools = tools
+  constructor(engine: Pick<Engine, 'load' | 'addressOf'>, uploads: Pick<Uploads, 'leaving' | 'peek'>) {
+    this.#engine = engine
     this.#uploads = uploads
   }
 
@@ -51,9 +51,8 @@ export class PartSurvey {
    * none. Rejects with upload_locked where its sidecar cannot be read, and with the disk's error.
    */
   async read(id: string): Promise<StoredUpload | undefined> {
-    const { engine } = this.#tools
     await this.#uploads.leaving(id)
-    const found = this.#uploads.peek(id) ? undefined : await loadUpload(engine, id)
+    const found = this.#uploads.peek(id) ? undefined : await loadUpload(this.#engine, id)
     // What was read may be from before the removal.
     if (this.#uploads.leaving(id)) return this.read(id)
     // It may have come into memory while the disk was read.

@@ -5,7 +5,7 @@ const PART_OF_ROOM = 8
  * A limited number of places that owners share. Nobody may hold more than is still free, so whoever comes
  * later finds room too: one owner gets half of all places at most, two get a third each.
  */
-export class Shares {
+export class FairLimit {
   readonly #limit: number
   readonly #held = new Map<string, number>()
   #total = 0

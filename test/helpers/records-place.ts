@@ -8,9 +8,9 @@ import Sqlite from 'better-sqlite3'
 import * as assert from 'uvu/assert'
 import { type RecordStore, RecordsError } from '../../server/model/record-store.js'
 import { openSqliteRecords, type SqliteRecordsOptions } from '../../server/records/sqlite/sqlite-records.js'
-import { RECORD_BYTES } from '../helpers/record.js'
+import { RECORD_BYTES } from './record.js'
 
-export { AT, RECORD_BYTES, record, sidecars } from '../helpers/record.js'
+export { AT, RECORD_BYTES, record, sidecars } from './record.js'
 
 /** Where a test keeps its database, and what it does there. */
 export interface Place {

@@ -11,7 +11,7 @@ import {
   rows,
   sidecars,
   until,
-} from './records-place.js'
+} from '../helpers/records-place.js'
 
 const test = suite<Place>('records, lock')
 test.before.each(arrive)

@@ -22,7 +22,7 @@ import {
   rows,
   sidecars,
   until,
-} from './records-place.js'
+} from '../helpers/records-place.js'
 
 const test = suite<Place>('records, faults')
 test.before.each(arrive)

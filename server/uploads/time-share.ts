@@ -6,7 +6,7 @@ const WORK_MS = 4
 const MOST_PAUSE_MS = 30_000
 
 /** The share of a core that a piece of background work has: after each few milliseconds of work it pauses. */
-export class Share {
+export class TimeShare {
   readonly #oneOf: () => number
   readonly #ended: AbortSignal
   readonly #mostPauseMs: number

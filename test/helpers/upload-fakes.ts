@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto'
+import { UploadError } from '../../server/errors.js'
+import type { UploadFacts } from '../../server/model/upload-facts.js'
+import { MemoryEngine } from './memory-engine.js'
+import { MemoryStorage } from './memory-storage.js'
+import { noBlocks } from './stored-upload.js'
+
+/** An id whose last digit tells the uploads of a test apart. */
+export const idOf = (digit: string): string => `20261125-${digit.padStart(32, 'a')}`
+
+export const silent = { info: () => {}, warn: () => {}, error: () => {} }
+
+export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** Types as a fake sees them: one that begins with `!` is refused. */
+export const TYPES = {
+  sniffBytes: 4,
+  sniff: async ({ head }: { readonly head: Uint8Array }) =>
+    head[0] === 33
+      ? { accepted: false as const, type: 'text/x-refused', reason: 'It begins with an exclamation mark.' }
+      : { accepted: true as const, type: 'text/plain' },
+}
+
+/** An engine in memory, and the bytes and facts that it has. */
+export function storageWith(uploads: Readonly<Record<string, string>> = {}) {
+  const storage = new MemoryStorage()
+  for (const [id, bytes] of Object.entries(uploads))
+    storage.uploads.set(id, { bytes: Buffer.from(bytes), facts: null, storedAtMs: 0, boot: 1 })
+  const textOf = (id: string): string | undefined => storage.uploads.get(id)?.bytes?.toString()
+  const factsOf = (id: string): UploadFacts | null => storage.uploads.get(id)?.facts ?? null
+  return { engine: new MemoryEngine(noBlocks, storage), storage, textOf, factsOf }
+}
+
+/** The code word of the error with which a promise rejects, or its message; 'none' where it resolves. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return 'none'
+  } catch (error) {
+    return error instanceof UploadError ? error.code : String(error)
+  }
+}
+
+/** What a test calls by mistake. */
+export async function never(): Promise<never> {
+  throw new Error('this is not to be called')
+}
