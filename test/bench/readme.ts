@@ -32,6 +32,8 @@ export function withResult(page: string, part: string): string {
 /** The result as Markdown. */
 export function readmePart(result: Result): string {
   const { startedAt, machine, leftOut } = result
+  // What counts in the case of memory is the last table.
+  const speed = { ...result, cases: result.cases.filter(({ name }) => name !== 'memory') }
   const sections = [
     [
       `${startedAt.slice(0, 10)}, ${notesOn(result).join(', ')}: ${machine.processor}; ${machine.memory}; ` +
@@ -39,9 +41,9 @@ export function readmePart(result: Result): string {
     ],
     result.contenders.map(({ name, about }) => `- ${name}: ${about}`),
     leftOut.map((reason) => `- left out: ${reason}`),
-    ratioTable(result),
-    ownTable(result),
-    medianTable(result),
+    ratioTable(speed),
+    ownTable(speed),
+    medianTable(speed),
     memoryTable(result),
   ]
   return sections
@@ -80,7 +82,7 @@ function ownTable(result: Result): readonly string[] {
       const title = of ? rowTitle(of, ratio.ours, 'rate') : ratio.case
       return [title, ratioCell(ratio), ours.toFixed(0), theirs.toFixed(0)]
     })
-  return table(['Lading beside itself', 'ratio', 'so', 'plain'], rows)
+  return table(['Lading beside itself', 'ratio', 'with', 'without'], rows)
 }
 
 /** The medians themselves. */
@@ -135,9 +137,9 @@ function rowTitle(
   { contender, variant }: Pick<Series, 'contender' | 'variant'>,
   figure: RatioFigure,
 ) {
-  const setting = contender.startsWith('lading, ') ? `, \`--durability ${contender.slice(8)}\`` : ''
-  const way = variant === '' ? '' : ` [${variant}]`
-  return `${of.title}${setting}${way}, ${figure === 'rate' ? of.rateUnit : of.cpuUnit}`
+  const setting = contender.startsWith('lading, ') ? ` \`--durability ${contender.slice(8)}\`` : ''
+  const way = variant === '' ? '' : ` ${variant}`
+  return `\`${of.name}\`${setting}${way}, ${figure === 'rate' ? of.rateUnit : of.cpuUnit}`
 }
 
 function ratioCell(ratio: Ratio | undefined): string {
