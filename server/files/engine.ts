@@ -10,13 +10,14 @@ import type {
 } from '../model/engine.js'
 import { formatSidecar, sidecarOf } from '../model/sidecar.js'
 import type { UploadFacts } from '../model/upload-facts.js'
+import type { ArenaMemory } from './arena-view.js'
 import { currentBoot } from './boot.js'
 import { Disk } from './disk.js'
 import { FileRange } from './file-range.js'
 import { pathsOf } from './paths.js'
 import { StoredFiles } from './stored-files.js'
 import { withDescriptor } from './with-descriptor.js'
-import { type ArenaMemory, Writer } from './writer.js'
+import { Writer } from './writer.js'
 
 /** Its bytes and its sidecar. */
 const FILES_OF_AN_UPLOAD = 2

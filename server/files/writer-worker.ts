@@ -3,9 +3,11 @@ import { basename } from 'node:path'
 import { workerData } from 'node:worker_threads'
 import type { Digested } from '../model/engine.js'
 import { openArena } from './arena-view.js'
+import { serve } from './channel.js'
 import { OpenFiles, openPresent } from './open-files.js'
 import { readPieces } from './pieces.js'
 import { copyOf, type Rolling, RollingDigests } from './rolling.js'
+import type { Serving } from './thread.js'
 import { create, describe, flush, remove, replace, writeWhole } from './whole-files.js'
 import type {
   AppendResult,
@@ -39,8 +41,12 @@ const digests = new RollingDigests()
 const checks = new Map<string, Check>()
 const arena = openArena(workerData)
 
-/** Does one task; the pool calls this. */
-export default function run(task: WriterTask): unknown {
+/** Does tasks until the channel is closed; piscina calls this. */
+export default function start({ port }: Serving): Promise<void> {
+  return serve(port, run)
+}
+
+function run(task: WriterTask): unknown {
   switch (task.kind) {
     case 'open':
       return open(task)

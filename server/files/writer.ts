@@ -1,6 +1,7 @@
-import { Piscina } from 'piscina'
 import type { Digested } from '../model/engine.js'
+import type { ArenaMemory } from './arena-view.js'
 import { ByteGate } from './byte-gate.js'
+import { Thread } from './thread.js'
 import { withDescriptor } from './with-descriptor.js'
 import type {
   AppendResult,
@@ -22,16 +23,8 @@ import type {
 
 /** What is read back of a file in one task, between which other requests' checksums are computed. */
 const READ_BACK_BYTES = 8 * 1024 * 1024
-// Flushes wait for the disk, not for the processor: so many may do so at once beside the bytes.
-const TASKS_AT_ONCE = 64
 /** Texts of sidecars, and paths, that may be with the thread or wait in its queue; beyond it callers wait in order. */
 const MOST_BYTES = 1024 * 1024
-
-/** The arena's memory, which the threads share. */
-export interface ArenaMemory {
-  readonly shared: SharedArrayBuffer
-  readonly blockBytes: number
-}
 
 type Of<T extends WriterTask> = Omit<T, 'kind'>
 /** A text that is made when it is its task's turn: what waits holds none. */
@@ -45,19 +38,19 @@ type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly te
  */
 export class Writer {
   readonly #arena: ArenaMemory
-  readonly #pool: Piscina
+  readonly #thread: Thread<WriterTask>
   readonly #gate = new ByteGate(MOST_BYTES)
-  #checksumPool: Piscina | undefined
+  #checksumThread: Thread<CheckTask> | undefined
   #isClosed = false
 
   constructor(arena: ArenaMemory) {
     this.#arena = arena
-    this.#pool = oneThread(arena, './writer-worker.js')
+    this.#thread = new Thread('./writer-worker.js', arena)
   }
 
   /** Closes the file that a body has open; what is not open is no error. */
   closeFile(id: string): Promise<void> {
-    return this.#pool.run({ kind: 'close', id } satisfies WriterTask)
+    return this.#thread.ask({ kind: 'close', id } satisfies WriterTask)
   }
 
   /** Opens an upload's file for a body; see OpenTask. Waits for a descriptor for ten seconds, or until `isOver`. */
@@ -67,7 +60,7 @@ export class Writer {
 
   /** Writes and digests blocks; the file is as it was before where that fails. */
   async append(task: Of<AppendTask>): Promise<Digested> {
-    const appended: AppendResult = await this.#pool.run({ kind: 'append', ...task } satisfies AppendTask)
+    const appended: AppendResult = await this.#thread.ask({ kind: 'append', ...task } satisfies AppendTask)
     const { error, ...digested } = appended
     if (error) throw new Error(error.message)
     return digested
@@ -78,7 +71,7 @@ export class Writer {
    * hex by algorithm, once it `ends`, and with null before.
    */
   check(task: Omit<CheckTask, 'stored'>): Promise<Record<string, string> | null> {
-    return this.#checksums().run({ ...task, stored: null } satisfies CheckTask)
+    return this.#checksums().ask({ ...task, stored: null } satisfies CheckTask)
   }
 
   /** The digest of a file's bytes from one place to another, lower-case hex; reads them, in steps. */
@@ -94,7 +87,7 @@ export class Writer {
       const end = Math.min(to, at + READ_BACK_BYTES)
       const stored = { path, from: at, to: end }
       const step = { id, blocks: [], algorithms: [algorithm], stored, begins: at === from, ends: end === to }
-      const digests: Record<string, string> | null = await this.#checksums().run(step satisfies CheckTask)
+      const digests: Record<string, string> | null = await this.#checksums().ask(step satisfies CheckTask)
       if (digests) return digests[algorithm] ?? ''
       at = end
     }
@@ -123,13 +116,13 @@ export class Writer {
 
   /** The digest of the first `offset` bytes, lower-case hex; null where the rolling digest is not there. */
   digest(task: Of<DigestTask>): Promise<string | null> {
-    return this.#pool.run({ kind: 'digest', ...task } satisfies DigestTask)
+    return this.#thread.ask({ kind: 'digest', ...task } satisfies DigestTask)
   }
 
   /** See CreateTask. Waits for its turn, but not for a descriptor: its client may come again. */
   create(task: Omit<CreateTask, 'kind' | 'sidecarText'> & { sidecarText: () => string }): Promise<void> {
     return this.#gate.run(task.sidecarText, (sidecarText) =>
-      this.#pool.run({ kind: 'create', ...task, sidecarText } satisfies CreateTask),
+      this.#thread.ask({ kind: 'create', ...task, sidecarText } satisfies CreateTask),
     )
   }
 
@@ -160,24 +153,27 @@ export class Writer {
 
   /** Lets go of an upload's file and rolling digest, and of the checksums of a request that did not come to its end. */
   async forget(id: string): Promise<void> {
-    await Promise.all([this.#pool.run({ kind: 'forget', id } satisfies WriterTask), this.#dropChecksums(id)])
+    await Promise.all([
+      this.#thread.ask({ kind: 'forget', id } satisfies WriterTask),
+      this.#dropChecksums(id),
+    ])
   }
 
   /** Waits for what runs and ends the thread. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all([this.#pool.close(), this.#checksumPool?.close()])
+    await Promise.all([this.#thread.close(), this.#checksumThread?.close()])
   }
 
   #patiently<T>(task: WriterTask, isOver = () => false): Promise<T> {
     return withDescriptor(
-      () => this.#pool.run(task),
+      () => this.#thread.ask(task),
       () => this.#isClosed || isOver(),
     )
   }
 
   async #dropChecksums(id: string): Promise<void> {
-    await this.#checksumPool?.run({
+    await this.#checksumThread?.ask({
       id,
       blocks: [],
       stored: null,
@@ -188,20 +184,8 @@ export class Writer {
   }
 
   /** Begun with the first checksum: who never sends one does not pay for it. */
-  #checksums(): Piscina {
-    this.#checksumPool ??= oneThread(this.#arena, './checksum-worker.js')
-    return this.#checksumPool
+  #checksums(): Thread<CheckTask> {
+    this.#checksumThread ??= new Thread('./checksum-worker.js', this.#arena)
+    return this.#checksumThread
   }
-}
-
-function oneThread(arena: ArenaMemory, script: string): Piscina {
-  return new Piscina({
-    filename: new URL(script, import.meta.url).href,
-    minThreads: 1,
-    maxThreads: 1,
-    concurrentTasksPerWorker: TASKS_AT_ONCE,
-    recordTiming: false,
-    workerData: { shared: arena.shared, blockBytes: arena.blockBytes },
-    resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
-  })
 }
