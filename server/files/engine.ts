@@ -28,6 +28,7 @@ export interface FilesOptions {
   /** The folder must exist. */
   readonly dataDir: string
   readonly arena: ArenaMemory
+  readonly log: { error(fields: object, text: string): void }
   readonly minFreeBytes: number
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -47,7 +48,9 @@ export class FilesEngine extends StoredFiles implements Engine {
     super(options.dataDir, currentBoot(options.now()))
     this.#now = options.now
     this.#disk = disk
-    this.#writer = new Writer(options.arena)
+    const ended = (err: Error): void =>
+      options.log.error({ err }, 'a thread ended; the next task starts another')
+    this.#writer = new Writer({ arena: options.arena, ended })
   }
 
   /** Starts the engine on a data folder. Rejects with the system's error where its disk cannot be asked. */

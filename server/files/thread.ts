@@ -8,14 +8,33 @@ export interface Serving {
   readonly port: MessagePort
 }
 
-/** A thread that does tasks in order. Piscina starts and ends it; the tasks go over a channel. */
+/** A thread has ended, by a fault of its own or for want of memory. What it had to do may be half done. */
+export class ThreadEnded extends Error {
+  constructor(cause: unknown) {
+    super('a thread of the storage engine has ended', { cause })
+  }
+}
+
+/** What a thread needs. */
+export interface ThreadTools {
+  readonly arena: ArenaMemory
+  /** Called once for each end that nobody asked for. */
+  readonly ended: (error: ThreadEnded) => void
+}
+
+/**
+ * A thread that does tasks in order. Piscina starts and ends it; the tasks go over a channel. If the thread ends
+ * before it is closed, the tasks under way reject with ThreadEnded, and the next one starts another thread.
+ */
 export class Thread<Task> {
   readonly #pool: Piscina<Serving, void>
+  readonly #ended: ThreadTools['ended']
   #channel: Channel<Task> | undefined
   #isClosed = false
 
   /** Starts the thread. `script` is beside this file. */
-  constructor(script: string, { shared, blockBytes }: ArenaMemory) {
+  constructor(script: string, { arena: { shared, blockBytes }, ended }: ThreadTools) {
+    this.#ended = ended
     this.#pool = new Piscina({
       filename: new URL(script, import.meta.url).href,
       minThreads: 1,
@@ -26,6 +45,8 @@ export class Thread<Task> {
       workerData: { shared, blockBytes },
       resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
     })
+    // Of a thread that ends before it has a channel.
+    this.#pool.on('error', (error: unknown) => ended(new ThreadEnded(error)))
   }
 
   /** Settles as the task does. */
@@ -45,9 +66,11 @@ export class Thread<Task> {
   #open(): Channel<Task> {
     const { port1, port2 } = new MessageChannel()
     const channel = new Channel<Task>(port1)
-    this.#pool.run({ port: port2 }, { transferList: [port2] }).catch((error: unknown) => {
-      if (this.#channel === channel) this.#channel = undefined
+    this.#pool.run({ port: port2 }, { transferList: [port2] }).catch((cause: unknown) => {
+      const error = new ThreadEnded(cause)
+      this.#channel = undefined
       channel.fail(error)
+      this.#ended(error)
     })
     return channel
   }

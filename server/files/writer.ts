@@ -1,7 +1,6 @@
 import type { Digested } from '../model/engine.js'
-import type { ArenaMemory } from './arena-view.js'
 import { ByteGate } from './byte-gate.js'
-import { Thread } from './thread.js'
+import { Thread, ThreadEnded, type ThreadTools } from './thread.js'
 import { withDescriptor } from './with-descriptor.js'
 import type {
   AppendResult,
@@ -37,15 +36,15 @@ type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly te
  * Every function rejects with the system's error (`code` is kept in the message) where it does not say otherwise.
  */
 export class Writer {
-  readonly #arena: ArenaMemory
+  readonly #tools: ThreadTools
   readonly #thread: Thread<WriterTask>
   readonly #gate = new ByteGate(MOST_BYTES)
   #checksumThread: Thread<CheckTask> | undefined
   #isClosed = false
 
-  constructor(arena: ArenaMemory) {
-    this.#arena = arena
-    this.#thread = new Thread('./writer-worker.js', arena)
+  constructor(tools: ThreadTools) {
+    this.#tools = tools
+    this.#thread = new Thread('./writer-worker.js', tools)
   }
 
   /** Closes the file that a body has open; what is not open is no error. */
@@ -60,10 +59,20 @@ export class Writer {
 
   /** Writes and digests blocks; the file is as it was before where that fails. */
   async append(task: Of<AppendTask>): Promise<Digested> {
-    const appended: AppendResult = await this.#thread.ask({ kind: 'append', ...task } satisfies AppendTask)
-    const { error, ...digested } = appended
-    if (error) throw new Error(error.message)
-    return digested
+    try {
+      const appended: AppendResult = await this.#thread.ask({ kind: 'append', ...task } satisfies AppendTask)
+      const { error, ...digested } = appended
+      if (error) throw new Error(error.message)
+      return digested
+    } catch (error) {
+      if (error instanceof ThreadEnded) await this.#cutBack(task)
+      throw error
+    }
+  }
+
+  /** Removes what a thread had written when it ended. If this fails too, the next request finds the file too long. */
+  async #cutBack({ path, position }: Of<AppendTask>): Promise<void> {
+    await this.truncate({ path, length: position }).catch(() => {})
   }
 
   /**
@@ -185,7 +194,7 @@ export class Writer {
 
   /** Begun with the first checksum: who never sends one does not pay for it. */
   #checksums(): Thread<CheckTask> {
-    this.#checksumThread ??= new Thread('./checksum-worker.js', this.#arena)
+    this.#checksumThread ??= new Thread('./checksum-worker.js', this.#tools)
     return this.#checksumThread
   }
 }

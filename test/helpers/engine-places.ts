@@ -10,8 +10,8 @@ import { temporaryFolder } from './server.js'
 const ARENA = { blocks: 2, blockBytes: 4096 }
 const arena = new Arena(ARENA)
 const dataDir = temporaryFolder()
-const clocks = { now: Date.now, monotonic: () => performance.now() }
-const start = (): Promise<FilesEngine> => FilesEngine.start({ dataDir, arena, minFreeBytes: 0, ...clocks })
+const tools = { now: Date.now, monotonic: () => performance.now(), log: console }
+const start = (): Promise<FilesEngine> => FilesEngine.start({ dataDir, arena, minFreeBytes: 0, ...tools })
 // Its threads take longer to start than a test does to run.
 let shared: FilesEngine | undefined
 
