@@ -5,10 +5,14 @@ const TASKS_AT_ONCE = 64
 
 /** What goes to a thread: a number, and the task. */
 type Asked = readonly [number: number, task: unknown]
-/** What comes back: the number, and what the task resolves with, or, in a third place, the error it rejects with. */
-type Answered = readonly [number: number, value: unknown, error?: unknown]
+/**
+ * What comes back: the number, what the thread keeps after the task, and what the task resolves with, or, in a fourth
+ * place, the error it rejects with.
+ */
+type Answered = readonly [number: number, kept: number, value: unknown, error?: unknown]
 
 interface Call {
+  keeps(kept: number): void
   resolve(value: unknown): void
   reject(error: unknown): void
 }
@@ -32,12 +36,18 @@ export class Channel<Task> {
     port.on('message', (answers: readonly Answered[]) => this.#take(answers))
   }
 
-  /** Settles as the task does in the thread, or rejects as the thread ended. */
-  ask<Answer>(task: Task): Promise<Answer> {
+  /**
+   * Settles as the task does in the thread, or rejects as the thread ended. `keeps` is called just before with what
+   * the thread keeps after the task: 0 is nothing.
+   */
+  ask<Answer>(task: Task, keeps: Call['keeps'] = () => {}): Promise<Answer> {
     return new Promise<Answer>((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure.error)
+      if (this.#failure) {
+        keeps(0)
+        return reject(this.#failure.error)
+      }
       this.#lastNumber += 1
-      this.#calls.set(this.#lastNumber, { resolve: resolve as Call['resolve'], reject })
+      this.#calls.set(this.#lastNumber, { keeps, resolve: resolve as Call['resolve'], reject })
       this.#waiting.push([this.#lastNumber, task])
       this.#flushSoon()
     })
@@ -50,7 +60,10 @@ export class Channel<Task> {
     const calls = [...this.#calls.values()]
     this.#calls.clear()
     this.#waiting = []
-    for (const { reject } of calls) reject(error)
+    for (const { keeps, reject } of calls) {
+      keeps(0)
+      reject(error)
+    }
     this.#whenIdle()
   }
 
@@ -79,9 +92,10 @@ export class Channel<Task> {
   }
 
   #take(answers: readonly Answered[]): void {
-    for (const [number, value, ...failed] of answers) {
+    for (const [number, kept, value, ...failed] of answers) {
       const call = this.#calls.get(number)
       this.#calls.delete(number)
+      call?.keeps(kept)
       if (failed.length > 0) call?.reject(failed[0])
       else call?.resolve(value)
     }
@@ -90,25 +104,31 @@ export class Channel<Task> {
   }
 }
 
-/** The thread's side of a channel: does each task that comes by `run`. Resolves once the channel is closed. */
-export function serve<Task>(port: MessagePort, run: (task: Task) => unknown): Promise<void> {
-  const answer = (...answers: Answered[]): void => port.postMessage(answers)
+/**
+ * The thread's side of a channel: does each task that comes by `run`; `keeps` says what is kept for after one.
+ * Resolves once the channel is closed.
+ */
+export function serve<Task>(
+  port: MessagePort,
+  run: (task: Task) => unknown,
+  keeps: (task: Task) => number = () => 0,
+): Promise<void> {
   port.on('message', (asked: readonly (readonly [number, Task])[]) => {
     const done: Answered[] = []
     for (const [number, task] of asked) {
       try {
         const value = run(task)
-        if (!(value instanceof Promise)) done.push([number, value])
+        if (!(value instanceof Promise)) done.push([number, keeps(task), value])
         else
           value.then(
-            (result: unknown) => answer([number, result]),
-            (error: unknown) => answer([number, null, error]),
+            (result: unknown) => port.postMessage([[number, keeps(task), result]]),
+            (error: unknown) => port.postMessage([[number, keeps(task), null, error]]),
           )
       } catch (error) {
-        done.push([number, null, error])
+        done.push([number, keeps(task), null, error])
       }
     }
-    if (done.length > 0) answer(...done)
+    if (done.length > 0) port.postMessage(done)
   })
   return new Promise((resolve) => port.once('close', resolve))
 }

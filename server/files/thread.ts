@@ -32,12 +32,12 @@ export class Thread<Task> {
   #channel: Channel<Task> | undefined
   #isClosed = false
 
-  /** Starts the thread. `script` is beside this file. */
-  constructor(script: string, { arena: { shared, blockBytes }, ended }: ThreadTools) {
+  /** `script` is beside this file. The thread starts now, or with its first task. */
+  constructor(script: string, { arena: { shared, blockBytes }, ended }: ThreadTools, startsNow = true) {
     this.#ended = ended
     this.#pool = new Piscina({
       filename: new URL(script, import.meta.url).href,
-      minThreads: 1,
+      minThreads: startsNow ? 1 : 0,
       maxThreads: 1,
       // The thread sleeps in its event loop, where the port wakes it, and not in piscina's own wait.
       atomics: 'disabled',
@@ -49,11 +49,14 @@ export class Thread<Task> {
     this.#pool.on('error', (error: unknown) => ended(new ThreadEnded(error)))
   }
 
-  /** Settles as the task does. */
-  ask<Answer>(task: Task): Promise<Answer> {
-    if (this.#isClosed) return Promise.reject(new Error('the storage engine has ended'))
+  /** Settles as the task does; see Channel. */
+  ask<Answer>(task: Task, keeps: (kept: number) => void = () => {}): Promise<Answer> {
+    if (this.#isClosed) {
+      keeps(0)
+      return Promise.reject(new Error('the storage engine has ended'))
+    }
     this.#channel ??= this.#open()
-    return this.#channel.ask(task)
+    return this.#channel.ask(task, keeps)
   }
 
   /** Waits for what is under way, and ends the thread. */

@@ -1,6 +1,7 @@
 import type { Digested } from '../model/engine.js'
 import { ByteGate } from './byte-gate.js'
 import { Thread, ThreadEnded, type ThreadTools } from './thread.js'
+import { Threads } from './threads.js'
 import { withDescriptor } from './with-descriptor.js'
 import type {
   AppendResult,
@@ -13,10 +14,10 @@ import type {
   OpenTask,
   ProveResult,
   ProveTask,
-  RemoveTask,
   ReplaceTask,
   RollBackTask,
   TruncateTask,
+  UploadTask,
   WriterTask,
 } from './writer-tasks.js'
 
@@ -25,42 +26,45 @@ const READ_BACK_BYTES = 8 * 1024 * 1024
 /** Texts of sidecars, and paths, that may be with the thread or wait in its queue; beyond it callers wait in order. */
 const MOST_BYTES = 1024 * 1024
 
-type Of<T extends WriterTask> = Omit<T, 'kind'>
+type Of<T extends WriterTask> = Omit<T, 'kind'> & { readonly id: string }
 /** A text that is made when it is its task's turn: what waits holds none. */
 type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly text: () => string }
 
 /**
- * The one thread that writes and digests, as functions. One, because a rolling digest lives in its thread
- * and because it keeps up with the main thread; tasks that touch the same upload are done in the order asked.
- * Beside it, once there is a checksum to compute, a thread that does only that.
+ * The threads that write and digest, as functions; see Threads. Tasks of the same upload are done in the order asked.
+ * Beside them, once there is a checksum to compute, a thread that does only that.
  * Every function rejects with the system's error (`code` is kept in the message) where it does not say otherwise.
  */
 export class Writer {
   readonly #tools: ThreadTools
-  readonly #thread: Thread<WriterTask>
+  readonly #threads: Threads
   readonly #gate = new ByteGate(MOST_BYTES)
   #checksumThread: Thread<CheckTask> | undefined
   #isClosed = false
 
-  constructor(tools: ThreadTools) {
+  /** Starts the first thread; each other one starts with its first task. */
+  constructor(count: number, tools: ThreadTools) {
     this.#tools = tools
-    this.#thread = new Thread('./writer-worker.js', tools)
+    const threads = Array.from({ length: count }, (_, i) => {
+      return new Thread<UploadTask>('./writer-worker.js', tools, i === 0)
+    })
+    this.#threads = new Threads(threads, tools.arena.blockBytes)
   }
 
   /** Closes the file that a body has open; what is not open is no error. */
   closeFile(id: string): Promise<void> {
-    return this.#thread.ask({ kind: 'close', id } satisfies WriterTask)
+    return this.#threads.ask({ kind: 'close', id } satisfies UploadTask)
   }
 
   /** Opens an upload's file for a body; see OpenTask. Waits for a descriptor for ten seconds, or until `isOver`. */
   open(task: Of<OpenTask>, isOver: () => boolean): Promise<void> {
-    return this.#patiently({ kind: 'open', ...task } satisfies OpenTask, isOver)
+    return this.#patiently({ kind: 'open', ...task } satisfies UploadTask, isOver)
   }
 
   /** Writes and digests blocks; the file is as it was before where that fails. */
   async append(task: Of<AppendTask>): Promise<Digested> {
     try {
-      const appended: AppendResult = await this.#thread.ask({ kind: 'append', ...task } satisfies AppendTask)
+      const appended: AppendResult = await this.#threads.ask({ kind: 'append', ...task } satisfies UploadTask)
       const { error, ...digested } = appended
       if (error) throw new Error(error.message)
       return digested
@@ -71,8 +75,8 @@ export class Writer {
   }
 
   /** Removes what a thread had written when it ended. If this fails too, the next request finds the file too long. */
-  async #cutBack({ path, position }: Of<AppendTask>): Promise<void> {
-    await this.truncate({ path, length: position }).catch(() => {})
+  async #cutBack({ id, path, position }: Of<AppendTask>): Promise<void> {
+    await this.truncate({ id, path, length: position }).catch(() => {})
   }
 
   /**
@@ -104,79 +108,92 @@ export class Writer {
 
   /** Lets the bytes of a checked request count; see CommitTask. */
   commit(task: Of<CommitTask>): Promise<Digested> {
-    return this.#patiently({ kind: 'commit', ...task } satisfies CommitTask)
+    return this.#patiently({ kind: 'commit', ...task } satisfies UploadTask)
   }
 
   /** Takes back the bytes of a checked request; see RollBackTask. */
   async rollBack(task: Of<RollBackTask>): Promise<Digested> {
     await this.#dropChecksums(task.id)
-    return this.#patiently({ kind: 'rollBack', ...task } satisfies RollBackTask)
+    return this.#patiently({ kind: 'rollBack', ...task } satisfies UploadTask)
   }
 
   /** Takes a piece of a part over into a final upload; resolves with the milliseconds the thread took for it. */
   join(task: Of<JoinTask>): Promise<number> {
-    return this.#patiently({ kind: 'join', ...task } satisfies JoinTask)
+    return this.#patiently({ kind: 'join', ...task } satisfies UploadTask)
   }
 
   /** Reads the prefix on; see ProveTask. */
   prove(task: Of<ProveTask>): Promise<ProveResult> {
-    return this.#patiently({ kind: 'prove', ...task } satisfies ProveTask)
+    return this.#patiently({ kind: 'prove', ...task } satisfies UploadTask)
   }
 
   /** The digest of the first `offset` bytes, lower-case hex; null where the rolling digest is not there. */
   digest(task: Of<DigestTask>): Promise<string | null> {
-    return this.#thread.ask({ kind: 'digest', ...task } satisfies DigestTask)
+    return this.#threads.ask({ kind: 'digest', ...task } satisfies UploadTask)
   }
 
   /** See CreateTask. Waits for its turn, but not for a descriptor: its client may come again. */
-  create(task: Omit<CreateTask, 'kind' | 'sidecarText'> & { sidecarText: () => string }): Promise<void> {
+  create(task: Omit<Of<CreateTask>, 'sidecarText'> & { sidecarText: () => string }): Promise<void> {
     return this.#gate.run(task.sidecarText, (sidecarText) =>
-      this.#thread.ask({ kind: 'create', ...task, sidecarText } satisfies CreateTask),
+      this.#threads.ask({ kind: 'create', ...task, sidecarText } satisfies UploadTask),
     )
   }
 
   /** See ReplaceTask; the text is made when it is its turn. */
   replace(task: Late<Of<ReplaceTask>>): Promise<void> {
     return this.#gate.run(task.text, (text) =>
-      this.#patiently({ kind: 'replace', ...task, text } satisfies ReplaceTask),
+      this.#patiently({ kind: 'replace', ...task, text } satisfies UploadTask),
     )
   }
 
   /** Cuts a file; one that is shorter is damaged, and stays as it is. */
   truncate(task: Of<TruncateTask>): Promise<void> {
-    return this.#patiently({ kind: 'truncate', ...task } satisfies TruncateTask)
+    return this.#patiently({ kind: 'truncate', ...task } satisfies UploadTask)
   }
 
-  /** Removes files; see RemoveTask. One call for many costs one flush for each of their folders. */
-  remove(paths: readonly string[], durable = false): Promise<void> {
+  /** Removes files of uploads; see RemoveTask. One call for many costs one flush for each of their folders and threads. */
+  remove(files: ReadonlyMap<string, readonly string[]>, durable = false): Promise<void> {
     return this.#gate.run(
-      () => paths.join(),
-      () => this.#patiently({ kind: 'remove', paths, durable } satisfies RemoveTask),
+      () => [...files.values()].join(),
+      async () => {
+        const divided = this.#threads.divide([...files.keys()])
+        await Promise.all(divided.map((ids) => this.#remove(ids, files, durable)))
+      },
     )
   }
 
+  async #remove(
+    ids: readonly string[],
+    files: ReadonlyMap<string, readonly string[]>,
+    durable: boolean,
+  ): Promise<void> {
+    const [id = ''] = ids
+    const paths = ids.flatMap((each) => files.get(each) ?? [])
+    await this.#patiently({ kind: 'remove', id, paths, durable })
+  }
+
   /** Flushes a file's bytes (fdatasync). */
-  flush(path: string): Promise<void> {
-    return this.#patiently({ kind: 'flush', path } satisfies WriterTask)
+  flush(id: string, path: string): Promise<void> {
+    return this.#patiently({ kind: 'flush', id, path } satisfies UploadTask)
   }
 
   /** Lets go of an upload's file and rolling digest, and of the checksums of a request that did not come to its end. */
   async forget(id: string): Promise<void> {
     await Promise.all([
-      this.#thread.ask({ kind: 'forget', id } satisfies WriterTask),
+      this.#threads.ask({ kind: 'forget', id } satisfies UploadTask),
       this.#dropChecksums(id),
     ])
   }
 
-  /** Waits for what runs and ends the thread. */
+  /** Waits for what runs and ends the threads. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all([this.#thread.close(), this.#checksumThread?.close()])
+    await Promise.all([this.#threads.close(), this.#checksumThread?.close()])
   }
 
-  #patiently<T>(task: WriterTask, isOver = () => false): Promise<T> {
+  #patiently<T>(task: UploadTask, isOver = () => false): Promise<T> {
     return withDescriptor(
-      () => this.#thread.ask(task),
+      () => this.#threads.ask(task),
       () => this.#isClosed || isOver(),
     )
   }

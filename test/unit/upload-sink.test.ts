@@ -25,6 +25,7 @@ test.before.each(async (place) => {
     arena,
     minFreeBytes: 0,
     log: console,
+    digestThreads: 1,
     ...clocks,
   })
 })
