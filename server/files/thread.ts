@@ -24,29 +24,20 @@ export interface ThreadTools {
 
 /**
  * A thread that does tasks in order. Piscina starts and ends it; the tasks go over a channel. If the thread ends
- * before it is closed, the tasks under way reject with ThreadEnded, and the next one starts another thread.
+ * before it is closed, or cannot start, the tasks under way reject with ThreadEnded, and the next one starts another.
  */
 export class Thread<Task> {
-  readonly #pool: Piscina<Serving, void>
-  readonly #ended: ThreadTools['ended']
+  readonly #script: string
+  readonly #tools: ThreadTools
+  #pool: Piscina<Serving, void> | undefined
   #channel: Channel<Task> | undefined
   #isClosed = false
 
   /** `script` is beside this file. The thread starts now, or with its first task. */
-  constructor(script: string, { arena: { shared, blockBytes }, ended }: ThreadTools, startsNow = true) {
-    this.#ended = ended
-    this.#pool = new Piscina({
-      filename: new URL(script, import.meta.url).href,
-      minThreads: startsNow ? 1 : 0,
-      maxThreads: 1,
-      // The thread sleeps in its event loop, where the port wakes it, and not in piscina's own wait.
-      atomics: 'disabled',
-      recordTiming: false,
-      workerData: { shared, blockBytes },
-      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
-    })
-    // Of a thread that ends before it has a channel.
-    this.#pool.on('error', (error: unknown) => ended(new ThreadEnded(error)))
+  constructor(script: string, tools: ThreadTools, startsNow = true) {
+    this.#script = new URL(script, import.meta.url).href
+    this.#tools = tools
+    if (startsNow) this.#pool = this.#start(1)
   }
 
   /** Settles as the task does; see Channel. */
@@ -63,18 +54,42 @@ export class Thread<Task> {
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#channel?.close()
-    await this.#pool.close()
+    await this.#pool?.close()
   }
 
   #open(): Channel<Task> {
     const { port1, port2 } = new MessageChannel()
-    const channel = new Channel<Task>(port1)
-    this.#pool.run({ port: port2 }, { transferList: [port2] }).catch((cause: unknown) => {
-      const error = new ThreadEnded(cause)
-      this.#channel = undefined
-      channel.fail(error)
-      this.#ended(error)
+    const pool = this.#pool ?? this.#start(0)
+    this.#pool = pool
+    pool.run({ port: port2 }, { transferList: [port2] }).catch((error: unknown) => this.#fail(pool, error))
+    return new Channel<Task>(port1)
+  }
+
+  #start(minThreads: number): Piscina<Serving, void> {
+    const { shared, blockBytes } = this.#tools.arena
+    const pool: Piscina<Serving, void> = new Piscina({
+      filename: this.#script,
+      minThreads,
+      maxThreads: 1,
+      // The thread sleeps in its event loop, where the port wakes it, and not in piscina's own wait.
+      atomics: 'disabled',
+      recordTiming: false,
+      workerData: { shared, blockBytes },
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
     })
-    return channel
+    // Of a thread that ends before it has its task.
+    return pool.on('error', (error: unknown) => this.#fail(pool, error))
+  }
+
+  #fail(pool: Piscina<Serving, void>, cause: unknown): void {
+    if (pool !== this.#pool) return
+    const error = new ThreadEnded(cause)
+    const channel = this.#channel
+    this.#channel = undefined
+    // Piscina gives up on a pool whose thread could not start.
+    this.#pool = undefined
+    pool.destroy().catch(this.#tools.ended)
+    this.#tools.ended(error)
+    channel?.fail(error)
   }
 }

@@ -49,6 +49,21 @@ for (const [task, cause] of Object.entries(ENDS)) {
   })
 }
 
+for (const startsNow of [true, false]) {
+  test(`a thread that cannot start rejects what it is asked, each time: ${startsNow ? 'at once' : 'when asked'}`, async () => {
+    const ends: ThreadEnded[] = []
+    const tools = { arena, ended: (error: ThreadEnded) => ends.push(error) }
+    const thread = new Thread('file:///nowhere/thread.js', tools, startsNow)
+    for (const time of [1, 2, 3]) {
+      const error = await thrownBy(bounded(WITHIN_MS, thread.ask({}), 'the rejection'))
+      assert.instance(error, ThreadEnded)
+      assert.match(String(error instanceof Error && error.cause), 'nowhere')
+      assert.is(ends.length, time)
+    }
+    await bounded(WITHIN_MS, thread.close(), 'the end of the thread')
+  })
+}
+
 test('a thread that has ended and was not asked again does not hold up the end of the engine', async () => {
   const { thread, ask, ends } = start()
   assert.instance(await thrownBy(ask('exit')), ThreadEnded)
