@@ -24,7 +24,7 @@ interface Call {
 export class Channel<Task> {
   readonly #port: MessagePort
   readonly #calls = new Map<number, Call>()
-  /** Asked for, but not with the thread yet. */
+  /** Asked for, but not with the thread yet. Those who ask bound it: the arena has so many blocks, the gate so many texts. */
   #waiting: Asked[] = []
   #isFlushDue = false
   #lastNumber = 0
