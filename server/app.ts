@@ -95,7 +95,7 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
   const arena = new Arena(ARENA)
-  const engine = await FilesEngine.start({ ...config, arena, now, monotonic })
+  const engine = await FilesEngine.start({ ...config, arena, log: faults, now, monotonic })
   const records = openRecords(config, log, () => background.reindex())
   const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))

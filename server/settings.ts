@@ -203,6 +203,13 @@ export const SETTINGS = {
     'disk space that stays free; an upload that needs it gets 507',
     size('0', '1024TiB'),
   ),
+  digestThreads: setting(
+    'digest-threads',
+    'auto',
+    'threads that write and digest; an upload stays with one',
+    wholeOrAuto(1, 64),
+    'one less than there are cores, 1 to 4',
+  ),
   behindProxy: setting('behind-proxy', 'off', 'trust the headers Forwarded and X-Forwarded-*', onOff),
   corsOrigins: setting('cors-origin', '*', 'the origins whose web pages may upload', corsOrigins),
   logLevel: setting(

@@ -1,3 +1,9 @@
+/** The arena's memory, which the threads share. */
+export interface ArenaMemory {
+  readonly shared: SharedArrayBuffer
+  readonly blockBytes: number
+}
+
 /** The arena as a thread sees it. */
 export interface ArenaView {
   /** The bytes of blocks, given as index and filled bytes of each, in turn. */

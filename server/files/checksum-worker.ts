@@ -1,8 +1,10 @@
 import { closeSync, openSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import { openArena } from './arena-view.js'
+import { serve } from './channel.js'
 import { RunningChecksums } from './checksum.js'
 import { readPieces } from './pieces.js'
+import type { Serving } from './thread.js'
 import type { CheckTask } from './writer-tasks.js'
 
 /**
@@ -13,8 +15,13 @@ import type { CheckTask } from './writer-tasks.js'
 const arena = openArena(workerData)
 const running = new Map<string, RunningChecksums>()
 
-/** Takes blocks in, and gives the digests back with the last of them; the pool calls this. */
-export default function run(task: CheckTask): Record<string, string> | null {
+/** Does tasks until the channel is closed; piscina calls this. */
+export default function start({ port }: Serving): Promise<void> {
+  return serve(port, run)
+}
+
+/** Takes blocks in, and gives the digests back with the last of them. */
+function run(task: CheckTask): Record<string, string> | null {
   const { id, algorithms, begins, ends } = task
   const checksums = begins ? new RunningChecksums(algorithms) : running.get(id)
   if (!checksums) throw new Error('the running checksums were lost')

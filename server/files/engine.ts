@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { Checkpoint } from '../model/checkpoint.js'
 import type {
   Appended,
@@ -10,13 +11,15 @@ import type {
 } from '../model/engine.js'
 import { formatSidecar, sidecarOf } from '../model/sidecar.js'
 import type { UploadFacts } from '../model/upload-facts.js'
+import type { ArenaMemory } from './arena-view.js'
 import { currentBoot } from './boot.js'
 import { Disk } from './disk.js'
 import { FileRange } from './file-range.js'
 import { pathsOf } from './paths.js'
 import { StoredFiles } from './stored-files.js'
+import { threadCount } from './threads.js'
 import { withDescriptor } from './with-descriptor.js'
-import { type ArenaMemory, Writer } from './writer.js'
+import { Writer } from './writer.js'
 
 /** Its bytes and its sidecar. */
 const FILES_OF_AN_UPLOAD = 2
@@ -27,6 +30,9 @@ export interface FilesOptions {
   /** The folder must exist. */
   readonly dataDir: string
   readonly arena: ArenaMemory
+  /** Threads that write and digest; auto: one less than there are cores, at least 1 and at most 4. */
+  readonly digestThreads: number | 'auto'
+  readonly log: { error(fields: object, text: string): void }
   readonly minFreeBytes: number
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -34,7 +40,7 @@ export interface FilesOptions {
   readonly monotonic: () => number
 }
 
-/** The storage engine that keeps uploads as files on this machine; one thread writes and digests their bytes. */
+/** The storage engine that keeps uploads as files on this machine; threads write and digest their bytes. */
 export class FilesEngine extends StoredFiles implements Engine {
   readonly #now: () => number
   readonly #disk: Disk
@@ -46,7 +52,9 @@ export class FilesEngine extends StoredFiles implements Engine {
     super(options.dataDir, currentBoot(options.now()))
     this.#now = options.now
     this.#disk = disk
-    this.#writer = new Writer(options.arena)
+    const { arena, digestThreads, log } = options
+    const ended = (err: Error): void => log.error({ err }, 'a thread ended; the next task starts another')
+    this.#writer = new Writer(threadCount(digestThreads, availableParallelism()), { arena, ended })
   }
 
   /** Starts the engine on a data folder. Rejects with the system's error where its disk cannot be asked. */
@@ -66,14 +74,14 @@ export class FilesEngine extends StoredFiles implements Engine {
   create(id: string, facts: () => UploadFacts, { durable }: { durable: boolean }): Promise<void> {
     const { file, sidecar } = this.#pathsOf(id)
     const sidecarText = this.#textOf(facts)
-    return this.#writer.create({ path: file, sidecarPath: sidecar, sidecarText, durable })
+    return this.#writer.create({ id, path: file, sidecarPath: sidecar, sidecarText, durable })
   }
 
   /** See Engine. */
   async open(id: string, offset: number, isOver: () => boolean): Promise<void> {
     // Also where it fails: the worker may have opened the file.
     this.#open.add(id)
-    await this.#writer.open({ path: this.#pathsOf(id).file, bytes: offset }, isOver)
+    await this.#writer.open({ id, path: this.#pathsOf(id).file, bytes: offset }, isOver)
   }
 
   /** See Engine. */
@@ -126,24 +134,31 @@ export class FilesEngine extends StoredFiles implements Engine {
     const { file, sidecar } = this.#pathsOf(id)
     const finished = finishedBytes === undefined ? {} : { finishedBytes }
     const bytesPath = bytes ? file : null
-    await this.#writer.replace({ path: sidecar, text: this.#textOf(facts), durable, bytesPath, ...finished })
+    await this.#writer.replace({
+      id,
+      path: sidecar,
+      text: this.#textOf(facts),
+      durable,
+      bytesPath,
+      ...finished,
+    })
     if (finishedBytes !== undefined) this.#open.delete(id)
   }
 
   /** See Engine. */
   restore(id: string, facts: UploadFacts): Promise<void> {
     const text = this.#textOf(() => facts, NO_BOOT)
-    return this.#writer.replace({ path: this.#pathsOf(id).sidecar, text, durable: true, bytesPath: null })
+    return this.#writer.replace({ id, path: this.#pathsOf(id).sidecar, text, durable: true, bytesPath: null })
   }
 
   /** See Engine. */
   flush(id: string): Promise<void> {
-    return this.#writer.flush(this.#pathsOf(id).file)
+    return this.#writer.flush(id, this.#pathsOf(id).file)
   }
 
   /** See Engine. */
   truncate(id: string, bytes: number): Promise<void> {
-    return this.#writer.truncate({ path: this.#pathsOf(id).file, length: bytes })
+    return this.#writer.truncate({ id, path: this.#pathsOf(id).file, length: bytes })
   }
 
   /** See Engine. */
@@ -183,8 +198,8 @@ export class FilesEngine extends StoredFiles implements Engine {
   remove(ids: readonly string[], { durable }: { durable: boolean }): Promise<void> {
     // The bytes first: a crash in between leaves a sidecar alone, which the sweep removes. Bytes alone might be
     // restored from their record.
-    const paths = ids.map((id) => this.#pathsOf(id)).flatMap(({ file, sidecar }) => [file, sidecar])
-    return this.#writer.remove(paths, durable)
+    const paths = ids.map((id) => [id, Object.values(this.#pathsOf(id))] as const)
+    return this.#writer.remove(new Map(paths), durable)
   }
 
   /** See Engine. */
@@ -196,7 +211,7 @@ export class FilesEngine extends StoredFiles implements Engine {
   /** See Engine. */
   removeLeftover({ id, kind }: Entry): Promise<void> {
     const { sidecar } = this.#pathsOf(id)
-    return this.#writer.remove([kind === 'temporary' ? `${sidecar}.tmp` : sidecar])
+    return this.#writer.remove(new Map([[id, [kind === 'temporary' ? `${sidecar}.tmp` : sidecar]]]))
   }
 
   /** See Engine. */

@@ -33,6 +33,11 @@ export class OpenFiles {
     throw unlike(size, bytes)
   }
 
+  /** Tells whether an upload's file is open. */
+  isOpen(id: string): boolean {
+    return this.#files.has(id)
+  }
+
   #at(path: string): OpenFile | undefined {
     return this.#files.get(basename(path))
   }

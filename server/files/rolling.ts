@@ -23,6 +23,11 @@ export class RollingDigests {
     return this.#states.get(id) ?? this.#begin(id)
   }
 
+  /** Tells whether an upload has a digest here. */
+  has(id: string): boolean {
+    return this.#states.has(id)
+  }
+
   /** Tells whether an upload's digest stands at `offset`. */
   standsAt(id: string, offset: number): boolean {
     return this.#states.get(id)?.offset === offset

@@ -18,6 +18,12 @@ export type WriterTask =
   | { readonly kind: 'flush'; readonly path: string }
   | { readonly kind: 'close'; readonly id: string }
 
+/** A task of one upload; one that removes files may be of several, which are with the same thread. */
+export type UploadTask = WriterTask & { readonly id: string }
+
+/** What a thread keeps of an upload from one task to the next: nothing, its digest, or its open file and perhaps the digest. */
+export const KEPT = { nothing: 0, digest: 1, file: 2 } as const
+
 /** Creates an empty file, which must not exist, and its sidecar; `durable` flushes both and their folder. */
 export interface CreateTask {
   readonly kind: 'create'

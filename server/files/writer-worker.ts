@@ -3,21 +3,25 @@ import { basename } from 'node:path'
 import { workerData } from 'node:worker_threads'
 import type { Digested } from '../model/engine.js'
 import { openArena } from './arena-view.js'
+import { serve } from './channel.js'
 import { OpenFiles, openPresent } from './open-files.js'
 import { readPieces } from './pieces.js'
 import { copyOf, type Rolling, RollingDigests } from './rolling.js'
+import type { Serving } from './thread.js'
 import { create, describe, flush, remove, replace, writeWhole } from './whole-files.js'
-import type {
-  AppendResult,
-  AppendTask,
-  CommitTask,
-  DigestTask,
-  JoinTask,
-  OpenTask,
-  ProveResult,
-  ProveTask,
-  RollBackTask,
-  WriterTask,
+import {
+  type AppendResult,
+  type AppendTask,
+  type CommitTask,
+  type DigestTask,
+  type JoinTask,
+  KEPT,
+  type OpenTask,
+  type ProveResult,
+  type ProveTask,
+  type RollBackTask,
+  type UploadTask,
+  type WriterTask,
 } from './writer-tasks.js'
 
 /**
@@ -39,8 +43,18 @@ const digests = new RollingDigests()
 const checks = new Map<string, Check>()
 const arena = openArena(workerData)
 
-/** Does one task; the pool calls this. */
-export default function run(task: WriterTask): unknown {
+/** Does tasks until the channel is closed; piscina calls this. */
+export default function start({ port }: Serving): Promise<void> {
+  return serve(port, run, keeps)
+}
+
+/** What is kept of a task's upload; see Threads. */
+function keeps({ id }: UploadTask): number {
+  if (files.isOpen(id)) return KEPT.file
+  return digests.has(id) || checks.has(id) ? KEPT.digest : KEPT.nothing
+}
+
+function run(task: WriterTask): unknown {
   switch (task.kind) {
     case 'open':
       return open(task)

@@ -1,6 +1,7 @@
-import { Piscina } from 'piscina'
 import type { Digested } from '../model/engine.js'
 import { ByteGate } from './byte-gate.js'
+import { Thread, ThreadEnded, type ThreadTools } from './thread.js'
+import { Threads } from './threads.js'
 import { withDescriptor } from './with-descriptor.js'
 import type {
   AppendResult,
@@ -13,64 +14,69 @@ import type {
   OpenTask,
   ProveResult,
   ProveTask,
-  RemoveTask,
   ReplaceTask,
   RollBackTask,
   TruncateTask,
+  UploadTask,
   WriterTask,
 } from './writer-tasks.js'
 
 /** What is read back of a file in one task, between which other requests' checksums are computed. */
 const READ_BACK_BYTES = 8 * 1024 * 1024
-// Flushes wait for the disk, not for the processor: so many may do so at once beside the bytes.
-const TASKS_AT_ONCE = 64
 /** Texts of sidecars, and paths, that may be with the thread or wait in its queue; beyond it callers wait in order. */
 const MOST_BYTES = 1024 * 1024
 
-/** The arena's memory, which the threads share. */
-export interface ArenaMemory {
-  readonly shared: SharedArrayBuffer
-  readonly blockBytes: number
-}
-
-type Of<T extends WriterTask> = Omit<T, 'kind'>
+type Of<T extends WriterTask> = Omit<T, 'kind'> & { readonly id: string }
 /** A text that is made when it is its task's turn: what waits holds none. */
 type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly text: () => string }
 
 /**
- * The one thread that writes and digests, as functions. One, because a rolling digest lives in its thread
- * and because it keeps up with the main thread; tasks that touch the same upload are done in the order asked.
- * Beside it, once there is a checksum to compute, a thread that does only that.
+ * The threads that write and digest, as functions; see Threads. Tasks of the same upload are done in the order asked.
+ * Beside them, once there is a checksum to compute, a thread that does only that.
  * Every function rejects with the system's error (`code` is kept in the message) where it does not say otherwise.
  */
 export class Writer {
-  readonly #arena: ArenaMemory
-  readonly #pool: Piscina
+  readonly #tools: ThreadTools
+  readonly #threads: Threads
   readonly #gate = new ByteGate(MOST_BYTES)
-  #checksumPool: Piscina | undefined
+  #checksumThread: Thread<CheckTask> | undefined
   #isClosed = false
 
-  constructor(arena: ArenaMemory) {
-    this.#arena = arena
-    this.#pool = oneThread(arena, './writer-worker.js')
+  /** Starts the first thread; each other one starts with its first task. */
+  constructor(count: number, tools: ThreadTools) {
+    this.#tools = tools
+    const threads = Array.from({ length: count }, (_, i) => {
+      return new Thread<UploadTask>('./writer-worker.js', tools, i === 0)
+    })
+    this.#threads = new Threads(threads, tools.arena.blockBytes)
   }
 
   /** Closes the file that a body has open; what is not open is no error. */
   closeFile(id: string): Promise<void> {
-    return this.#pool.run({ kind: 'close', id } satisfies WriterTask)
+    return this.#threads.ask({ kind: 'close', id } satisfies UploadTask)
   }
 
   /** Opens an upload's file for a body; see OpenTask. Waits for a descriptor for ten seconds, or until `isOver`. */
   open(task: Of<OpenTask>, isOver: () => boolean): Promise<void> {
-    return this.#patiently({ kind: 'open', ...task } satisfies OpenTask, isOver)
+    return this.#patiently({ kind: 'open', ...task } satisfies UploadTask, isOver)
   }
 
   /** Writes and digests blocks; the file is as it was before where that fails. */
   async append(task: Of<AppendTask>): Promise<Digested> {
-    const appended: AppendResult = await this.#pool.run({ kind: 'append', ...task } satisfies AppendTask)
-    const { error, ...digested } = appended
-    if (error) throw new Error(error.message)
-    return digested
+    try {
+      const appended: AppendResult = await this.#threads.ask({ kind: 'append', ...task } satisfies UploadTask)
+      const { error, ...digested } = appended
+      if (error) throw new Error(error.message)
+      return digested
+    } catch (error) {
+      if (error instanceof ThreadEnded) await this.#cutBack(task)
+      throw error
+    }
+  }
+
+  /** Removes what a thread had written when it ended. If this fails too, the next request finds the file too long. */
+  async #cutBack({ id, path, position }: Of<AppendTask>): Promise<void> {
+    await this.truncate({ id, path, length: position }).catch(() => {})
   }
 
   /**
@@ -78,7 +84,7 @@ export class Writer {
    * hex by algorithm, once it `ends`, and with null before.
    */
   check(task: Omit<CheckTask, 'stored'>): Promise<Record<string, string> | null> {
-    return this.#checksums().run({ ...task, stored: null } satisfies CheckTask)
+    return this.#checksums().ask({ ...task, stored: null } satisfies CheckTask)
   }
 
   /** The digest of a file's bytes from one place to another, lower-case hex; reads them, in steps. */
@@ -94,7 +100,7 @@ export class Writer {
       const end = Math.min(to, at + READ_BACK_BYTES)
       const stored = { path, from: at, to: end }
       const step = { id, blocks: [], algorithms: [algorithm], stored, begins: at === from, ends: end === to }
-      const digests: Record<string, string> | null = await this.#checksums().run(step satisfies CheckTask)
+      const digests: Record<string, string> | null = await this.#checksums().ask(step satisfies CheckTask)
       if (digests) return digests[algorithm] ?? ''
       at = end
     }
@@ -102,82 +108,98 @@ export class Writer {
 
   /** Lets the bytes of a checked request count; see CommitTask. */
   commit(task: Of<CommitTask>): Promise<Digested> {
-    return this.#patiently({ kind: 'commit', ...task } satisfies CommitTask)
+    return this.#patiently({ kind: 'commit', ...task } satisfies UploadTask)
   }
 
   /** Takes back the bytes of a checked request; see RollBackTask. */
   async rollBack(task: Of<RollBackTask>): Promise<Digested> {
     await this.#dropChecksums(task.id)
-    return this.#patiently({ kind: 'rollBack', ...task } satisfies RollBackTask)
+    return this.#patiently({ kind: 'rollBack', ...task } satisfies UploadTask)
   }
 
   /** Takes a piece of a part over into a final upload; resolves with the milliseconds the thread took for it. */
   join(task: Of<JoinTask>): Promise<number> {
-    return this.#patiently({ kind: 'join', ...task } satisfies JoinTask)
+    return this.#patiently({ kind: 'join', ...task } satisfies UploadTask)
   }
 
   /** Reads the prefix on; see ProveTask. */
   prove(task: Of<ProveTask>): Promise<ProveResult> {
-    return this.#patiently({ kind: 'prove', ...task } satisfies ProveTask)
+    return this.#patiently({ kind: 'prove', ...task } satisfies UploadTask)
   }
 
   /** The digest of the first `offset` bytes, lower-case hex; null where the rolling digest is not there. */
   digest(task: Of<DigestTask>): Promise<string | null> {
-    return this.#pool.run({ kind: 'digest', ...task } satisfies DigestTask)
+    return this.#threads.ask({ kind: 'digest', ...task } satisfies UploadTask)
   }
 
   /** See CreateTask. Waits for its turn, but not for a descriptor: its client may come again. */
-  create(task: Omit<CreateTask, 'kind' | 'sidecarText'> & { sidecarText: () => string }): Promise<void> {
+  create(task: Omit<Of<CreateTask>, 'sidecarText'> & { sidecarText: () => string }): Promise<void> {
     return this.#gate.run(task.sidecarText, (sidecarText) =>
-      this.#pool.run({ kind: 'create', ...task, sidecarText } satisfies CreateTask),
+      this.#threads.ask({ kind: 'create', ...task, sidecarText } satisfies UploadTask),
     )
   }
 
   /** See ReplaceTask; the text is made when it is its turn. */
   replace(task: Late<Of<ReplaceTask>>): Promise<void> {
     return this.#gate.run(task.text, (text) =>
-      this.#patiently({ kind: 'replace', ...task, text } satisfies ReplaceTask),
+      this.#patiently({ kind: 'replace', ...task, text } satisfies UploadTask),
     )
   }
 
   /** Cuts a file; one that is shorter is damaged, and stays as it is. */
   truncate(task: Of<TruncateTask>): Promise<void> {
-    return this.#patiently({ kind: 'truncate', ...task } satisfies TruncateTask)
+    return this.#patiently({ kind: 'truncate', ...task } satisfies UploadTask)
   }
 
-  /** Removes files; see RemoveTask. One call for many costs one flush for each of their folders. */
-  remove(paths: readonly string[], durable = false): Promise<void> {
+  /** Removes files of uploads; see RemoveTask. One call for many costs one flush for each of their folders and threads. */
+  remove(files: ReadonlyMap<string, readonly string[]>, durable = false): Promise<void> {
     return this.#gate.run(
-      () => paths.join(),
-      () => this.#patiently({ kind: 'remove', paths, durable } satisfies RemoveTask),
+      () => [...files.values()].join(),
+      async () => {
+        const divided = this.#threads.divide([...files.keys()])
+        await Promise.all(divided.map((ids) => this.#remove(ids, files, durable)))
+      },
     )
   }
 
+  async #remove(
+    ids: readonly string[],
+    files: ReadonlyMap<string, readonly string[]>,
+    durable: boolean,
+  ): Promise<void> {
+    const [id = ''] = ids
+    const paths = ids.flatMap((each) => files.get(each) ?? [])
+    await this.#patiently({ kind: 'remove', id, paths, durable })
+  }
+
   /** Flushes a file's bytes (fdatasync). */
-  flush(path: string): Promise<void> {
-    return this.#patiently({ kind: 'flush', path } satisfies WriterTask)
+  flush(id: string, path: string): Promise<void> {
+    return this.#patiently({ kind: 'flush', id, path } satisfies UploadTask)
   }
 
   /** Lets go of an upload's file and rolling digest, and of the checksums of a request that did not come to its end. */
   async forget(id: string): Promise<void> {
-    await Promise.all([this.#pool.run({ kind: 'forget', id } satisfies WriterTask), this.#dropChecksums(id)])
+    await Promise.all([
+      this.#threads.ask({ kind: 'forget', id } satisfies UploadTask),
+      this.#dropChecksums(id),
+    ])
   }
 
-  /** Waits for what runs and ends the thread. */
+  /** Waits for what runs and ends the threads. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all([this.#pool.close(), this.#checksumPool?.close()])
+    await Promise.all([this.#threads.close(), this.#checksumThread?.close()])
   }
 
-  #patiently<T>(task: WriterTask, isOver = () => false): Promise<T> {
+  #patiently<T>(task: UploadTask, isOver = () => false): Promise<T> {
     return withDescriptor(
-      () => this.#pool.run(task),
+      () => this.#threads.ask(task),
       () => this.#isClosed || isOver(),
     )
   }
 
   async #dropChecksums(id: string): Promise<void> {
-    await this.#checksumPool?.run({
+    await this.#checksumThread?.ask({
       id,
       blocks: [],
       stored: null,
@@ -188,20 +210,8 @@ export class Writer {
   }
 
   /** Begun with the first checksum: who never sends one does not pay for it. */
-  #checksums(): Piscina {
-    this.#checksumPool ??= oneThread(this.#arena, './checksum-worker.js')
-    return this.#checksumPool
+  #checksums(): Thread<CheckTask> {
+    this.#checksumThread ??= new Thread('./checksum-worker.js', this.#tools)
+    return this.#checksumThread
   }
-}
-
-function oneThread(arena: ArenaMemory, script: string): Piscina {
-  return new Piscina({
-    filename: new URL(script, import.meta.url).href,
-    minThreads: 1,
-    maxThreads: 1,
-    concurrentTasksPerWorker: TASKS_AT_ONCE,
-    recordTiming: false,
-    workerData: { shared: arena.shared, blockBytes: arena.blockBytes },
-    resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
-  })
 }

@@ -10,15 +10,16 @@ import { temporaryFolder } from './server.js'
 const ARENA = { blocks: 2, blockBytes: 4096 }
 const arena = new Arena(ARENA)
 const dataDir = temporaryFolder()
-const clocks = { now: Date.now, monotonic: () => performance.now() }
-const start = (): Promise<FilesEngine> => FilesEngine.start({ dataDir, arena, minFreeBytes: 0, ...clocks })
-// Its threads take longer to start than a test does to run.
-let shared: FilesEngine | undefined
+const tools = { now: Date.now, monotonic: () => performance.now(), log: console }
+// Its threads take longer to start than a test does to run: by how many it has.
+const shared = new Map<number, FilesEngine>()
 
 /** The engine on files, in a folder that all tests of a file share. */
-export async function onFiles(): Promise<EnginePlace> {
-  shared ??= await start()
-  const engine = shared
+export async function onFiles(digestThreads = 1): Promise<EnginePlace> {
+  const start = (): Promise<FilesEngine> =>
+    FilesEngine.start({ dataDir, arena, minFreeBytes: 0, digestThreads, ...tools })
+  const engine = shared.get(digestThreads) ?? (await start())
+  shared.set(digestThreads, engine)
   const restarted: FilesEngine[] = []
   return {
     arena,
@@ -62,7 +63,7 @@ export async function inMemory(): Promise<EnginePlace> {
   }
 }
 
-/** Ends the engine on files, once its tests are over. */
+/** Ends the engines on files, once their tests are over. */
 export async function endFiles(): Promise<void> {
-  await shared?.end()
+  await Promise.all([...shared.values()].map((engine) => engine.end()))
 }

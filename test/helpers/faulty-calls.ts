@@ -1,6 +1,7 @@
 /**
  * Loaded by Node before a server, with --import: the file TEST_FAULTY_CALLS names calls of `node:fs` that hang or fail
- * in the server's threads, as on a faulty disk. Each line is a call, `hangs` or `fails`, and a part of the path.
+ * in the server's threads, as on a faulty disk, or end their thread once they are done. Each line is a call, `hangs`,
+ * `fails` or `ends`, and a part of the path.
  */
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
@@ -32,6 +33,10 @@ if (!isMainThread && rules !== '') {
       const path = pathOf(given[0])
       let fault = faultOf(name, path)
       for (; fault === 'hangs'; fault = faultOf(name, path)) Atomics.wait(cell, 0, 0, LOOK_EVERY_MS)
+      if (fault === 'ends') {
+        Reflect.apply(call, fs, given)
+        process.exit(7)
+      }
       if (fault !== undefined) throw Object.assign(new Error(`EIO: i/o error, ${name}`), { code: 'EIO' })
       return Reflect.apply(call, fs, given)
     }

@@ -27,6 +27,11 @@ class FaultyDisk {
     this.#set(`${call} fails ${part}`)
   }
 
+  /** The call ends its thread, once it has done its work, on files that have `part` in their path, until the disk heals. */
+  endThread(call: Call, part = UPLOADS): void {
+    this.#set(`${call} ends ${part}`)
+  }
+
   heal(): void {
     this.#set('')
   }

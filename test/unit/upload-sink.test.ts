@@ -17,7 +17,14 @@ test.before.each(async (place) => {
   place.arena = new Arena({ blocks: 4, blockBytes: 64 * 1024 })
   const clocks = { now: Date.now, monotonic: () => performance.now() }
   const { arena } = place
-  place.engine = await FilesEngine.start({ dataDir: temporaryFolder(), arena, minFreeBytes: 0, ...clocks })
+  place.engine = await FilesEngine.start({
+    dataDir: temporaryFolder(),
+    arena,
+    minFreeBytes: 0,
+    log: console,
+    digestThreads: 1,
+    ...clocks,
+  })
 })
 test.after.each(({ engine }) => engine.end())
 
