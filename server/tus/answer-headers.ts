@@ -61,9 +61,9 @@ function uploadHeaders(
     headers['Upload-Expires'] = new Date(expiresAtMs(upload)).toUTCString()
     return headers
   }
-  if (!isHead) return { ...headers, 'Repr-Digest': reprDigest(sha256) }
+  if (!isHead) return Object.assign(headers, { 'Repr-Digest': reprDigest(sha256) })
   const type = upload.type ?? 'application/octet-stream'
-  return { ...headers, ...fileHeaders({ type, length, filename, sha256 }) }
+  return Object.assign(headers, fileHeaders({ type, length, filename, sha256 }))
 }
 
 /** A final upload has an offset once it is joined, and not before (tus 1.0.0, concatenation). */

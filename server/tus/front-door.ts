@@ -122,7 +122,7 @@ export class FrontDoor {
     // A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut.
     if (!answered || (request.bodyEnd !== null && isTooSlow(request.bodyEnd))) return null
     const headers = answerHeaders(request, arrival, answered.headers, this.#options)
-    return { status: answered.status, headers: { ...TUS_HEADERS, ...headers } }
+    return { status: answered.status, headers: Object.assign({}, TUS_HEADERS, headers) }
   }
 
   async #handleWithoutBody(request: UploadRequest, arrival: Arrival) {

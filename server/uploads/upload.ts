@@ -2,7 +2,7 @@ import type { Body } from '../model/body.js'
 import { addCheckpoint, type Checkpoint } from '../model/checkpoint.js'
 import type { UploadKind } from '../model/next-step.js'
 import type { RecordState, UploadRecord } from '../model/record.js'
-import type { StoredFacts, UploadFacts } from '../model/upload-facts.js'
+import { onlyFacts, type StoredFacts, type UploadFacts } from '../model/upload-facts.js'
 import { newSaves, type Proof, type Saves } from './background-state.js'
 import { Rate } from './rate.js'
 
@@ -257,12 +257,7 @@ class Upload {
 
   /** What is to be kept of it beside its bytes, as of now. */
   toFacts(): UploadFacts {
-    const { id, createdAt, length, metadata, filename, declaredType, type, verifiedTo, concat } = this
-    const { parts, joinedAt, terminatedAt, checkpoints, sha256, finishedAt } = this
-    return {
-      ...{ id, createdAt, length, metadata, filename, declaredType, type, verifiedTo, concat },
-      ...{ parts, joinedAt, terminatedAt, checkpoints, sha256, finishedAt },
-    }
+    return onlyFacts(this)
   }
 }
 
