@@ -9,9 +9,14 @@ const NO_STREAM = Readable.from([])
 
 type Options = ConstructorParameters<typeof Server>[0]
 
+/** What is read of headers; Headers has it. */
+export interface HeaderValues {
+  get(name: string): string | null
+}
+
 export interface TusAnswer {
   readonly status: number
-  readonly headers: Headers
+  readonly headers: HeaderValues
 }
 
 export interface ProtocolOptions {
@@ -22,12 +27,12 @@ export interface ProtocolOptions {
 
 /**
  * What @tus/server reads of a request. A whole Request costs 30 µs and memory that only a full collection
- * takes back, for each of thousands of small uploads a second.
+ * takes back, for each of thousands of small uploads a second; Headers alone 2 µs.
  */
 interface WebRequest {
   readonly method: string
   readonly url: string
-  readonly headers: Headers
+  readonly headers: HeaderValues
   readonly body: unknown
 }
 
@@ -79,7 +84,7 @@ export class Protocol {
   async handle(request: UploadRequest): Promise<TusAnswer> {
     const { method, headers, id } = request
     const url = `http://lading.invalid/files/${id}`
-    const web = { method, url, headers: new Headers(headers), body: null }
+    const web = { method, url, headers: valuesOf(headers), body: null }
     this.#requests.set(web, request)
     try {
       return await this.#handlers[method].send(web, CONTEXT, NO_HEADERS)
@@ -98,7 +103,12 @@ export class Protocol {
 
 /** An answer of @tus/server; what it says in its body is not passed on. */
 function answerOf(status: number, headers: Record<string, string> = {}): TusAnswer {
-  return { status, headers: new Headers(headers) }
+  return { status, headers: valuesOf(headers) }
+}
+
+/** Headers by the very names that they have here, which are those that are asked for. */
+function valuesOf(headers: Readonly<Record<string, string>>): HeaderValues {
+  return { get: (name) => headers[name] ?? null }
 }
 
 /** @tus/server throws plain objects with a status; each status it can reach here has one meaning. */
