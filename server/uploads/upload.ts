@@ -236,13 +236,20 @@ class Upload {
 
   /** The record as of now; `end` for an upload that is being removed. */
   toRecord(nowMs: number, end?: RecordEnd): UploadRecord {
-    const { id, filename, type, declaredType, length, offset, sha256, metadata, createdAt, finishedAt } = this
     return {
-      id,
+      id: this.id,
       state: end?.state ?? this.state,
-      ...{ filename, type, declaredType, length, offset, sha256, metadata },
+      filename: this.filename,
+      type: this.type,
+      declaredType: this.declaredType,
+      length: this.length,
+      offset: this.offset,
+      sha256: this.sha256,
+      metadata: this.metadata,
       path: this.address,
-      ...{ createdAt, updatedAt: new Date(nowMs).toISOString(), finishedAt },
+      createdAt: this.createdAt,
+      updatedAt: new Date(nowMs).toISOString(),
+      finishedAt: this.finishedAt,
       reason: end?.reason ?? (this.terminatedAt === null ? null : TERMINATED),
       concat: this.kind === 'single' ? null : this.kind,
       joinedInto: end?.joinedInto ?? null,
