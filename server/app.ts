@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
@@ -129,7 +129,7 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     digestBytes: CHECKSUM_BYTES,
     interrupt: (request) => locks.interrupt(request.id, request),
     makeBody: createBodies(config, { arena, monotonic, collected }),
-    createId: () => createId(new Date(now()), randomBytes(16).toString('hex')),
+    createId: () => createId(new Date(now()), randomUUID().replaceAll('-', '')),
   })
   const { mayAccess } = gate
   const downloads = new Downloads({
@@ -230,7 +230,7 @@ function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monoto
   return (request: IncomingMessage, begins: () => void): Intake => {
     const length = request.headers['content-length']
     const bodyBytes = length === undefined ? null : Number(length)
-    return new Intake(request, { ...tools, limits, begins, bodyBytes })
+    return new Intake(request, { limits, begins, bodyBytes, ...tools })
   }
 }
 

@@ -1,8 +1,8 @@
-import { FileTypeParser } from 'file-type'
 import { seeExecutable } from './executables.js'
 import type { Family, Sight } from './families.js'
 import { seeIso } from './iso.js'
 import { type Called, seeMarkup } from './markup.js'
+import { mimeOf } from './mime.js'
 import { canonicalType } from './names.js'
 import { holdsHtml } from './scripts.js'
 import {
@@ -151,20 +151,6 @@ async function seeMime(head: Uint8Array, text: string, calls: Calls): Promise<st
   if (SHORT_SIGNATURES.has(mime) && isText(text))
     return calls.types.includes(canonicalType(mime)) ? mime : null
   return isText(text) && !isSureOfText(mime, text) ? null : mime
-}
-
-/** Parsers that nothing uses now: one is made of dozens of closures, which cost more than its look at a file. */
-const parsers: FileTypeParser[] = []
-const MOST_PARSERS = 8
-
-/** The type that file-type sees. A parser looks at one file at a time. */
-async function mimeOf(head: Uint8Array): Promise<string | undefined> {
-  const parser = parsers.pop() ?? new FileTypeParser()
-  try {
-    return (await parser.fromBuffer(head))?.mime
-  } finally {
-    if (parsers.length < MOST_PARSERS) parsers.push(parser)
-  }
 }
 
 /** In text, a signature counts if its format is text, if it is not a word, or if it is a long word. */

@@ -101,7 +101,7 @@ export class FilesEngine extends StoredFiles implements Engine {
     }
     const digested = await written
     if (closes) this.#open.delete(id)
-    return { ...digested, checksums }
+    return { live: digested.live, sha256: digested.sha256, checksums }
   }
 
   /** See Engine. */

@@ -26,8 +26,9 @@ export class OpenFiles {
    */
   open(path: string, bytes: number): number {
     const known = this.#at(path)
-    const { fd } = known ?? this.#add(path)
-    const { size } = fs.fstatSync(fd)
+    const fd = known?.fd ?? openPresent(path, 'r+')
+    const { size, dev, ino } = fs.fstatSync(fd)
+    if (!known) this.#files.set(basename(path), { fd, dev, ino, uses: 0, closing: false })
     if (size === bytes) return fd
     if (!known) this.close(basename(path))
     throw unlike(size, bytes)
@@ -40,14 +41,6 @@ export class OpenFiles {
 
   #at(path: string): OpenFile | undefined {
     return this.#files.get(basename(path))
-  }
-
-  #add(path: string): OpenFile {
-    const fd = openPresent(path, 'r+')
-    const { dev, ino } = fs.fstatSync(fd)
-    const file = { fd, dev, ino, uses: 0, closing: false }
-    this.#files.set(basename(path), file)
-    return file
   }
 
   /** Throws BytesFault unless the file at `path` is `bytes` long and, where the upload is open, the open one. */

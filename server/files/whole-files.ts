@@ -2,6 +2,7 @@ import * as fs from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { BytesFault } from '../model/engine-error.js'
+import { FolderFlushes } from './folder-flushes.js'
 import type { OpenFiles } from './open-files.js'
 import type { CreateTask, RemoveTask, ReplaceTask } from './writer-tasks.js'
 
@@ -103,17 +104,18 @@ export async function replace(task: ReplaceTask, files: OpenFiles): Promise<void
     throw error
   }
   if (bytesPath !== null && task.finishedBytes !== undefined) files.close(basename(bytesPath))
-  if (task.durable) await flushFolder(dirname(task.path))
+  if (task.durable) await folders.flush(dirname(task.path))
 }
 
-async function flushFolder(folder: string): Promise<void> {
+/** Opened for each flush: a descriptor that is kept could be that of a folder that was replaced. */
+const folders = new FolderFlushes(async (folder) => {
   const fd = fs.openSync(folder, 'r')
   try {
     await fsync(fd)
   } finally {
     fs.closeSync(fd)
   }
-}
+})
 
 /** Flushes a file's bytes. Rejects with the system's error. */
 export async function flush(path: string, files: OpenFiles): Promise<void> {

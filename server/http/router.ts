@@ -156,7 +156,7 @@ export class Router {
   }
 
   #withCors(exchange: Exchange, answer: Answer): Answer {
-    return { ...answer, headers: { ...answer.headers, ...this.#cors(exchange) } }
+    return Object.assign({}, answer, { headers: Object.assign({}, answer.headers, this.#cors(exchange)) })
   }
 
   #cors({ request }: Exchange): HeaderFields {

@@ -28,6 +28,27 @@ export interface UploadFacts {
   readonly finishedAt: string | null
 }
 
+/** The facts alone, of something that has more. Listed plainly: spreads would make a slow object of it, in 20 µs. */
+export function onlyFacts(facts: UploadFacts): UploadFacts {
+  return {
+    id: facts.id,
+    createdAt: facts.createdAt,
+    length: facts.length,
+    metadata: facts.metadata,
+    filename: facts.filename,
+    declaredType: facts.declaredType,
+    type: facts.type,
+    verifiedTo: facts.verifiedTo,
+    concat: facts.concat,
+    parts: facts.parts,
+    joinedAt: facts.joinedAt,
+    terminatedAt: facts.terminatedAt,
+    checkpoints: facts.checkpoints,
+    sha256: facts.sha256,
+    finishedAt: facts.finishedAt,
+  }
+}
+
 /** An upload as an engine has it stored. */
 export interface StoredFacts extends UploadFacts {
   /** Bytes that count: the upload may go on from here. */

@@ -1,6 +1,6 @@
 const ID = /^\d{8}-[0-9a-f]{32}$/
 
-/** Makes an upload's id: the UTC day of its creation and 128 random bits in lower-case hex. */
+/** Makes an upload's id: the UTC day of its creation and 32 digits of lower-case hex, which are random. */
 export function createId(now: Date, randomHex: string): string {
   return `${now.toISOString().slice(0, 10).replaceAll('-', '')}-${randomHex}`
 }

@@ -4,15 +4,11 @@ import { fileHeaders, reprDigest } from '../model/file-headers.js'
 import type { UploadRequest } from '../model/request.js'
 import type { UploadView } from '../model/upload-view.js'
 import { isOffsetType } from './checks.js'
+import type { HeaderValues } from './protocol.js'
 
-/** The headers that are passed on from @tus/server's answer, by the names they are sent under. */
-const PASSED = {
-  'upload-offset': 'Upload-Offset',
-  'upload-length': 'Upload-Length',
-  'upload-defer-length': 'Upload-Defer-Length',
-  'cache-control': 'Cache-Control',
-}
-const PASSED_OF_FINAL = { 'cache-control': 'Cache-Control' }
+/** The headers that are passed on from @tus/server's answer. */
+const PASSED = ['Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Cache-Control']
+const PASSED_OF_FINAL = ['Cache-Control']
 
 interface HeaderOptions {
   readonly basePath: string
@@ -24,16 +20,15 @@ interface HeaderOptions {
 export function answerHeaders(
   request: UploadRequest,
   arrival: Arrival,
-  answered: Headers,
+  answered: HeaderValues,
   { expiresAtMs, basePath }: HeaderOptions,
 ): HeaderFields {
   const { upload, method } = request
   const id = upload?.id ?? request.id
   const headers: HeaderFields = {}
-  const passed = upload?.kind === 'final' ? PASSED_OF_FINAL : PASSED
-  for (const [name, value] of Object.entries(passed)) {
+  for (const name of upload?.kind === 'final' ? PASSED_OF_FINAL : PASSED) {
     const text = answered.get(name)
-    if (text !== null) headers[value] = text
+    if (text !== null) headers[name] = text
   }
   if (method === 'POST') headers.Location = `${arrival.origin}${basePath}/${id}`
   if (!upload || method === 'DELETE') return headers
@@ -61,9 +56,9 @@ function uploadHeaders(
     headers['Upload-Expires'] = new Date(expiresAtMs(upload)).toUTCString()
     return headers
   }
-  if (!isHead) return { ...headers, 'Repr-Digest': reprDigest(sha256) }
+  if (!isHead) return Object.assign(headers, { 'Repr-Digest': reprDigest(sha256) })
   const type = upload.type ?? 'application/octet-stream'
-  return { ...headers, ...fileHeaders({ type, length, filename, sha256 }) }
+  return Object.assign(headers, fileHeaders({ type, length, filename, sha256 }))
 }
 
 /** A final upload has an offset once it is joined, and not before (tus 1.0.0, concatenation). */

@@ -74,8 +74,9 @@ export function creationHeaders(request: IncomingMessage, maxSizeBytes: number):
   const uploadBytes = takesBody ? bodyBytes : 0
   if ((length ?? uploadBytes) > maxSizeBytes) throw new UploadError('size_exceeded')
   if (length !== null && uploadBytes > length) throw new UploadError('length_exceeded')
-  const declared = length === null ? { 'upload-defer-length': '1' } : { 'upload-length': String(length) }
-  return { ...declared, ...(takesBody ? bodyHeaders(request) : {}) }
+  const declared: Record<string, string> =
+    length === null ? { 'upload-defer-length': '1' } : { 'upload-length': String(length) }
+  return takesBody ? Object.assign(declared, bodyHeaders(request)) : declared
 }
 
 /** The headers of a PATCH in the form @tus/server takes. Throws the refusal. */
@@ -85,8 +86,9 @@ export function patchHeaders(request: IncomingMessage, maxSizeBytes: number): Re
   if (offset === undefined) throw new UploadError('offset_missing')
   const length = bytesHeader(request, 'upload-length')
   if (length !== undefined && length > maxSizeBytes) throw new UploadError('size_exceeded')
-  const declared = length === undefined ? {} : { 'upload-length': String(length) }
-  return { 'upload-offset': String(offset), ...declared, ...bodyHeaders(request) }
+  const headers: Record<string, string> = { 'upload-offset': String(offset) }
+  if (length !== undefined) headers['upload-length'] = String(length)
+  return Object.assign(headers, bodyHeaders(request))
 }
 
 function bodyHeaders(request: IncomingMessage): Record<string, string> {

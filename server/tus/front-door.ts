@@ -8,6 +8,7 @@ import type { UploadView } from '../model/upload-view.js'
 import { answerHeaders } from './answer-headers.js'
 import { checkVersion, headerOf } from './checks.js'
 import { waitForJoin } from './join-wait.js'
+import type { TusAnswer } from './protocol.js'
 import { logRefusal, type RequestLog } from './request-log.js'
 import { ignoreBody, RequestReader, type RequestReaderOptions } from './request-reader.js'
 import { TUS_HEADERS, TUS_VERSION } from './version.js'
@@ -22,7 +23,7 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
     /** Resolves with null where the signal aborts first. */
     take(id: string, gone: AbortSignal): Promise<(() => void) | null>
   }
-  readonly protocol: { handle(request: UploadRequest): Promise<{ status: number; headers: Headers }> }
+  readonly protocol: { handle(request: UploadRequest): Promise<TusAnswer> }
   /** Ends what an older request does with the upload of this one. */
   readonly interrupt: (request: UploadRequest) => Promise<void>
   readonly log: Pick<RequestLog, 'info'>
@@ -122,7 +123,7 @@ export class FrontDoor {
     // A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut.
     if (!answered || (request.bodyEnd !== null && isTooSlow(request.bodyEnd))) return null
     const headers = answerHeaders(request, arrival, answered.headers, this.#options)
-    return { status: answered.status, headers: { ...TUS_HEADERS, ...headers } }
+    return { status: answered.status, headers: Object.assign({}, TUS_HEADERS, headers) }
   }
 
   async #handleWithoutBody(request: UploadRequest, arrival: Arrival) {
@@ -175,8 +176,9 @@ export class FrontDoor {
     if (method === 'HEAD' && !isFault(error)) return
     const { upload, id = arrival.id, bodyEnd } = request ?? {}
     const ms = Math.round(this.#options.monotonic() - startedAt)
-    const stored = { offset: upload?.offset, length: upload?.length, sha256: upload?.sha256 ?? undefined }
-    const fields = { id, method, status, ...stored, end: bodyEnd ?? undefined, ms }
+    const { offset, length, sha256 } = upload ?? {}
+    const end = bodyEnd ?? undefined
+    const fields = { id, method, status, offset, length, sha256: sha256 ?? undefined, end, ms }
     if (error) logRefusal(this.#options.refusals, error, fields)
     else this.#options.log.info(fields, 'request')
   }

@@ -63,7 +63,7 @@ export class RequestReader {
       id,
       method,
       principal,
-      headers: { ...VERSION, ...headers },
+      headers: Object.assign({}, VERSION, headers),
       body: takesBody ? makeBody(request, () => arrival.askForBody()) : null,
       checksum,
       trailing,
@@ -79,7 +79,7 @@ export class RequestReader {
     const { request } = arrival
     const concat = concatOf(request, { isUploadId: this.#options.isUploadId, client: arrival.client })
     const headers = concat?.parts ? FINAL_HEADERS : creationHeaders(request, this.#options.maxSizeBytes)
-    return { headers, creation: { ...factsOf(headerOf(request, 'upload-metadata')), concat } }
+    return { headers, creation: { concat, ...factsOf(headerOf(request, 'upload-metadata')) } }
   }
 }
 

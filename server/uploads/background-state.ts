@@ -25,6 +25,13 @@ export interface Proof {
 /** Nothing was written since these facts were loaded. */
 export function newSaves({ verifiedTo, isCurrent }: StoredFacts): Saves {
   const never = Promise.resolve()
-  const none = { last: never, underWay: 0, isDue: false, isFlushDue: false, lastFlush: never }
-  return { ...none, verifiedTo, isCurrent }
+  return {
+    last: never,
+    underWay: 0,
+    isDue: false,
+    isFlushDue: false,
+    lastFlush: never,
+    verifiedTo,
+    isCurrent,
+  }
 }

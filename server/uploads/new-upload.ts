@@ -41,7 +41,12 @@ export function newUpload(
 /** An upload in the form @tus/server asks for; a deferred length is no size. */
 export function tusUpload({ id, offset }: StoredUpload, length: number | null): TusUpload {
   return {
-    ...{ id, offset, size: length ?? undefined, sizeIsDeferred: length === null },
-    ...{ metadata: undefined, storage: undefined, creation_date: undefined },
+    id,
+    offset,
+    size: length ?? undefined,
+    sizeIsDeferred: length === null,
+    metadata: undefined,
+    storage: undefined,
+    creation_date: undefined,
   }
 }

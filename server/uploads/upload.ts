@@ -2,7 +2,7 @@ import type { Body } from '../model/body.js'
 import { addCheckpoint, type Checkpoint } from '../model/checkpoint.js'
 import type { UploadKind } from '../model/next-step.js'
 import type { RecordState, UploadRecord } from '../model/record.js'
-import type { StoredFacts, UploadFacts } from '../model/upload-facts.js'
+import { onlyFacts, type StoredFacts, type UploadFacts } from '../model/upload-facts.js'
 import { newSaves, type Proof, type Saves } from './background-state.js'
 import { Rate } from './rate.js'
 
@@ -236,13 +236,20 @@ class Upload {
 
   /** The record as of now; `end` for an upload that is being removed. */
   toRecord(nowMs: number, end?: RecordEnd): UploadRecord {
-    const { id, filename, type, declaredType, length, offset, sha256, metadata, createdAt, finishedAt } = this
     return {
-      id,
+      id: this.id,
       state: end?.state ?? this.state,
-      ...{ filename, type, declaredType, length, offset, sha256, metadata },
+      filename: this.filename,
+      type: this.type,
+      declaredType: this.declaredType,
+      length: this.length,
+      offset: this.offset,
+      sha256: this.sha256,
+      metadata: this.metadata,
       path: this.address,
-      ...{ createdAt, updatedAt: new Date(nowMs).toISOString(), finishedAt },
+      createdAt: this.createdAt,
+      updatedAt: new Date(nowMs).toISOString(),
+      finishedAt: this.finishedAt,
       reason: end?.reason ?? (this.terminatedAt === null ? null : TERMINATED),
       concat: this.kind === 'single' ? null : this.kind,
       joinedInto: end?.joinedInto ?? null,
@@ -257,12 +264,7 @@ class Upload {
 
   /** What is to be kept of it beside its bytes, as of now. */
   toFacts(): UploadFacts {
-    const { id, createdAt, length, metadata, filename, declaredType, type, verifiedTo, concat } = this
-    const { parts, joinedAt, terminatedAt, checkpoints, sha256, finishedAt } = this
-    return {
-      ...{ id, createdAt, length, metadata, filename, declaredType, type, verifiedTo, concat },
-      ...{ parts, joinedAt, terminatedAt, checkpoints, sha256, finishedAt },
-    }
+    return onlyFacts(this)
   }
 }
 
