@@ -19,6 +19,6 @@ function run(task: TestTask): unknown {
     })
   }
   const eaten: unknown[] = []
-  while (task === 'eat') eaten.push(new Array(1000).fill(eaten.length))
+  while (task === 'eat') eaten.push(new Array(100_000).fill(eaten.length))
   return new Promise(() => {})
 }
