@@ -203,6 +203,12 @@ export const SETTINGS = {
     'disk space that stays free; an upload that needs it gets 507',
     size('0', '1024TiB'),
   ),
+  lane: setting(
+    'lane',
+    'on',
+    'read long bodies past the buffers that Node copies them to; off by itself where a self-test at the start fails',
+    onOff,
+  ),
   behindProxy: setting('behind-proxy', 'off', 'trust the headers Forwarded and X-Forwarded-*', onOff),
   corsOrigins: setting('cors-origin', '*', 'the origins whose web pages may upload', corsOrigins),
   logLevel: setting(

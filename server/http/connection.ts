@@ -15,6 +15,8 @@ const LINGER_MS = 100
 export type Doing = 'silent' | 'head' | 'busy' | 'idle'
 
 export interface ConnectionTools {
+  /** Long bodies take the lane; see lane.ts. */
+  readonly lane: boolean
   /** Serves one request to its end. */
   readonly serve: (exchange: Exchange) => Promise<void>
   /** Calls back once it is the turn of a request that was pipelined. */
@@ -51,10 +53,9 @@ export class Connection {
     this.#tools = tools
     this.#feed = new Feed(socket, {
       isFull: () => this.#waiting.length >= MOST_WAITING,
-      came: (bytes) => {
-        tools.received(bytes)
-        this.#came()
-      },
+      lane: tools.lane,
+      received: tools.received,
+      came: () => this.#came(),
       counted: () => tools.changed(this),
       takeTurn: (goOn) => tools.takeTurn(this.#guarded(goOn)),
       overflowed: () => this.refuse(new Error('too many bytes before a request')),

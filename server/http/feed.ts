@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { guarded } from '../errors.js'
+import { type Internals, internalsOf, startReading, stopReading } from './internals.js'
+import { Lane } from './lane.js'
 import { endOfBodySlice, endOfEmptyLines, endOfHead } from './slices.js'
 
 /** From here on a body is worth the switch to Node's own reading, in bytes. */
@@ -13,10 +15,14 @@ const SLICES_A_TURN = 32
 const MOST_HEAD_BYTES = 128 * 1024
 
 export interface FeedTools {
+  /** Long bodies take the lane; see lane.ts. */
+  readonly lane: boolean
   /** Returns true while no further request may be parsed. */
   readonly isFull: () => boolean
-  /** Called with the number of bytes that came from the socket, before they are parsed. */
-  readonly came: (bytes: number) => void
+  /** Called with the bytes of each read, so that their buffers are collected in time. */
+  readonly received: (bytes: number) => void
+  /** Called when bytes have come from the socket, before they are parsed. */
+  readonly came: () => void
   /** Called when the number of waiting bytes has changed. */
   readonly counted: () => void
   /** Calls back in the connection's turn. */
@@ -25,15 +31,6 @@ export interface FeedTools {
   readonly overflowed: () => void
   /** Called with what the parser, or a listener below it, threw. */
   readonly threw: (error: unknown) => void
-}
-
-/**
- * What Node's HTTP server keeps on a socket, beyond its documentation. With `consume` the parser reads the socket
- * itself, which costs a quarter less CPU; `readStop` stops reading at once, without one more chunk in memory.
- */
-interface Internals {
-  readonly parser: { consume(handle: object): void; unconsume(): void; _consumed: boolean }
-  readonly handle: { reading: boolean; readStart(): void; readStop(): void }
 }
 
 /**
@@ -54,6 +51,8 @@ export class Feed {
   /** The request that was parsed last, and what its Content-Length leaves to come; NaN where that is not known. */
   #last: { readonly request: IncomingMessage; remainingBytes: number; readonly isFinal: boolean } | undefined
   #native: Internals | undefined
+  /** Null where Node has not what it needs. */
+  #lane: Lane | null | undefined
   #headBytes = 0
   /** A head has begun and is not complete. */
   #isInHead = false
@@ -144,7 +143,8 @@ export class Feed {
 
   readonly #take = (chunk: Buffer): void => {
     if (this.#isOver) return
-    this.#tools.came(chunk.length)
+    this.#tools.received(chunk.length)
+    this.#tools.came()
     this.#rest = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
     // Counted before: the parser copies what is no whole head, and frees that only turns after the connection was cut.
     if (this.#isHeadUnfinished(this.#rest)) this.#tools.counted()
@@ -189,7 +189,9 @@ export class Feed {
     const last = this.#last
     if (!last || !(last.remainingBytes >= NATIVE_FROM_BYTES) || this.#isOver || this.#native) return
     if (last.request.complete || this.#socket.readableLength > 0 || this.#socket.isPaused()) return
-    const internals = internalsOf(this.#socket)
+    if (this.#tools.lane && this.#enterLane(last.request)) return
+    // Node's parser would get what the lane reads.
+    const internals = this.#lane ? undefined : internalsOf(this.#socket)
     if (!internals) return
     this.#native = internals
     internals.parser._consumed = true
@@ -199,6 +201,7 @@ export class Feed {
     request.push = (chunk: Uint8Array | null, encoding?: BufferEncoding) => {
       // Node's own reading calls this, and no code of ours is above it.
       try {
+        this.#tools.received(chunk?.length ?? 0)
         last.remainingBytes -= chunk?.length ?? 0
         if (last.remainingBytes <= NATIVE_UNTIL_BYTES) this.#leaveNative()
         return push(chunk, encoding)
@@ -209,7 +212,30 @@ export class Feed {
     }
   }
 
+  #enterLane(request: IncomingMessage): boolean {
+    if (this.#lane === undefined) {
+      this.#lane =
+        Lane.open(this.#socket, {
+          leftBytes: () => this.#last?.remainingBytes ?? 0,
+          take: this.#takeLent,
+          threw: this.#tools.threw,
+        }) ?? null
+    }
+    return this.#lane?.enter(request) ?? false
+  }
+
+  readonly #takeLent = (bytes: Buffer): boolean => {
+    const last = this.#last
+    if (!last || this.#isOver || this.#isHeld || this.#isParsing || this.#rest || this.#mustHold())
+      return false
+    last.remainingBytes -= bytes.length
+    const isTaken = this.#lane?.give(last.request, bytes) ?? false
+    if (!isTaken) last.remainingBytes += bytes.length
+    return isTaken
+  }
+
   #leaveNative(): void {
+    this.#lane?.leave()
     const native = this.#native
     if (!native) return
     this.#native = undefined
@@ -217,41 +243,4 @@ export class Feed {
     native.parser.unconsume()
     native.parser._consumed = false
   }
-}
-
-function stopReading(socket: Socket): void {
-  const handle = handleOf(socket)
-  if (!handle?.reading) return
-  handle.reading = false
-  handle.readStop()
-}
-
-function startReading(socket: Socket): void {
-  const handle = handleOf(socket)
-  if (!handle || handle.reading) return
-  handle.reading = true
-  handle.readStart()
-}
-
-function handleOf(socket: Socket): Internals['handle'] | undefined {
-  const handle: unknown = Reflect.get(socket, '_handle')
-  return isHandle(handle) ? handle : undefined
-}
-
-function internalsOf(socket: Socket): Internals | undefined {
-  const handle = handleOf(socket)
-  const parser: unknown = Reflect.get(socket, 'parser')
-  return handle && isParser(parser) ? { handle, parser } : undefined
-}
-
-function isHandle(value: unknown): value is Internals['handle'] {
-  return has(value, 'readStop') && has(value, 'readStart')
-}
-
-function isParser(value: unknown): value is Internals['parser'] {
-  return has(value, 'consume') && has(value, 'unconsume')
-}
-
-function has(value: unknown, method: string): boolean {
-  return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function'
 }

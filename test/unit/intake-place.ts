@@ -48,7 +48,6 @@ export function setUp(
     limits: { blocks: 4, idleTimeoutMs: 1e9, minRateBytesPerMinute: 0, ...limits },
     bodyBytes: null,
     monotonic: () => clock.ms,
-    collected: () => {},
     begins: () => {},
   })
   return { arena, source, clock, intake, sink: new Keeper(arena) }
