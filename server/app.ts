@@ -13,7 +13,7 @@ import { StoredFiles } from './files/stored-files.js'
 import { Api } from './http/api.js'
 import { Downloads } from './http/downloads.js'
 import { type Gate, OPEN_GATE } from './http/gate.js'
-import { lendTo } from './http/lane.js'
+import { LANE_FROM_BYTES, lendTo } from './http/lane.js'
 import { laneWorks } from './http/lane-test.js'
 import { Listener } from './http/listener.js'
 import { Router } from './http/router.js'
@@ -161,7 +161,7 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     headers: { ...frontDoor.headers, ...anyOrigin },
     limit: config.connections,
     received: collected,
-    lane,
+    laneFromBytes: lane ? LANE_FROM_BYTES : Infinity,
     keepAliveMs: config.keepAliveMs,
     log: faults,
   })

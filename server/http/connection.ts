@@ -15,8 +15,8 @@ const LINGER_MS = 100
 export type Doing = 'silent' | 'head' | 'busy' | 'idle'
 
 export interface ConnectionTools {
-  /** Long bodies take the lane; see lane.ts. */
-  readonly lane: boolean
+  /** Bodies of which so much is to come take the lane; Infinity for none. */
+  readonly laneFromBytes: number
   /** Serves one request to its end. */
   readonly serve: (exchange: Exchange) => Promise<void>
   /** Calls back once it is the turn of a request that was pipelined. */
@@ -53,7 +53,7 @@ export class Connection {
     this.#tools = tools
     this.#feed = new Feed(socket, {
       isFull: () => this.#waiting.length >= MOST_WAITING,
-      lane: tools.lane,
+      laneFromBytes: tools.laneFromBytes,
       received: tools.received,
       came: () => this.#came(),
       counted: () => tools.changed(this),

@@ -19,8 +19,8 @@ const SPARED_MS = 1_000
 
 export interface ConnectionsOptions {
   readonly limit: number
-  /** Long bodies take the lane; see lane.ts. */
-  readonly lane: boolean
+  /** Bodies of which so much is to come take the lane; Infinity for none. */
+  readonly laneFromBytes: number
   readonly serve: (exchange: Exchange) => Promise<void>
   /** Headers of the answer to what is not a request. */
   readonly headers: HeaderFields
@@ -69,7 +69,7 @@ export class Connections {
     if (this.#isClosing) return void socket.destroy()
     if (this.#all.size >= this.#options.limit && !this.evict()) return void this.#refuse(socket)
     const connection = new Connection(socket, FIRST_BYTE_WITHIN_MS, {
-      lane: this.#options.lane,
+      laneFromBytes: this.#options.laneFromBytes,
       serve: this.#options.serve,
       takeTurn: (begin) => this.#turns.take(begin),
       received: this.#options.received,

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { guarded } from '../errors.js'
 import { type Internals, internalsOf, startReading, stopReading } from './internals.js'
-import { Lane } from './lane.js'
+import { borrowerOf, Lane } from './lane.js'
 import { endOfBodySlice, endOfEmptyLines, endOfHead } from './slices.js'
 
 /** From here on a body is worth the switch to Node's own reading, in bytes. */
@@ -15,8 +15,8 @@ const SLICES_A_TURN = 32
 const MOST_HEAD_BYTES = 128 * 1024
 
 export interface FeedTools {
-  /** Long bodies take the lane; see lane.ts. */
-  readonly lane: boolean
+  /** Bodies of which so much is to come take the lane; Infinity for none. */
+  readonly laneFromBytes: number
   /** Returns true while no further request may be parsed. */
   readonly isFull: () => boolean
   /** Called with the bytes of each read, so that their buffers are collected in time. */
@@ -31,6 +31,16 @@ export interface FeedTools {
   readonly overflowed: () => void
   /** Called with what the parser, or a listener below it, threw. */
   readonly threw: (error: unknown) => void
+}
+
+/** A request that was parsed, and what its Content-Length leaves to come; NaN where that is not known. */
+interface Parsed {
+  readonly request: IncomingMessage
+  /** For slices: at most too large, since a slice may hold the end of a head and some of its body. */
+  remainingBytes: number
+  /** For the lane: by what the parser handed over; NaN where nobody counts. */
+  exactBytes: number
+  readonly isFinal: boolean
 }
 
 /**
@@ -48,11 +58,10 @@ export class Feed {
   #isHeld = false
   #isParsing = false
   #isOver = false
-  /** The request that was parsed last, and what its Content-Length leaves to come; NaN where that is not known. */
-  #last: { readonly request: IncomingMessage; remainingBytes: number; readonly isFinal: boolean } | undefined
+  /** The request that was parsed last. */
+  #last: Parsed | undefined
   #native: Internals | undefined
-  /** Null where Node has not what it needs. */
-  #lane: Lane | null | undefined
+  #lane: Lane | undefined
   #headBytes = 0
   /** A head has begun and is not complete. */
   #isInHead = false
@@ -95,8 +104,20 @@ export class Feed {
     this.#isInHead = false
     const isChunked = request.headers['transfer-encoding'] !== undefined
     const remainingBytes = isChunked ? Number.NaN : Number(request.headers['content-length'] ?? 0)
-    this.#last = { request, remainingBytes, isFinal }
+    this.#last = { request, remainingBytes, exactBytes: Number.NaN, isFinal }
+    if (remainingBytes >= this.#tools.laneFromBytes) this.#count(this.#last)
     return bytes
+  }
+
+  /** Counts what the parser hands over, before anything may be read past it. */
+  #count(last: Parsed): void {
+    const { request } = last
+    last.exactBytes = last.remainingBytes
+    const push = request.push.bind(request)
+    request.push = (chunk: Uint8Array | null, encoding?: BufferEncoding) => {
+      last.exactBytes -= chunk?.length ?? 0
+      return push(chunk, encoding)
+    }
   }
 
   /** A request has been served: parses what waits, as far as it may. */
@@ -185,15 +206,18 @@ export class Feed {
     stopReading(this.#socket)
   }
 
+  /** Reads a long body in the fastest way there is. */
   #readNatively(): void {
     const last = this.#last
-    if (!last || !(last.remainingBytes >= NATIVE_FROM_BYTES) || this.#isOver || this.#native) return
-    if (last.request.complete || this.#socket.readableLength > 0 || this.#socket.isPaused()) return
-    if (this.#tools.lane && this.#enterLane(last.request)) return
-    // Node's parser would get what the lane reads.
-    const internals = this.#lane ? undefined : internalsOf(this.#socket)
+    if (!last || last.request.complete || this.#isOver || this.#native) return
+    if (this.#socket.readableLength > 0 || this.#socket.isPaused()) return
+    if (last.exactBytes >= this.#tools.laneFromBytes && this.#enterLane(last.request)) return
+    // What a lane reads is not where Node's parser would look for it.
+    if (this.#lane || !(last.remainingBytes >= NATIVE_FROM_BYTES)) return
+    const internals = internalsOf(this.#socket)
     if (!internals) return
     this.#native = internals
+    last.exactBytes = Number.NaN
     internals.parser._consumed = true
     internals.parser.consume(internals.handle)
     const { request } = last
@@ -213,15 +237,15 @@ export class Feed {
   }
 
   #enterLane(request: IncomingMessage): boolean {
-    if (this.#lane === undefined) {
-      this.#lane =
-        Lane.open(this.#socket, {
-          leftBytes: () => this.#last?.remainingBytes ?? 0,
-          take: this.#takeLent,
-          threw: this.#tools.threw,
-        }) ?? null
-    }
-    return this.#lane?.enter(request) ?? false
+    const borrower = borrowerOf(request)
+    if (!borrower) return false
+    this.#lane ??= Lane.open(this.#socket, {
+      leftBytes: () => this.#last?.exactBytes ?? 0,
+      take: this.#takeLent,
+      threw: this.#tools.threw,
+    })
+    this.#lane?.enter(request, borrower)
+    return this.#lane !== undefined
   }
 
   readonly #takeLent = (bytes: Buffer): boolean => {
@@ -229,8 +253,12 @@ export class Feed {
     if (!last || this.#isOver || this.#isHeld || this.#isParsing || this.#rest || this.#mustHold())
       return false
     last.remainingBytes -= bytes.length
+    last.exactBytes -= bytes.length
     const isTaken = this.#lane?.give(last.request, bytes) ?? false
-    if (!isTaken) last.remainingBytes += bytes.length
+    if (!isTaken) {
+      last.remainingBytes += bytes.length
+      last.exactBytes += bytes.length
+    }
     return isTaken
   }
 

@@ -57,7 +57,7 @@ async function testLane(): Promise<boolean> {
 function openFeed(socket: Socket, failed: () => void): Feed {
   const nothing = (): void => {}
   return new Feed(socket, {
-    ...{ lane: true, isFull: () => false, received: nothing, came: nothing, counted: nothing },
+    ...{ laneFromBytes: 0, isFull: () => false, received: nothing, came: nothing, counted: nothing },
     takeTurn: (goOn) => setImmediate(goOn),
     overflowed: failed,
     threw: failed,

@@ -3,6 +3,8 @@ import type { Socket } from 'node:net'
 import { guarded } from '../errors.js'
 import { has } from './internals.js'
 
+/** From here on a body is worth a lane. */
+export const LANE_FROM_BYTES = 128 * 1024
 /** A body is read in pieces of at most a block of the arena. */
 const BODY_READ_BYTES = 256 * 1024
 /** As Node reads by itself. */
@@ -22,6 +24,11 @@ const borrowers = new WeakMap<IncomingMessage, Borrower>()
 /** Declares that the listeners of a request's 'data' keep none of the bytes they are given. */
 export function lendTo(borrower: Borrower, request: IncomingMessage): void {
   borrowers.set(request, borrower)
+}
+
+/** Who borrows the bytes of a request's body; undefined where nobody does. */
+export function borrowerOf(request: IncomingMessage): Borrower | undefined {
+  return borrowers.get(request)
 }
 
 /** Tells whether bytes are lent: their memory is used again. */
@@ -56,9 +63,9 @@ interface Parser {
 /**
  * The way of a long body past Node's copies.
  *
- * Node reads each 64 KiB into a new buffer, and its parser copies the body into another. A lane reads a socket into
- * one buffer that all share. The parser still gets every byte of a connection, in order, and decides alone what is a
- * head, a body or an error; but while a lane has a body's bytes, the parser is not asked to copy them.
+ * Node's parser copies each 64 KiB of a body into a new buffer. A lane reads a socket into one buffer that all share.
+ * The parser still gets every byte of a connection, in order, and decides alone what is a head, a body or an error.
+ * But within a body it hands nothing on: who reads the body is given the bytes where they lie.
  *
  * Every other read goes to Node's own function, as if there were no lane.
  */
@@ -72,7 +79,7 @@ export class Lane {
   #request: IncomingMessage | undefined
   #isPaused = false
 
-  /** Undefined where Node has not what a lane needs. */
+  /** Undefined where this Node lacks what a lane needs. */
   static open(socket: Socket, tools: LaneTools): Lane | undefined {
     const handle: unknown = Reflect.get(socket, '_handle')
     const parser: unknown = Reflect.get(socket, 'parser')
@@ -90,18 +97,15 @@ export class Lane {
     this.#listen()
   }
 
-  /** Takes charge of a request's body, if whoever reads it borrows the bytes. Returns whether it does. */
-  enter(request: IncomingMessage): boolean {
-    const borrower = borrowers.get(request)
-    if (!borrower) return false
-    if (request === this.#request) return true
+  /** Takes charge of a request's body. */
+  enter(request: IncomingMessage, borrower: Borrower): void {
+    if (request === this.#request) return
     this.#borrower = borrower
     this.#request = request
     // Node stops a socket only when it has one more chunk than it may keep.
     const pause = guarded(() => this.#pause(request), this.#tools.threw)
     const resume = guarded(() => this.#resume(request), this.#tools.threw)
     request.on('pause', pause).on('resume', resume)
-    return true
   }
 
   /** Lets Node read what follows. */
@@ -127,13 +131,19 @@ export class Lane {
   /** Hands a request the next bytes of its body. Returns false, and does nothing, where it does not take them at once. */
   give(request: IncomingMessage, bytes: Buffer): boolean {
     if (request !== this.#request || request.destroyed || request.complete) return false
+    // What waits in a stream comes first, and one that is paused keeps what comes.
     if (request.readableFlowing !== true || request.readableLength > 0) return false
+    if (this.#socket.isPaused() || this.#socket.readableLength > 0) return false
+    // A dumped body is not counted any more.
+    if (Reflect.get(request, '_dumped') === true) return false
+    // Node gives the parser of a connection that has ended to another one.
+    if (Reflect.get(this.#socket, 'parser') !== this.#parser) return false
     this.#skip(bytes)
     request.emit('data', bytes)
     return true
   }
 
-  /** The parser counts these bytes of a body and hands them to nobody. */
+  /** The parser counts these bytes of a body, and makes no copy because nobody takes it. */
   #skip(bytes: Buffer): void {
     const onBody = this.#parser[this.#onBody]
     this.#parser[this.#onBody] = undefined
@@ -162,7 +172,7 @@ export class Lane {
 
   #take(bytes: number): boolean {
     if (this.#request === undefined || this.#socket.destroyed) return false
-    if (bytes >= this.#tools.leftBytes()) return false
+    if (!(bytes < this.#tools.leftBytes())) return false
     try {
       return this.#tools.take(scratch.subarray(0, bytes))
     } catch (error) {

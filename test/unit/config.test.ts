@@ -69,6 +69,7 @@ test('has the documented defaults', () => {
     minRateBytesPerMinute: 65_536,
     durability: 'finish',
     minFreeBytes: 2 ** 30,
+    lane: true,
     behindProxy: false,
     corsOrigins: ['*'],
     logLevel: 'info',
