@@ -13,6 +13,8 @@ import { StoredFiles } from './files/stored-files.js'
 import { Api } from './http/api.js'
 import { Downloads } from './http/downloads.js'
 import { type Gate, OPEN_GATE } from './http/gate.js'
+import { LANE_FROM_BYTES, lendTo } from './http/lane.js'
+import { laneWorks } from './http/lane-test.js'
 import { Listener } from './http/listener.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
@@ -128,9 +130,12 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     expiresAtMs: (upload) => expiresAtMs(upload, config),
     digestBytes: CHECKSUM_BYTES,
     interrupt: (request) => locks.interrupt(request.id, request),
-    makeBody: createBodies(config, { arena, monotonic, collected }),
+    makeBody: createBodies(config, { arena, monotonic }),
     createId: () => createId(new Date(now()), randomUUID().replaceAll('-', '')),
   })
+  const lane = config.lane && (await laneWorks())
+  if (config.lane && !lane)
+    log.warn('the lane failed its self-test on this Node: long bodies take the usual way')
   const { mayAccess } = gate
   const downloads = new Downloads({
     ...{ log: refusals, limit: config.downloads, idleTimeoutMs: config.idleTimeoutMs },
@@ -141,9 +146,12 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
   const api = new Api({
     log: refusals,
     findUpload: (id, principal) => findUpload(id, principal, { ...tools, uploads, log: refusals }),
-    status: createStatus({ arena, downloads, engine, records, slots, unfinished, vitals, monotonic }, () => {
-      return listener.connections
-    }),
+    status: createStatus(
+      { arena, downloads, engine, lane, records, slots, unfinished, vitals, monotonic },
+      () => {
+        return listener.connections
+      },
+    ),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
       return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
@@ -155,6 +163,7 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     headers: { ...frontDoor.headers, ...anyOrigin },
     limit: config.connections,
     received: collected,
+    laneFromBytes: lane ? LANE_FROM_BYTES : Infinity,
     keepAliveMs: config.keepAliveMs,
     log: faults,
   })
@@ -219,7 +228,7 @@ function noteUnfinished(
 }
 
 /** Makes the body of a request: its socket, read into blocks. */
-function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monotonic' | 'collected'>) {
+function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monotonic'>) {
   const { idleTimeoutMs, minRateBytesPerMinute } = config
   const limits = {
     blocks: BLOCKS_A_BODY,
@@ -230,7 +239,9 @@ function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monoto
   return (request: IncomingMessage, begins: () => void): Intake => {
     const length = request.headers['content-length']
     const bodyBytes = length === undefined ? null : Number(length)
-    return new Intake(request, { limits, begins, bodyBytes, ...tools })
+    const intake = new Intake(request, { ...tools, limits, begins, bodyBytes })
+    lendTo(intake, request)
+    return intake
   }
 }
 

@@ -210,6 +210,12 @@ export const SETTINGS = {
     wholeOrAuto(1, 64),
     'one less than there are cores, 1 to 4',
   ),
+  lane: setting(
+    'lane',
+    'on',
+    'read long bodies past the buffers that Node copies them to; off by itself where a self-test at the start fails',
+    onOff,
+  ),
   behindProxy: setting('behind-proxy', 'off', 'trust the headers Forwarded and X-Forwarded-*', onOff),
   corsOrigins: setting('cors-origin', '*', 'the origins whose web pages may upload', corsOrigins),
   logLevel: setting(

@@ -12,6 +12,8 @@ interface Counted {
   readonly arena: { readonly blocks: number; readonly free: number; readonly blockBytes: number }
   readonly downloads: Limited
   readonly engine: { readonly space: object }
+  /** Long bodies take the lane. */
+  readonly lane: boolean
   readonly records: Pick<RecordStore, 'stats'>
   readonly slots: Limited & { readonly waiting: number }
   readonly unfinished: { readonly size: number; readonly limit: number }
@@ -29,7 +31,7 @@ interface Connections {
 
 /** Returns what makes the answer to `GET /api/status`: what is taken of each limit now, and how the process fares. */
 export function createStatus(parts: Counted, connectionsOf: () => Connections): () => object {
-  const { arena, downloads, engine, records, slots, unfinished, vitals, monotonic } = parts
+  const { arena, downloads, engine, lane, records, slots, unfinished, vitals, monotonic } = parts
   const startedAtMs = monotonic()
   const version = readVersion()
   return () => {
@@ -41,6 +43,7 @@ export function createStatus(parts: Counted, connectionsOf: () => Connections): 
       faults: { requests: connections.faults },
       slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
       downloads: { taken: downloads.taken, limit: downloads.limit },
+      lane: lane ? 'on' : 'off',
       arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
       uploads: { unfinished: unfinished.size, limit: unfinished.limit },
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },

@@ -15,6 +15,8 @@ const LINGER_MS = 100
 export type Doing = 'silent' | 'head' | 'busy' | 'idle'
 
 export interface ConnectionTools {
+  /** Bodies of which so much is to come take the lane; Infinity for none. */
+  readonly laneFromBytes: number
   /** Serves one request to its end. */
   readonly serve: (exchange: Exchange) => Promise<void>
   /** Returns true where a head may be parsed now, false where its connection has to take a turn first. */
@@ -53,10 +55,9 @@ export class Connection {
     this.#tools = tools
     this.#feed = new Feed(socket, {
       isFull: () => this.#waiting.length >= MOST_WAITING,
-      came: (bytes) => {
-        tools.received(bytes)
-        this.#came()
-      },
+      laneFromBytes: tools.laneFromBytes,
+      received: tools.received,
+      came: () => this.#came(),
       counted: () => tools.changed(this),
       mayParse: tools.mayParse,
       takeTurn: (goOn) => tools.takeTurn(this.#guarded(goOn)),

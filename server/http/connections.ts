@@ -19,6 +19,8 @@ const SPARED_MS = 1_000
 
 export interface ConnectionsOptions {
   readonly limit: number
+  /** Bodies of which so much is to come take the lane; Infinity for none. */
+  readonly laneFromBytes: number
   readonly serve: (exchange: Exchange) => Promise<void>
   /** Headers of the answer to what is not a request. */
   readonly headers: HeaderFields
@@ -50,6 +52,7 @@ export class Connections {
     this.#options = options
     // One object for all connections: each of its functions would cost 64 bytes a connection.
     this.#tools = {
+      laneFromBytes: options.laneFromBytes,
       serve: options.serve,
       mayParse: () => this.#turns.mayParse(),
       takeTurn: (begin) => this.#turns.take(begin),

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { guarded } from '../errors.js'
+import { readNatively, startReading, stopReading } from './internals.js'
+import { borrowerOf, Lane } from './lane.js'
 import { endOfBodySlice, endOfEmptyLines, endOfHead } from './slices.js'
 
 /** From here on a body is worth the switch to Node's own reading, in bytes. */
@@ -13,10 +15,14 @@ const SLICES_A_TURN = 32
 const MOST_HEAD_BYTES = 128 * 1024
 
 export interface FeedTools {
+  /** Bodies of which so much is to come take the lane; Infinity for none. */
+  readonly laneFromBytes: number
   /** Returns true while no further request may be parsed. */
   readonly isFull: () => boolean
-  /** Called with the number of bytes that came from the socket, before they are parsed. */
-  readonly came: (bytes: number) => void
+  /** Called with the bytes of each read, so that their buffers are collected in time. */
+  readonly received: (bytes: number) => void
+  /** Called when bytes have come from the socket, before they are parsed. */
+  readonly came: () => void
   /** Called when the number of waiting bytes has changed. */
   readonly counted: () => void
   /** Returns true where a head may be parsed now, false where the connection has to take a turn first. */
@@ -29,13 +35,14 @@ export interface FeedTools {
   readonly threw: (error: unknown) => void
 }
 
-/**
- * What Node's HTTP server keeps on a socket, beyond its documentation. With `consume` the parser reads the socket
- * itself, which costs a quarter less CPU; `readStop` stops reading at once, without one more chunk in memory.
- */
-interface Internals {
-  readonly parser: { consume(handle: object): void; unconsume(): void; _consumed: boolean }
-  readonly handle: { reading: boolean; readStart(): void; readStop(): void }
+/** A request that was parsed, and what its Content-Length leaves to come; NaN where that is not known. */
+interface Parsed {
+  readonly request: IncomingMessage
+  /** For slices: at most too large, since a slice may hold the end of a head and some of its body. */
+  remainingBytes: number
+  /** For the lane: by what the parser handed over; NaN where nobody counts. */
+  exactBytes: number
+  readonly isFinal: boolean
 }
 
 /**
@@ -54,9 +61,10 @@ export class Feed {
   #isParsing = false
   #waitsForTurn = false
   #isOver = false
-  /** The request that was parsed last, and what its Content-Length leaves to come; NaN where that is not known. */
-  #last: { readonly request: IncomingMessage; remainingBytes: number; readonly isFinal: boolean } | undefined
-  #native: Internals | undefined
+  /** The request that was parsed last. */
+  #last: Parsed | undefined
+  #endNative: (() => void) | undefined
+  #lane: Lane | undefined
   #headBytes = 0
   /** A head has begun and is not complete. */
   #isInHead = false
@@ -99,8 +107,20 @@ export class Feed {
     this.#isInHead = false
     const isChunked = request.headers['transfer-encoding'] !== undefined
     const remainingBytes = isChunked ? Number.NaN : Number(request.headers['content-length'] ?? 0)
-    this.#last = { request, remainingBytes, isFinal }
+    this.#last = { request, remainingBytes, exactBytes: Number.NaN, isFinal }
+    if (remainingBytes >= this.#tools.laneFromBytes) this.#count(this.#last)
     return bytes
+  }
+
+  /** Counts what the parser hands over, before anything may be read past it. */
+  #count(last: Parsed): void {
+    const { request } = last
+    last.exactBytes = last.remainingBytes
+    const push = request.push.bind(request)
+    request.push = (chunk: Uint8Array | null, encoding?: BufferEncoding) => {
+      last.exactBytes -= chunk?.length ?? 0
+      return push(chunk, encoding)
+    }
   }
 
   /** A request has been served: parses what waits, as far as it may. */
@@ -147,7 +167,8 @@ export class Feed {
 
   readonly #take = (chunk: Buffer): void => {
     if (this.#isOver) return
-    this.#tools.came(chunk.length)
+    this.#tools.received(chunk.length)
+    this.#tools.came()
     this.#rest = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
     // Counted before: the parser copies what is no whole head, and frees that only turns after the connection was cut.
     if (this.#isHeadUnfinished(this.#rest)) this.#tools.counted()
@@ -201,73 +222,53 @@ export class Feed {
     stopReading(this.#socket)
   }
 
+  /** Reads a long body in the fastest way there is. */
   #readNatively(): void {
     const last = this.#last
-    if (!last || !(last.remainingBytes >= NATIVE_FROM_BYTES) || this.#isOver || this.#native) return
-    if (last.request.complete || this.#socket.readableLength > 0 || this.#socket.isPaused()) return
-    const internals = internalsOf(this.#socket)
-    if (!internals) return
-    this.#native = internals
-    internals.parser._consumed = true
-    internals.parser.consume(internals.handle)
-    const { request } = last
-    const push = request.push.bind(request)
-    request.push = (chunk: Uint8Array | null, encoding?: BufferEncoding) => {
-      // Node's own reading calls this, and no code of ours is above it.
-      try {
-        last.remainingBytes -= chunk?.length ?? 0
-        if (last.remainingBytes <= NATIVE_UNTIL_BYTES) this.#leaveNative()
-        return push(chunk, encoding)
-      } catch (error) {
-        this.#tools.threw(error)
-        return false
-      }
+    if (!last || last.request.complete || this.#isOver || this.#endNative) return
+    if (this.#socket.readableLength > 0 || this.#socket.isPaused()) return
+    if (last.exactBytes >= this.#tools.laneFromBytes && this.#enterLane(last.request)) return
+    // What a lane reads is not where Node's parser would look for it.
+    if (this.#lane || !(last.remainingBytes >= NATIVE_FROM_BYTES)) return
+    last.exactBytes = Number.NaN
+    const took = (bytes: number): void => {
+      this.#tools.received(bytes)
+      last.remainingBytes -= bytes
+      if (last.remainingBytes <= NATIVE_UNTIL_BYTES) this.#leaveNative()
     }
+    this.#endNative = readNatively(this.#socket, last.request, took, this.#tools.threw)
+  }
+
+  #enterLane(request: IncomingMessage): boolean {
+    const borrower = borrowerOf(request)
+    if (!borrower) return false
+    this.#lane ??= Lane.open(this.#socket, {
+      leftBytes: () => this.#last?.exactBytes ?? 0,
+      take: this.#takeLent,
+      threw: this.#tools.threw,
+    })
+    this.#lane?.enter(request, borrower)
+    return this.#lane !== undefined
+  }
+
+  readonly #takeLent = (bytes: Buffer): boolean => {
+    const last = this.#last
+    if (!last || this.#isOver || this.#isHeld || this.#isParsing || this.#rest || this.#mustHold())
+      return false
+    last.remainingBytes -= bytes.length
+    last.exactBytes -= bytes.length
+    const isTaken = this.#lane?.give(last.request, bytes) ?? false
+    if (!isTaken) {
+      last.remainingBytes += bytes.length
+      last.exactBytes += bytes.length
+    }
+    return isTaken
   }
 
   #leaveNative(): void {
-    const native = this.#native
-    if (!native) return
-    this.#native = undefined
-    if (this.#last) Reflect.deleteProperty(this.#last.request, 'push')
-    native.parser.unconsume()
-    native.parser._consumed = false
+    this.#lane?.leave()
+    const end = this.#endNative
+    this.#endNative = undefined
+    end?.()
   }
-}
-
-function stopReading(socket: Socket): void {
-  const handle = handleOf(socket)
-  if (!handle?.reading) return
-  handle.reading = false
-  handle.readStop()
-}
-
-function startReading(socket: Socket): void {
-  const handle = handleOf(socket)
-  if (!handle || handle.reading) return
-  handle.reading = true
-  handle.readStart()
-}
-
-function handleOf(socket: Socket): Internals['handle'] | undefined {
-  const handle: unknown = Reflect.get(socket, '_handle')
-  return isHandle(handle) ? handle : undefined
-}
-
-function internalsOf(socket: Socket): Internals | undefined {
-  const handle = handleOf(socket)
-  const parser: unknown = Reflect.get(socket, 'parser')
-  return handle && isParser(parser) ? { handle, parser } : undefined
-}
-
-function isHandle(value: unknown): value is Internals['handle'] {
-  return has(value, 'readStop') && has(value, 'readStart')
-}
-
-function isParser(value: unknown): value is Internals['parser'] {
-  return has(value, 'consume') && has(value, 'unconsume')
-}
-
-function has(value: unknown, method: string): boolean {
-  return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function'
 }

@@ -15,6 +15,8 @@ const REPORT_EVERY_MS = 5_000
 export interface ListenerTools {
   /** Headers of the answer to what is not HTTP. */
   readonly headers: HeaderFields
+  /** Bodies of which so much is to come take the lane; Infinity for none. */
+  readonly laneFromBytes: number
   /** Connections at once. */
   readonly limit: number
   /** How long an idle connection is kept. */
@@ -37,6 +39,7 @@ export class Listener {
     this.#log = tools.log
     this.connections = new Connections({
       limit: tools.limit,
+      laneFromBytes: tools.laneFromBytes,
       log: tools.log,
       received: tools.received,
       headers: tools.headers,

@@ -1,3 +1,4 @@
+import type { Block, BlockSink } from '../model/body.js'
 import type { Arena } from './arena.js'
 import type { PaceLimits } from './pace.js'
 
@@ -15,8 +16,14 @@ export interface IntakeTools {
   readonly bodyBytes: number | null
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
-  /** Told of every chunk, in bytes; see the garbage keeper. */
-  readonly collected: (receivedBytes: number) => void
   /** Called once, when the first byte is wanted. */
   readonly begins: () => void
+}
+
+/** A block that is being filled. */
+export type Filling = { readonly index: number; bytes: number; readonly sinceMs: number }
+
+/** Hands a batch to a sink. One that throws before it waits has failed like any other. */
+export async function written(sink: BlockSink, batch: readonly Block[], last: boolean): Promise<void> {
+  await sink.write(batch, last)
 }

@@ -1,13 +1,12 @@
 import type { Readable } from 'node:stream'
 import { faultOf, guarded } from '../errors.js'
 import type { Block, BlockSink, Body, BodyEnd, BodyStop } from '../model/body.js'
-import type { IntakeTools } from './intake-tools.js'
+import { type Filling, type IntakeTools, written } from './intake-tools.js'
 import { Pace } from './pace.js'
 
 const SHIP_AFTER_MS = 500
 
-/** A block that is being filled. */
-type Filling = { readonly index: number; bytes: number; readonly sinceMs: number }
+const NOTHING = new Uint8Array(0)
 
 /**
  * Reads one request's body into blocks of the arena and hands them to a sink.
@@ -62,6 +61,11 @@ export class Intake implements Body {
   /** It was ended from outside, or its connection is gone. Node also destroys a request that was read to its end. */
   get isStopped(): boolean {
     return this.#end === undefined ? this.#source.destroyed : this.#end !== 'complete'
+  }
+
+  /** Bytes that the block it fills has room for; 0 where it has none. */
+  get roomBytes(): number {
+    return this.#current ? this.#tools.arena.blockBytes - this.#current.bytes : 0
   }
 
   /** Ends the intake where it stands: what was received goes to the sink, nothing more is read. */
@@ -128,7 +132,6 @@ export class Intake implements Body {
     const fitting = Math.min(chunk.length, this.#roomBytes - this.#receivedBytes)
     this.#receivedBytes += fitting
     this.#pace.add(fitting, this.#tools.monotonic())
-    this.#tools.collected(chunk.length)
     if (fitting > 0) this.#take(fitting === chunk.length ? chunk : chunk.subarray(0, fitting))
     if (fitting < chunk.length) this.#finish('overrun')
   })
@@ -149,16 +152,15 @@ export class Intake implements Body {
     const isWhole = this.#receivedBytes === this.#tools.bodyBytes
     if (wanted > 0 && !isWhole && (this.#current?.bytes ?? 0) >= wanted) this.#ship()
     if (this.#mustPause()) this.#pause()
+    // Nothing is read before there is a block for it: it would need memory beside the arena.
+    else if (!this.#rest && !isWhole && this.#end === undefined && !this.#block()) this.#wait(NOTHING)
   }
 
   #place(chunk: Uint8Array): void {
     let at = 0
     while (at < chunk.length) {
       const block = this.#block()
-      if (block === undefined) {
-        this.#wait(chunk.subarray(at))
-        return
-      }
+      if (block === undefined) return void this.#wait(chunk.subarray(at))
       const bytes = Math.min(this.#tools.arena.blockBytes - block.bytes, chunk.length - at)
       const part = bytes === chunk.length ? chunk : chunk.subarray(at, at + bytes)
       this.#tools.arena.fill(block.index, block.bytes, part)
@@ -185,7 +187,8 @@ export class Intake implements Body {
   }
 
   #wait(rest: Uint8Array): void {
-    this.#rest = rest
+    // A copy: whoever handed the bytes over uses their memory again.
+    this.#rest = new Uint8Array(rest)
     this.#pause()
     // With blocks of its own under way it goes on when they come back; else it waits for anybody's.
     if (this.#held < this.#tools.limits.blocks) this.#cancelWait = this.#tools.arena.whenFree(this.#goOn)
@@ -198,21 +201,19 @@ export class Intake implements Body {
     const rest = this.#rest
     this.#rest = undefined
     if (rest) this.#take(rest)
-    if (this.#rest) {
-      // Still no block for it; what is queued may go on.
-      this.#pump()
-      return
-    }
-    if (this.#end !== undefined) this.#ship()
+    // While there is no block for it, what is queued may go on.
+    if (!this.#rest && this.#end !== undefined) this.#ship()
     this.#pump()
-    if (this.#end !== undefined || this.#mustPause() || !this.#source.isPaused()) return
+    if (this.#rest || this.#end !== undefined || this.#mustPause() || !this.#source.isPaused()) return
     this.#read()
   })
 
   #ship(): void {
     if (!this.#current) return
-    this.#queue.push({ index: this.#current.index, bytes: this.#current.bytes })
+    const { index, bytes } = this.#current
     this.#current = undefined
+    if (bytes === 0) this.#giveBack(index)
+    else this.#queue.push({ index, bytes })
     this.#pump()
   }
 
@@ -220,6 +221,7 @@ export class Intake implements Body {
     if (this.#end !== undefined) return
     this.#end = end
     this.#detach()
+    if (this.#rest?.length === 0) this.#rest = undefined
     this.#ship()
     this.#pump()
   }
@@ -271,9 +273,4 @@ export class Intake implements Body {
     const fault = this.#pace.fault(now)
     if (fault) this.stop(fault)
   })
-}
-
-/** A sink that throws before it waits has failed like any other. */
-async function written(sink: BlockSink, batch: readonly Block[], last: boolean): Promise<void> {
-  await sink.write(batch, last)
 }

@@ -16,8 +16,8 @@ const FAULTS = new URL('../helpers/faults.js', import.meta.url).pathname
 const MIB = 2 ** 20
 const seed = printedSeed('own-faults')
 
-const startFaulty = (dataDir?: string): Promise<TestServer> =>
-  startServer([], dataDir, undefined, { nodeFlags: ['--import', FAULTS] })
+const startFaulty = (dataDir?: string, flags: readonly string[] = []): Promise<TestServer> =>
+  startServer(flags, dataDir, undefined, { nodeFlags: ['--import', FAULTS] })
 
 const times = (text: string, part: string): number => text.split(part).length - 1
 
@@ -72,42 +72,46 @@ const IN_HANDLERS: Readonly<Record<string, HandlerFault>> = {
   'a small chunk, once its turn is over': { length: null, before: '', text: chunk(PUSH), kind: 'pushed' },
 }
 
-test('"A fault in one request\'s path ends that connection", also in a handler that nothing of ours calls', async () => {
-  const server = await startFaulty()
-  let faults = 0
-  for (const [what, { length, before, text, kind }] of Object.entries(IN_HANDLERS)) {
-    const location = locationOf(await tus.create(server, length ?? 100))
-    const path = new URL(location).pathname
-    const raw = await RawConnection.open(server.port)
-    await raw.head(`PATCH ${path}`, patchHeaders(0, length))
-    await raw.write(before)
-    await eventually(30_000, `the bytes before ${what}`, async () => {
-      const { slots } = await statusOf(server)
-      return slots.taken === 1 && storedBytes(server, path) === before.length ? true : undefined
-    })
-    await raw.write(text)
-    await raw.closed()
-    faults += 1
-    const { faults: counted } = await statusOf(server)
-    assert.is(counted.requests, faults, what)
-    await eventually(30_000, `the slot and the blocks of ${what}`, async () => {
-      const { slots, arena } = await statusOf(server)
-      return slots.taken === 0 && arena.free === arena.blocks ? true : undefined
-    })
-    assert.is(await offsetOf(server, path), before.length, what)
-    await eventually(10_000, `the line of ${what}`, async () => {
-      return times(server.log(), 'a fault in a request') === faults ? true : undefined
-    })
-    assert.match(server.log(), `"stack":"Error: a deliberate fault, ${kind}`)
-  }
-  const refused = await RawConnection.open(server.port)
-  await refused.head('PUT /files', ['Content-Length: 3', 'X-Fault: ended'])
-  assert.is((await refused.answer()).status, 405)
-  await refused.write('abc')
-  await refused.closed()
-  assert.is((await statusOf(server)).faults.requests, faults + 1)
-  assert.is(await server.stop(), 0)
-})
+for (const lane of ['on', 'off']) {
+  test(`"A fault in one request's path ends that connection", also in a handler that nothing of ours calls, with the lane ${lane}`, async () => {
+    const server = await startFaulty(undefined, ['--lane', lane])
+    let faults = 0
+    for (const [what, { length, before, text, kind }] of Object.entries(IN_HANDLERS)) {
+      // The lane does not push.
+      if (lane === 'on' && kind === 'pushed' && length !== null) continue
+      const location = locationOf(await tus.create(server, length ?? 100))
+      const path = new URL(location).pathname
+      const raw = await RawConnection.open(server.port)
+      await raw.head(`PATCH ${path}`, patchHeaders(0, length))
+      await raw.write(before)
+      await eventually(30_000, `the bytes before ${what}`, async () => {
+        const { slots } = await statusOf(server)
+        return slots.taken === 1 && storedBytes(server, path) === before.length ? true : undefined
+      })
+      await raw.write(text)
+      await raw.closed()
+      faults += 1
+      const { faults: counted } = await statusOf(server)
+      assert.is(counted.requests, faults, what)
+      await eventually(30_000, `the slot and the blocks of ${what}`, async () => {
+        const { slots, arena } = await statusOf(server)
+        return slots.taken === 0 && arena.free === arena.blocks ? true : undefined
+      })
+      assert.is(await offsetOf(server, path), before.length, what)
+      await eventually(10_000, `the line of ${what}`, async () => {
+        return times(server.log(), 'a fault in a request') === faults ? true : undefined
+      })
+      assert.match(server.log(), `"stack":"Error: a deliberate fault, ${kind}`)
+    }
+    const refused = await RawConnection.open(server.port)
+    await refused.head('PUT /files', ['Content-Length: 3', 'X-Fault: ended'])
+    assert.is((await refused.answer()).status, 405)
+    await refused.write('abc')
+    await refused.closed()
+    assert.is((await statusOf(server)).faults.requests, faults + 1)
+    assert.is(await server.stop(), 0)
+  })
+}
 
 for (const kind of ['uncaught', 'rejected']) {
   test(`what nobody catches ends the process as SIGTERM does, with exit code 1: ${kind}`, async () => {

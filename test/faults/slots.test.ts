@@ -216,7 +216,6 @@ function slowIntake(limits: Partial<IntakeLimits>) {
     limits: { blocks: 2, tickMs: 5, idleTimeoutMs: 600_000, minRateBytesPerMinute: 64 * KIB, ...limits },
     bodyBytes: null,
     monotonic: () => clock.ms,
-    collected: () => {},
     begins: () => {},
   })
   let stored = 0

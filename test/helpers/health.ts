@@ -30,8 +30,9 @@ export async function unharmed(server: TestServer, files: readonly string[] = []
   await idle(server)
   // A checkpoint is written behind the answer: its temporary file may be seen, and must go.
   const wanted = files.filter((name) => !name.endsWith('.tmp')).sort()
-  await eventually(WITHIN_MS, 'the end of the temporary files', async () => {
-    return filesIn(server).some((name) => name.endsWith('.tmp')) ? undefined : true
+  const found = await eventually(WITHIN_MS, 'the end of the temporary files', async () => {
+    const now = filesIn(server)
+    return now.some((name) => name.endsWith('.tmp')) ? undefined : now
   })
-  assert.equal(filesIn(server), wanted)
+  assert.equal(found, wanted)
 }

@@ -70,6 +70,7 @@ test('has the documented defaults', () => {
     durability: 'finish',
     minFreeBytes: 2 ** 30,
     digestThreads: 'auto',
+    lane: true,
     behindProxy: false,
     corsOrigins: ['*'],
     logLevel: 'info',

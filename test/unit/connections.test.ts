@@ -11,7 +11,7 @@ function place(limit: number) {
   let nowMs = 0
   const clock = mock.method(performance, 'now', () => nowMs)
   const connections = new Connections({
-    ...{ limit, headers: {}, received: () => {}, serve: async () => {} },
+    ...{ limit, headers: {}, laneFromBytes: Infinity, received: () => {}, serve: async () => {} },
     log: { error: () => {} },
   })
   const connect = (): Socket => {

@@ -51,7 +51,6 @@ export function setUp(
       clock.reads += 1
       return clock.ms
     },
-    collected: () => {},
     begins: () => {},
   })
   return { arena, source, clock, intake, sink: new Keeper(arena) }
