@@ -120,7 +120,9 @@ export class Connection {
     const isBroken = last !== undefined && !last.request.complete
     if (isBroken) this.#waiting.pop()
     const refusal = (): void => this.#refuseNow(error)
-    if (!this.#current || (isBroken && last === this.#current)) refusal()
+    // Between two requests the next one may wait for its turn.
+    const isFree = !this.#current && this.#waiting.length === 0
+    if (isFree || (isBroken && last === this.#current)) refusal()
     else this.#refusal = refusal
   }
 

@@ -165,8 +165,9 @@ export class Lane {
       seen += bytes
       // The end, an error, or a read into a buffer of Node's.
       if (bytes === 0 || given !== undefined) return nodes.call(handle, given)
-      if (!this.#take(bytes)) nodes.call(handle, scratch.buffer.slice(0, bytes))
-      return this.#next()
+      if (this.#take(bytes)) return this.#next()
+      nodes.call(handle, scratch.buffer.slice(0, bytes))
+      return scratch.subarray(0, OTHER_READ_BYTES)
     }
   }
 

@@ -79,9 +79,7 @@ async function uploaded(server: TestServer, own: number): Promise<{ answers: str
       await take()
     }
     await connection.head(line, patchHeaders(offset, part.length))
-    const isCut = below(4) === 0
-    await send(isCut ? part.subarray(0, part.length - 100_000) : part)
-    if (isCut) break
+    await send(part)
     // The next request is there before the answer to this one.
     await connection.write(`GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n`)
     await take()
