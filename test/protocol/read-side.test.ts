@@ -112,6 +112,7 @@ test('/api/status has the shape that tools outside rely on', async () => {
     faults: { requests: 'number' },
     slots: { taken: 'number', limit: 'number', waiting: 'number' },
     downloads: { taken: 'number', limit: 'number' },
+    lane: 'string',
     arena: { blocks: 'number', free: 'number', blockBytes: 'number' },
     uploads: { unfinished: 'number', limit: 'number' },
     records: { queued: 'number', lagMs: 'number' },
