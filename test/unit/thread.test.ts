@@ -1,3 +1,4 @@
+import workers from 'node:worker_threads'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Thread, ThreadEnded } from '../../server/files/thread.js'
@@ -63,6 +64,33 @@ for (const startsNow of [true, false]) {
     await bounded(WITHIN_MS, thread.close(), 'the end of the thread')
   })
 }
+
+test('where the system gives no thread, what is asked is rejected each time, and a later task gets one', async () => {
+  const real = workers.Worker
+  const refused = new Error('Worker initialization failure: EAGAIN')
+  const ends: ThreadEnded[] = []
+  const tools = { arena, ended: (error: ThreadEnded) => ends.push(error) }
+  const thread = new Thread<TestTask>(SCRIPT, tools, false)
+  const ask = (): Promise<number> => bounded(WITHIN_MS, thread.ask<number>('who'), 'the answer')
+  Object.assign(workers, {
+    Worker: class {
+      constructor() {
+        throw refused
+      }
+    },
+  })
+  try {
+    for (const time of [1, 2]) {
+      assert.instance(await thrownBy(ask()), ThreadEnded)
+      assert.is(ends.length, time)
+      assert.is(ends.at(-1)?.cause, refused)
+    }
+  } finally {
+    Object.assign(workers, { Worker: real })
+  }
+  assert.type(await ask(), 'number')
+  await bounded(WITHIN_MS, thread.close(), 'the end of the thread')
+})
 
 test('a thread that has ended and was not asked again does not hold up the end of the engine', async () => {
   const { thread, ask, ends } = start()
