@@ -11,7 +11,9 @@ export interface Serving {
 /** A thread has ended, by a fault of its own or for want of memory. What it had to do may be half done. */
 export class ThreadEnded extends Error {
   constructor(cause: unknown) {
-    super('a thread of the storage engine has ended', { cause })
+    const [code] = /\bE[MN]FILE\b/.exec(String(cause)) ?? []
+    // As the system says it, so that what may wait for a descriptor waits: a thread needs some to start.
+    super(`${code ? `${code}: ` : ''}a thread of the storage engine has ended`, { cause })
   }
 }
 
