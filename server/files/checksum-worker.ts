@@ -8,8 +8,8 @@ import type { Serving } from './thread.js'
 import type { CheckTask } from './writer-tasks.js'
 
 /**
- * The thread that computes the checksums of requests under Upload-Checksum, beside the one that writes and
- * digests the same blocks: two processors do in the time of one what one would do in twice that time.
+ * The thread that computes the checksums of requests under Upload-Checksum, beside those that write and
+ * digest the same blocks: two processors do in the time of one what one would do in twice that time.
  */
 
 const arena = openArena(workerData)

@@ -45,7 +45,7 @@ export class FilesEngine extends StoredFiles implements Engine {
   readonly #now: () => number
   readonly #disk: Disk
   readonly #writer: Writer
-  /** Uploads whose file a body has open in the thread. */
+  /** Uploads whose file a body has open in a thread. */
   readonly #open = new Set<string>()
 
   private constructor(options: FilesOptions, disk: Disk) {

@@ -7,7 +7,7 @@ export interface Rolling {
   offset: number
 }
 
-/** The rolling digest of each upload that has one; they live in the digest thread. */
+/** The rolling digest of each upload that has one in this thread. */
 export class RollingDigests {
   readonly #states = new Map<string, Rolling>()
 

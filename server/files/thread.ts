@@ -11,7 +11,9 @@ export interface Serving {
 /** A thread has ended, by a fault of its own or for want of memory. What it had to do may be half done. */
 export class ThreadEnded extends Error {
   constructor(cause: unknown) {
-    super('a thread of the storage engine has ended', { cause })
+    const [code] = /\bE[MN]FILE\b/.exec(String(cause)) ?? []
+    // As the system says it, so that what may wait for a descriptor waits: a thread needs some to start.
+    super(`${code ? `${code}: ` : ''}a thread of the storage engine has ended`, { cause })
   }
 }
 
@@ -37,7 +39,7 @@ export class Thread<Task> {
   constructor(script: string, tools: ThreadTools, startsNow = true) {
     this.#script = new URL(script, import.meta.url).href
     this.#tools = tools
-    if (startsNow) this.#pool = this.#start(1)
+    if (startsNow) this.#channel = this.#open()
   }
 
   /** Settles as the task does; see Channel. */
@@ -54,22 +56,28 @@ export class Thread<Task> {
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#channel?.close()
-    await this.#pool?.close()
+    const pool = this.#pool
+    // From here on its end is asked for.
+    this.#pool = undefined
+    await pool?.close()
   }
 
   #open(): Channel<Task> {
     const { port1, port2 } = new MessageChannel()
-    const pool = this.#pool ?? this.#start(0)
+    const pool = this.#start()
     this.#pool = pool
-    pool.run({ port: port2 }, { transferList: [port2] }).catch((error: unknown) => this.#fail(pool, error))
+    // Async, because piscina throws where the system gives no thread.
+    const serve = async (): Promise<void> => pool.run({ port: port2 }, { transferList: [port2] })
+    serve().catch((error: unknown) => this.#fail(pool, error))
     return new Channel<Task>(port1)
   }
 
-  #start(minThreads: number): Piscina<Serving, void> {
+  #start(): Piscina<Serving, void> {
     const { shared, blockBytes } = this.#tools.arena
     const pool: Piscina<Serving, void> = new Piscina({
       filename: this.#script,
-      minThreads,
+      // With more, piscina itself would start another one in the place of one that ended.
+      minThreads: 0,
       maxThreads: 1,
       // The thread sleeps in its event loop, where the port wakes it, and not in piscina's own wait.
       atomics: 'disabled',
@@ -86,9 +94,9 @@ export class Thread<Task> {
     const error = new ThreadEnded(cause)
     const channel = this.#channel
     this.#channel = undefined
-    // Piscina gives up on a pool whose thread could not start.
+    // Its thread is gone, and piscina gives up on a pool whose thread could not start. It is not destroyed: where the
+    // system gave no thread, that rejects a promise which piscina handed to nobody.
     this.#pool = undefined
-    pool.destroy().catch(this.#tools.ended)
     this.#tools.ended(error)
     channel?.fail(error)
   }

@@ -6,7 +6,7 @@ import { FolderFlushes } from './folder-flushes.js'
 import type { OpenFiles } from './open-files.js'
 import type { CreateTask, RemoveTask, ReplaceTask } from './writer-tasks.js'
 
-/** What the digest thread does with whole files: makes, replaces, cuts and removes them. */
+/** What a thread does with whole files: makes, replaces and removes them. */
 
 const FILE_MODE = 0o640
 const FOLDER_MODE = 0o750

@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../model/checkpoint.js'
 import type { DigestDue, Digested } from '../model/engine.js'
 
-/** What the writer's thread can be asked; one object a task, plain values only. */
+/** What a thread that writes and digests can be asked; one object a task, plain values only. */
 export type WriterTask =
   | CreateTask
   | OpenTask

@@ -25,9 +25,9 @@ import {
 } from './writer-tasks.js'
 
 /**
- * The thread that touches file bytes: it writes blocks of the arena and digests them while they are in
+ * A thread that touches file bytes: it writes blocks of the arena and digests them while they are in
  * the processor's cache. What may take long without using the processor (flushing) is asynchronous, so
- * that other uploads go on; the rest is synchronous, so that a task is never half done.
+ * that other uploads go on; the rest is synchronous, so that no other task finds it half done.
  */
 
 /** The bytes of one request that has a checksum or may end with one, so that they can be taken back. */

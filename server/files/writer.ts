@@ -23,7 +23,7 @@ import type {
 
 /** What is read back of a file in one task, between which other requests' checksums are computed. */
 const READ_BACK_BYTES = 8 * 1024 * 1024
-/** Texts of sidecars, and paths, that may be with the thread or wait in its queue; beyond it callers wait in order. */
+/** Texts of sidecars, and paths, that may be with the threads or wait in their queues; beyond it callers wait in order. */
 const MOST_BYTES = 1024 * 1024
 
 type Of<T extends WriterTask> = Omit<T, 'kind'> & { readonly id: string }

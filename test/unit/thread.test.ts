@@ -1,5 +1,7 @@
+import workers from 'node:worker_threads'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { systemCodeOf } from '../../server/errors.js'
 import { Thread, ThreadEnded } from '../../server/files/thread.js'
 import { Arena } from '../../server/intake/arena.js'
 import { bounded } from '../helpers/test.js'
@@ -60,6 +62,47 @@ for (const startsNow of [true, false]) {
       assert.match(String(error instanceof Error && error.cause), 'nowhere')
       assert.is(ends.length, time)
     }
+    await bounded(WITHIN_MS, thread.close(), 'the end of the thread')
+  })
+}
+
+/** Runs `work` while the system gives no thread. */
+async function withoutThreads(refused: Error, work: () => Promise<void>): Promise<void> {
+  const real = workers.Worker
+  class None {
+    constructor() {
+      throw refused
+    }
+  }
+  Object.assign(workers, { Worker: None })
+  try {
+    await work()
+  } finally {
+    Object.assign(workers, { Worker: real })
+  }
+}
+
+for (const [reason, code] of [
+  ['EAGAIN', ''],
+  ['EMFILE', 'EMFILE'],
+] as const) {
+  test(`where the system gives no thread, what is asked is rejected, and a later task gets one: ${reason}`, async () => {
+    const refused = new Error(`Worker initialization failure: ${reason}`)
+    const ends: ThreadEnded[] = []
+    const tools = { arena, ended: (error: ThreadEnded) => ends.push(error) }
+    const thread = new Thread<TestTask>(SCRIPT, tools, false)
+    const ask = (): Promise<number> => bounded(WITHIN_MS, thread.ask<number>('who'), 'the answer')
+    await withoutThreads(refused, async () => {
+      for (const time of [1, 2]) {
+        const error = await thrownBy(ask())
+        assert.instance(error, ThreadEnded)
+        // What may wait for a descriptor knows by the code that it has to.
+        assert.is(systemCodeOf(error), code)
+        assert.is(ends.length, time)
+        assert.is(ends.at(-1)?.cause, refused)
+      }
+    })
+    assert.type(await ask(), 'number')
     await bounded(WITHIN_MS, thread.close(), 'the end of the thread')
   })
 }

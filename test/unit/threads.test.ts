@@ -29,8 +29,13 @@ class FakeThread {
 function place() {
   const [a, b] = [new FakeThread(), new FakeThread()]
   const threads = new Threads([a, b], BLOCK)
-  const ask = (kind: 'open' | 'create' | 'forget' | 'append', id: string, bytes = 0): void => {
-    const upload = { id, path: id, sidecarPath: '', sidecarText: '', durable: false, bytes: 0, position: 0 }
+  const ask = (
+    kind: 'open' | 'create' | 'forget' | 'append' | 'join' | 'prove',
+    id: string,
+    bytes = 0,
+  ): void => {
+    const upload = { id, path: id, sidecarPath: '', sidecarText: '', durable: false, bytes, position: 0 }
+    const read = { partPath: '', from: 0, to: 0, checkpoints: [], budgetBytes: bytes }
     const append = {
       digest: 'none',
       isChecked: false,
@@ -38,7 +43,7 @@ function place() {
       begins: false,
       blocks: [0, bytes],
     } as const
-    void threads.ask({ kind, ...upload, ...append })
+    void threads.ask({ kind, ...upload, ...read, ...append })
   }
   return { a, b, threads, ask }
 }
@@ -59,6 +64,15 @@ test('an upload goes to the thread with the fewest bytes under way', () => {
   ask('append', 'last', 1)
   assert.is(b.asked.at(-1), 'append last')
 })
+
+for (const kind of ['join', 'prove'] as const) {
+  test(`bytes that are read are under way too: ${kind}`, () => {
+    const { a, b, ask } = place()
+    ask(kind, 'long', 5 * BLOCK)
+    for (const id of ['1', '2', '3']) ask('append', id, 1)
+    assert.equal([a.asked.length, b.asked.length], [1, 3])
+  })
+}
 
 test('uploads that begin at once are spread, also while none of their bytes is under way', () => {
   const { a, b, ask } = place()
@@ -97,6 +111,19 @@ test('an upload stays with its thread while a task of it is under way, and is fr
   assert.equal(a.asked, ['open mine', 'forget mine', 'open busy', 'append mine'])
   for (const kept of [KEPT.nothing, KEPT.file, KEPT.nothing]) a.end(kept)
   b.end(KEPT.nothing)
+  ask('append', 'mine', 1)
+  assert.is(b.asked.at(-1), 'append mine')
+})
+
+test('an upload stays with its thread while one of its tasks is under way, also once another has left nothing', () => {
+  const { a, b, ask } = place()
+  ask('forget', 'mine')
+  ask('forget', 'mine')
+  a.end(KEPT.nothing)
+  ask('append', 'mine', 1)
+  assert.is(a.asked.at(-1), 'append mine')
+  for (const _ of [1, 2]) a.end(KEPT.nothing)
+  ask('append', 'other', 1)
   ask('append', 'mine', 1)
   assert.is(b.asked.at(-1), 'append mine')
 })
