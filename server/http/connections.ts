@@ -9,6 +9,8 @@ import { Turns } from './turns.js'
 const FIRST_BYTE_WITHIN_MS = 10_000
 /** What may be in memory of requests that are not being served, all connections together. */
 const MOST_UNSERVED_BYTES = 4 * 1024 * 1024
+/** With more in memory heads are parsed at once: a read behind a head that waits for its turn may hold 64 KiB of a body. */
+const MOST_BEFORE_TURNS_BYTES = 2 * 1024 * 1024
 /** So many connections beyond the limit get a 503 at once; the others are closed without an answer. */
 const MOST_REFUSED_AT_ONCE = 32
 
@@ -51,7 +53,7 @@ export class Connections {
     // One object for all connections: each of its functions would cost 64 bytes a connection.
     this.#tools = {
       serve: options.serve,
-      mayParse: () => this.#turns.mayParse(),
+      mayParse: () => this.#turns.mayParse() || this.#unservedBytes > MOST_BEFORE_TURNS_BYTES,
       takeTurn: (begin) => this.#turns.take(begin),
       received: options.received,
       changed: (connection) => this.#changed(connection),

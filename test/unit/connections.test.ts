@@ -1,8 +1,11 @@
 import { Socket } from 'node:net'
 import { mock } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Connections } from '../../server/http/connections.js'
+import { FakeExchange, fakeRequest } from '../helpers/fake-exchange.js'
+import { bounded } from '../helpers/test.js'
 
 const KIB = 1024
 
@@ -10,12 +13,31 @@ const KIB = 1024
 function place(limit: number) {
   let nowMs = 0
   const clock = mock.method(performance, 'now', () => nowMs)
+  const served: FakeExchange[] = []
   const connections = new Connections({
-    ...{ limit, headers: {}, received: () => {}, serve: async () => {} },
+    ...{ limit, headers: {}, received: () => {} },
+    serve: () => new Promise(() => {}),
     log: { error: () => {} },
   })
   const connect = (): Socket => {
     const socket = new Socket()
+    connections.add(socket)
+    return socket
+  }
+  /** A connection whose first slice is the head of an upload with so many bytes. */
+  const connectUpload = (bodyBytes: number): Socket => {
+    const socket = new Socket()
+    let isBegun = false
+    // Node's parser would be here.
+    socket.on('data', () => {
+      if (isBegun) return
+      isBegun = true
+      const exchange = new FakeExchange(
+        fakeRequest('POST', '/files', { 'content-length': String(bodyBytes) }),
+      )
+      served.push(exchange)
+      connections.of(socket)?.begin(exchange)
+    })
     connections.add(socket)
     return socket
   }
@@ -26,7 +48,7 @@ function place(limit: number) {
   const at = (ms: number): void => {
     nowMs = ms
   }
-  return { connections, connect, end, at }
+  return { connections, connect, connectUpload, served, end, at }
 }
 
 /** A head that has begun, and will not end. */
@@ -69,6 +91,23 @@ test('"Memory stays within its bound": beyond 4 MiB of heads the largest is clos
   for (const socket of large) beginHead(socket, 64 * KIB)
   assert.not(small.destroyed)
   assert.ok(large.some(({ destroyed }) => destroyed))
+  end()
+})
+
+test('"Other users\' requests are answered": hundreds of uploads that come at once all begin, none is cut', async () => {
+  const { connectUpload, served, end } = place(300)
+  const sockets = Array.from({ length: 300 }, () => connectUpload(256 * KIB))
+  const read = Buffer.concat([Buffer.from('POST /files HTTP/1.1\r\nX: y\r\n\r\n'), Buffer.alloc(64 * KIB)])
+  for (const socket of sockets) socket.emit('data', read)
+  const allBegin = async (): Promise<void> => {
+    while (served.length < sockets.length && sockets.every(({ destroyed }) => !destroyed))
+      await setImmediate()
+  }
+  await bounded(30_000, allBegin(), 'all uploads')
+  assert.ok(
+    sockets.every(({ destroyed }) => !destroyed),
+    'bytes behind a head that waits for its turn cut no connection',
+  )
   end()
 })
 
