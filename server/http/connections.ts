@@ -54,7 +54,8 @@ export class Connections {
     this.#tools = {
       serve: options.serve,
       mayParse: () => this.#turns.mayParse() || this.#unservedBytes > MOST_BEFORE_TURNS_BYTES,
-      takeTurn: (begin) => this.#turns.take(begin),
+      takeTurn: (who, begin) => this.#turns.take(who, begin),
+      leaveTurns: (who) => this.#turns.leave(who),
       received: options.received,
       changed: (connection) => this.#changed(connection),
       fault: (error) => this.#fault(error),

@@ -52,7 +52,6 @@ export class Feed {
   #rest: Buffer | undefined
   #isHeld = false
   #isParsing = false
-  #waitsForTurn = false
   #isOver = false
   /** The request that was parsed last, and what its Content-Length leaves to come; NaN where that is not known. */
   #last: { readonly request: IncomingMessage; remainingBytes: number; readonly isFinal: boolean } | undefined
@@ -187,12 +186,7 @@ export class Feed {
 
   #takeTurn(): void {
     this.#hold()
-    if (this.#waitsForTurn) return
-    this.#waitsForTurn = true
-    this.#tools.takeTurn(() => {
-      this.#waitsForTurn = false
-      this.goOn()
-    })
+    this.#tools.takeTurn(() => this.goOn())
   }
 
   #hold(): void {

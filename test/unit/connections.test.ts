@@ -8,6 +8,7 @@ import { FakeExchange, fakeRequest } from '../helpers/fake-exchange.js'
 import { bounded } from '../helpers/test.js'
 
 const KIB = 1024
+const HEAD = Buffer.from('POST /files HTTP/1.1\r\nX: y\r\n\r\n')
 
 /** So many connections among fakes, on a clock that the test sets. */
 function place(limit: number) {
@@ -97,7 +98,7 @@ test('"Memory stays within its bound": beyond 4 MiB of heads the largest is clos
 test('"Other users\' requests are answered": hundreds of uploads that come at once all begin, none is cut', async () => {
   const { connectUpload, served, end } = place(300)
   const sockets = Array.from({ length: 300 }, () => connectUpload(256 * KIB))
-  const read = Buffer.concat([Buffer.from('POST /files HTTP/1.1\r\nX: y\r\n\r\n'), Buffer.alloc(64 * KIB)])
+  const read = Buffer.concat([HEAD, Buffer.alloc(64 * KIB)])
   for (const socket of sockets) socket.emit('data', read)
   const allBegin = async (): Promise<void> => {
     while (served.length < sockets.length && sockets.every(({ destroyed }) => !destroyed))
@@ -108,6 +109,18 @@ test('"Other users\' requests are answered": hundreds of uploads that come at on
     sockets.every(({ destroyed }) => !destroyed),
     'bytes behind a head that waits for its turn cut no connection',
   )
+  end()
+})
+
+test('"Other users\' requests are answered": connections that came and went keep nobody waiting', async () => {
+  const { connectUpload, served, end } = place(2_000)
+  const gone = Array.from({ length: 1_000 }, () => connectUpload(0))
+  for (const socket of gone) socket.emit('data', HEAD)
+  for (const socket of gone) socket.emit('close')
+  const begun = served.length
+  connectUpload(0).emit('data', HEAD)
+  await setImmediate()
+  assert.is(served.length, begun + 1, 'in the next turn of the event loop')
   end()
 })
 
