@@ -25,19 +25,18 @@ function place(limit: number) {
     connections.add(socket)
     return socket
   }
-  /** A connection whose first slice is the head of an upload with so many bytes. */
+  /** A connection on which each HEAD is that of an upload with so many bytes. */
   const connectUpload = (bodyBytes: number): Socket => {
     const socket = new Socket()
-    let isBegun = false
     // Node's parser would be here.
-    socket.on('data', () => {
-      if (isBegun) return
-      isBegun = true
+    socket.on('data', (slice: Buffer) => {
+      if (!slice.equals(HEAD)) return
       const exchange = new FakeExchange(
         fakeRequest('POST', '/files', { 'content-length': String(bodyBytes) }),
       )
       served.push(exchange)
       connections.of(socket)?.begin(exchange)
+      exchange.request.complete = bodyBytes === 0
     })
     connections.add(socket)
     return socket
@@ -121,6 +120,35 @@ test('"Other users\' requests are answered": connections that came and went keep
   connectUpload(0).emit('data', HEAD)
   await setImmediate()
   assert.is(served.length, begun + 1, 'in the next turn of the event loop')
+  end()
+})
+
+/** Two connections with these use up a turn of the event loop; with more bytes it fills a read. */
+const PIPELINED = Buffer.concat(Array.from({ length: 20 }, () => HEAD))
+const PIPELINED_READ = Buffer.concat(Array.from({ length: (64 * KIB) / HEAD.length }, () => HEAD))
+
+test('"One connection cannot hurt another": who has waited for a turn begins in it, whatever others pipeline', async () => {
+  const { connections, connectUpload, end } = place(100)
+  for (let count = 0; count < 8; count++) connectUpload(0).emit('data', PIPELINED)
+  const honest = connectUpload(0)
+  honest.emit('data', HEAD)
+  assert.is(connections.of(honest)?.doing, 'head', 'it waits')
+  await setImmediate()
+  assert.is(connections.of(honest)?.doing, 'busy')
+  end()
+})
+
+test('"Memory stays within its bound": what a connection keeps after its turn counts', async () => {
+  const { connect, connectUpload, end } = place(200)
+  const sockets = Array.from({ length: 26 }, () => connectUpload(0))
+  for (const socket of sockets) socket.emit('data', PIPELINED_READ)
+  await setImmediate()
+  const others = Array.from({ length: 39 }, connect)
+  for (const socket of others) beginHead(socket, 64 * KIB)
+  assert.ok(
+    [...sockets, ...others].some(({ destroyed }) => destroyed),
+    'more than 4 MiB',
+  )
   end()
 })
 
