@@ -21,8 +21,10 @@ export interface ConnectionTools {
   readonly serve: (exchange: Exchange) => Promise<void>
   /** Returns true where a head may be parsed now, false where its connection has to take a turn first. */
   readonly mayParse: () => boolean
-  /** Calls back in the connection's turn. */
-  readonly takeTurn: (begin: () => void) => void
+  /** Calls back in the turn of a connection or of its feed. */
+  readonly takeTurn: (who: object, begin: () => void) => void
+  /** The turn of a connection or of its feed is not waited for any more. */
+  readonly leaveTurns: (who: object) => void
   readonly changed: (connection: Connection) => void
   /** Called with the bytes of each read, so that their buffers are collected in time. */
   readonly received: (bytes: number) => void
@@ -60,7 +62,7 @@ export class Connection {
       came: () => this.#came(),
       counted: () => tools.changed(this),
       mayParse: tools.mayParse,
-      takeTurn: (goOn) => tools.takeTurn(this.#guarded(goOn)),
+      takeTurn: (goOn) => tools.takeTurn(this.#feed, this.#guarded(goOn)),
       overflowed: () => this.refuse(new Error('too many bytes before a request')),
       threw: (error) => this.fail(error),
     })
@@ -181,7 +183,11 @@ export class Connection {
       this.#end()
       return void this.socket.destroySoon()
     }
-    if (this.#waiting.length > 0) return void this.#tools.takeTurn(this.#guarded(() => this.#takeTurn()))
+    if (this.#waiting.length > 0)
+      return void this.#tools.takeTurn(
+        this,
+        this.#guarded(() => this.#takeTurn()),
+      )
     if (this.#refusal) return void this.#refusal()
     this.#feed.goOn()
     if (!this.#current && !this.#isOver) this.#change(this.#feed.pendingBytes > 0 ? 'head' : 'idle')
@@ -213,6 +219,8 @@ export class Connection {
     this.#isOver = true
     this.#waiting = []
     this.#refusal = undefined
+    this.#tools.leaveTurns(this)
+    this.#tools.leaveTurns(this.#feed)
     this.#feed.end()
   }
 }

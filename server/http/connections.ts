@@ -9,6 +9,8 @@ import { Turns } from './turns.js'
 const FIRST_BYTE_WITHIN_MS = 10_000
 /** What may be in memory of requests that are not being served, all connections together. */
 const MOST_UNSERVED_BYTES = 4 * 1024 * 1024
+/** With more in memory heads are parsed at once: a read behind a head that waits for its turn may hold 64 KiB of a body. */
+const MOST_BEFORE_TURNS_BYTES = 2 * 1024 * 1024
 /** So many connections beyond the limit get a 503 at once; the others are closed without an answer. */
 const MOST_REFUSED_AT_ONCE = 32
 
@@ -54,8 +56,9 @@ export class Connections {
     this.#tools = {
       laneFromBytes: options.laneFromBytes,
       serve: options.serve,
-      mayParse: () => this.#turns.mayParse(),
-      takeTurn: (begin) => this.#turns.take(begin),
+      mayParse: () => this.#turns.mayParse() || this.#unservedBytes > MOST_BEFORE_TURNS_BYTES,
+      takeTurn: (who, begin) => this.#turns.take(who, begin),
+      leaveTurns: (who) => this.#turns.leave(who),
       received: options.received,
       changed: (connection) => this.#changed(connection),
       fault: (error) => this.#fault(error),

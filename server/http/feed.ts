@@ -59,7 +59,6 @@ export class Feed {
   #rest: Buffer | undefined
   #isHeld = false
   #isParsing = false
-  #waitsForTurn = false
   #isOver = false
   /** The request that was parsed last. */
   #last: Parsed | undefined
@@ -123,16 +122,17 @@ export class Feed {
     }
   }
 
-  /** A request has been served: parses what waits, as far as it may. */
-  goOn(): void {
+  /** Parses what waits, as far as it may: a request has been served, or the turn of the connection has come. */
+  goOn(isItsTurn = false): void {
     if (this.#isParsing || this.#isOver) return
     if (this.#socket.destroyed) return void this.end()
     this.#isParsing = true
     try {
       for (let slices = 0; this.#rest && !this.#isOver; slices++) {
         if (this.#mustHold()) return void this.#hold()
-        const isOthersTurn = slices === SLICES_A_TURN || (!this.#isInBody && !this.#tools.mayParse())
-        if (isOthersTurn) return void this.#takeTurn()
+        // In its turn a connection has at least one head parsed, whatever others have used up.
+        const mayParse = (isItsTurn && slices === 0) || this.#isInBody || this.#tools.mayParse()
+        if (slices === SLICES_A_TURN || !mayParse) return void this.#takeTurn()
         this.#next(this.#rest)
       }
     } catch (error) {
@@ -208,11 +208,9 @@ export class Feed {
 
   #takeTurn(): void {
     this.#hold()
-    if (this.#waitsForTurn) return
-    this.#waitsForTurn = true
     this.#tools.takeTurn(() => {
-      this.#waitsForTurn = false
-      this.goOn()
+      this.goOn(true)
+      this.#tools.counted()
     })
   }
 

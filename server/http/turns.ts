@@ -8,14 +8,19 @@ const HEADS_A_TURN = 16
  * all other connections. So a body goes on being read while hundreds of connections send requests.
  */
 export class Turns {
-  #waiting: Array<() => void> = []
+  readonly #waiting = new Map<object, () => void>()
   #isPlanned = false
   #heads = 0
 
-  /** Calls `begin` later, in its turn. */
-  take(begin: () => void): void {
-    this.#waiting.push(begin)
+  /** Calls `begin` later, in the turn of `who`, who can wait for one turn at a time. */
+  take(who: object, begin: () => void): void {
+    if (!this.#waiting.has(who)) this.#waiting.set(who, begin)
     this.#plan()
+  }
+
+  /** Nothing of `who` is called any more: connections may come and go faster than turns do. */
+  leave(who: object): void {
+    this.#waiting.delete(who)
   }
 
   /** Returns true where one more head may be parsed now; false where its connection has to take a turn first. */
@@ -32,9 +37,19 @@ export class Turns {
     setImmediate(() => {
       this.#isPlanned = false
       this.#heads = 0
-      const now = this.#waiting.splice(0, MOST_AT_ONCE)
-      if (this.#waiting.length > 0) this.#plan()
+      const now = this.#next()
+      if (this.#waiting.size > 0) this.#plan()
       for (const begin of now) begin()
     })
+  }
+
+  #next(): Array<() => void> {
+    const next: Array<() => void> = []
+    for (const [who, begin] of this.#waiting) {
+      if (next.length === MOST_AT_ONCE) break
+      this.#waiting.delete(who)
+      next.push(begin)
+    }
+    return next
   }
 }

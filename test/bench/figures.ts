@@ -27,8 +27,9 @@ export function nameOf({ contender, variant }: Pick<Series, 'contender' | 'varia
   return variant === '' ? contender : `${contender}, ${variant}`
 }
 
+/** True for Lading and its settings; another build of it, whatever its name, is compared with them. */
 export function isOurs({ contender }: Series): boolean {
-  return contender.startsWith('lading')
+  return contender === 'lading' || contender.startsWith('lading, ')
 }
 
 /** The ratios of a case: each of ours to every other server, in their order, then to the plain one of ours. */

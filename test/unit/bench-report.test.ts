@@ -66,6 +66,14 @@ test('ratios begin with the servers that compute a digest too; a variant is also
   assert.is(ratiosOf(RESULT).filter(({ figure }) => figure === 'cpuSeconds').length, 4, 'CPU that is seen')
 })
 
+test('another build is compared with, also where its name begins with ours', () => {
+  const both = { ...RESULT, series: [series('one', 'lading', [150]), series('one', 'lading-old', [100])] }
+  assert.equal(
+    ratiosOf(both).map(({ ours, theirs, ratio }) => `${nameOf(ours)} ÷ ${nameOf(theirs)} = ${ratio}`),
+    ['lading ÷ lading-old = 1.5'],
+  )
+})
+
 test('a target is met if the figure as printed is within it', () => {
   const words = verdictsOf(RESULT).map(({ target, value, isMet }) => {
     const { case: name, figure, theirs = '', bound, limit } = target
