@@ -120,7 +120,9 @@ export class Connection {
     const isBroken = last !== undefined && !last.request.complete
     if (isBroken) this.#waiting.pop()
     const refusal = (): void => this.#refuseNow(error)
-    if (!this.#current || (isBroken && last === this.#current)) refusal()
+    // Between two turns no request is current, and those that wait are still answered.
+    const isNext = !this.#current && this.#waiting.length === 0
+    if (isNext || (isBroken && last === this.#current)) refusal()
     else this.#refusal = refusal
   }
 
