@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { guarded } from '../errors.js'
 import { readNatively, startReading, stopReading } from './internals.js'
 import { borrowerOf, Lane } from './lane.js'
-import { endOfBodySlice, endOfEmptyLines, endOfHead } from './slices.js'
+import { endOfBodySlice, endOfEmptyLines, endOfHead, endsEmpty } from './slices.js'
 
 /** From here on a body is worth the switch to Node's own reading, in bytes. */
 const NATIVE_FROM_BYTES = 512 * 1024
@@ -65,7 +65,7 @@ export class Feed {
   #endNative: (() => void) | undefined
   #lane: Lane | undefined
   #headBytes = 0
-  /** A head has begun and is not complete. */
+  /** A head may have begun that is not complete. */
   #isInHead = false
 
   /** Takes the place of the listener that Node's HTTP server has on the socket. */
@@ -197,7 +197,10 @@ export class Feed {
     // The parser would drop them too, but in thousands of slices.
     if (empty > 0) return
     this.#isInHead = !isInBody
-    this.#parse(end < rest.length ? rest.subarray(0, end) : rest)
+    const slice = end < rest.length ? rest.subarray(0, end) : rest
+    this.#parse(slice)
+    // It may hold the start of the next head, whose last line is then not an empty line before a request.
+    if (!this.#isInBody && !endsEmpty(slice)) this.#isInHead = true
   }
 
   #mustHold(): boolean {

@@ -29,3 +29,9 @@ export function endOfEmptyLines(bytes: Buffer): number {
     else return at
   }
 }
+
+/** Tells whether bytes end with an empty line that is whole in them. */
+export function endsEmpty(bytes: Buffer): boolean {
+  if (bytes.at(-1) !== LINE_FEED) return false
+  return bytes.at(-2) === LINE_FEED || (bytes.at(-2) === CARRIAGE_RETURN && bytes.at(-3) === LINE_FEED)
+}

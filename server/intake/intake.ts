@@ -221,7 +221,11 @@ export class Intake implements Body {
     if (this.#end !== undefined) return
     this.#end = end
     this.#detach()
-    if (this.#rest?.length === 0) this.#rest = undefined
+    // It waited to read on: the next block that comes back is another's.
+    if (this.#rest?.length === 0) {
+      this.#rest = undefined
+      this.#cancelWait?.()
+    }
     this.#ship()
     this.#pump()
   }

@@ -3,14 +3,17 @@ import * as assert from 'uvu/assert'
 import { bounded } from '../helpers/test.js'
 import { BLOCK_BYTES, opening, SOON_MS, setUp, until } from './intake-place.js'
 
-/** Two bodies that share an arena: the first has every block and waits for one more, the second waits behind it. */
-async function twoBodies(blocks: number) {
+/**
+ * Two bodies that share an arena: the first has every block and waits for one more, for `waitingBytes` that came or for
+ * what is still to come; the second waits behind it.
+ */
+async function twoBodies(blocks: number, waitingBytes = BLOCK_BYTES) {
   const first = setUp({}, blocks)
   const second = setUp({}, blocks, first.arena)
   const { gate, open } = opening()
   first.sink.gate = gate
   const ends = { first: first.intake.drain(first.sink, 1e6), second: second.intake.drain(second.sink, 1e6) }
-  first.source.write('x'.repeat((blocks + 1) * BLOCK_BYTES))
+  first.source.write('x'.repeat(blocks * BLOCK_BYTES + waitingBytes))
   await until('the wait of the first', () => first.arena.free === 0 && first.source.isPaused())
   second.source.write('second')
   await until('the wait of the second', () => second.source.isPaused())
@@ -51,6 +54,15 @@ for (const blocks of [1, 3]) {
     await assertSecondGoesOn(bodies, blocks)
   })
 }
+
+test('a body that is ended while it waits to read on keeps no block from the next', async () => {
+  const bodies = await twoBodies(1, 0)
+  bodies.first.intake.stop('taken_over')
+  bodies.open()
+  assert.is(await bounded(SOON_MS, bodies.ends.first, 'the end of the first'), 'taken_over')
+  assert.is(bodies.first.sink.all.length, BLOCK_BYTES)
+  await assertSecondGoesOn(bodies, 1)
+})
 
 test('"a fault in one request\'s path ends that connection": our own fault in a body that waits for a block keeps none from the next', async () => {
   const bodies = await twoBodies(1)
