@@ -19,8 +19,12 @@ export class LanePlace {
   readonly #listener: Listener
   readonly #port: number
   readonly #requests = new Map<number, string[]>()
+  /** Requests so far. */
+  served = 0
   /** Bytes that came by a lane. */
   lentBytes = 0
+  /** Bodies that were stopped to be read while a lane brought them. */
+  pausedLent = 0
 
   private constructor(listener: Listener, port: number) {
     this.#listener = listener
@@ -94,6 +98,7 @@ export class LanePlace {
   }
 
   async serve(exchange: Exchange): Promise<void> {
+    this.served += 1
     const { request } = exchange
     const { method = '', url = '', rawHeaders } = request
     const notes = this.#requests.get(request.socket.remotePort ?? 0) ?? []
@@ -111,6 +116,7 @@ export class LanePlace {
     await new Promise<void>((resolve) => {
       const hash = createHash('sha256')
       let bytes = 0
+      let chunks = 0
       const take = (chunk: Buffer): void => {
         if (isLent(chunk)) this.lentBytes += chunk.length
         const part = chunk.subarray(0, most - bytes)
@@ -118,7 +124,9 @@ export class LanePlace {
         bytes += part.length
         notes[note] = `${seen} unfinished`
         if (bytes === most) return void end()
-        if (url !== '/pausing') return
+        // At each chunk, what is read ahead would wait in the stream and no lane could hand over anything.
+        if (url !== '/pausing' || ++chunks % 3 !== 0) return
+        if (isLent(chunk)) this.pausedLent += 1
         request.pause()
         setImmediate(() => setImmediate(() => request.resume()))
       }

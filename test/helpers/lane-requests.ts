@@ -31,21 +31,10 @@ export interface Script {
 }
 
 /** How the server treats a body; see lane-place.ts. */
-const PATHS = ['/whole', '/whole', '/pausing', '/some', '/refused', '/closing'] as const
-const METHODS = [
-  'PATCH',
-  'PATCH',
-  'PATCH',
-  'POST',
-  'PUT',
-  'GET',
-  'HEAD',
-  'DELETE',
-  'OPTIONS',
-  'patch',
-  'FOO',
-  'M-SEARCH',
-]
+const PATHS = ['/whole', '/whole', '/whole', '/pausing', '/pausing', '/some', '/refused'] as const
+const METHODS = ['PATCH', 'PATCH', 'PATCH', 'POST', 'PUT', 'GET', 'HEAD', 'DELETE', 'OPTIONS', 'M-SEARCH']
+/** Each ends its connection: what stands behind it is not served. */
+const NO_METHODS = ['patch', 'FOO']
 const SMUGGLED = '\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc\r\n0\r\n\r\n'
 const HARMLESS = [
   'X-A: b',
@@ -59,7 +48,6 @@ const HARMLESS = [
 ]
 const STRANGE = [
   'Connection: close',
-  'Connection: Upgrade\r\nUpgrade: websocket',
   'Expect: 200-maybe',
   'X-Folded: a\r\n b',
   'X-Folded: a\r\n Content-Length: 4',
@@ -94,13 +82,15 @@ function requestOf(dice: Dice): Buffer {
   const { lines, body } = framingOf(dice)
   const headers = ['Host: x', ...lines]
   while (dice.once(2)) headers.splice(dice.below(headers.length + 1), 0, dice.one(HARMLESS))
-  if (dice.once(12)) headers.splice(dice.below(headers.length + 1), 0, dice.one(STRANGE))
+  if (dice.once(30)) headers.splice(dice.below(headers.length + 1), 0, dice.one(STRANGE))
   const version = dice.once(25)
     ? dice.one(['HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', 'HTTP/1.1 '])
     : 'HTTP/1.1'
+  const method = dice.one(dice.once(40) ? NO_METHODS : METHODS)
+  const path = dice.once(25) ? '/closing' : dice.one(PATHS)
   const empty = dice.once(20) ? dice.one(['\r\n', '\n', '\r\n\r\n']) : ''
   const end = dice.once(40) ? '\n' : '\r\n'
-  const head = `${empty}${dice.one(METHODS)} ${dice.one(PATHS)} ${version}${end}${headers.join(end)}${end}${end}`
+  const head = `${empty}${method} ${path} ${version}${end}${headers.join(end)}${end}${end}`
   return Buffer.concat([Buffer.from(head, 'latin1'), body])
 }
 
@@ -108,7 +98,7 @@ function framingOf(dice: Dice): Framing {
   const body = bodyOf(dice)
   const length = body.length
   const right = { lines: [`Content-Length: ${length}`], body }
-  if (!dice.once(4)) return right
+  if (!dice.once(5)) return right
   if (dice.once(2)) return dice.once(2) ? { lines: [], body: Buffer.alloc(0) } : chunked(dice, body)
   const chunks = chunked(dice, body)
   return dice.one<Framing>([
