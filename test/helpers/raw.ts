@@ -56,14 +56,20 @@ export class RawConnection {
       const whole = this.#take(isHead)
       if (whole) return whole
       if (this.#closed) throw new Error(`the connection ended with no answer: ${this.#received}`)
-      const changed = Promise.race([once(this.socket, 'data'), once(this.socket, 'close')])
-      await bounded(withinMs, changed, 'an answer')
+      await bounded(withinMs, this.#next('data', 'close'), 'an answer')
     }
   }
 
   /** Resolves when the server has closed the connection. */
   async closed(withinMs = ANSWER_WITHIN_MS): Promise<void> {
-    if (!this.#closed) await bounded(withinMs, once(this.socket, 'close'), 'the end of the connection')
+    if (!this.#closed) await bounded(withinMs, this.#next('close'), 'the end of the connection')
+  }
+
+  /** Resolves at the first of these events. `once` would reject at a reset, which is one of the ways to close. */
+  #next(...events: readonly string[]): Promise<void> {
+    return new Promise((resolve) => {
+      for (const event of events) this.socket.once(event, () => resolve())
+    })
   }
 
   /** Cuts the connection with a reset. */
