@@ -105,6 +105,20 @@ export function engineContract(test: Test<EnginePlace>, make: () => Promise<Engi
     assert.is((await append(place, A, 3, 'def')).sha256, sha256('abcdef'))
   })
 
+  for (const end of ['rollBack', 'forget'] as const) {
+    test(`nothing is kept of the checksums of a body that did not come to its end: ${end}`, async (place) => {
+      const { engine } = place
+      await create(engine, A)
+      const body = { isChecked: true, digest: 'none', closes: false, algorithms: ['md5'] } as const
+      await append(place, A, 0, 'abc', { ...body, ends: false })
+      if (end === 'rollBack') await engine.rollBack(A, { offset: 0 })
+      else await engine.forget(A)
+      const next = end === 'rollBack' ? 0 : 3
+      assert.is((await append(place, A, next, 'def', { ...body, begins: false })).checksums, null)
+      await engine.close(A)
+    })
+  }
+
   test('the checksum of stored bytes is that of exactly these', async (place) => {
     await create(place.engine, A)
     await append(place, A, 0, 'abcdef')

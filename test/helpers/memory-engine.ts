@@ -184,6 +184,7 @@ export class MemoryEngine implements Engine {
   async forget(id: string): Promise<void> {
     this.#rolling.delete(id)
     this.#checked.delete(id)
+    this.#bodies.delete(id)
     this.openBodies.delete(id)
   }
 
@@ -260,11 +261,11 @@ export class MemoryEngine implements Engine {
     came: Buffer,
     { algorithms, begins, ends }: { algorithms: readonly string[]; begins: boolean; ends: boolean },
   ): Record<string, string> | null {
-    if (algorithms.length === 0) return null
-    const body = begins ? came : Buffer.concat([this.#bodies.get(id) ?? Buffer.alloc(0), came])
+    const before = begins ? Buffer.alloc(0) : this.#bodies.get(id)
+    if (algorithms.length === 0 || !before) return null
+    const body = Buffer.concat([before, came])
     this.#bodies.set(id, body)
-    if (!ends) return null
-    this.#bodies.delete(id)
+    if (!ends || !this.#bodies.delete(id)) return null
     return Object.fromEntries(algorithms.map((algorithm) => [algorithm, checksumOf(algorithm, body)]))
   }
 }

@@ -123,12 +123,15 @@ test('closing waits for what is under way, and ends the serving', async () => {
 test('once the thread has ended, what was under way fails with the reason, and so does what comes later', async () => {
   const held = new Held()
   const { channel } = open(held.run)
-  const all = Array.from({ length: 70 }, (_, task) => messageOf(channel.ask(task)))
+  const kept: number[] = []
+  const ask = (task: number) => messageOf(channel.ask(task, (what) => kept.push(what)))
+  const all = Array.from({ length: 70 }, (_, task) => ask(task))
   const closed = channel.close()
   while (held.begun.length < 64) await setImmediate()
   channel.fail(new Error('it died'))
   assert.equal(new Set(await Promise.all(all)), new Set(['it died']))
-  assert.is(await messageOf(channel.ask(71)), 'it died')
+  assert.is(await ask(71), 'it died')
+  assert.equal(kept, Array(71).fill(0), 'nothing is kept of any of them')
   await soon(closed)
 })
 
