@@ -1,9 +1,8 @@
-import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { storedBytes } from '../helpers/proof.js'
-import { RawConnection } from '../helpers/raw.js'
+import { firstOf, RawConnection } from '../helpers/raw.js'
 import { eventually, locationOf, send, statusOf, type TestServer, tus } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
 import { bounded } from '../helpers/test.js'
@@ -20,7 +19,7 @@ const REQUEST = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'
 async function opened(server: TestServer): Promise<Socket> {
   const socket = connect(server.port, '127.0.0.1')
   socket.on('error', () => {}).resume()
-  await bounded(30_000, Promise.race([once(socket, 'connect'), once(socket, 'close')]), 'a connection')
+  await bounded(30_000, firstOf(socket, 'connect', 'close'), 'a connection')
   return socket
 }
 
@@ -119,7 +118,7 @@ async function closedAfterMs(server: TestServer, text: string): Promise<number> 
   const socket = await opened(server)
   const since = performance.now()
   if (text !== '') socket.write(text)
-  await bounded(90_000, once(socket, 'close'), 'the end of the connection')
+  await bounded(90_000, firstOf(socket, 'close'), 'the end of the connection')
   return performance.now() - since
 }
 

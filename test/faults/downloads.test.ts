@@ -3,7 +3,7 @@ import { readFileSync, rmSync, truncateSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { RawConnection } from '../helpers/raw.js'
+import { firstOf, RawConnection } from '../helpers/raw.js'
 import {
   eventually,
   fileOf,
@@ -140,7 +140,7 @@ test('a finished file that proves shorter than recorded ends its download, and t
   const path = await finished(server, FILE.length)
   const { socket } = await unread(path)
   truncateSync(fileOf(server, idOf(path)), FILE.length / 2)
-  const closed = once(socket, 'close')
+  const closed = firstOf(socket, 'close')
   socket.resume()
   await bounded(SOON_MS, closed, 'the end of the connection')
   await eventually(SOON_MS, 'the log', async () =>

@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { idle } from '../helpers/health.js'
+import { firstOf } from '../helpers/raw.js'
 import { printedSeed, randomFrom } from '../helpers/sender.js'
 import { eventually, send, statusOf, type TestServer } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
@@ -85,9 +86,7 @@ async function connection(server: TestServer, random: Random, ids: readonly stri
   else if (ending < 0.8) socket.once('data', () => socket.end())
   else setImmediate(() => socket.end())
   const late = setTimeout(() => socket.destroy(), 100)
-  // `once` would reject on a reset, which is one of the ways a connection may end.
-  const closed = new Promise((resolve) => socket.once('close', resolve))
-  await bounded(MOST_MS, closed, 'the end of a connection')
+  await bounded(MOST_MS, firstOf(socket, 'close'), 'the end of a connection')
   clearTimeout(late)
   return count
 }

@@ -1,9 +1,8 @@
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { unharmed } from '../helpers/health.js'
-import { RawConnection } from '../helpers/raw.js'
+import { firstOf, RawConnection } from '../helpers/raw.js'
 import { send, statusOf, type TestServer } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
 import { bounded } from '../helpers/test.js'
@@ -31,7 +30,7 @@ async function saidUntilClosed(server: TestServer, text: string): Promise<string
   socket.on('error', () => {})
   socket.write(text)
   try {
-    await bounded(CLOSES_WITHIN_MS, Promise.race([once(socket, 'end'), once(socket, 'close')]), 'the end')
+    await bounded(CLOSES_WITHIN_MS, firstOf(socket, 'end', 'close'), 'the end')
   } finally {
     socket.destroy()
   }
@@ -45,7 +44,7 @@ async function reset(server: TestServer, text: string): Promise<void> {
   const socket = connect(server.port, '127.0.0.1')
   socket.on('error', () => {})
   socket.write(text, () => socket.resetAndDestroy())
-  await bounded(CLOSES_WITHIN_MS, once(socket, 'close'), 'the reset')
+  await bounded(CLOSES_WITHIN_MS, firstOf(socket, 'close'), 'the reset')
 }
 
 test('"Whatever anyone sends, the process lives": three requests in one piece, then a reset', async () => {

@@ -56,20 +56,13 @@ export class RawConnection {
       const whole = this.#take(isHead)
       if (whole) return whole
       if (this.#closed) throw new Error(`the connection ended with no answer: ${this.#received}`)
-      await bounded(withinMs, this.#next('data', 'close'), 'an answer')
+      await bounded(withinMs, firstOf(this.socket, 'data', 'close'), 'an answer')
     }
   }
 
   /** Resolves when the server has closed the connection. */
   async closed(withinMs = ANSWER_WITHIN_MS): Promise<void> {
-    if (!this.#closed) await bounded(withinMs, this.#next('close'), 'the end of the connection')
-  }
-
-  /** Resolves at the first of these events. `once` would reject at a reset, which is one of the ways to close. */
-  #next(...events: readonly string[]): Promise<void> {
-    return new Promise((resolve) => {
-      for (const event of events) this.socket.once(event, () => resolve())
-    })
+    if (!this.#closed) await bounded(withinMs, firstOf(this.socket, 'close'), 'the end of the connection')
   }
 
   /** Cuts the connection with a reset. */
@@ -95,4 +88,11 @@ export class RawConnection {
 function splitField(field: string): [string, string] {
   const at = field.indexOf(':')
   return [field.slice(0, at).toLowerCase(), field.slice(at + 1).trim()]
+}
+
+/** Resolves at the first of these events. `once` would reject at a reset, which is one of the ways to close. */
+export function firstOf(socket: Socket, ...events: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of events) socket.once(event, () => resolve())
+  })
 }
