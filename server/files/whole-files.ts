@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { BytesFault } from '../model/engine-error.js'
 import { FolderFlushes } from './folder-flushes.js'
+import { isMissing } from './is-missing.js'
 import type { OpenFiles } from './open-files.js'
 import type { CreateTask, RemoveTask, ReplaceTask } from './writer-tasks.js'
 
@@ -153,6 +154,6 @@ function removeFile(path: string): void {
   try {
     fs.unlinkSync(path)
   } catch (error) {
-    if (!['ENOENT', 'ENOTDIR'].includes(describe(error).code)) throw error
+    if (!isMissing(error)) throw error
   }
 }
