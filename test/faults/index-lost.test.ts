@@ -12,9 +12,7 @@ test.after(killServers)
 
 const file = new PseudoFile(printedSeed('index-lost'), 500_000)
 const WITHIN_MS = 60_000
-// The sweep comes every quarter of it.
-const EXPIRES_AFTER_MS = 20_000
-const FLAGS = ['--expire-after', `${EXPIRES_AFTER_MS}ms`]
+
 async function paused(server: TestServer): Promise<string> {
   const path = await createUpload(server, file)
   assert.is((await (await Patch.begin(server, path, file, 0, 300_000)).finish())?.status, 204)
@@ -35,15 +33,20 @@ test('bytes with a torn sidecar are kept when the database is lost while the ser
   await logged(before, /the index is up to date/)
   const path = await paused(before)
   assert.is(await before.stop(), 0)
-  const server = await startServer(FLAGS, before.dataDir)
+  const server = await startServer([], before.dataDir)
   await logged(server, /the index is up to date/)
   const stored = storedFile(server, path)
-  truncateSync(`${stored}.json`, 100)
-  for (const end of ['', '-wal', '-shm']) rmSync(join(server.dataDir, `lading.db${end}`))
-  // The first row that is to be written finds the file gone.
-  await paused(server)
+  let lost = 0
+  do {
+    lost += 1
+    truncateSync(`${stored}.json`, 100)
+    for (const end of ['', '-wal', '-shm']) rmSync(join(server.dataDir, `lading.db${end}`))
+    // The first row that is to be written finds the file gone.
+    await paused(server)
+    await logged(server, /the index is up to date/, 1 + lost)
+    // A visit before that row asked the database that was still open, and mended the sidecar: once more.
+  } while (statSync(`${stored}.json`).size > 100 && lost < 20)
   await logged(server, /the index may have lost the record of these bytes: they are kept/)
-  await logged(server, /the index is up to date/, 2)
   assert.is(statSync(stored).size, 300_000)
   assert.is(await server.stop(), 0)
   const again = await startServer([], server.dataDir)
