@@ -15,7 +15,7 @@ import {
 } from './checks.js'
 import { checksumOf, unannouncedOf } from './checksum.js'
 import { concatOf } from './concat.js'
-import { factsOf } from './metadata.js'
+import { factsOf } from '../model/metadata.js'
 import { TUS_VERSION } from './version.js'
 
 const VERSION = { 'tus-resumable': TUS_VERSION }
