@@ -52,7 +52,8 @@ export const wholeOrAuto = (least: number, most: number) =>
 export const word = <const Words extends readonly string[]>(...words: Words) =>
   v.pipe(v.picklist(words), v.description(`${words.slice(0, -1).join(', ')} or ${words.at(-1)}`))
 
-const list = (element: v.GenericSchema<string, string>, description: string) =>
+/** Texts separated by commas, or an array of them; each is read by `element`. */
+export const list = (element: v.GenericSchema<string, string>, description: string) =>
   v.pipe(
     v.union([v.array(v.string()), fromText((text) => text.split(','))]),
     v.array(v.pipe(v.string(), v.trim(), element)),

@@ -1,3 +1,4 @@
+import { HOOK_SETTINGS } from './hook-settings.js'
 import {
   accept,
   basePath,
@@ -108,6 +109,7 @@ export const SETTINGS = {
     secret(/^[!-~]{16,}$/, '16 characters or more, without spaces'),
     'none',
   ),
+  ...HOOK_SETTINGS,
   logLevel: setting(
     'log-level',
     'info',
