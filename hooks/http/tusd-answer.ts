@@ -18,7 +18,7 @@ const AnswerSchema = v.object({
   RejectTermination: optional(v.boolean()),
   StopUpload: optional(v.boolean()),
   ChangeFileInfo: optional(
-    v.object({ ID: optional(v.string()), MetaData: optional(texts), Storage: v.unknown() }),
+    v.object({ ID: optional(v.string()), MetaData: optional(texts), Storage: v.optional(v.unknown()) }),
   ),
   // Ours, beside tusd's.
   RejectAccess: optional(v.boolean()),
