@@ -1,0 +1,140 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Deliveries, type DeliveriesOptions } from '../../hooks/delivery/deliveries.js'
+import type { DeliveryView } from '../../hooks/delivery/delivery.js'
+import type { HookCall, HookEndpoint, TellingEvent, Told } from '../../server/model/hook.js'
+import { record } from './record.js'
+import { eventually } from './server.js'
+
+/** One try to tell the endpoint. */
+export interface Try {
+  readonly event: TellingEvent
+  readonly number: number
+  readonly deliveryId: string
+  readonly attempt: number
+  readonly call: HookCall<TellingEvent>
+}
+
+export const DONE: Told = { kind: 'done', stop: false }
+export const FAILED: Told = { kind: 'failed', reason: '503', afterMs: null }
+export const GONE: Told = { kind: 'gone', reason: '410' }
+
+/** An endpoint that answers as the test says, and keeps what it was told. */
+export class FakeEndpoint implements HookEndpoint {
+  readonly name: string
+  readonly tries: Try[] = []
+  answer: (made: Try) => Told | Promise<Told> = () => DONE
+
+  constructor(name = 'http') {
+    this.name = name
+  }
+
+  listensTo(): boolean {
+    return true
+  }
+
+  async tell(call: HookCall<TellingEvent>, delivery: { deliveryId: string; attempt: number }): Promise<Told> {
+    const made = { event: call.event, number: numberOf(call.upload.id), call, ...delivery }
+    this.tries.push(made)
+    return this.answer(made)
+  }
+
+  /** `event number` of each try so far. */
+  get told(): string[] {
+    return this.tries.map(({ event, number }) => `${event} ${number}`)
+  }
+}
+
+/** A call about the upload with this number. */
+export function call<E extends TellingEvent>(event: E, number = 1): HookCall<E> {
+  const upload = { ...record(number), fields: { filename: 'photo.jpg' }, parts: null }
+  const headers = { authorization: ['Bearer secret'] }
+  const request = { method: 'PATCH', uri: `/files/${upload.id}`, remoteAddress: '127.0.0.1:1', headers }
+  return { event, upload, request, firstBytes: new Uint8Array(0) }
+}
+
+export function idOf(number: number): string {
+  return record(number).id
+}
+
+function numberOf(id: string): number {
+  return Number(id.slice(-10))
+}
+
+/** A folder for deliveries, and the servers that were started with it. */
+export class DeliveriesPlace {
+  readonly root = mkdtempSync(join(tmpdir(), 'lading-deliveries-'))
+  readonly endpoint = new FakeEndpoint()
+  readonly finished = new Set<string>()
+  readonly stopped: string[] = []
+  readonly log: string[] = []
+  readonly #started: Deliveries[] = []
+
+  get folder(): string {
+    return join(this.root, 'deliveries')
+  }
+
+  /** The names in the endpoint's folder. */
+  get files(): string[] {
+    return readdirSync(join(this.folder, 'http')).sort()
+  }
+
+  /** Starts with short times; the test's options replace them. */
+  async start(options: Partial<DeliveriesOptions> = {}): Promise<Deliveries> {
+    const note = (fields: object, message: string): void => {
+      this.log.push('err' in fields ? `${message}: ${String(fields.err)}` : message)
+    }
+    const deliveries = await Deliveries.start({
+      folder: this.folder,
+      endpoints: [this.endpoint],
+      isFinished: async (id) => this.finished.has(id),
+      stopUpload: (id) => void this.stopped.push(id),
+      flushFolder: async () => {},
+      progressIntervalMs: 20,
+      log: { info: note, warn: note, error: note },
+      now: Date.now,
+      scheduleMs: [0, 5, 5],
+      ...options,
+      limits: { walkPauseMs: 20, faultPauseMs: 20, ...options.limits },
+    })
+    this.#started.push(deliveries)
+    return deliveries
+  }
+
+  /** As after a crash: what ran before writes nothing any more. */
+  async restart(options: Partial<DeliveriesOptions> = {}): Promise<Deliveries> {
+    await this.end()
+    this.endpoint.tries.length = 0
+    return this.start(options)
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#started.splice(0).map((each) => each.close(1_000)))
+  }
+
+  async leave(): Promise<void> {
+    this.endpoint.answer = () => DONE
+    await this.end()
+    rmSync(this.root, { recursive: true, force: true })
+  }
+}
+
+/** Waits until the endpoint was told so often, and nothing is pending any more. */
+export async function told(place: DeliveriesPlace, deliveries: Deliveries, times: number): Promise<void> {
+  await until(`${times} tries`, () => place.endpoint.tries.length >= times)
+  await until('an empty spool', () => deliveries.numbers.pending === 0)
+}
+
+/** Every delivery in this state. */
+export async function all(
+  deliveries: Deliveries,
+  state: DeliveryView['state'],
+): Promise<readonly DeliveryView[]> {
+  return (await deliveries.list(state, undefined, 256)).deliveries
+}
+
+/** Waits for something, for 30 s at most. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  await eventually(30_000, what, async () => (await holds()) || undefined)
+}
