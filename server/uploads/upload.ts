@@ -54,7 +54,7 @@ class Upload {
   /** Location was sent, so a failed join is retried, not undone. */
   isLocationSent = true
   readonly saves: Saves
-  readonly hooks: HookContext = { request: null, answer: null }
+  readonly hooks: HookContext = { request: null, answer: null, noticedAtMs: null }
   readonly rate = new Rate()
 
   constructor(facts: StoredFacts, address: string) {
@@ -119,6 +119,11 @@ class Upload {
   /** The request that has it now, for hooks; null once that is over. */
   setHookRequest(request: HookRequest | null): void {
     this.hooks.request = request
+  }
+
+  /** `post-receive` was told; milliseconds of a clock that nobody sets. */
+  setNoticed(atMs: number): void {
+    this.hooks.noticedAtMs = atMs
   }
 
   /** What `pre-finish` adds to the last answer. */

@@ -14,7 +14,7 @@ export function viewOf(changes: Partial<UploadView> = {}): UploadView {
       filename: null,
     },
     ...{ touchedAtMs: 0, joinedAtMs: null, kind: 'single', concat: null, joining: null, gone: false },
-    ...{ expireAfterMs: null, hooks: { request: null, answer: null } },
+    ...{ expireAfterMs: null, hooks: { request: null, answer: null, noticedAtMs: null } },
     markLocationSent: () => {},
     setHookRequest: () => {},
     ...changes,
