@@ -3,14 +3,21 @@ import type { UploadError } from '../errors.js'
 import type { Answer, HeaderFields } from '../model/answer.js'
 
 /** A client that gets one of these may succeed with the same request a moment later. */
-const RETRY_STATUSES: readonly number[] = [503, 423, 507]
+const RETRY_STATUSES: readonly number[] = [503, 423, 429, 507]
 const RETRY_AFTER = { 'Retry-After': '5' }
+/** A client that has sent nothing learns the scheme alone (RFC 6750, section 3.1). */
+const CHALLENGES: Readonly<Record<string, string>> = {
+  token_missing: 'Bearer realm="lading"',
+  admin_key_needed: 'Bearer realm="lading"',
+}
+const INVALID_TOKEN = 'Bearer realm="lading", error="invalid_token"'
 const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' }
 
 /** The answer for an error: its status, and its code word and sentence as plain text. Every refusal is built here. */
-export function refusalOf({ status, text }: UploadError, headers: HeaderFields = {}): Answer {
+export function refusalOf({ code, status, text }: UploadError, headers: HeaderFields = {}): Answer {
   const retry = RETRY_STATUSES.includes(status) ? RETRY_AFTER : {}
-  return { status, headers: { ...TEXT, ...retry, ...headers }, text }
+  const challenge = status === 401 ? { 'WWW-Authenticate': CHALLENGES[code] ?? INVALID_TOKEN } : {}
+  return { status, headers: { ...TEXT, ...retry, ...challenge, ...headers }, text }
 }
 
 /** The same as bytes for a socket that has no request; the connection closes behind it. */

@@ -118,6 +118,13 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
     const part = locationOf(await tus.create(server, 0, { 'Upload-Concat': 'partial' }))
     return tus.patch(server, locationOf(await tus.join(server, [part])), 0, '')
   },
+  token_missing: { testedIn: 'protocol/tokens' },
+  token_invalid: { testedIn: 'protocol/tokens' },
+  token_expired: { testedIn: 'protocol/tokens' },
+  auth_unavailable: { testedIn: 'protocol/key-sets' },
+  admin_key_needed: { testedIn: 'protocol/admin' },
+  admin_only: { testedIn: 'protocol/admin' },
+  too_many_refusals: { testedIn: 'protocol/admin' },
   metadata_too_large: () => tus.create(server, 3, { 'Upload-Metadata': `a ${'A'.repeat(8192)}` }),
   upload_unknown: () => tus.patch(server, `/files/${unknownId()}`, 0, 'ab'),
   upload_expired: async () => {
