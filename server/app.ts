@@ -13,8 +13,9 @@ import { CHECKSUM_BYTES } from './files/checksum.js'
 import { FilesEngine } from './files/engine.js'
 import { flushFolder } from './files/flush-folder.js'
 import { Api } from './http/api.js'
+import { createGate } from './http/auth/keyed-gate.js'
 import { Downloads } from './http/downloads.js'
-import { type Gate, OPEN_GATE } from './http/gate.js'
+import type { Gate } from './http/gate.js'
 import { LANE_FROM_BYTES, lendTo } from './http/lane.js'
 import { laneWorks } from './http/lane-test.js'
 import { Listener } from './http/listener.js'
@@ -73,7 +74,7 @@ export interface App {
  * defaults. Rejects with ConfigError, with FolderLockError while another server has the data folder, or with
  * the system's error where the folder cannot be made.
  */
-export async function createApp(settings: Partial<Config> = {}, gate: Gate = OPEN_GATE): Promise<App> {
+export async function createApp(settings: Partial<Config> = {}, gate?: Gate): Promise<App> {
   const config = defaultConfig(settings)
   const connections = connectionLimit(config, openFilesLimit())
   await mkdir(join(config.dataDir, 'uploads'), { recursive: true, mode: 0o750 })
@@ -89,9 +90,10 @@ export async function createApp(settings: Partial<Config> = {}, gate: Gate = OPE
 type Settings = Config & { readonly connections: number }
 
 /** Builds the parts of a server and connects them. */
-async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<App> {
+async function build(config: Settings, folder: FolderLock, givenGate: Gate | undefined): Promise<App> {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
+  const gate = givenGate ?? (await createGate(config, { log: refusals, now, monotonic }))
   const arena = new Arena(ARENA)
   const engine = await FilesEngine.start({ ...config, arena, log: faults, now, monotonic })
   const hooks = await createHooks(config, {
@@ -116,7 +118,16 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     { now, log: faults },
   )
   const tools: StorageTools = {
-    ...{ ...config, ...gate, engine, log: faults, now, monotonic, unfinished, sniffBytes: SNIFF_BYTES },
+    ...{
+      ...config,
+      mayAccess: gate.mayAccess,
+      engine,
+      log: faults,
+      now,
+      monotonic,
+      unfinished,
+      sniffBytes: SNIFF_BYTES,
+    },
     hooks: hooks && new UploadHooks({ ...hooks, now, monotonic }),
     sniff: createSniffer(config.accept),
     view: (index, bytes) => arena.view(index, bytes),
@@ -189,7 +200,8 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     },
   })
   const router = new Router({
-    ...{ ...config, ...gate, isUploadId, downloads, api },
+    ...{ ...config, isUploadId, downloads, api },
+    identify: (request, asked) => gate.identify(request, asked),
     hooks: requestHooks,
     protocol: frontDoor,
   })

@@ -1,7 +1,7 @@
 import { FileStore } from '@tus/file-store'
 import { asUploadError, UploadError } from '../errors.js'
 import { firstByteWithinMs, isWhole, nextStep } from '../model/next-step.js'
-import type { Principal } from '../model/principal.js'
+import { ownerOf, type Principal } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
 import { Joiner } from './joining/joiner.js'
 import { type DueOutcome, Lifecycle } from './lifecycle.js'
@@ -66,6 +66,7 @@ export class LadingStore extends FileStore {
         parts: concat.parts,
         metadata,
         client: concat.client,
+        owner: ownerOf(request.principal),
         principal: request.principal,
       }
       request.upload = await this.#joiner.create(wanted, (length) => this.#make(file.id, length, request))
@@ -82,7 +83,7 @@ export class LadingStore extends FileStore {
   async #make(id: string, length: number | null, request: UploadRequest): Promise<StoredUpload> {
     if (!request.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     const upload = newUpload(
-      { id, length, isChecked: request.checksum !== null },
+      { id, length, isChecked: request.checksum !== null, principal: request.principal },
       request.creation,
       this.#tools,
     )

@@ -23,8 +23,8 @@ class Upload {
   readonly expireAfterMs: number | null
   /** The ids of a final upload's parts. */
   readonly parts: readonly string[] | null
-  /** Who created it; null, because all principals are anonymous today. */
-  readonly owner: string | null = null
+  /** Who created it; null where that was nobody in particular. */
+  readonly owner: string | null
   length: number | null
   type: string | null
   /** Bytes that are in the file and count. */
@@ -61,6 +61,7 @@ class Upload {
     this.id = facts.id
     this.address = address
     this.createdAt = facts.createdAt
+    this.owner = facts.owner
     this.metadata = facts.metadata
     this.filename = facts.filename
     this.declaredType = facts.declaredType

@@ -7,6 +7,7 @@ export function viewOf(changes: Partial<UploadView> = {}): UploadView {
       id: 'an-id',
       owner: null,
       sha256: null,
+      finishedAt: null,
       length: 5,
       offset: 5,
       metadata: null,

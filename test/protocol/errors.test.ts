@@ -118,6 +118,13 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
     const part = locationOf(await tus.create(server, 0, { 'Upload-Concat': 'partial' }))
     return tus.patch(server, locationOf(await tus.join(server, [part])), 0, '')
   },
+  token_missing: { testedIn: 'protocol/tokens' },
+  token_invalid: { testedIn: 'protocol/tokens' },
+  token_expired: { testedIn: 'protocol/tokens' },
+  auth_unavailable: { testedIn: 'protocol/key-sets' },
+  admin_key_needed: { testedIn: 'protocol/admin' },
+  admin_only: { testedIn: 'protocol/admin' },
+  too_many_refusals: { testedIn: 'protocol/admin' },
   metadata_too_large: () => tus.create(server, 3, { 'Upload-Metadata': `a ${'A'.repeat(8192)}` }),
   upload_unknown: () => tus.patch(server, `/files/${unknownId()}`, 0, 'ab'),
   upload_expired: async () => {
@@ -127,7 +134,7 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
   upload_exists: { testedIn: 'protocol/hooks' },
   access_rejected: { testedIn: 'protocol/hooks-upload' },
   upload_rejected: { testedIn: 'protocol/hooks' },
-  upload_stopped: { testedIn: 'faults/hooks' },
+  upload_stopped: { testedIn: 'protocol/hooks-telling' },
   termination_rejected: { testedIn: 'protocol/hooks-upload' },
   hook_failed: { testedIn: 'protocol/hooks' },
   size_exceeded: () => tus.create(server, 2 ** 30),

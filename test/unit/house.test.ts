@@ -12,6 +12,7 @@ const HOMES: Readonly<Record<string, string>> = {
   piscina: 'server/files',
   'file-type': 'hooks',
   mime: 'hooks',
+  jose: 'server/http/auth',
   '@tus/server': 'server/tus',
   '@tus/file-store': 'server/uploads',
 }
