@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import { createHooks } from '../hooks/create-hooks.js'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer } from '../hooks/types/sniff.js'
-import { type Config, defaultConfig } from './config.js'
+import { createBase } from './base.js'
+import { type Config, ConfigError, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
 import { currentBoot } from './files/boot.js'
 import { CHECKSUM_BYTES } from './files/checksum.js'
@@ -25,8 +27,7 @@ import { createLog } from './log.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import { isUnfinished, type UploadRecord } from './model/record.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
-import { createId, isUploadId } from './model/upload-id.js'
-import { QuietLog } from './quiet-log.js'
+import { chosenId, createId, isUploadId } from './model/upload-id.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
 import { shutdown } from './shutdown.js'
@@ -34,14 +35,17 @@ import { createStatus } from './status.js'
 import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
+import { RequestHooks } from './tus/request-hooks.js'
 import { allRecords } from './uploads/all-records.js'
 import { Announcer } from './uploads/announcer.js'
 import { createBackground } from './uploads/background.js'
 import { findFinished } from './uploads/find-finished.js'
+import { findForHooks } from './uploads/find-for-hooks.js'
 import { findUpload } from './uploads/find-upload.js'
 import { LadingStore } from './uploads/store.js'
 import type { StorageTools } from './uploads/tools.js'
 import { Unfinished } from './uploads/unfinished.js'
+import { UploadHooks } from './uploads/upload-hooks.js'
 import { openFilesLimit, processName, Vitals } from './vitals.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
@@ -58,9 +62,6 @@ const MOST_WAITING = 64
 // Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
 const QUEUED_RECORD_BYTES = 7 * 1024 * 1024
 const REINDEX_ENDS_WITHIN_MS = 60_000
-// Of lines that say the same within seconds, so many are written; the others are counted. Faults are worth more lines.
-const REFUSALS_IN_FULL = 1
-const FAULTS_IN_FULL = 100
 
 /** A running server. */
 export interface App {
@@ -96,6 +97,11 @@ type Settings = Config & { readonly connections: number }
 async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<App> {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
+  const hooks = await createHooks(config, { log, now, asked: () => {} }).catch((error: unknown) => {
+    throw new ConfigError(`--hooks ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
+  })
   const arena = new Arena(ARENA)
   const engine = await FilesEngine.start({ ...config, arena, log: faults, now, monotonic })
   const records = openRecords(config, log, () => background.reindex())
@@ -108,6 +114,8 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
   )
   const tools: StorageTools = {
     ...{ ...config, ...gate, engine, log: faults, now, monotonic, unfinished, sniffBytes: SNIFF_BYTES },
+    hooks:
+      hooks && new UploadHooks({ decider: hooks.decider, intend: async () => {}, withdraw: () => {}, now }),
     sniff: createSniffer(config.accept),
     view: (index, bytes) => arena.view(index, bytes),
     row: (id) => records.get(id),
@@ -124,14 +132,24 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     indexIsWhole: (sinceMs) => sinceMs > records.wholeSinceMs,
   })
   const collected = createGarbageKeeper()
+  const requestHooks =
+    hooks &&
+    new RequestHooks({
+      decider: hooks.decider,
+      find: (id, principal) => findForHooks(id, principal, { ...tools, uploads }),
+      addressOf: (id) => engine.addressOf(id),
+      chosenId: (name) => chosenId(new Date(now()), name),
+      now,
+    })
   const frontDoor = new FrontDoor({
     ...{ ...config, slots, log, refusals, monotonic, extensions: store.extensions, isUploadId },
     protocol: new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes }),
     expiresAtMs: (upload) => expiresAtMs(upload, config),
     digestBytes: CHECKSUM_BYTES,
+    hooks: requestHooks,
     interrupt: (request) => locks.interrupt(request.id, request),
     makeBody: createBodies(config, { arena, monotonic }),
-    createId: () => createId(new Date(now()), randomUUID().replaceAll('-', '')),
+    createId: () => createId(new Date(now()), randomUUID().replaceAll('-', ''), config.idForm),
   })
   const lane = config.lane && (await laneWorks())
   if (config.lane && !lane)
@@ -157,7 +175,11 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
       return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
     },
   })
-  const router = new Router({ ...config, ...gate, isUploadId, protocol: frontDoor, downloads, api })
+  const router = new Router({
+    ...{ ...config, ...gate, isUploadId, downloads, api },
+    hooks: requestHooks,
+    protocol: frontDoor,
+  })
   const anyOrigin = config.corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
   const listener = new Listener((exchange) => router.serve(exchange), {
     headers: { ...frontDoor.headers, ...anyOrigin },
@@ -186,20 +208,6 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
       log.fatal({ err: error }, 'uncaught error; the server shuts down')
       return close()
     },
-  }
-}
-
-/** The clocks and the logs. */
-async function createBase(config: Settings) {
-  const log = await createLog(config)
-  return {
-    log,
-    refusals: new QuietLog(log, { inFull: REFUSALS_IN_FULL }),
-    faults: new QuietLog(log, { inFull: FAULTS_IN_FULL }),
-    // For dates: of what is kept, and of what is compared with files.
-    now: Date.now,
-    // For how long something takes: nobody sets this clock.
-    monotonic: () => performance.now(),
   }
 }
 

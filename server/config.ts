@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { inspect, parseArgs } from 'node:util'
 import * as v from 'valibot'
-import { SETTINGS, SWITCH_WORDS } from './settings.js'
+import { SWITCH_WORDS } from './setting-kinds.js'
+import { SETTINGS } from './settings.js'
 import { withSwitchValues } from './switches.js'
 
 const CONFIG = v.strictObject(SETTINGS)
@@ -17,8 +19,10 @@ export class ConfigError extends Error {
 }
 
 const TABLE = Object.entries(SETTINGS).map(([field, schema]) => {
-  const { flag, standard, meaning, shown, isSwitch } = v.getMetadata(schema)
+  const { flag, standard, meaning, shown, isSwitch, ...more } = v.getMetadata(schema)
   const variable = `LADING_${flag.toUpperCase().replaceAll('-', '_')}`
+  const isSecret = 'isSecret' in more
+  const allowed = v.getDescription(schema) ?? ''
   return {
     field,
     flag,
@@ -27,7 +31,9 @@ const TABLE = Object.entries(SETTINGS).map(([field, schema]) => {
     shown,
     meaning,
     isSwitch,
-    allowed: v.getDescription(schema) ?? '',
+    isSecret,
+    fileVariable: isSecret ? `${variable}_FILE` : undefined,
+    allowed: isSecret ? `${allowed}; or ${variable}_FILE is the path of a file that has it` : allowed,
   }
 })
 
@@ -46,7 +52,8 @@ function check(given: Given): Config {
   const setting = TABLE.find((row) => row.field === field)
   if (!setting) throw new ConfigError(`${oneLine(field)} is not a setting`)
   const { name, value } = given.get(field) ?? { name: field, value: setting.standard }
-  throw new ConfigError(`${name} is ${oneLine(value)} but must be ${setting.allowed}`)
+  const shown = setting.isSecret ? 'a text that is not shown' : oneLine(value)
+  throw new ConfigError(`${name} is ${shown} but must be ${setting.allowed}`)
 }
 
 function oneLine(value: unknown): string {
@@ -73,13 +80,14 @@ function isPlain(value: unknown): value is object {
 
 /**
  * Reads the command line (without node and the script) and the environment. A flag overrides its variable.
- * `isTerminal` is whether standard output is a terminal; it decides the default of `--log-format`.
- * Throws ConfigError with one line for a wrong value, an unknown flag, variable or command.
+ * `isTerminal` is whether standard output is a terminal; it decides the default of `--log-format`. `readText` reads
+ * the file of a secret. Throws ConfigError with one line for a wrong value, an unknown flag, variable or command.
  */
 export function parseConfig(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   isTerminal: boolean,
+  readText: (path: string) => string = (path) => readFileSync(path, 'utf8'),
 ): Command {
   const { values: flags, positionals } = readFlags(argv)
   if (flags.help) return { help: helpText() }
@@ -94,6 +102,7 @@ export function parseConfig(
 
   const given: Given = new Map([['logFormat', { name: '', value: isTerminal ? 'pretty' : 'json' }]])
   for (const [field, entry] of [...fromVariables(env), ...fromFlags(flags)]) given.set(field, entry)
+  for (const [field, entry] of fromFiles(env, given, readText)) given.set(field, entry)
   const config = check(given)
   return command === 'reindex' ? { reindex: config } : { run: config }
 }
@@ -128,11 +137,34 @@ function fromVariables(env: Readonly<Record<string, string | undefined>>): Given
   const given: Given = new Map()
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith('LADING_') || value === undefined) continue
-    const row = TABLE.find(({ variable }) => variable === name)
+    const row = TABLE.find(({ variable, fileVariable }) => variable === name || fileVariable === name)
     if (!row) throw new ConfigError(`${oneLine(name)} is not the variable of a setting; see lading --help`)
-    given.set(row.field, { name, value })
+    if (row.variable === name) given.set(row.field, { name, value })
   }
   return given
+}
+
+/** The secrets that files have. Throws ConfigError where a secret is given twice, or its file cannot be read. */
+function fromFiles(
+  env: Readonly<Record<string, string | undefined>>,
+  given: Given,
+  readText: (path: string) => string,
+): Given {
+  const files: Given = new Map()
+  for (const { field, fileVariable } of TABLE) {
+    const path = fileVariable === undefined ? undefined : env[fileVariable]
+    if (fileVariable === undefined || path === undefined) continue
+    const twice = given.get(field)
+    if (twice) throw new ConfigError(`${fileVariable} and ${twice.name} are both given; only one may be`)
+    try {
+      files.set(field, { name: fileVariable, value: readText(path) })
+    } catch (error) {
+      const why = error instanceof Error ? error.message : error
+      const message = `${fileVariable} names a file that cannot be read: ${oneLine(why)}`
+      throw new ConfigError(message, { cause: error })
+    }
+  }
+  return files
 }
 
 function switchExample(): string {

@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import type { HookAnswer } from './model/hook.js'
 
 /**
  * Every error that a client can get: a code word, its status, and one sentence that says what is wrong or what to
@@ -49,6 +50,7 @@ export const ERRORS = {
   offset_conflict: { status: 409, text: 'Upload-Offset is not the current offset; send HEAD to get it' },
   size_exceeded: { status: 413, text: 'The upload is larger than this server accepts; see Tus-Max-Size' },
   length_exceeded: { status: 413, text: 'The body is longer than the declared Upload-Length' },
+  upload_exists: { status: 409, text: 'An upload with this id exists already' },
   final_unpatchable: {
     status: 403,
     text: 'A final upload is joined from partial uploads and cannot be patched',
@@ -66,6 +68,13 @@ export const ERRORS = {
     status: 404,
     text: 'This upload is not finished; only finished uploads can be downloaded',
   },
+
+  // The hooks of this server's owner; a hook may name another status and another text
+  access_rejected: { status: 403, text: 'This server does not let you use this upload' },
+  upload_rejected: { status: 400, text: 'This server does not take this upload' },
+  upload_stopped: { status: 400, text: 'This server has stopped and removed this upload' },
+  termination_rejected: { status: 400, text: 'This server does not let you remove this upload' },
+  hook_failed: { status: 500, text: 'The server could not ask whether this is allowed; try again' },
 
   // The limits
   type_refused: { status: 415, text: 'Files of this type are not accepted here' },
@@ -95,29 +104,35 @@ export type ErrorCode = keyof typeof ERRORS
 /**
  * An error that a client gets as an answer. `code` selects the status and the sentence. `cause` and `detail` only go
  * to the log. `sentence` replaces the table's sentence with a more exact one, without any text from a client.
+ * `answer` is what a hook of the server's owner wants the client to get instead.
  */
 export class UploadError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined
   readonly sentence: string
+  readonly answer: HookAnswer | undefined
 
-  constructor(code: ErrorCode, options: { cause?: unknown; detail?: string; sentence?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    options: { cause?: unknown; detail?: string; sentence?: string; answer?: HookAnswer } = {},
+  ) {
     const sentence = options.sentence ?? ERRORS[code].text
     super(options.detail ? `${sentence} (${options.detail})` : sentence, { cause: options.cause })
     this.name = 'UploadError'
     this.code = code
     this.detail = options.detail
     this.sentence = sentence
+    this.answer = options.answer
   }
 
   /** The HTTP status of the answer. */
   get status(): number {
-    return ERRORS[this.code].status
+    return this.answer?.status ?? ERRORS[this.code].status
   }
 
-  /** The text of the answer: the code word, then the sentence; never a path or a stack. */
+  /** The text of the answer: the code word, then the sentence, unless a hook says another; never a path or a stack. */
   get text(): string {
-    return `${this.code}: ${this.sentence}\n`
+    return this.answer?.body ?? `${this.code}: ${this.sentence}\n`
   }
 }
 

@@ -1,135 +1,19 @@
-import { isIP, isIPv4 } from 'node:net'
-import * as v from 'valibot'
-
-const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-const BYTES = { '': 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
-
-/** The base units in a text such as `30s` or `10GiB`. Returns NaN, which no schema accepts, for any other text. */
-function measure(text: string, units: Readonly<Record<string, number>>): number {
-  const [, count = 'none', unit = ''] = /^(\d{1,16})([a-zA-Z]*)$/.exec(text) ?? []
-  return Number(count) * (units[unit] ?? Number.NaN)
-}
-
-// Every schema takes the text of a flag or variable, and also the value that a program gives to
-// `defaultConfig`. Its description completes the sentence "… must be".
-
-const fromText = <T>(read: (text: string) => T) => v.pipe(v.string(), v.transform(read))
-
-const quantity = (units: Record<string, number>, least: string, most: string, description: string) =>
-  v.pipe(
-    v.union([v.number(), fromText((text) => measure(text, units))]),
-    v.safeInteger(),
-    v.minValue(measure(least, units)),
-    v.maxValue(measure(most, units)),
-    v.description(description),
-  )
-
-const duration = (least: string, most: string) =>
-  quantity(
-    MILLISECONDS,
-    least,
-    most,
-    `a duration from ${least} to ${most}, such as 250ms, 30s, 5m, 24h or 7d`,
-  )
-
-const size = (least: string, most: string) =>
-  quantity(BYTES, least, most, `a size from ${least} to ${most}, such as 512, 512KiB, 1MiB, 10GiB or 2TiB`)
-
-const whole = (least: number, most: number) =>
-  quantity({ '': 1 }, `${least}`, `${most}`, `a whole number from ${least} to ${most}`)
-
-/** A number that the server works out at the start unless it is given. */
-const wholeOrAuto = (least: number, most: number) =>
-  v.pipe(
-    v.union([v.literal('auto'), whole(least, most)]),
-    v.description(`auto, or a whole number from ${least} to ${most}`),
-  )
-
-const word = <const Words extends readonly string[]>(...words: Words) =>
-  v.pipe(v.picklist(words), v.description(`${words.slice(0, -1).join(', ')} or ${words.at(-1)}`))
-
-const list = (element: v.GenericSchema<string, string>, description: string) =>
-  v.pipe(
-    v.union([v.array(v.string()), fromText((text) => text.split(','))]),
-    v.array(v.pipe(v.string(), v.trim(), element)),
-    v.maxLength(100),
-    v.transform((items): readonly string[] => Object.freeze([...new Set(items)])),
-    v.description(description),
-  )
-
-const host = v.pipe(
-  v.string(),
-  v.maxLength(253),
-  v.check((text) => (/^[\d.]+$/.test(text) ? isIPv4(text) : isIP(text) !== 0 || /^\w[\w.-]*$/.test(text))),
-  v.description('a host name or an IP address, without a port'),
-)
-
-const RESERVED = new Set(['api', 'healthz', 'readyz', 'metrics'])
-
-const basePath = v.pipe(
-  v.string(),
-  v.maxLength(200),
-  v.transform((text) => `/${text.replace(/^\/|\/$/g, '')}`),
-  v.regex(/^(\/[\w.~-]+)+$/),
-  v.check((path) => !path.split('/').some((segment) => segment === '.' || segment === '..')),
-  v.check((path) => !RESERVED.has(path.split('/')[1] ?? '')),
-  v.description(
-    'a path such as /files, made of letters, digits and . _ ~ - between slashes; neither / itself ' +
-      'nor below /api, /healthz, /readyz or /metrics',
-  ),
-)
-
-const dataDir = v.pipe(
-  v.string(),
-  v.regex(/^(?=.*\S)[^\0\n\r]{1,4096}$/),
-  v.description('the path of a folder'),
-)
-
-const accept = list(
-  v.pipe(
-    v.string(),
-    v.toLowerCase(),
-    v.regex(/^(\*\/\*|[a-z0-9][\w!#$&^.+-]*\/(\*|[a-z0-9][\w!#$&^.+-]*))$/),
-  ),
-  'types and patterns separated by commas, such as image/*,application/pdf',
-)
-
-const origin = v.pipe(
-  v.string(),
-  v.regex(/^(\*|[a-z][a-z\d+.-]*:\/\/[^\s/\\?#@*]+\/?)$/i),
-  v.check((text) => text === '*' || URL.canParse(text)),
-  v.transform((text) => (text === '*' ? text : `${new URL(text).protocol}//${new URL(text).host}`)),
-)
-
-const corsOrigins = v.pipe(
-  list(origin, '* alone, or origins separated by commas, such as https://app.example,http://localhost:3000'),
-  v.check((origins) => origins.length === 1 || !origins.includes('*')),
-)
-
-const ON = ['on', 'true', '1']
-
-/** The values of a switch, which is a setting whose flag may stand alone. */
-export const SWITCH_WORDS = [...ON, 'off', 'false', '0'] as const
-
-const onOff = v.pipe(
-  v.union([
-    v.boolean(),
-    v.pipe(
-      v.picklist(SWITCH_WORDS),
-      v.transform((text) => ON.includes(text)),
-    ),
-  ]),
-  v.description('on, true, 1, off, false or 0'),
-)
-
-/** A schema with its place in the help; `shown` is the default in words, where the value alone is not clear. */
-const setting = <S extends v.GenericSchema>(
-  flag: string,
-  standard: v.InferInput<S>,
-  meaning: string,
-  schema: S,
-  shown = String(standard),
-) => v.pipe(schema, v.metadata({ flag, standard, meaning, shown, isSwitch: Object.is(schema, onOff) }))
+import { HOOK_SETTINGS } from './hook-settings.js'
+import {
+  accept,
+  basePath,
+  corsOrigins,
+  dataDir,
+  duration,
+  host,
+  onOff,
+  secret,
+  setting,
+  size,
+  whole,
+  wholeOrAuto,
+  word,
+} from './setting-kinds.js'
 
 /** The one table of settings. The schema, the flags, the variables, `--help` and the README are made from it. */
 export const SETTINGS = {
@@ -218,6 +102,14 @@ export const SETTINGS = {
   ),
   behindProxy: setting('behind-proxy', 'off', 'trust the headers Forwarded and X-Forwarded-*', onOff),
   corsOrigins: setting('cors-origin', '*', 'the origins whose web pages may upload', corsOrigins),
+  adminKey: setting(
+    'admin-key',
+    null,
+    'the bearer key for /api; without it, /api answers only to this machine',
+    secret(/^[!-~]{16,}$/, '16 characters or more, without spaces'),
+    'none',
+  ),
+  ...HOOK_SETTINGS,
   logLevel: setting(
     'log-level',
     'info',

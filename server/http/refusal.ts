@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { UploadError } from '../errors.js'
-import type { Answer, HeaderFields } from '../model/answer.js'
+import { type Answer, type HeaderFields, withHeaders } from '../model/answer.js'
 
 /** A client that gets one of these may succeed with the same request a moment later. */
 const RETRY_STATUSES: readonly number[] = [503, 423, 507]
@@ -8,9 +8,9 @@ const RETRY_AFTER = { 'Retry-After': '5' }
 const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' }
 
 /** The answer for an error: its status, and its code word and sentence as plain text. Every refusal is built here. */
-export function refusalOf({ status, text }: UploadError, headers: HeaderFields = {}): Answer {
+export function refusalOf({ status, text, answer }: UploadError, headers: HeaderFields = {}): Answer {
   const retry = RETRY_STATUSES.includes(status) ? RETRY_AFTER : {}
-  return { status, headers: { ...TEXT, ...retry, ...headers }, text }
+  return { status, headers: withHeaders({ ...TEXT, ...retry, ...headers }, answer?.headers ?? {}), text }
 }
 
 /** The same as bytes for a socket that has no request; the connection closes behind it. */

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { asUploadError, UploadError } from '../errors.js'
 import type { Answer, HeaderFields } from '../model/answer.js'
 import type { Arrival } from '../model/arrival.js'
+import type { HookRequest } from '../model/hook.js'
 import { ANONYMOUS, type Principal } from '../model/principal.js'
 import type { UploadMethod } from '../model/request.js'
 import { corsHeaders, preflightHeaders } from './cors.js'
@@ -33,6 +34,11 @@ export interface RouterOptions {
   readonly isUploadId: (text: string) => boolean
   /** Decides who is asking, but for OPTIONS and probes. Throws an UploadError where the request may not go on. */
   readonly identify: (request: IncomingMessage) => Principal
+  /** Null where there are no hooks. */
+  readonly hooks: {
+    describe(from: { request: IncomingMessage; client: string }): HookRequest
+    access(asked: { id: string; principal: Principal; asked: HookRequest }): Promise<void>
+  } | null
   readonly protocol: UploadProtocol
   /** Sends a finished file to its end. Rejects with an UploadError where nothing was sent. */
   readonly downloads: { send(exchange: Exchange, asked: AskedFile): Promise<void> }
@@ -108,6 +114,7 @@ export class Router {
     switch (method) {
       case 'GET': {
         const { exchange, principal } = visit
+        await this.#askHook(visit, id)
         const headers = { ...protocol.headers, ...this.#cors(exchange) }
         await downloads.send(exchange, { id, principal, headers })
         return 'sent'
@@ -143,8 +150,18 @@ export class Router {
     if (path !== '/healthz' && path !== '/readyz' && !path.startsWith('/api/'))
       throw new UploadError('not_found')
     if (method === 'OPTIONS') return this.#preflight()
+    const id = /^\/api\/uploads\/([^/]+)/.exec(path)?.[1]
+    if (id !== undefined) await this.#askHook(visit, id)
     if (method === 'GET' || method === 'HEAD') return this.#options.api.answer(path, visit.principal)
     return this.#notAllowed(visit, READ_METHODS, {})
+  }
+
+  /** Asks `pre-access` for a request that does not go through the protocol. Rejects with the refusal. */
+  async #askHook({ exchange, principal }: Visit, id: string): Promise<void> {
+    const { hooks, behindProxy } = this.#options
+    const { request } = exchange
+    const client = clientOf(request, behindProxy)
+    await hooks?.access({ id, principal, asked: hooks.describe({ request, client }) })
   }
 
   #preflight(): Answer {

@@ -12,7 +12,7 @@ export interface BlockSink {
 }
 
 /** Why the server ended a body before its end. */
-export type BodyStop = 'taken_over' | 'shutting_down' | 'idle' | 'slow' | 'disk_full' | 'damaged'
+export type BodyStop = 'taken_over' | 'shutting_down' | 'idle' | 'slow' | 'disk_full' | 'damaged' | 'stopped'
 
 /** How a body ended: whole, with its connection, by running over its room, or stopped by the server. */
 export type BodyEnd = 'complete' | 'cut' | 'overrun' | BodyStop

@@ -19,4 +19,6 @@ export interface Concat {
 /** What a creation says of its upload. */
 export interface Creation extends FileFacts {
   readonly concat: Concat | null
+  /** Milliseconds without new bytes after which it expires, where a hook says so; null: `--expire-after`. */
+  readonly expireAfterMs: number | null
 }

@@ -16,6 +16,13 @@ export type DecidingEvent = (typeof DECIDING_EVENTS)[number]
 export type TellingEvent = (typeof TELLING_EVENTS)[number]
 export type HookEvent = DecidingEvent | TellingEvent
 
+const EVENTS: readonly string[] = [...DECIDING_EVENTS, ...TELLING_EVENTS]
+
+/** Tells whether a word is the name of an event. */
+export function isHookEvent(word: string): word is HookEvent {
+  return EVENTS.includes(word)
+}
+
 /** The request of a client that made a hook run. */
 export interface HookRequest {
   readonly method: string

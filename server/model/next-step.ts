@@ -10,6 +10,8 @@ interface Standing {
   readonly joinedAtMs: number | null
   /** When its client terminated a partial upload that a final one still needed. */
   readonly terminatedAt?: string | null
+  /** Its own `expireAfterMs`, which replaces that of the terms. */
+  readonly expireAfterMs?: number | null
 }
 
 /** An upload of its own, one that is a part of others, or one that is joined from parts (tus 1.0.0, concatenation). */
@@ -31,7 +33,8 @@ const FIRST_BYTE_WITHIN_MS = 3_600_000
 export function expiresAtMs(upload: Standing, terms: Terms): number {
   if (upload.joinedAtMs !== null) return upload.joinedAtMs + terms.keepPartialsMs
   const hasBytes = upload.offset > 0 || upload.kind === 'final'
-  return upload.touchedAtMs + (hasBytes ? terms.expireAfterMs : firstByteWithinMs(terms))
+  const expireAfterMs = upload.expireAfterMs ?? terms.expireAfterMs
+  return upload.touchedAtMs + (hasBytes ? expireAfterMs : firstByteWithinMs({ expireAfterMs }))
 }
 
 /** How long an upload waits for its first byte, in milliseconds. */

@@ -6,6 +6,11 @@ export interface Principal {
 /** Somebody who has not said who they are. */
 export const ANONYMOUS: Principal = { kind: 'anonymous' }
 
+/** Who owns what a principal creates; null for nobody. */
+export function ownerOf(_principal: Principal): string | null {
+  return null
+}
+
 /** An upload as far as access to it is concerned. */
 export interface Owned {
   /** Who created it; null where that was an anonymous principal. */

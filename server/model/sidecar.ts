@@ -31,6 +31,8 @@ const SidecarSchema = v.object({
   joinedAt: v.optional(v.nullable(v.pipe(v.string(), v.isoTimestamp())), null),
   /** When its client terminated a partial upload that a final one still needs; it is gone for clients. */
   terminatedAt: v.optional(v.nullable(v.pipe(v.string(), v.isoTimestamp())), null),
+  /** Milliseconds without new bytes after which it expires, where a hook said so. */
+  expireAfterMs: v.optional(v.nullable(count), null),
   checkpoints: v.array(v.object({ offset: count, sha256 })),
   /** Set by finishing, which happens once. */
   sha256: v.nullable(sha256),
@@ -62,6 +64,7 @@ export function sidecarOf(
     parts: facts.parts,
     joinedAt: facts.joinedAt,
     terminatedAt: facts.terminatedAt,
+    expireAfterMs: facts.expireAfterMs,
     checkpoints: [...facts.checkpoints],
     sha256: facts.sha256,
     finishedAt: facts.finishedAt,

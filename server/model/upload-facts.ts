@@ -22,6 +22,8 @@ export interface UploadFacts {
   readonly joinedAt: string | null
   /** When its client terminated a partial upload that a final one still needs; it is gone for clients. */
   readonly terminatedAt: string | null
+  /** Milliseconds without new bytes after which it expires, where a hook said so; null: `--expire-after`. */
+  readonly expireAfterMs: number | null
   readonly checkpoints: readonly Checkpoint[]
   /** Lower-case hex; set by finishing, which happens once. */
   readonly sha256: string | null
@@ -43,6 +45,7 @@ export function onlyFacts(facts: UploadFacts): UploadFacts {
     parts: facts.parts,
     joinedAt: facts.joinedAt,
     terminatedAt: facts.terminatedAt,
+    expireAfterMs: facts.expireAfterMs,
     checkpoints: facts.checkpoints,
     sha256: facts.sha256,
     finishedAt: facts.finishedAt,

@@ -1,11 +1,27 @@
-const ID = /^\d{8}-[0-9a-f]{32}$/
+const ID = /^\d{8}(?:[0-9a-f]{32}|-[0-9A-Za-z_-]{1,64})$/
 
-/** Makes an upload's id: the UTC day of its creation and 32 digits of lower-case hex, which are random. */
-export function createId(now: Date, randomHex: string): string {
-  return `${now.toISOString().slice(0, 10).replaceAll('-', '')}-${randomHex}`
+/**
+ * Makes an upload's id: the UTC day of its creation and 32 digits of lower-case hex, which are random. `hex`: with
+ * no dash between them.
+ */
+export function createId(now: Date, randomHex: string, form: 'dashed' | 'hex' = 'dashed'): string {
+  return `${dayOf(now)}${form === 'hex' ? '' : '-'}${randomHex}`
 }
 
-/** Tells whether a text has the form of an upload's id; nothing else ever becomes part of a path or a key. */
+/**
+ * The id of an upload that a hook names: the name itself where it is an id of today, else today and the name.
+ * Undefined where that is no id.
+ */
+export function chosenId(now: Date, name: string): string | undefined {
+  const id = isUploadId(name) && name.startsWith(dayOf(now)) ? name : `${dayOf(now)}-${name}`
+  return isUploadId(id) ? id : undefined
+}
+
+function dayOf(now: Date): string {
+  return now.toISOString().slice(0, 10).replaceAll('-', '')
+}
+
+/** Tells whether a text has the form of an upload's id, one that a hook chose included; nothing else ever becomes part of a path or a key. */
 export function isUploadId(text: string): boolean {
   return ID.test(text)
 }

@@ -1,4 +1,13 @@
+import type { HookAnswer, HookRequest } from './hook.js'
 import type { Owned } from './principal.js'
+
+/** What hooks need of an upload in memory, and leave there. */
+export interface HookContext {
+  /** The request that has the upload now. */
+  request: HookRequest | null
+  /** What `pre-finish` adds to the last answer. */
+  answer: HookAnswer | null
+}
 
 /** An upload as far as the answer to a request shows it. */
 export interface UploadView extends Owned {
@@ -18,8 +27,13 @@ export interface UploadView extends Owned {
   readonly concat: string | null
   /** The join of a final upload, while it runs; rejects with why the final upload is refused. */
   readonly joining: Promise<void> | null
+  /** Milliseconds without new bytes after which it expires, where a hook said so. */
+  readonly expireAfterMs: number | null
+  readonly hooks: HookContext
   /** It was removed meanwhile. */
   readonly gone: boolean
+  /** The request that has it now, for hooks; null once that is over. */
+  setHookRequest(request: HookRequest | null): void
   /** Notes that an answer gives the client this upload's address. */
   markLocationSent(): void
 }

@@ -7,13 +7,17 @@ import type { UploadRequest } from '../model/request.js'
 import type { UploadView } from '../model/upload-view.js'
 import { answerHeaders } from './answer-headers.js'
 import { checkVersion, headerOf } from './checks.js'
+import { withHookAnswers } from './hook-answer.js'
 import { waitForJoin } from './join-wait.js'
 import type { TusAnswer } from './protocol.js'
+import type { RequestHooks } from './request-hooks.js'
 import { logRefusal, type RequestLog } from './request-log.js'
 import { ignoreBody, RequestReader, type RequestReaderOptions } from './request-reader.js'
 import { TUS_HEADERS, TUS_VERSION } from './version.js'
 
-export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChecksum'> {
+export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChecksum' | 'hooks'> {
+  /** Null where there are no hooks. */
+  readonly hooks: Pick<RequestHooks, 'describe' | 'access' | 'create'> | null
   readonly basePath: string
   /** When an unfinished upload expires; milliseconds since 1970. */
   readonly expiresAtMs: (upload: UploadView) => number
@@ -99,6 +103,8 @@ export class FrontDoor {
       outcome = { status: error.status, error }
       throw error
     } finally {
+      // What the request sent is not kept with the upload.
+      if (request?.asked) request.upload?.setHookRequest(null)
       this.#log(arrival, request, outcome, startedAt)
     }
   }
@@ -116,19 +122,22 @@ export class FrontDoor {
   }
 
   async #answer(request: UploadRequest, arrival: Arrival): Promise<Answer | null> {
-    const { body } = request
+    const { body, method } = request
+    if (method !== 'POST') await this.#options.hooks?.access(request)
     const answered = body
       ? await this.#handleWithSlot(request, body, arrival)
       : await this.#handleWithoutBody(request, arrival)
     // A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut.
     if (!answered || (request.bodyEnd !== null && isTooSlow(request.bodyEnd))) return null
     const headers = answerHeaders(request, arrival, answered.headers, this.#options)
-    return { status: answered.status, headers: Object.assign({}, TUS_HEADERS, headers) }
+    const answer = { status: answered.status, headers: Object.assign({}, TUS_HEADERS, headers) }
+    return withHookAnswers(answer, request)
   }
 
   async #handleWithoutBody(request: UploadRequest, arrival: Arrival) {
     if (!(await ignoreBody(arrival))) return null
     if (request.method === 'POST') this.#refuseIfClosed()
+    if (request.method === 'POST') await this.#options.hooks?.create(request)
     const answered = await this.#options.protocol.handle(request)
     const { upload } = request
     if (request.method === 'POST' && upload?.joining) await waitForJoin(upload, this.#closed.signal)
@@ -154,6 +163,7 @@ export class FrontDoor {
     this.#bodies.add(body)
     if (this.#closed.signal.aborted) body.stop('shutting_down')
     try {
+      if (request.method === 'POST') await this.#options.hooks?.create(request)
       return await protocol.handle(request)
     } finally {
       this.#bodies.delete(body)

@@ -3,6 +3,8 @@ import { UploadError } from '../errors.js'
 import type { Arrival } from '../model/arrival.js'
 import type { Body } from '../model/body.js'
 import type { Creation } from '../model/creation.js'
+import type { HookRequest } from '../model/hook.js'
+import { factsOf } from '../model/metadata.js'
 import { UploadRequest } from '../model/request.js'
 import {
   bringsBody,
@@ -15,7 +17,6 @@ import {
 } from './checks.js'
 import { checksumOf, unannouncedOf } from './checksum.js'
 import { concatOf } from './concat.js'
-import { factsOf } from './metadata.js'
 import { TUS_VERSION } from './version.js'
 
 const VERSION = { 'tus-resumable': TUS_VERSION }
@@ -28,6 +29,8 @@ export interface RequestReaderOptions {
   readonly makeBody: (request: IncomingMessage, begins: () => void) => Body
   readonly createId: () => string
   readonly isUploadId: (text: string) => boolean
+  /** Null where there are no hooks. */
+  readonly hooks: { describe(arrival: Arrival): HookRequest } | null
   /** Called with the algorithm of each checksum that counts as none. */
   readonly ignoredChecksum: (algorithm: string) => void
 }
@@ -47,9 +50,10 @@ export class RequestReader {
   read(arrival: Arrival): UploadRequest {
     const { request, method, principal } = arrival
     const id = arrival.id ?? this.#options.createId()
+    const asked = this.#options.hooks?.describe(arrival) ?? null
     if (method === 'HEAD' || method === 'DELETE') {
       const nothing = { body: null, checksum: null, trailing: null, creation: null }
-      return new UploadRequest({ id, method, principal, headers: VERSION, ...nothing })
+      return new UploadRequest({ id, method, principal, headers: VERSION, asked, ...nothing })
     }
     const { makeBody, digestBytes, ignoredChecksum } = this.#options
     const { headers, creation } = method === 'POST' ? this.#creation(arrival) : this.#patch(request)
@@ -68,6 +72,7 @@ export class RequestReader {
       checksum,
       trailing,
       creation,
+      asked,
     })
   }
 
@@ -79,7 +84,10 @@ export class RequestReader {
     const { request } = arrival
     const concat = concatOf(request, { isUploadId: this.#options.isUploadId, client: arrival.client })
     const headers = concat?.parts ? FINAL_HEADERS : creationHeaders(request, this.#options.maxSizeBytes)
-    return { headers, creation: { concat, ...factsOf(headerOf(request, 'upload-metadata')) } }
+    return {
+      headers,
+      creation: { concat, expireAfterMs: null, ...factsOf(headerOf(request, 'upload-metadata')) },
+    }
   }
 }
 

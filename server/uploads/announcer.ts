@@ -1,6 +1,7 @@
 import type { EventKind, EventListener } from '../model/event.js'
 import type { Log } from '../model/log.js'
-import type { RecordEnd, StoredUpload } from './upload.js'
+import type { StoredUpload } from './upload.js'
+import type { RecordEnd } from './upload-record.js'
 
 /** The one place where changes of uploads are announced; the index is the first to listen. */
 export class Announcer {

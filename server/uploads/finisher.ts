@@ -6,7 +6,7 @@ import type { StorageTools } from './tools.js'
 import { decideType, storedHead } from './type.js'
 import type { StoredUpload } from './upload.js'
 
-type FinisherTools = Pick<StorageTools, 'sniff' | 'sniffBytes' | 'announce' | 'now'> & {
+type FinisherTools = Pick<StorageTools, 'sniff' | 'sniffBytes' | 'announce' | 'now' | 'hooks'> & {
   readonly engine: Pick<Engine, 'read' | 'digest'>
 }
 
@@ -23,17 +23,20 @@ export class Finisher {
   }
 
   /**
-   * Makes an upload finished; the caller holds its lock. Rejects with type_refused, with offset_conflict
-   * where the prefix turns out damaged, and with the disk's error: nothing has changed then.
+   * Makes an upload finished; the caller holds its lock. Rejects with type_refused, upload_rejected or hook_failed,
+   * with offset_conflict where the prefix turns out damaged, and with the disk's error: nothing has changed then.
    */
   async finish(upload: StoredUpload): Promise<void> {
     if (upload.isTypeDue) await this.#decideType(upload)
     const sha256 = await this.#digest(upload)
-    const finishedAt = new Date(this.#tools.now()).toISOString()
     upload.mark(upload.offset, sha256)
-    await this.#saver.save(upload, { sha256, finishedAt })
+    const { hooks } = this.#tools
+    await hooks?.beforeFinish(upload, sha256)
+    const finished = { sha256, finishedAt: new Date(this.#tools.now()).toISOString() }
+    const save = (): Promise<void> => this.#saver.save(upload, finished)
+    await (hooks ? hooks.whileFinishing(upload, finished, save) : save())
     // Set only after the sidecar is written.
-    upload.finish(sha256, finishedAt)
+    upload.finish(sha256, finished.finishedAt)
     this.#tools.announce(upload, 'finished')
   }
 

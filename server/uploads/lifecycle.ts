@@ -9,10 +9,14 @@ import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
 import type { Unfinished } from './unfinished.js'
-import { type RecordEnd, type StoredUpload, TERMINATED } from './upload.js'
+import type { StoredUpload } from './upload.js'
+import { type RecordEnd, TERMINATED } from './upload-record.js'
 import type { Uploads } from './uploads.js'
 
-type LifecycleTools = Pick<StorageTools, 'sniff' | 'sniffBytes' | 'announce' | 'now' | 'log' | 'durability'> &
+type LifecycleTools = Pick<
+  StorageTools,
+  'sniff' | 'sniffBytes' | 'announce' | 'now' | 'log' | 'durability' | 'hooks'
+> &
   Terms & {
     readonly engine: Pick<Engine, 'read' | 'digest' | 'measure' | 'append' | 'truncate' | 'forget' | 'remove'>
     readonly unfinished: Pick<Unfinished, 'has' | 'set'>

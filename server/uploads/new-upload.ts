@@ -30,6 +30,7 @@ export function newUpload(
     finishedAt: null,
     joinedAt: null,
     terminatedAt: null,
+    expireAfterMs: creation.expireAfterMs,
     verifiedTo: isChecked ? 0 : null,
     isCurrent: true,
   }

@@ -205,4 +205,5 @@ const ENDS = {
   shutting_down: 'shutting_down',
   disk_full: 'disk_full',
   damaged: 'offset_conflict',
+  stopped: 'upload_stopped',
 } as const satisfies Record<BodyEnd, ErrorCode | undefined>

@@ -12,7 +12,8 @@ import { Prover } from './prover.js'
 import { Receiver } from './receiver.js'
 import { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
-import { type StoredUpload, TERMINATED } from './upload.js'
+import type { StoredUpload } from './upload.js'
+import { TERMINATED } from './upload-record.js'
 import { Uploads } from './uploads.js'
 
 const EXTENSIONS = [
@@ -58,6 +59,7 @@ export class LadingStore extends FileStore {
     const request = this.#requestOf(file.id)
     if (!request.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     if (await this.#tools.engine.isFull(file.size ?? 0, 1)) throw new UploadError('disk_full')
+    if (request.isIdChosen && (await this.#tools.engine.has(file.id))) throw new UploadError('upload_exists')
     const { metadata, concat } = request.creation
     if (concat?.parts) {
       const wanted = {
@@ -97,6 +99,7 @@ export class LadingStore extends FileStore {
     }
     this.uploads.add(upload)
     request.upload = upload
+    upload.setHookRequest(request.asked)
     this.#tools.announce(upload, 'created')
     return upload
   }
@@ -155,6 +158,7 @@ export class LadingStore extends FileStore {
     const upload = await this.#known(id)
     if (!upload && (await this.#joiner.hasJoined(id, this.#requestOf(id).principal))) return
     if (!upload) throw new UploadError('upload_unknown')
+    await this.#tools.hooks?.beforeRemoval(upload, this.#requestOf(id).asked)
     if (this.#isNeeded(upload) && isWhole(upload)) return this.#joiner.terminate(upload)
     await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
     if (upload.kind === 'final') await this.#joiner.forget(upload)
@@ -224,7 +228,9 @@ export class LadingStore extends FileStore {
   async #found(id: string): Promise<StoredUpload> {
     const upload = await this.#known(id)
     if (!upload) throw new UploadError('upload_unknown')
-    this.#requestOf(id).upload = upload
+    const request = this.#requestOf(id)
+    request.upload = upload
+    upload.setHookRequest(request.asked)
     return upload
   }
 

@@ -4,7 +4,9 @@ import type { Log } from '../model/log.js'
 import type { AccessRule } from '../model/principal.js'
 import type { UploadRecord } from '../model/record.js'
 import type { Unfinished } from './unfinished.js'
-import type { RecordEnd, StoredUpload } from './upload.js'
+import type { StoredUpload } from './upload.js'
+import type { UploadHooks } from './upload-hooks.js'
+import type { RecordEnd } from './upload-record.js'
 
 /** Decides by an upload's first bytes whether its type may come in; see hooks/types/sniff. */
 type Sniff = (input: {
@@ -37,6 +39,8 @@ export interface StorageTools {
   readonly mayAccess: AccessRule
   /** Tells whether a request or the server itself holds an upload, or awaits it. */
   readonly isHeld: (id: string) => boolean
+  /** Null where there are no hooks. */
+  readonly hooks: UploadHooks | null
   readonly log: Log
   /** The date, in milliseconds since 1970: for what is kept, and for what is compared with files. */
   readonly now: () => number

@@ -1,26 +1,34 @@
 import { UploadError } from '../errors.js'
 import type { Engine } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
+import { isRefusal } from '../model/refusal.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 
 /**
  * Decides the type of an upload by its first bytes: at 512 bytes, or at the end of a shorter upload; with fewer
  * nothing is decided. `offset` is the upload's offset with these bytes. Rejects with type_refused, whose sentence is
- * for the client and the record; the type that was seen is noted also then.
+ * for the client and the record, and with upload_rejected; the type that was seen is noted also then. Rejects with
+ * hook_failed where the hook could not be asked.
  */
 export async function decideType(
-  upload: Pick<StoredUpload, 'length' | 'declaredType' | 'filename' | 'setType'>,
+  upload: StoredUpload,
   head: Uint8Array,
   offset: number,
-  tools: Pick<StorageTools, 'sniff' | 'sniffBytes'>,
+  tools: Pick<StorageTools, 'sniff' | 'sniffBytes' | 'hooks'>,
 ): Promise<void> {
   const whole = upload.length === offset
   if (head.length < tools.sniffBytes && !whole) return
   const { declaredType, filename } = upload
   const verdict = await tools.sniff({ head, whole: whole && head.length === offset, declaredType, filename })
-  upload.setType(verdict.type)
-  if (!verdict.accepted) throw new UploadError('type_refused', { sentence: verdict.reason })
+  try {
+    if (!verdict.accepted) throw new UploadError('type_refused', { sentence: verdict.reason })
+    upload.setType(tools.hooks ? await tools.hooks.acceptedType(upload, verdict.type, head) : verdict.type)
+  } catch (error) {
+    // Where a hook could not be asked the type is still due.
+    if (isRefusal(error)) upload.setType(verdict.type)
+    throw error
+  }
 }
 
 /** The first bytes of an upload that are stored, at most `sniffBytes`; needed only while its type is not decided. */

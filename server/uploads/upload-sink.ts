@@ -9,7 +9,10 @@ import { decideType } from './type.js'
 import type { Before, StoredUpload } from './upload.js'
 
 export interface UploadSinkParts {
-  readonly tools: Pick<StorageTools, 'sniff' | 'sniffBytes' | 'view' | 'announce' | 'now' | 'monotonic'> & {
+  readonly tools: Pick<
+    StorageTools,
+    'sniff' | 'sniffBytes' | 'view' | 'announce' | 'now' | 'monotonic' | 'hooks'
+  > & {
     readonly engine: Pick<Engine, 'append' | 'isFull' | 'commit' | 'rollBack' | 'checksum'>
   }
   readonly saver: Pick<Saver, 'save' | 'note' | 'saveLater'>

@@ -1,21 +1,13 @@
 import type { Body } from '../model/body.js'
 import { addCheckpoint, type Checkpoint } from '../model/checkpoint.js'
+import type { HookAnswer, HookRequest } from '../model/hook.js'
 import type { UploadKind } from '../model/next-step.js'
 import type { RecordState, UploadRecord } from '../model/record.js'
 import { onlyFacts, type StoredFacts, type UploadFacts } from '../model/upload-facts.js'
+import type { HookContext } from '../model/upload-view.js'
 import { newSaves, type Proof, type Saves } from './background-state.js'
 import { Rate } from './rate.js'
-
-/** The reason in the record of an upload that its client has terminated. */
-export const TERMINATED = 'terminated by the client'
-
-/** What the record of a removed upload says. */
-export interface RecordEnd {
-  readonly state: 'refused' | 'expired' | 'terminated'
-  readonly reason: string
-  /** The id of the final upload that has a part's bytes. */
-  readonly joinedInto?: string | undefined
-}
+import { type RecordEnd, recordOf } from './upload-record.js'
 
 class Upload {
   readonly id: string
@@ -27,6 +19,8 @@ class Upload {
   readonly declaredType: string | null
   /** Upload-Concat as it was sent. */
   readonly concat: string | null
+  /** Milliseconds without new bytes after which it expires, where a hook said so. */
+  readonly expireAfterMs: number | null
   /** The ids of a final upload's parts. */
   readonly parts: readonly string[] | null
   /** Who created it; null, because all principals are anonymous today. */
@@ -60,6 +54,7 @@ class Upload {
   /** Location was sent, so a failed join is retried, not undone. */
   isLocationSent = true
   readonly saves: Saves
+  readonly hooks: HookContext = { request: null, answer: null }
   readonly rate = new Rate()
 
   constructor(facts: StoredFacts, address: string) {
@@ -70,6 +65,7 @@ class Upload {
     this.filename = facts.filename
     this.declaredType = facts.declaredType
     this.concat = facts.concat
+    this.expireAfterMs = facts.expireAfterMs
     this.parts = facts.parts
     this.joinedAt = facts.joinedAt
     this.terminatedAt = facts.terminatedAt
@@ -118,6 +114,16 @@ class Upload {
   /** A join was entered or begins, or has ended. */
   setJoining(joining: Promise<void> | null): void {
     this.joining = joining
+  }
+
+  /** The request that has it now, for hooks; null once that is over. */
+  setHookRequest(request: HookRequest | null): void {
+    this.hooks.request = request
+  }
+
+  /** What `pre-finish` adds to the last answer. */
+  setHookAnswer(answer: HookAnswer | null): void {
+    this.hooks.answer = answer
   }
 
   /** Its length becomes known, or is not known again; null. */
@@ -236,25 +242,7 @@ class Upload {
 
   /** The record as of now; `end` for an upload that is being removed. */
   toRecord(nowMs: number, end?: RecordEnd): UploadRecord {
-    return {
-      id: this.id,
-      state: end?.state ?? this.state,
-      filename: this.filename,
-      type: this.type,
-      declaredType: this.declaredType,
-      length: this.length,
-      offset: this.offset,
-      sha256: this.sha256,
-      metadata: this.metadata,
-      path: this.address,
-      createdAt: this.createdAt,
-      updatedAt: new Date(nowMs).toISOString(),
-      finishedAt: this.finishedAt,
-      reason: end?.reason ?? (this.terminatedAt === null ? null : TERMINATED),
-      concat: this.kind === 'single' ? null : this.kind,
-      joinedInto: end?.joinedInto ?? null,
-      owner: this.owner,
-    }
+    return recordOf(this, nowMs, end)
   }
 
   /** The record of an upload that nobody changes now: as of its last change. */

@@ -12,7 +12,13 @@ import type { StorageTools } from '../../server/uploads/tools.js'
 import { Unfinished } from '../../server/uploads/unfinished.js'
 
 const DAY_MS = 86_400_000
-const PLAIN: Creation = { metadata: null, filename: null, declaredType: null, concat: null }
+const PLAIN: Creation = {
+  metadata: null,
+  filename: null,
+  declaredType: null,
+  concat: null,
+  expireAfterMs: null,
+}
 const NOTHING = { headers: {}, body: null, checksum: null, trailing: null, creation: null }
 
 /** The life of uploads over any engine, with fakes for everything else. A type that begins with `!` is refused. */
@@ -38,7 +44,7 @@ export class LifePlace {
     }
     const announcer = new Announcer([({ kind, record }) => note(kind, record)], { now, log })
     const tools: StorageTools = {
-      ...{ engine, log, now, mayAccess, unfinished: this.unfinished, sniffBytes: 4 },
+      ...{ engine, log, now, mayAccess, unfinished: this.unfinished, sniffBytes: 4, hooks: null },
       monotonic: () => performance.now(),
       sniff: async ({ head }) =>
         head[0] === 33

@@ -22,6 +22,7 @@ export function factsOf(id: string, changes: Partial<StoredFacts> = {}): StoredF
     finishedAt: null,
     joinedAt: null,
     terminatedAt: null,
+    expireAfterMs: null,
     isCurrent: true,
     ...changes,
   }

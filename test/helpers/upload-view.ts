@@ -14,7 +14,9 @@ export function viewOf(changes: Partial<UploadView> = {}): UploadView {
       filename: null,
     },
     ...{ touchedAtMs: 0, joinedAtMs: null, kind: 'single', concat: null, joining: null, gone: false },
+    ...{ expireAfterMs: null, hooks: { request: null, answer: null } },
     markLocationSent: () => {},
+    setHookRequest: () => {},
     ...changes,
   }
 }

@@ -124,6 +124,12 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
     return tus.patch(server, `/files/${copyToOldDay(server, idOf(await upload(4, 'ab')))}`, 2, 'c')
   },
   offset_conflict: async () => tus.patch(server, await upload(4, 'ab'), 0, 'ab'),
+  upload_exists: { testedIn: 'protocol/hooks' },
+  access_rejected: { testedIn: 'protocol/hooks' },
+  upload_rejected: { testedIn: 'protocol/hooks' },
+  upload_stopped: { testedIn: 'faults/hooks' },
+  termination_rejected: { testedIn: 'protocol/hooks' },
+  hook_failed: { testedIn: 'protocol/hooks' },
   size_exceeded: () => tus.create(server, 2 ** 30),
   length_exceeded: async () => tus.patch(server, await upload(4), 0, 'abcde'),
   upload_unfinished: async () => get(await upload(4, 'ab')),

@@ -1,10 +1,16 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Config, ConfigError, defaultConfig, parseConfig } from '../../server/config.js'
 import { SETTING_VALUES } from '../fixtures/setting-values.js'
+import { temporaryFolder } from '../helpers/server.js'
 
 const test = suite('config')
+
+const SECRETS = ['admin-key']
+const KEY = 'a-key-of-20-letters.'
 
 type Environment = Record<string, string>
 
@@ -35,13 +41,17 @@ for (const [flag, { field, right, wrong }] of Object.entries(SETTING_VALUES)) {
   })
 
   test(`refuses ${wrong.length} wrong values of --${flag} in one line that names where it came from`, () => {
+    const isSecret = SECRETS.includes(flag)
     for (const text of wrong) {
       const ways = [
         [`--${flag} is '`, refusal(() => runConfig([`--${flag}=${text}`]))],
         [`${variableOf(flag)} is '`, refusal(() => runConfig([], { [variableOf(flag)]: text }))],
       ] as const
       for (const [start, message] of ways) {
-        assert.ok(message.startsWith(start), message)
+        assert.ok(
+          message.startsWith(isSecret ? start.replace(/'$/, 'a text that is not shown') : start),
+          message,
+        )
         assert.match(message, / but must be \S/)
         assert.not.match(message, '\n')
       }
@@ -73,6 +83,21 @@ test('has the documented defaults', () => {
     lane: true,
     behindProxy: false,
     corsOrigins: ['*'],
+    adminKey: null,
+    hooksModule: null,
+    hooksTimeoutMs: 15_000,
+    hooksOnFailure: 'refuse',
+    hooksHttp: null,
+    hooksHttpSecret: null,
+    hooksEnabledEvents: ['pre-create', 'post-create', 'post-receive', 'post-terminate', 'post-finish'],
+    hooksHttpForwardHeaders: [],
+    hooksHttpRetry: 3,
+    hooksHttpBackoffMs: 1_000,
+    hooksHttpTimeoutMs: 15_000,
+    hooksHttpSizeLimit: 5_120,
+    hooksHttpPass4xx: true,
+    progressHooksIntervalMs: 1_000,
+    idForm: 'dashed',
     logLevel: 'info',
     logFormat: 'json',
   })
@@ -117,6 +142,55 @@ test('refuses what it does not know in one line that names it', () => {
     assert.not.match(message, '\n')
   }
 })
+
+for (const flag of SECRETS) {
+  const variable = variableOf(flag)
+  const fileVariable = `${variable}_FILE`
+  const { field } = SETTING_VALUES[flag] ?? {}
+  const secretOf = (text: string): unknown => {
+    const command = parseConfig([], { [fileVariable]: '/run/key' }, false, () => text)
+    return 'run' in command && field ? command.run[field] : undefined
+  }
+
+  test(`${fileVariable} names a file that has the secret; white space around it does not count`, () => {
+    assert.is(secretOf(`${KEY}\n`), KEY)
+    assert.is(secretOf(`\ufeff ${KEY}\r\n`), KEY)
+    const folder = temporaryFolder()
+    writeFileSync(join(folder, 'key'), `${KEY}\n`)
+    const config = runConfig([], { [fileVariable]: join(folder, 'key') })
+    assert.is(field && config[field], KEY)
+    const missing = refusal(() => runConfig([], { [fileVariable]: join(folder, 'none') }))
+    assert.ok(missing.startsWith(`${fileVariable} names a file that cannot be read: `), missing)
+    assert.match(missing, 'ENOENT')
+  })
+
+  test(`--${flag} is given once: as a flag, as a variable or as a file`, () => {
+    for (const [argv, env] of [
+      [[`--${flag}`, KEY], {}],
+      [[], { [variable]: KEY }],
+    ] as const) {
+      const message = refusal(() => runConfig(argv, { ...env, [fileVariable]: '/run/key' }))
+      assert.match(message, `${fileVariable} and ${argv[0] ?? variable} are both given`)
+      assert.not.match(message, KEY)
+    }
+  })
+
+  test(`the value of --${flag} is never printed`, () => {
+    const wrong = `not one\nline ${KEY}`
+    const command = parseConfig(['--help', `--${flag}`, KEY], { [variable]: KEY }, false)
+    const told = [
+      refusal(() => runConfig([`--${flag}`, wrong])),
+      refusal(() => runConfig([], { [variable]: wrong })),
+      refusal(() => secretOf(wrong)),
+      refusal(() => Reflect.apply(defaultConfig, undefined, [{ [String(field)]: wrong }])),
+      'help' in command ? command.help : '',
+    ]
+    for (const text of told) {
+      assert.not.match(text, KEY)
+      assert.match(text, fileVariable)
+    }
+  })
+}
 
 test('leaves the variables of other programs alone', () => {
   assert.equal(runConfig([], { PORT: '1', LADINGS: '1', PATH: '' }), runConfig([]))

@@ -18,7 +18,7 @@ test('a final upload whose creation fails once its files are made is removed aga
   }
   const tools: ConstructorParameters<typeof Joiner>[0]['tools'] = {
     ...{ engine: new MemoryEngine(noBlocks), now: Date.now, expireAfterMs: 86_400_000, keepPartialsMs: 0 },
-    ...{ maxSizeBytes: 1000, row: async () => undefined, sniff: failing, sniffBytes: 512 },
+    ...{ maxSizeBytes: 1000, row: async () => undefined, sniff: failing, sniffBytes: 512, hooks: null },
     underLock: (_, work) => work(),
     isReceiving: () => false,
     announce: () => {},

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UploadError } from '../../server/errors.js'
-import { factsOf, parseMetadata, textOf } from '../../server/tus/metadata.js'
+import { factsOf, parseMetadata, textOf } from '../../server/model/metadata.js'
 
 const RIGHT = [
   ['filename d29ybGQ=', { filename: 'world' }],

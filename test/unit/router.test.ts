@@ -20,6 +20,7 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
     corsOrigins: ['*'],
     isUploadId: (text) => text === ID,
     identify: () => PRINCIPAL,
+    hooks: null,
     protocol: {
       headers: { Tus: '1' },
       optionsHeaders: { Options: '1' },

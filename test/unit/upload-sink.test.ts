@@ -43,7 +43,7 @@ async function receive(
 ): Promise<number> {
   let proofs = 0
   const tools: UploadSinkParts['tools'] = {
-    ...{ engine, sniffBytes: 512, now: Date.now, monotonic: () => performance.now() },
+    ...{ engine, sniffBytes: 512, hooks: null, now: Date.now, monotonic: () => performance.now() },
     sniff: async () => ({ accepted: true, type: 'text/plain' }),
     view: (index, bytes) => arena.view(index, bytes),
     announce: () => {},

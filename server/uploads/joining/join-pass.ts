@@ -19,7 +19,7 @@ export class Stopped extends Error {}
 export interface PassParts {
   readonly tools: Pick<
     StorageTools,
-    'sniff' | 'sniffBytes' | 'maxSizeBytes' | 'underLock' | 'isReceiving' | 'now'
+    'sniff' | 'sniffBytes' | 'hooks' | 'maxSizeBytes' | 'underLock' | 'isReceiving' | 'now'
   > & { readonly engine: Pick<Engine, 'read' | 'truncate' | 'forget' | 'isFull' | 'join'> }
   readonly prover: Pick<Prover, 'prove'>
   readonly lifecycle: Pick<Lifecycle, 'finish' | 'isSound' | 'verify' | 'cutDamaged'>

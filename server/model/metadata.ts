@@ -1,5 +1,5 @@
 import { UploadError } from '../errors.js'
-import type { FileFacts } from '../model/creation.js'
+import type { FileFacts } from './creation.js'
 
 const KEY = /^[!-+\--~]+$/
 const VALUE = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
@@ -43,4 +43,21 @@ export function textOf(metadata: Metadata, keys: readonly string[]): string | nu
     if (text !== '' && text !== 'null') return text
   }
   return null
+}
+
+/** The pairs of Upload-Metadata as texts; of a value that is no UTF-8 what can be read. `raw` was accepted before. */
+export function fieldsOf(raw: string | null): Record<string, string> {
+  const values = parseMetadata(raw ?? '')
+  return Object.fromEntries([...values].map(([key, value]) => [key, value.toString('utf8')]))
+}
+
+/** Upload-Metadata of these pairs; null where there are none. Throws metadata_too_large, and header_invalid for a key that is none. */
+export function formatMetadata(fields: Readonly<Record<string, string>>): string | null {
+  const pairs = Object.entries(fields).map(([key, value]) => {
+    if (!KEY.test(key)) throw new UploadError('header_invalid', { detail: 'a key of the metadata' })
+    return value === '' ? key : `${key} ${Buffer.from(value).toString('base64')}`
+  })
+  const raw = pairs.join(',')
+  if (raw.length > MOST_BYTES) throw new UploadError('metadata_too_large')
+  return raw === '' ? null : raw
 }

@@ -1,0 +1,84 @@
+import { type ErrorCode, UploadError } from '../server/errors.js'
+import type { Decider, DecidingEvent, HookAnswer, HookCall, HookDecision } from '../server/model/hook.js'
+import type { Log } from '../server/model/log.js'
+import { checkedAnswer } from './checked-answer.js'
+import { HookStatus, type HookTransport } from './transport.js'
+
+interface DeciderTools {
+  readonly transports: readonly HookTransport[]
+  /** What happens where a hook fails. */
+  readonly onFailure: 'refuse' | 'accept'
+  readonly log: Pick<Log, 'warn' | 'error'>
+  /** Called with each hook that was asked and what became of it, for metrics. */
+  readonly asked: (event: DecidingEvent, outcome: 'accepted' | 'refused' | 'failed') => void
+}
+
+const REFUSALS: Readonly<Record<DecidingEvent, ErrorCode>> = {
+  'pre-access': 'access_rejected',
+  'pre-create': 'upload_rejected',
+  'pre-accept': 'upload_rejected',
+  'pre-finish': 'upload_rejected',
+  'pre-terminate': 'termination_rejected',
+}
+
+/** Asks the user's hooks, one transport after the other. */
+export class HookDecider implements Decider {
+  readonly #tools: DeciderTools
+
+  constructor(tools: DeciderTools) {
+    this.#tools = tools
+  }
+
+  listensTo(event: DecidingEvent): boolean {
+    return this.#tools.transports.some((transport) => transport.listensTo(event))
+  }
+
+  async decide(call: HookCall<DecidingEvent>): Promise<HookDecision> {
+    let decided: HookDecision = {}
+    for (const transport of this.#tools.transports) {
+      if (!transport.listensTo(call.event)) continue
+      const decision = await this.#ask(transport, call)
+      decided = { ...decided, ...decision, answer: mergedAnswer(decided.answer, decision.answer) }
+    }
+    return decided
+  }
+
+  async #ask(transport: HookTransport, call: HookCall<DecidingEvent>): Promise<HookDecision> {
+    const { asked, log } = this.#tools
+    const { event } = call
+    let decision: HookDecision
+    try {
+      decision = await transport.decide(call)
+    } catch (error) {
+      asked(event, 'failed')
+      return this.#failed(transport, call, error)
+    }
+    const unusable = (problem: string): void =>
+      log.warn(
+        { event, id: call.upload.id, hooks: transport.name, problem },
+        'a part of what a hook answered is left out',
+      )
+    const answer = checkedAnswer(decision.answer, decision.refuse === true, unusable)
+    asked(event, decision.refuse ? 'refused' : 'accepted')
+    if (decision.refuse) throw new UploadError(REFUSALS[event], { answer, detail: `by ${event}` })
+    return { ...decision, answer }
+  }
+
+  #failed(transport: HookTransport, { event, upload }: HookCall, error: unknown): HookDecision {
+    const { log, onFailure } = this.#tools
+    log.error({ event, id: upload.id, hooks: transport.name, err: error, onFailure }, 'a hook failed')
+    if (error instanceof HookStatus)
+      throw new UploadError('hook_failed', { answer: error.answer, cause: error })
+    if (onFailure === 'refuse') throw new UploadError('hook_failed', { cause: error })
+    return {}
+  }
+}
+
+/** Both hooks' answers; where both say something, the later one counts. */
+function mergedAnswer(first: HookAnswer = {}, later: HookAnswer = {}): HookAnswer {
+  return {
+    status: later.status ?? first.status,
+    headers: { ...first.headers, ...later.headers },
+    body: later.body ?? first.body,
+  }
+}

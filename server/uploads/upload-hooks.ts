@@ -1,0 +1,79 @@
+import type { Decider, HookCall, HookRequest, HookUpload } from '../model/hook.js'
+import { hookCall, hookUpload } from '../model/hook-call.js'
+import type { StoredUpload } from './upload.js'
+
+export interface UploadHooksTools {
+  readonly decider: Decider
+  /** Notes that an upload is about to be finished, so that nothing can keep its `post-finish` from being told. */
+  readonly intend: (call: HookCall<'post-finish'>) => Promise<void>
+  /** It was not finished after all. */
+  readonly withdraw: (id: string) => void
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+/** The hooks that are asked under an upload's lock: about its type, its end, and its removal. */
+export class UploadHooks {
+  readonly #tools: UploadHooksTools
+
+  constructor(tools: UploadHooksTools) {
+    this.#tools = tools
+  }
+
+  /** Asks `pre-accept`, and resolves with the type that the upload has. Rejects with the refusal. */
+  async acceptedType(upload: StoredUpload, type: string, firstBytes: Uint8Array): Promise<string> {
+    const { decider } = this.#tools
+    if (!decider.listensTo('pre-accept')) return type
+    // The block that they lie in is used again.
+    const call = hookCall(
+      'pre-accept',
+      { ...this.#uploadOf(upload), type },
+      upload.hooks.request,
+      Uint8Array.from(firstBytes),
+    )
+    return (await decider.decide(call)).type ?? type
+  }
+
+  /** Asks `pre-finish` about an upload whose digest is known. Rejects with the refusal. */
+  async beforeFinish(upload: StoredUpload, sha256: string): Promise<void> {
+    const { decider } = this.#tools
+    if (!decider.listensTo('pre-finish')) return
+    const call = hookCall('pre-finish', { ...this.#uploadOf(upload), sha256 }, upload.hooks.request)
+    upload.setHookAnswer((await decider.decide(call)).answer ?? null)
+  }
+
+  /**
+   * Runs what makes an upload finished. Its `post-finish` is noted before, because a crash may come right after.
+   * Rejects as `work` does, and with the system's error where nothing can be noted.
+   */
+  async whileFinishing(
+    upload: StoredUpload,
+    finished: { sha256: string; finishedAt: string },
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const told = {
+      ...this.#uploadOf(upload),
+      ...finished,
+      state: 'finished',
+      updatedAt: finished.finishedAt,
+    } as const
+    await this.#tools.intend(hookCall('post-finish', told, upload.hooks.request))
+    try {
+      await work()
+    } catch (error) {
+      this.#tools.withdraw(upload.id)
+      throw error
+    }
+  }
+
+  /** Asks `pre-terminate`. Rejects with the refusal. */
+  async beforeRemoval(upload: StoredUpload, request: HookRequest | null): Promise<void> {
+    const { decider } = this.#tools
+    if (!decider.listensTo('pre-terminate')) return
+    await decider.decide(hookCall('pre-terminate', this.#uploadOf(upload), request))
+  }
+
+  #uploadOf(upload: StoredUpload): HookUpload {
+    return hookUpload(upload.toRecord(this.#tools.now()), upload.parts)
+  }
+}
