@@ -163,6 +163,7 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
   const vitals = new Vitals()
   const api = new Api({
     log: refusals,
+    deliveries: null,
     findUpload: (id, principal) => findUpload(id, principal, { ...tools, uploads, log: refusals }),
     status: createStatus(
       { arena, downloads, engine, lane, records, slots, unfinished, vitals, monotonic },

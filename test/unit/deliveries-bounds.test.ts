@@ -117,7 +117,7 @@ test('of post-receive only the newest goes out, from memory, and never one behin
   place,
 }) => {
   const { endpoint } = place
-  const deliveries = await place.start()
+  const deliveries = await place.start({ progressIntervalMs: 3_600_000 })
   const progress = (offset: number) => {
     const made = call('post-receive')
     return { ...made, upload: { ...made.upload, offset } }
@@ -126,7 +126,7 @@ test('of post-receive only the newest goes out, from memory, and never one behin
   await until('a notice', () => endpoint.tries.length === 1)
   assert.is(endpoint.tries[0]?.call.upload.offset, 3)
   assert.equal([deliveries.numbers.pending, place.files], [0, []])
-  deliveries.tell(progress(4))
+  for (const offset of [4, 5]) deliveries.tell(progress(offset))
   await deliveries.intend(call('post-finish'))
   deliveries.confirm(idOf(1))
   deliveries.tell(call('post-create', 2))
@@ -181,6 +181,9 @@ test('pages have each delivery once, whatever its state and its endpoint', async
   for (const number of numbers(7))
     for (const event of ['post-create', 'post-finish'] as const) deliveries.tell(call(event, number))
   await until('all', () => place.endpoint.tries.length === 14 && other.tries.length === 14)
+  await until('the histories', async () => {
+    return (await all(deliveries, 'done')).length + (await all(deliveries, 'failed')).length === 14
+  })
   for (const [state, count] of [
     ['pending', 14],
     ['done', 7],
