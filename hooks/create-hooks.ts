@@ -1,16 +1,28 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Config } from '../server/config.js'
-import { type Decider, type DecidingEvent, isHookEvent } from '../server/model/hook.js'
+import type { EventListener } from '../server/model/event.js'
+import { type Decider, type DecidingEvent, type HookCall, isHookEvent } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
 import { HookDecider } from './decider.js'
+import { Deliveries } from './delivery/deliveries.js'
 import { HttpHooks } from './http/http-hooks.js'
 import { loadHooks, ModuleHooks } from './module.js'
+import { listenerOf } from './telling.js'
 import type { HookTransport } from './transport.js'
+
+const CLOSE_WITHIN_MS = 1_000
 
 export interface HooksTools {
   readonly log: Log
+  /** Limited in rate: clients can cause its lines. */
+  readonly faults: Log
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Tells by its files whether an upload is finished. Rejects where they cannot be read now. */
+  readonly isFinished: (uploadId: string) => Promise<boolean>
+  /** Ends an upload and removes it. Never throws. */
+  readonly stopUpload: (uploadId: string) => void
+  readonly flushFolder: (folder: string) => Promise<void>
   /** Called with each deciding hook that was asked and what became of it. */
   readonly asked: (event: DecidingEvent, outcome: 'accepted' | 'refused' | 'failed') => void
 }
@@ -18,31 +30,60 @@ export interface HooksTools {
 /** The user's hooks as the settings name them. */
 export interface UserHooks {
   readonly decider: Decider
-  /** Who is told of what happened. */
-  readonly endpoints: readonly HookTransport[]
+  readonly deliveries: Deliveries
+  /** Tells the endpoints of events. */
+  readonly listener: EventListener
+  /** Has the endpoints told that bytes came; never waits. Null where nobody listens. */
+  readonly received: ((call: HookCall<'post-receive'>) => void) | null
+  readonly progressIntervalMs: number
+  /** See Deliveries. */
+  readonly intend: (call: HookCall<'post-finish'>) => Promise<void>
+  readonly withdraw: (uploadId: string) => void
   /** Ends what is being asked and told. */
   close(): Promise<void>
 }
 
-/** Makes the hooks of the settings; null where there are none. Rejects with one line where the module is not usable. */
-export async function createHooks(
-  config: Config,
-  { log, now, asked }: HooksTools,
-): Promise<UserHooks | null> {
+/**
+ * Makes the hooks of the settings and begins to deliver what was left undelivered; null where there are none.
+ * Rejects with HookModuleError, and with the system's error where the folder cannot be made.
+ */
+export async function createHooks(config: Config, tools: HooksTools): Promise<UserHooks | null> {
+  const { log, faults, now, asked } = tools
+  const endpoints = await endpointsOf(config, log, now)
+  if (endpoints.length === 0) return null
+  const deliveries = await Deliveries.start({
+    endpoints,
+    folder: join(config.dataDir, 'deliveries'),
+    isFinished: tools.isFinished,
+    stopUpload: tools.stopUpload,
+    flushFolder: config.durability === 'off' ? null : tools.flushFolder,
+    progressIntervalMs: config.progressHooksIntervalMs,
+    log: faults,
+    now,
+  })
+  return {
+    decider: new HookDecider({ transports: endpoints, onFailure: config.hooksOnFailure, log: faults, asked }),
+    deliveries,
+    listener: listenerOf(deliveries),
+    received: deliveries.listensTo('post-receive') ? (call) => deliveries.tell(call) : null,
+    progressIntervalMs: config.progressHooksIntervalMs,
+    intend: (call) => deliveries.intend(call),
+    withdraw: (uploadId) => deliveries.withdraw(uploadId),
+    async close() {
+      await deliveries.close(CLOSE_WITHIN_MS)
+      await Promise.all(endpoints.map((endpoint) => endpoint.close()))
+    },
+  }
+}
+
+async function endpointsOf(config: Config, log: Log, now: () => number): Promise<HookTransport[]> {
   const endpoints: HookTransport[] = []
   if (config.hooksModule !== null) {
     const hooks = await loadHooks(config.hooksModule)
     endpoints.push(new ModuleHooks(hooks, { timeoutMs: config.hooksTimeoutMs, log }))
   }
   if (config.hooksHttp !== null) endpoints.push(receiver(config, config.hooksHttp, now))
-  if (endpoints.length === 0) return null
-  return {
-    decider: new HookDecider({ transports: endpoints, onFailure: config.hooksOnFailure, log, asked }),
-    endpoints,
-    async close() {
-      await Promise.all(endpoints.map((endpoint) => endpoint.close()))
-    },
-  }
+  return endpoints
 }
 
 function receiver(config: Config, url: string, now: () => number): HttpHooks {

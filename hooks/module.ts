@@ -109,23 +109,26 @@ export class ModuleHooks implements HookTransport {
   }
 }
 
+/** The module of `--hooks` cannot be used; the message completes the sentence "--hooks …". */
+export class HookModuleError extends Error {}
+
 /**
- * Loads the module of `--hooks`. Rejects with one line for people where it cannot be loaded, or where its default
- * export is not an object of hooks.
+ * Loads the module of `--hooks`. Rejects with HookModuleError where it cannot be loaded, or where its default export is
+ * not an object of hooks.
  */
 export async function loadHooks(path: string): Promise<Hooks> {
   let loaded: unknown
   try {
     loaded = await import(pathToFileURL(resolve(path)).href)
   } catch (error) {
-    throw new Error(`cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new HookModuleError(`cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
     })
   }
   const hooks: unknown =
     typeof loaded === 'object' && loaded !== null && 'default' in loaded ? loaded.default : undefined
   if (!isHooks(hooks))
-    throw new Error(`must have a default export: an object of functions, of ${NAMES.join(', ')}`)
+    throw new HookModuleError(`must have a default export: an object of functions, of ${NAMES.join(', ')}`)
   return hooks
 }
 

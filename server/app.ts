@@ -3,18 +3,19 @@ import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { createHooks } from '../hooks/create-hooks.js'
+import { HookModuleError } from '../hooks/module.js'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer } from '../hooks/types/sniff.js'
 import { createBase } from './base.js'
 import { type Config, ConfigError, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
-import { currentBoot } from './files/boot.js'
 import { CHECKSUM_BYTES } from './files/checksum.js'
 import { FilesEngine } from './files/engine.js'
-import { StoredFiles } from './files/stored-files.js'
+import { flushFolder } from './files/flush-folder.js'
 import { Api } from './http/api.js'
+import { createGate } from './http/auth/keyed-gate.js'
 import { Downloads } from './http/downloads.js'
-import { type Gate, OPEN_GATE } from './http/gate.js'
+import type { Gate } from './http/gate.js'
 import { LANE_FROM_BYTES, lendTo } from './http/lane.js'
 import { laneWorks } from './http/lane-test.js'
 import { Listener } from './http/listener.js'
@@ -23,23 +24,20 @@ import { Arena } from './intake/arena.js'
 import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import type { IntakeTools } from './intake/intake-tools.js'
-import { createLog } from './log.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
-import { isUnfinished, type UploadRecord } from './model/record.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { chosenId, createId, isUploadId } from './model/upload-id.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
-import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
+import { openRecords } from './reindex.js'
 import { shutdown } from './shutdown.js'
 import { createStatus } from './status.js'
 import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
 import { RequestHooks } from './tus/request-hooks.js'
-import { allRecords } from './uploads/all-records.js'
 import { Announcer } from './uploads/announcer.js'
 import { createBackground } from './uploads/background.js'
-import { findFinished } from './uploads/find-finished.js'
+import { findFinished, isFinished } from './uploads/find-finished.js'
 import { findForHooks } from './uploads/find-for-hooks.js'
 import { findUpload } from './uploads/find-upload.js'
 import { LadingStore } from './uploads/store.js'
@@ -50,6 +48,7 @@ import { openFilesLimit, processName, Vitals } from './vitals.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
 export { FolderLockError } from './records/sqlite/folder-lock.js'
+export { reindex } from './reindex.js'
 
 // 32 blocks of 256 KiB: 8 MiB for all uploads together. A block fits into a core's cache; more or larger
 // ones were not faster (server/intake/README.md).
@@ -59,9 +58,6 @@ const PACE_CHECKED_EVERY_MS = 250
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
-// Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
-const QUEUED_RECORD_BYTES = 7 * 1024 * 1024
-const REINDEX_ENDS_WITHIN_MS = 60_000
 
 /** A running server. */
 export interface App {
@@ -78,7 +74,7 @@ export interface App {
  * defaults. Rejects with ConfigError, with FolderLockError while another server has the data folder, or with
  * the system's error where the folder cannot be made.
  */
-export async function createApp(settings: Partial<Config> = {}, gate: Gate = OPEN_GATE): Promise<App> {
+export async function createApp(settings: Partial<Config> = {}, gate?: Gate): Promise<App> {
   const config = defaultConfig(settings)
   const connections = connectionLimit(config, openFilesLimit())
   await mkdir(join(config.dataDir, 'uploads'), { recursive: true, mode: 0o750 })
@@ -94,28 +90,45 @@ export async function createApp(settings: Partial<Config> = {}, gate: Gate = OPE
 type Settings = Config & { readonly connections: number }
 
 /** Builds the parts of a server and connects them. */
-async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<App> {
+async function build(config: Settings, folder: FolderLock, givenGate: Gate | undefined): Promise<App> {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
-  const hooks = await createHooks(config, { log, now, asked: () => {} }).catch((error: unknown) => {
-    throw new ConfigError(`--hooks ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    })
-  })
+  const gate = givenGate ?? (await createGate(config, { log: refusals, now, monotonic }))
   const arena = new Arena(ARENA)
   const engine = await FilesEngine.start({ ...config, arena, log: faults, now, monotonic })
+  const hooks = await createHooks(config, {
+    ...{ log, faults, now, flushFolder, asked: () => {} },
+    isFinished: (id) => isFinished(id, engine),
+    stopUpload: (id) => {
+      store
+        .stop(id)
+        .catch((error: unknown) => faults.error({ err: error, id }, 'an upload could not be stopped'))
+    },
+  }).catch(asConfigError)
   const records = openRecords(config, log, () => background.reindex())
   const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
   const announcer = new Announcer(
-    [({ record }) => records.put(record), ({ record }) => noteUnfinished(unfinished, record, config, now())],
+    [
+      ({ record }) => records.put(record),
+      ({ record }) => unfinished.note(record, now() + firstByteWithinMs(config)),
+      ...(hooks ? [hooks.listener] : []),
+    ],
     { now, log: faults },
   )
   const tools: StorageTools = {
-    ...{ ...config, ...gate, engine, log: faults, now, monotonic, unfinished, sniffBytes: SNIFF_BYTES },
-    hooks:
-      hooks && new UploadHooks({ decider: hooks.decider, intend: async () => {}, withdraw: () => {}, now }),
+    ...{
+      ...config,
+      mayAccess: gate.mayAccess,
+      engine,
+      log: faults,
+      now,
+      monotonic,
+      unfinished,
+      sniffBytes: SNIFF_BYTES,
+    },
+    hooks: hooks && new UploadHooks({ ...hooks, now, monotonic }),
     sniff: createSniffer(config.accept),
     view: (index, bytes) => arena.view(index, bytes),
     row: (id) => records.get(id),
@@ -166,7 +179,18 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     deliveries: null,
     findUpload: (id, principal) => findUpload(id, principal, { ...tools, uploads, log: refusals }),
     status: createStatus(
-      { arena, downloads, engine, lane, records, slots, unfinished, vitals, monotonic },
+      {
+        arena,
+        deliveries: hooks?.deliveries ?? null,
+        downloads,
+        engine,
+        lane,
+        records,
+        slots,
+        unfinished,
+        vitals,
+        monotonic,
+      },
       () => {
         return listener.connections
       },
@@ -177,7 +201,8 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
     },
   })
   const router = new Router({
-    ...{ ...config, ...gate, isUploadId, downloads, api },
+    ...{ ...config, isUploadId, downloads, api },
+    identify: (request, asked) => gate.identify(request, asked),
     hooks: requestHooks,
     protocol: frontDoor,
   })
@@ -192,7 +217,7 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
   })
 
   let closed: Promise<void> | undefined
-  const ending = { listener, background, frontDoor, uploads, records, engine, vitals, log }
+  const ending = { listener, background, frontDoor, uploads, hooks, records, engine, vitals, log }
   const close = (): Promise<void> => {
     closed ??= shutdown({ ...ending, quietLogs: [refusals, faults] }).finally(() => folder.release())
     return closed
@@ -212,28 +237,11 @@ async function build(config: Settings, folder: FolderLock, gate: Gate): Promise<
   }
 }
 
-function openRecords(
-  { dataDir }: Config,
-  log: Awaited<ReturnType<typeof createLog>>,
-  onNeedsReindex?: () => void,
-) {
-  return openSqliteRecords({
-    databasePath: join(dataDir, 'lading.db'),
-    queueBytes: QUEUED_RECORD_BYTES,
-    log,
-    ...(onNeedsReindex ? { onNeedsReindex } : {}),
-  })
-}
-
-/** Keeps the table of unfinished uploads as the events say. */
-function noteUnfinished(
-  unfinished: Unfinished,
-  { id, state }: UploadRecord,
-  terms: Config,
-  nowMs: number,
-): void {
-  if (!isUnfinished(state)) unfinished.delete(id)
-  else if (!unfinished.has(id)) unfinished.set(id, nowMs + firstByteWithinMs(terms))
+/** For what an operator can correct. */
+function asConfigError(error: unknown): never {
+  throw error instanceof HookModuleError
+    ? new ConfigError(`--hooks ${error.message}`, { cause: error })
+    : error
 }
 
 /** Makes the body of a request: its socket, read into blocks. */
@@ -251,20 +259,5 @@ function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monoto
     const intake = new Intake(request, { ...tools, limits, begins, bodyBytes })
     lendTo(intake, request)
     return intake
-  }
-}
-
-/**
- * Rebuilds the index from the sidecars; `lading reindex` calls it, also beside a running server.
- * Rejects with RecordsError where the database cannot be written.
- */
-export async function reindex(config: Config): Promise<{ restored: number; removed: number }> {
-  const stored = new StoredFiles(config.dataDir, currentBoot(Date.now()))
-  const records = openRecords(config, await createLog(config))
-  try {
-    await records.ready
-    return await records.reindex(allRecords(stored), ({ id }) => stored.has(id))
-  } finally {
-    await records.close(REINDEX_ENDS_WITHIN_MS)
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { inspect, parseArgs } from 'node:util'
 import * as v from 'valibot'
+import { conflictIn } from './conflicts.js'
 import { SWITCH_WORDS } from './setting-kinds.js'
 import { SETTINGS } from './settings.js'
 import { withSwitchValues } from './switches.js'
@@ -47,13 +48,19 @@ type Given = Map<string, { name: string; value: unknown }>
 function check(given: Given): Config {
   const values = Object.fromEntries([...given].map(([field, { value }]) => [field, value]))
   const result = v.safeParse(CONFIG, { ...DEFAULTS, ...values })
-  if (result.success) return Object.freeze(result.output)
+  if (result.success) return withoutConflict(Object.freeze(result.output))
   const field = String(result.issues[0].path?.[0].key)
   const setting = TABLE.find((row) => row.field === field)
   if (!setting) throw new ConfigError(`${oneLine(field)} is not a setting`)
   const { name, value } = given.get(field) ?? { name: field, value: setting.standard }
   const shown = setting.isSecret ? 'a text that is not shown' : oneLine(value)
   throw new ConfigError(`${name} is ${shown} but must be ${setting.allowed}`)
+}
+
+function withoutConflict(config: Config): Config {
+  const conflict = conflictIn(config)
+  if (conflict !== undefined) throw new ConfigError(conflict)
+  return config
 }
 
 function oneLine(value: unknown): string {

@@ -45,6 +45,27 @@ export const ERRORS = {
   },
   headers_too_large: { status: 431, text: 'The headers of the request are too large' },
 
+  // Who is asking
+  token_missing: { status: 401, text: 'Send a token in the header Authorization: Bearer' },
+  token_invalid: { status: 401, text: 'The token is not valid here' },
+  token_expired: {
+    status: 401,
+    text: 'The token has expired; it can only continue unfinished uploads of its owner',
+  },
+  auth_unavailable: {
+    status: 503,
+    text: 'The keys that verify tokens cannot be loaded now; try again shortly',
+  },
+  admin_key_needed: { status: 401, text: 'Send the admin key in the header Authorization: Bearer' },
+  admin_only: {
+    status: 403,
+    text: 'Without an admin key, this address answers only to requests from the machine itself',
+  },
+  too_many_refusals: {
+    status: 429,
+    text: 'Too many requests from this network address were refused; try again shortly',
+  },
+
   // The upload
   upload_unknown: { status: 404, text: 'This upload does not exist; create a new one' },
   delivery_unknown: { status: 404, text: 'This delivery does not exist, or is not kept any more' },

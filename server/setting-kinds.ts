@@ -73,6 +73,22 @@ export const secret = (pattern: RegExp, description: string) =>
     v.metadata({ isSecret: true }),
   )
 
+/** A text, or null where there is none. */
+const textOrNone = (pattern: RegExp, most: number, description: string) =>
+  v.pipe(
+    v.nullable(v.pipe(v.string(), v.trim(), v.maxLength(most), v.regex(pattern))),
+    v.description(description),
+  )
+
+/** A word without white space, such as an issuer, or null. */
+export const wordOrNone = textOrNone(/^[!-~]+$/, 500, 'up to 500 characters without spaces')
+
+/** The URL of a server to ask, or null. */
+export const urlOrNone = v.pipe(
+  textOrNone(/^https?:\/\/[^\s@]+$/, 2_000, 'a URL of http or https, without a user name'),
+  v.check((text) => text === null || URL.canParse(text)),
+)
+
 export const host = v.pipe(
   v.string(),
   v.maxLength(253),

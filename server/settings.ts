@@ -10,9 +10,11 @@ import {
   secret,
   setting,
   size,
+  urlOrNone,
   whole,
   wholeOrAuto,
   word,
+  wordOrNone,
 } from './setting-kinds.js'
 
 /** The one table of settings. The schema, the flags, the variables, `--help` and the README are made from it. */
@@ -102,11 +104,27 @@ export const SETTINGS = {
   ),
   behindProxy: setting('behind-proxy', 'off', 'trust the headers Forwarded and X-Forwarded-*', onOff),
   corsOrigins: setting('cors-origin', '*', 'the origins whose web pages may upload', corsOrigins),
+  authJwks: setting(
+    'auth-jwks',
+    null,
+    'the URL of the JSON Web Key Set whose keys sign the tokens; with it, every upload needs a token',
+    urlOrNone,
+    'none',
+  ),
+  authSecret: setting(
+    'auth-secret',
+    null,
+    'the secret that signs the tokens (HS256, HS384 or HS512); with it, every upload needs a token',
+    secret(/^[!-~]{32,}$/, '32 characters or more, without spaces'),
+    'none',
+  ),
+  authIssuer: setting('auth-issuer', null, 'the iss that a token must have', wordOrNone, 'any'),
+  authAudience: setting('auth-audience', null, 'the aud that a token must have', wordOrNone, 'any'),
   adminKey: setting(
     'admin-key',
     null,
     'the bearer key for /api; without it, /api answers only to this machine',
-    secret(/^[!-~]{16,}$/, '16 characters or more, without spaces'),
+    secret(/^(?!eyJ)[!-~]{16,}$/, '16 characters or more, without spaces; no JSON Web Token'),
     'none',
   ),
   ...HOOK_SETTINGS,

@@ -3,6 +3,8 @@ import { within } from './within.js'
 // Together less than ten seconds: the limit of an exit.
 const REQUESTS_END_WITHIN_MS = 4_000
 const BACKGROUND_ENDS_WITHIN_MS = 1_000
+// What is not delivered then is delivered after the next start.
+const HOOKS_END_WITHIN_MS = 1_200
 const RECORDS_END_WITHIN_MS = 1_500
 // A disk that hangs must not keep the process: what it has not taken counts as not stored.
 const ENGINE_ENDS_WITHIN_MS = 1_000
@@ -14,6 +16,8 @@ export interface Ending {
   readonly background: { stop(): void; close(): Promise<void> }
   readonly frontDoor: { close(): void }
   readonly uploads: { end(): Promise<void> }
+  /** Null where there are no hooks. */
+  readonly hooks: { close(): Promise<void> } | null
   readonly records: { close(withinMs: number): Promise<void> }
   readonly engine: { end(): Promise<void> }
   readonly vitals: { close(): void }
@@ -26,13 +30,14 @@ export interface Ending {
  * queue of records is written, and the log is flushed. What takes longer than its time is left behind.
  */
 export async function shutdown(ending: Ending): Promise<void> {
-  const { listener, background, frontDoor, uploads, records, engine, vitals, quietLogs, log } = ending
+  const { listener, background, frontDoor, uploads, records, engine, vitals, quietLogs, hooks, log } = ending
   listener.refuseNew()
   background.stop()
   frontDoor.close()
   await listener.close(REQUESTS_END_WITHIN_MS)
   const ended = Promise.all([background.close(), uploads.end()]).then(() => {})
   await within(BACKGROUND_ENDS_WITHIN_MS, ended)
+  if (hooks) await within(HOOKS_END_WITHIN_MS, hooks.close())
   // Closing the records also ends what of the background work waits for them.
   await records.close(RECORDS_END_WITHIN_MS)
   await within(ENGINE_ENDS_WITHIN_MS, engine.end())

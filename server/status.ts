@@ -12,6 +12,8 @@ interface Counted {
   readonly arena: { readonly blocks: number; readonly free: number; readonly blockBytes: number }
   readonly downloads: Limited
   readonly engine: { readonly space: object }
+  /** Null where there are no hooks. */
+  readonly deliveries: { readonly numbers: object } | null
   /** Long bodies take the lane. */
   readonly lane: boolean
   readonly records: Pick<RecordStore, 'stats'>
@@ -31,7 +33,7 @@ interface Connections {
 
 /** Returns what makes the answer to `GET /api/status`: what is taken of each limit now, and how the process fares. */
 export function createStatus(parts: Counted, connectionsOf: () => Connections): () => object {
-  const { arena, downloads, engine, lane, records, slots, unfinished, vitals, monotonic } = parts
+  const { arena, deliveries, downloads, engine, lane, records, slots, unfinished, vitals, monotonic } = parts
   const startedAtMs = monotonic()
   const version = readVersion()
   return () => {
@@ -47,6 +49,7 @@ export function createStatus(parts: Counted, connectionsOf: () => Connections): 
       arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
       uploads: { unfinished: unfinished.size, limit: unfinished.limit },
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
+      ...(deliveries ? { deliveries: deliveries.numbers } : {}),
       eventLoop: vitals.eventLoop(),
       memory: vitals.memory(),
       disk: engine.space,

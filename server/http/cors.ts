@@ -9,7 +9,7 @@ const ALLOW_HEADERS = [
 const EXPOSE_HEADERS = [
   'Location, Retry-After, Repr-Digest, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Defer-Length',
   'Upload-Concat, Upload-Expires, Upload-Complete, Upload-Limit, Upload-Draft-Interop-Version, Tus-Resumable',
-  'Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm',
+  'Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, WWW-Authenticate',
 ].join(', ')
 const ALLOW_METHODS = 'GET, HEAD, POST, PATCH, DELETE, OPTIONS'
 const MAX_AGE_S = '86400'

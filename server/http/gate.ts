@@ -1,12 +1,18 @@
 import type { IncomingMessage } from 'node:http'
-import { type AccessRule, ANONYMOUS, mayAccess, type Principal } from '../model/principal.js'
+import type { AccessRule, Principal } from '../model/principal.js'
+
+/** What a request asks for, as far as it matters who is asking. */
+export interface Asked {
+  /** The method that counts. */
+  readonly method: string
+  readonly path: string
+  /** The address is that of an upload, or of all uploads. */
+  readonly isUploads: boolean
+}
 
 /** Who is asking, and which uploads are there for them. */
 export interface Gate {
-  /** Throws an UploadError where the request may not go on. */
-  identify(request: IncomingMessage): Principal
+  /** Throws an UploadError, or rejects with it, where the request may not go on. */
+  identify(request: IncomingMessage, asked: Asked): Principal | Promise<Principal>
   readonly mayAccess: AccessRule
 }
-
-/** The gate of a server without keys: everybody is anonymous. */
-export const OPEN_GATE: Gate = { identify: () => ANONYMOUS, mayAccess }

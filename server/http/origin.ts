@@ -39,6 +39,27 @@ function forwardedBy(request: IncomingMessage): Forwarded {
   }
 }
 
+const LOOPBACK_ADDRESS = /^(?:::ffff:)?127\.\d+\.\d+\.\d+$|^::1$/i
+const LOOPBACK_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
+const PROXY_HEADER = /^(?:forwarded|x-forwarded-.*|x-real-ip|via)$/
+
+/**
+ * Tells whether a request was made on this machine itself. A proxy's connection comes from here too, but its requests
+ * come from anywhere. So do those that a web page of elsewhere makes in a browser on this machine: they have its origin,
+ * or its own name for this machine as their host.
+ */
+export function isOwnMachine(request: ClientRequest): boolean {
+  const { headers, socket } = request
+  if (!LOOPBACK_ADDRESS.test(socket.remoteAddress ?? '')) return false
+  if (Object.keys(headers).some((name) => PROXY_HEADER.test(name))) return false
+  const { host = '', origin } = headers
+  return LOOPBACK_HOST.test(host) && (origin === undefined || isLoopbackOrigin(origin))
+}
+
+function isLoopbackOrigin(origin: string): boolean {
+  return URL.canParse(origin) && LOOPBACK_HOST.test(new URL(origin).hostname)
+}
+
 interface ClientRequest extends Pick<IncomingMessage, 'headers'> {
   readonly socket: { readonly remoteAddress?: string | undefined }
 }

@@ -9,6 +9,7 @@ import { type ApiRequest, apiMethods } from './api.js'
 import { corsHeaders, preflightHeaders } from './cors.js'
 import type { AskedFile } from './downloads.js'
 import type { Exchange } from './exchange.js'
+import type { Gate } from './gate.js'
 import { clientOf, publicOrigin } from './origin.js'
 import { readAway } from './surplus.js'
 
@@ -33,8 +34,8 @@ export interface RouterOptions {
   readonly behindProxy: boolean
   readonly corsOrigins: readonly string[]
   readonly isUploadId: (text: string) => boolean
-  /** Decides who is asking, but for OPTIONS and probes. Throws an UploadError where the request may not go on. */
-  readonly identify: (request: IncomingMessage) => Principal
+  /** Decides who is asking, but for OPTIONS and probes; see Gate. */
+  readonly identify: Gate['identify']
   /** Null where there are no hooks. */
   readonly hooks: {
     describe(from: { request: IncomingMessage; client: string }): HookRequest
@@ -85,7 +86,9 @@ export class Router {
       const method = isUploads ? protocol.methodOf(request) : (request.method ?? '')
       // Browsers send no credentials with a preflight, and load balancers none with a probe.
       const isOpen = method === 'OPTIONS' || path === '/healthz' || path === '/readyz'
-      const visit = { exchange, principal: isOpen ? ANONYMOUS : identify(request) }
+      const asked = isOpen ? ANONYMOUS : identify(request, { method, path, isUploads })
+      // No `await` where the answer is known: without keys a request is not slower by it.
+      const visit = { exchange, principal: asked instanceof Promise ? await asked : asked }
       if (!isUploads) return await this.#beside(visit, path)
       return await this.#uploads(visit, path.slice(basePath.length + 1))
     } catch (thrown) {

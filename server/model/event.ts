@@ -1,3 +1,4 @@
+import type { HookRequest } from './hook.js'
 import type { UploadRecord } from './record.js'
 
 /**
@@ -20,6 +21,10 @@ export type EventKind =
 interface UploadEvent {
   readonly kind: EventKind
   readonly record: UploadRecord
+  /** The ids of a final upload's parts, in order. */
+  readonly parts: readonly string[] | null
+  /** The request that made it happen; null where there was none, or no hook listens. */
+  readonly request: HookRequest | null
 }
 
 /** Told of every event, in order; never waits. */

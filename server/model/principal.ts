@@ -1,25 +1,64 @@
 /** Who is asking. The gate decides it once for each request, and every look-up of an upload takes it. */
-export interface Principal {
+export type Principal = Anonymous | User | Admin
+
+/** Somebody who has not said who they are; where tokens are asked for, nobody is anonymous. */
+interface Anonymous {
   readonly kind: 'anonymous'
 }
 
-/** Somebody who has not said who they are. */
-export const ANONYMOUS: Principal = { kind: 'anonymous' }
-
-/** Who owns what a principal creates; null for nobody. */
-export function ownerOf(_principal: Principal): string | null {
-  return null
+/** The `sub` of a token. */
+interface User {
+  readonly kind: 'user'
+  readonly owner: string
+  /** Null while the token is valid. */
+  readonly lapsed: Lapsed | null
 }
+
+/** Whoever has the admin key. */
+interface Admin {
+  readonly kind: 'admin'
+}
+
+/** What is left of a token whose time is over: it may continue its own uploads, so that no byte is sent twice. */
+export interface Lapsed {
+  /**
+   * Uploads that finished before are not there any more; ISO 8601. Those that finished later are: the client whose
+   * last answer was lost asks for the offset, and would send all bytes again at a refusal.
+   */
+  readonly finishedSince: string
+}
+
+export const ANONYMOUS: Principal = { kind: 'anonymous' }
+export const ADMIN: Principal = { kind: 'admin' }
 
 /** An upload as far as access to it is concerned. */
 export interface Owned {
   /** Who created it; null where that was an anonymous principal. */
   readonly owner: string | null
+  /** ISO 8601; null before that. */
+  readonly finishedAt: string | null
 }
 
 /** Decides whether a principal may know of an upload. For one who may not, the upload is not there. */
 export type AccessRule = (principal: Principal, upload: Owned) => boolean
 
-/** The rule of a server without keys: an upload without an owner is there for everybody who has its address. */
-export const mayAccess: AccessRule = (principal, { owner }) =>
-  principal.kind === 'anonymous' && owner === null
+/** The rule of access. An upload without an owner is there for everybody who has its address while no token is asked for. */
+export const mayAccess: AccessRule = (principal, { owner, finishedAt }) => {
+  switch (principal.kind) {
+    case 'anonymous':
+      return owner === null
+    case 'admin':
+      return true
+    case 'user':
+      return owner === principal.owner && isStillOpen(principal.lapsed, finishedAt)
+  }
+}
+
+function isStillOpen(lapsed: Lapsed | null, finishedAt: string | null): boolean {
+  return lapsed === null || finishedAt === null || finishedAt >= lapsed.finishedSince
+}
+
+/** Who owns what a principal creates; null for nobody. */
+export function ownerOf(principal: Principal): string | null {
+  return principal.kind === 'user' ? principal.owner : null
+}

@@ -11,8 +11,8 @@ export function factsFromRecord(row: UploadRecord | undefined, storedBytes: numb
   if (!row || (row.concat === 'final' && row.state !== 'finished')) return undefined
   const finished = row.state === 'finished' && row.sha256 !== null && row.length === storedBytes
   if (!finished && !isUnfinished(row.state)) return undefined
-  const { id, createdAt, length, metadata, filename, declaredType } = row
-  const facts = { id, createdAt, length, metadata, filename, declaredType }
+  const { id, createdAt, owner, length, metadata, filename, declaredType } = row
+  const facts = { id, createdAt, owner, length, metadata, filename, declaredType }
   const concat = row.concat === 'partial' ? 'partial' : null
   const joined = {
     concat,

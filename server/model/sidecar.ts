@@ -9,6 +9,8 @@ const SidecarSchema = v.object({
   version: v.literal(1),
   id: v.string(),
   createdAt: v.pipe(v.string(), v.isoTimestamp()),
+  /** Who created it. */
+  owner: v.optional(text, null),
   /** The last change of this file; the bytes' own age is the file's. */
   updatedAt: v.pipe(v.string(), v.isoTimestamp()),
   /** Bytes; null while it is deferred. */
@@ -52,6 +54,7 @@ export function sidecarOf(
     version: 1,
     id: facts.id,
     createdAt: facts.createdAt,
+    owner: facts.owner,
     updatedAt,
     length: facts.length,
     metadata: facts.metadata,

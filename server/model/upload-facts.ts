@@ -4,6 +4,8 @@ import type { Checkpoint } from './checkpoint.js'
 export interface UploadFacts {
   readonly id: string
   readonly createdAt: string
+  /** Who created it; null where that was nobody in particular. */
+  readonly owner: string | null
   /** Bytes; null while it is deferred. */
   readonly length: number | null
   /** Upload-Metadata as the client sent it. */
@@ -35,6 +37,7 @@ export function onlyFacts(facts: UploadFacts): UploadFacts {
   return {
     id: facts.id,
     createdAt: facts.createdAt,
+    owner: facts.owner,
     length: facts.length,
     metadata: facts.metadata,
     filename: facts.filename,

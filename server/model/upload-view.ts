@@ -7,6 +7,8 @@ export interface HookContext {
   request: HookRequest | null
   /** What `pre-finish` adds to the last answer. */
   answer: HookAnswer | null
+  /** When `post-receive` was told last; milliseconds of a clock that nobody sets. */
+  noticedAtMs: number | null
 }
 
 /** An upload as far as the answer to a request shows it. */

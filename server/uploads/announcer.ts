@@ -25,7 +25,7 @@ export class Announcer {
     const record = isAtRest ? upload.toRecordAtRest() : upload.toRecord(this.#now(), end)
     for (const listener of this.#listeners) {
       try {
-        listener({ kind, record })
+        listener({ kind, record, parts: upload.parts, request: upload.hooks.request })
       } catch (error) {
         this.#log.error({ err: error, id: upload.id, kind }, 'a listener failed at an event')
       }

@@ -17,3 +17,10 @@ export async function findFinished(
   if (sha256 === null || length === null) return 'unfinished'
   return { length, type: type ?? 'application/octet-stream', filename, sha256 }
 }
+
+/** Tells by its files whether an upload is finished. Rejects where they cannot be read now, or are torn. */
+export async function isFinished(id: string, engine: Pick<Engine, 'load' | 'addressOf'>): Promise<boolean> {
+  const found = await loadUpload(engine, id)
+  if (found.kind === 'torn') throw new Error('the sidecar is torn')
+  return found.kind === 'upload' && found.upload.sha256 !== null
+}

@@ -1,20 +1,31 @@
 import type { FileStore } from '@tus/file-store'
 import type { Creation } from '../model/creation.js'
 import type { Engine } from '../model/engine.js'
+import { ownerOf, type Principal } from '../model/principal.js'
 import { StoredUpload } from './upload.js'
 
 /** An upload in the form that @tus/server has. */
 export type TusUpload = Parameters<FileStore['create']>[0]
 
-/** An upload that begins now; a length of null is deferred. */
+interface Begun {
+  readonly id: string
+  /** Null where it is deferred. */
+  readonly length: number | null
+  /** A checksum comes with its first bytes. */
+  readonly isChecked: boolean
+  readonly principal: Principal
+}
+
+/** An upload that begins now. */
 export function newUpload(
-  { id, length, isChecked }: { id: string; length: number | null; isChecked: boolean },
+  { id, length, isChecked, principal }: Begun,
   creation: Creation,
   { engine, now }: { readonly engine: Pick<Engine, 'addressOf'>; readonly now: () => number },
 ): StoredUpload {
   const { concat, metadata, filename, declaredType } = creation
   const facts = {
     id,
+    owner: ownerOf(principal),
     length,
     metadata,
     filename,

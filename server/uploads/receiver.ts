@@ -162,6 +162,19 @@ export class Receiver {
     }
   }
 
+  /** A whole upload takes no byte: a body that has one runs over. Rejects with length_exceeded or checksum_mismatch. */
+  async takeNothing(upload: StoredUpload, request: UploadRequest): Promise<void> {
+    const end = await request.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
+    if (end) request.bodyEnd = end
+    if (end === 'overrun') throw new UploadError('length_exceeded')
+    if (request.creation && end && isUnanswered(end)) return this.#lifecycle.abandon(upload)
+    const isWholeBody = end === undefined || end === 'complete'
+    const checksum = request.checksum ?? (request.trailing?.hasCome() ? request.trailing : null)
+    if (isWholeBody && checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
+    // A creation of no bytes whose body is over now.
+    if (upload.kind === 'single' && upload.sha256 === null) await this.#lifecycle.finish(upload)
+  }
+
   /** Rolls a body back. Where that fails the upload leaves memory: the next request loads what is stored. */
   async #takeBack(upload: StoredUpload, sink: UploadSink): Promise<void> {
     try {

@@ -1,8 +1,7 @@
 import { FileStore } from '@tus/file-store'
 import { asUploadError, UploadError } from '../errors.js'
-import { isUnanswered } from '../model/body.js'
 import { firstByteWithinMs, isWhole, nextStep } from '../model/next-step.js'
-import type { Principal } from '../model/principal.js'
+import { ownerOf, type Principal } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
 import { Joiner } from './joining/joiner.js'
 import { type DueOutcome, Lifecycle } from './lifecycle.js'
@@ -67,6 +66,7 @@ export class LadingStore extends FileStore {
         parts: concat.parts,
         metadata,
         client: concat.client,
+        owner: ownerOf(request.principal),
         principal: request.principal,
       }
       request.upload = await this.#joiner.create(wanted, (length) => this.#make(file.id, length, request))
@@ -83,7 +83,7 @@ export class LadingStore extends FileStore {
   async #make(id: string, length: number | null, request: UploadRequest): Promise<StoredUpload> {
     if (!request.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     const upload = newUpload(
-      { id, length, isChecked: request.checksum !== null },
+      { id, length, isChecked: request.checksum !== null, principal: request.principal },
       request.creation,
       this.#tools,
     )
@@ -138,7 +138,7 @@ export class LadingStore extends FileStore {
     const request = this.#requestOf(id)
     const wasWhole = isWhole(upload)
     const receive = () =>
-      wasWhole ? this.#takeNothing(upload, request) : this.#receiver.receive(upload, request)
+      wasWhole ? this.#receiver.takeNothing(upload, request) : this.#receiver.receive(upload, request)
     try {
       await (request.creation ? this.#orUndo(upload, receive) : receive())
     } catch (error) {
@@ -163,6 +163,17 @@ export class LadingStore extends FileStore {
     await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
     if (upload.kind === 'final') await this.#joiner.forget(upload)
     if (upload.kind === 'partial') this.#joiner.partChanged(id)
+  }
+
+  /** Ends and removes an unfinished upload, because a hook says so. Rejects with upload_locked, and with the disk's error. */
+  async stop(id: string): Promise<void> {
+    this.uploads.peek(id)?.body?.stop('stopped')
+    await this.#tools.underLock(id, async () => {
+      const upload = await this.uploads.load(id)
+      if (!upload || upload.sha256 !== null) return
+      await this.#lifecycle.remove(upload, 'terminated', 'stopped by a hook')
+      if (upload.kind === 'partial') this.#joiner.partChanged(id)
+    })
   }
 
   /** Tells whether a principal may end what runs on an upload; asked without its lock. Rejects with the disk's error. */
@@ -248,19 +259,6 @@ export class LadingStore extends FileStore {
     } catch (error) {
       if (!(error instanceof UploadError) || error.code !== 'offset_conflict') throw error
     }
-  }
-
-  /** A whole upload takes no byte: a body that has one runs over. */
-  async #takeNothing(upload: StoredUpload, request: UploadRequest): Promise<void> {
-    const end = await request.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
-    if (end) request.bodyEnd = end
-    if (end === 'overrun') throw new UploadError('length_exceeded')
-    if (request.creation && end && isUnanswered(end)) return this.#lifecycle.abandon(upload)
-    const isWholeBody = end === undefined || end === 'complete'
-    const checksum = request.checksum ?? (request.trailing?.hasCome() ? request.trailing : null)
-    if (isWholeBody && checksum?.isOfNothing() === false) throw new UploadError('checksum_mismatch')
-    // A creation of no bytes whose body is over now.
-    if (upload.kind === 'single' && upload.sha256 === null) await this.#lifecycle.finish(upload)
   }
 
   /** The client of a creation that fails never learns the address: nothing of it may stay. */

@@ -1,14 +1,18 @@
 import { UploadError } from '../errors.js'
+import { isUnfinished, type UploadRecord } from '../model/record.js'
 
 /** The day in an id, plus one, and its 128 bits as four words. */
 const WORDS = 5
 const LEAST_PLACES = 1024
+/** In the first word of an id without a dash. */
+const NO_DASH = 2 ** 30
+const OF_DIGITS = /^\d{8}-?[0-9a-f]{32}$/
 /** A table fuller than this is made twice as large. */
 const MOST_FILLED = 0.8
 
 /**
  * The unfinished uploads, each with the time at which something may be due with it: a table of 28 bytes a place,
- * so that all of them fit into memory. Its size is their number. The times are lower bounds: whoever is given an
+ * so that all of them fit into memory. Ids that a hook has named are kept as texts, of some 200 bytes each. Its size is their number. The times are lower bounds: whoever is given an
  * upload reads what is stored of it and sets the next time.
  */
 export class Unfinished {
@@ -18,6 +22,8 @@ export class Unfinished {
   /** Milliseconds since 1970. */
   #dueAt = new Float64Array(LEAST_PLACES)
   #size = 0
+  /** Those whose ids a hook has named, by id. */
+  readonly #named = new Map<string, number>()
   /** Where the next search for what is due begins. */
   #cursor = 0
   /** Nothing is due before. */
@@ -29,7 +35,7 @@ export class Unfinished {
   }
 
   get size(): number {
-    return this.#size
+    return this.#size + this.#named.size
   }
 
   get limit(): number {
@@ -38,23 +44,37 @@ export class Unfinished {
 
   /** Adds a new upload. Throws unfinished_full at the limit. */
   admit(id: string, dueAtMs: number): void {
-    if (this.#size >= this.#limit) throw new UploadError('unfinished_full', { detail: `${this.#limit}` })
+    if (this.size >= this.#limit) throw new UploadError('unfinished_full', { detail: `${this.#limit}` })
     this.set(id, dueAtMs)
+  }
+
+  /** Keeps up with a record; one that is not known is due at that time. */
+  note({ id, state }: Pick<UploadRecord, 'id' | 'state'>, dueAtMs: number): void {
+    if (!isUnfinished(state)) this.delete(id)
+    else if (!this.has(id)) this.set(id, dueAtMs)
   }
 
   /** Notes when an unfinished upload is due, and adds one that is not known: it exists, whatever the limit. */
   set(id: string, dueAtMs: number): void {
+    this.#nextDueMs = Math.min(this.#nextDueMs, dueAtMs)
+    if (!OF_DIGITS.test(id)) {
+      this.#named.set(id, dueAtMs)
+      return
+    }
     if ((this.#size + 1) / this.#dueAt.length > MOST_FILLED) this.#grow()
     const key = keyOf(id)
     const place = this.#find(key)
     if (this.#isFree(place)) this.#size += 1
     this.#ids.set(key, place * WORDS)
     this.#dueAt[place] = dueAtMs
-    this.#nextDueMs = Math.min(this.#nextDueMs, dueAtMs)
   }
 
   /** An upload is finished or gone. */
   delete(id: string): void {
+    if (!OF_DIGITS.test(id)) {
+      this.#named.delete(id)
+      return
+    }
     let free = this.#find(keyOf(id))
     if (this.#isFree(free)) return
     this.#size -= 1
@@ -71,7 +91,7 @@ export class Unfinished {
   }
 
   has(id: string): boolean {
-    return !this.#isFree(this.#find(keyOf(id)))
+    return OF_DIGITS.test(id) ? !this.#isFree(this.#find(keyOf(id))) : this.#named.has(id)
   }
 
   /** At most `limit` uploads that are due; the caller sets or deletes each, or is given it again. */
@@ -80,6 +100,10 @@ export class Unfinished {
     const ids: string[] = []
     const places = this.#dueAt.length
     let earliestMs = Number.POSITIVE_INFINITY
+    for (const [id, dueAtMs] of this.#named) {
+      if (dueAtMs <= nowMs && ids.length < limit) ids.push(id)
+      else earliestMs = Math.min(earliestMs, dueAtMs)
+    }
     let searched = 0
     for (; searched < places && ids.length < limit; searched++) {
       const place = (this.#cursor + searched) % places
@@ -132,14 +156,20 @@ export class Unfinished {
   }
 
   #idAt(place: number): string {
-    const [day = 0, ...words] = this.#ids.subarray(place * WORDS, (place + 1) * WORDS)
+    const [first = 0, ...words] = this.#ids.subarray(place * WORDS, (place + 1) * WORDS)
     const bits = words.map((word) => word.toString(16).padStart(8, '0')).join('')
-    return `${String(day - 1).padStart(8, '0')}-${bits}`
+    const dash = first >= NO_DASH ? '' : '-'
+    return `${String((first % NO_DASH) - 1).padStart(8, '0')}${dash}${bits}`
   }
 }
 
-/** An id, `YYYYMMDD-` and 32 digits of hex, as words. The first one is never 0, which is a free place. */
+/** An id, `YYYYMMDD`, perhaps a dash, and 32 digits of hex, as words. The first one is never 0, which is a free place. */
 function keyOf(id: string): Uint32Array {
-  const word = (index: number): number => Number.parseInt(id.slice(9 + index * 8, 17 + index * 8), 16)
-  return Uint32Array.of(Number(id.slice(0, 8)) + 1, word(0), word(1), word(2), word(3))
+  const dash = id[8] === '-' ? 1 : 0
+  const word = (index: number): number => {
+    const from = 8 + dash + index * 8
+    return Number.parseInt(id.slice(from, from + 8), 16)
+  }
+  const first = Number(id.slice(0, 8)) + 1 + (dash === 1 ? 0 : NO_DASH)
+  return Uint32Array.of(first, word(0), word(1), word(2), word(3))
 }

@@ -6,6 +6,12 @@ export interface UploadHooksTools {
   readonly decider: Decider
   /** Notes that an upload is about to be finished, so that nothing can keep its `post-finish` from being told. */
   readonly intend: (call: HookCall<'post-finish'>) => Promise<void>
+  /** Tells that bytes came; never waits. Null where nobody listens. */
+  readonly received: ((call: HookCall<'post-receive'>) => void) | null
+  /** The shortest time between two of them for an upload, in milliseconds. */
+  readonly progressIntervalMs: number
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number
   /** It was not finished after all. */
   readonly withdraw: (id: string) => void
   /** Milliseconds since 1970. */
@@ -64,6 +70,17 @@ export class UploadHooks {
       this.#tools.withdraw(upload.id)
       throw error
     }
+  }
+
+  /** Bytes of an upload came. Its first notice comes after one interval: a short upload has none. */
+  received(upload: StoredUpload): void {
+    const { received, progressIntervalMs, monotonic } = this.#tools
+    if (!received) return
+    const nowMs = monotonic()
+    const { noticedAtMs, request } = upload.hooks
+    if (noticedAtMs !== null && nowMs - noticedAtMs < progressIntervalMs) return
+    upload.setNoticed(nowMs)
+    if (noticedAtMs !== null) received(hookCall('post-receive', this.#uploadOf(upload), request))
   }
 
   /** Asks `pre-terminate`. Rejects with the refusal. */

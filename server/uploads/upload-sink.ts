@@ -166,6 +166,7 @@ export class UploadSink implements BlockSink {
     this.#digests = done.checksums
     upload.setDigestLive(done.live)
     upload.rate.add(bytes, this.#tools.monotonic())
+    this.#tools.hooks?.received(upload)
     if (this.#isUnverified) this.#unverified += bytes
     else this.#count(bytes)
     if (done.sha256 === null) return

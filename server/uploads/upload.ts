@@ -23,8 +23,8 @@ class Upload {
   readonly expireAfterMs: number | null
   /** The ids of a final upload's parts. */
   readonly parts: readonly string[] | null
-  /** Who created it; null, because all principals are anonymous today. */
-  readonly owner: string | null = null
+  /** Who created it; null where that was nobody in particular. */
+  readonly owner: string | null
   length: number | null
   type: string | null
   /** Bytes that are in the file and count. */
@@ -54,13 +54,14 @@ class Upload {
   /** Location was sent, so a failed join is retried, not undone. */
   isLocationSent = true
   readonly saves: Saves
-  readonly hooks: HookContext = { request: null, answer: null }
+  readonly hooks: HookContext = { request: null, answer: null, noticedAtMs: null }
   readonly rate = new Rate()
 
   constructor(facts: StoredFacts, address: string) {
     this.id = facts.id
     this.address = address
     this.createdAt = facts.createdAt
+    this.owner = facts.owner
     this.metadata = facts.metadata
     this.filename = facts.filename
     this.declaredType = facts.declaredType
@@ -119,6 +120,11 @@ class Upload {
   /** The request that has it now, for hooks; null once that is over. */
   setHookRequest(request: HookRequest | null): void {
     this.hooks.request = request
+  }
+
+  /** `post-receive` was told; milliseconds of a clock that nobody sets. */
+  setNoticed(atMs: number): void {
+    this.hooks.noticedAtMs = atMs
   }
 
   /** What `pre-finish` adds to the last answer. */

@@ -7,6 +7,7 @@ export function factsOf(id: string, changes: Partial<StoredFacts> = {}): StoredF
   return {
     id,
     createdAt: new Date().toISOString(),
+    owner: null,
     touchedAtMs: Date.now(),
     length: 10,
     offset: 0,

@@ -12,7 +12,7 @@ const ALLOW = [
 const EXPOSE = [
   'Location, Retry-After, Repr-Digest, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Defer-Length,',
   'Upload-Concat, Upload-Expires, Upload-Complete, Upload-Limit, Upload-Draft-Interop-Version, Tus-Resumable,',
-  'Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm',
+  'Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, WWW-Authenticate',
 ].join(' ')
 const METHODS = 'GET, HEAD, POST, PATCH, DELETE, OPTIONS'
 const ALLOWED = 'https://a.example'

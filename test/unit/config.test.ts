@@ -1,36 +1,11 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Config, ConfigError, defaultConfig, parseConfig } from '../../server/config.js'
+import { ConfigError, defaultConfig, parseConfig } from '../../server/config.js'
 import { SETTING_VALUES } from '../fixtures/setting-values.js'
-import { temporaryFolder } from '../helpers/server.js'
+import { type Environment, refusal, runConfig, SECRETS, variableOf } from '../helpers/config.js'
 
 const test = suite('config')
-
-const SECRETS = ['admin-key']
-const KEY = 'a-key-of-20-letters.'
-
-type Environment = Record<string, string>
-
-function runConfig(argv: readonly string[], env: Environment = {}, isTerminal = false): Config {
-  const command = parseConfig(argv, env, isTerminal)
-  if (!('run' in command)) throw new Error(`not a run: ${Object.keys(command)}`)
-  return command.run
-}
-
-function refusal(read: () => unknown): string {
-  try {
-    read()
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message
-    throw error
-  }
-  throw new Error('was not refused')
-}
-
-const variableOf = (flag: string) => `LADING_${flag.toUpperCase().replaceAll('-', '_')}`
 
 for (const [flag, { field, right, wrong }] of Object.entries(SETTING_VALUES)) {
   test(`takes ${Object.keys(right).length} right values of --${flag}, as a flag and as a variable`, () => {
@@ -83,6 +58,10 @@ test('has the documented defaults', () => {
     lane: true,
     behindProxy: false,
     corsOrigins: ['*'],
+    authJwks: null,
+    authSecret: null,
+    authIssuer: null,
+    authAudience: null,
     adminKey: null,
     hooksModule: null,
     hooksTimeoutMs: 15_000,
@@ -142,55 +121,6 @@ test('refuses what it does not know in one line that names it', () => {
     assert.not.match(message, '\n')
   }
 })
-
-for (const flag of SECRETS) {
-  const variable = variableOf(flag)
-  const fileVariable = `${variable}_FILE`
-  const { field } = SETTING_VALUES[flag] ?? {}
-  const secretOf = (text: string): unknown => {
-    const command = parseConfig([], { [fileVariable]: '/run/key' }, false, () => text)
-    return 'run' in command && field ? command.run[field] : undefined
-  }
-
-  test(`${fileVariable} names a file that has the secret; white space around it does not count`, () => {
-    assert.is(secretOf(`${KEY}\n`), KEY)
-    assert.is(secretOf(`\ufeff ${KEY}\r\n`), KEY)
-    const folder = temporaryFolder()
-    writeFileSync(join(folder, 'key'), `${KEY}\n`)
-    const config = runConfig([], { [fileVariable]: join(folder, 'key') })
-    assert.is(field && config[field], KEY)
-    const missing = refusal(() => runConfig([], { [fileVariable]: join(folder, 'none') }))
-    assert.ok(missing.startsWith(`${fileVariable} names a file that cannot be read: `), missing)
-    assert.match(missing, 'ENOENT')
-  })
-
-  test(`--${flag} is given once: as a flag, as a variable or as a file`, () => {
-    for (const [argv, env] of [
-      [[`--${flag}`, KEY], {}],
-      [[], { [variable]: KEY }],
-    ] as const) {
-      const message = refusal(() => runConfig(argv, { ...env, [fileVariable]: '/run/key' }))
-      assert.match(message, `${fileVariable} and ${argv[0] ?? variable} are both given`)
-      assert.not.match(message, KEY)
-    }
-  })
-
-  test(`the value of --${flag} is never printed`, () => {
-    const wrong = `not one\nline ${KEY}`
-    const command = parseConfig(['--help', `--${flag}`, KEY], { [variable]: KEY }, false)
-    const told = [
-      refusal(() => runConfig([`--${flag}`, wrong])),
-      refusal(() => runConfig([], { [variable]: wrong })),
-      refusal(() => secretOf(wrong)),
-      refusal(() => Reflect.apply(defaultConfig, undefined, [{ [String(field)]: wrong }])),
-      'help' in command ? command.help : '',
-    ]
-    for (const text of told) {
-      assert.not.match(text, KEY)
-      assert.match(text, fileVariable)
-    }
-  })
-}
 
 test('leaves the variables of other programs alone', () => {
   assert.equal(runConfig([], { PORT: '1', LADINGS: '1', PATH: '' }), runConfig([]))

@@ -12,7 +12,14 @@ import { codeOf, idOf, silent } from '../helpers/upload-fakes.js'
 const [FINAL, NEW, PART] = [idOf('f'), idOf('e'), idOf('1')]
 const NOW = Date.parse('2026-11-25T12:00:00Z')
 const MINUTE_MS = 60_000
-const WANTED = { id: NEW, parts: [PART], metadata: 'filename YQ==', client: '::1', principal: ANONYMOUS }
+const WANTED = {
+  id: NEW,
+  owner: null,
+  parts: [PART],
+  metadata: 'filename YQ==',
+  client: '::1',
+  principal: ANONYMOUS,
+}
 
 /** A final upload of the request WANTED that was finished so many minutes ago; with a minus: that is not finished. */
 function finalOf(minutes: number): StoredUpload {
@@ -49,13 +56,14 @@ function place(
   return { memory, finals, access }
 }
 
-test('the same parts and metadata are the same request, and others are not', async () => {
+test('the same owner, parts and metadata are the same request, and others are not', async () => {
   const { memory, finals } = place(finalOf(-1))
   assert.is(await memory.madeBefore(WANTED), undefined)
   finals.open = finalKey(WANTED)
   assert.is((await memory.madeBefore(WANTED))?.id, FINAL)
   assert.is(await memory.madeBefore({ ...WANTED, parts: [PART, PART] }), undefined)
   assert.is(await memory.madeBefore({ ...WANTED, metadata: null }), undefined)
+  assert.is(await memory.madeBefore({ ...WANTED, owner: 'ann' }), undefined)
   assert.is(memory.lockOf(WANTED), memory.lockOf({ ...WANTED }))
   assert.is.not(memory.lockOf(WANTED), memory.lockOf({ ...WANTED, metadata: null }))
 })

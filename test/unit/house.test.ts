@@ -12,6 +12,7 @@ const HOMES: Readonly<Record<string, string>> = {
   piscina: 'server/files',
   'file-type': 'hooks',
   mime: 'hooks',
+  jose: 'server/http/auth',
   '@tus/server': 'server/tus',
   '@tus/file-store': 'server/uploads',
 }
@@ -19,6 +20,8 @@ const HOMES: Readonly<Record<string, string>> = {
 /** main.ts handles arguments and signals; vitals.ts reads the memory and the limits of the process. */
 const MAY_USE_PROCESS: readonly string[] = ['server/main.ts', 'server/vitals.ts']
 
+/** Where the parts of the server meet. */
+const MEETING_PLACES = ['server/app.ts', 'server/reindex.ts']
 const TOP_LEVEL = ['server', 'hooks', 'test', 'data', 'README.md', 'LICENSE', 'tsconfig.json', 'package.json']
 const TEST_FOLDERS = ['unit', 'protocol', 'clients', 'faults']
 const LINE_LIMIT = 280
@@ -88,7 +91,7 @@ function targetOf({ path }: Source, { from }: Import): string {
 
 function mayImport(file: Source, imported: Import): boolean {
   const [own, target] = [dirname(file.path), targetOf(file, imported)]
-  if (target === 'server/errors.ts' || file.path === 'server/app.ts') return true
+  if (target === 'server/errors.ts' || MEETING_PLACES.includes(file.path)) return true
   if (target === 'server/config.ts' && imported.typesOnly) return true
   const to = partOf(dirname(target))
   if (to === 'server/model') return true

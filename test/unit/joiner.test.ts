@@ -46,7 +46,14 @@ test('a final upload whose creation fails once its files are made is removed aga
   }
   const joiner = new Joiner(parts)
   await joiner.firstSweepEnded()
-  const wanted = { id: FINAL, parts: [PART], metadata: null, client: '127.0.0.1', principal: ANONYMOUS }
+  const wanted = {
+    id: FINAL,
+    parts: [PART],
+    metadata: null,
+    client: '127.0.0.1',
+    owner: null,
+    principal: ANONYMOUS,
+  }
   const make = async (): Promise<StoredUpload> => {
     final = uploadOf(FINAL, { concat: 'final', parts: [PART] })
     return final

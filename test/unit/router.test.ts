@@ -96,6 +96,20 @@ for (const [method, target, served, allow] of ROUTES) {
   })
 }
 
+test('the gate may take its time, and is asked with the method that counts', async () => {
+  const seen: string[] = []
+  const { router, principals } = setUp({
+    identify: async (_request, { method, path, isUploads }) => {
+      seen.push(`${method} ${path} ${isUploads}`)
+      return PRINCIPAL
+    },
+  })
+  await router.serve(new FakeExchange(fakeRequest('POST', `/files/${ID}?a=b`, { override: 'PATCH' })))
+  await router.serve(new FakeExchange(fakeRequest('GET', '/api/status')))
+  assert.equal(seen, [`PATCH /files/${ID} true`, 'GET /api/status false'])
+  assert.ok(principals.length === 2 && principals.every((principal) => principal === PRINCIPAL))
+})
+
 test('everything that looks up an upload gets the principal of the request', async () => {
   const { router, principals } = setUp()
   const looks = [

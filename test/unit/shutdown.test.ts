@@ -16,6 +16,7 @@ function endingOf(done: string[], hangs = ''): Ending {
     listener: { refuseNew: now('refuse new'), close: end('connections') },
     background: { stop: now('stop background'), close: end('background') },
     frontDoor: { close: now('end bodies') },
+    hooks: null,
     uploads: { end: end('uploads') },
     records: { close: end('records') },
     engine: { end: end('engine') },

@@ -14,7 +14,10 @@ const crowdedId = fc.integer({ min: 0, max: 40 }).map(idOf)
 const spreadId = fc.integer({ min: 0, max: 3000 }).map((number) => {
   return createId(DAY, ((number * 0x9e37_79b1) % 2 ** 32).toString(16).padStart(8, '0').padEnd(32, '7'))
 })
-const id = fc.oneof(crowdedId, spreadId)
+/** The same without a dash, and ids that a hook has named. */
+const hexId = fc.integer({ min: 0, max: 40 }).map((number) => idOf(number).replace('-', ''))
+const namedId = fc.integer({ min: 0, max: 40 }).map((number) => `20261125-order-${number}`)
+const id = fc.oneof(crowdedId, spreadId, hexId, namedId)
 const at = fc.nat(1000)
 const step = fc.oneof(
   { arbitrary: fc.record({ kind: fc.constant('set' as const), id, at }), weight: 5 },

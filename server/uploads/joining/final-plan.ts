@@ -15,6 +15,8 @@ export interface RequestedFinal {
   readonly metadata: string | null
   /** The network address that asks. */
   readonly client: string
+  /** Who owns what the principal creates. */
+  readonly owner: string | null
   readonly principal: Principal
 }
 

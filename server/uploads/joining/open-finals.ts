@@ -24,7 +24,7 @@ interface Wait {
 
 interface OpenFinal {
   readonly key: string
-  readonly owner: string
+  readonly client: string
   /** The final upload that the same request, of somebody else, has made before. */
   readonly before: string | undefined
   wait: Wait | null
@@ -34,10 +34,10 @@ interface Name {
   /** The final uploads that name this part. */
   finals: number
   /** Who named it first; it counts for them. */
-  readonly owner: string
+  readonly client: string
 }
 
-type Final = Pick<StoredUpload, 'id' | 'parts' | 'metadata'>
+type Final = Pick<StoredUpload, 'id' | 'owner' | 'parts' | 'metadata'>
 
 /**
  * The final uploads that are not joined yet, and the parts they name. What is kept for each is small and of
@@ -75,11 +75,11 @@ export class OpenFinals {
   }
 
   /** Takes a new one in, for the client that asks for it. Throws finals_full where that client has its share. */
-  enter(final: Final, owner: string): void {
+  enter(final: Final, client: string): void {
     const fresh = [...new Set(final.parts)].filter((part) => !this.#names.has(part)).length
-    const hasRoom = this.#finalShares.hasRoom(owner, 1) && this.#nameShares.hasRoom(owner, fresh)
-    if (!hasRoom) throw new UploadError('finals_full', { detail: owner })
-    this.#add(final, owner)
+    const hasRoom = this.#finalShares.hasRoom(client, 1) && this.#nameShares.hasRoom(client, fresh)
+    if (!hasRoom) throw new UploadError('finals_full', { detail: client })
+    this.#add(final, client)
   }
 
   /** Takes one in that is on the disk; nothing happens where it is known already. */
@@ -97,7 +97,7 @@ export class OpenFinals {
     const { before } = open
     if (before !== undefined && this.#open.has(before) && !this.#byKey.has(open.key))
       this.#byKey.set(open.key, before)
-    this.#finalShares.giveBack(open.owner, 1)
+    this.#finalShares.giveBack(open.client, 1)
     for (const part of new Set(parts)) this.#unname(part)
   }
 
@@ -141,17 +141,17 @@ export class OpenFinals {
     return !this.#allKnown || this.#names.has(part)
   }
 
-  #add(final: Final, owner: string): void {
+  #add(final: Final, client: string): void {
     const key = finalKey(final)
-    this.#open.set(final.id, { key, owner, before: this.#byKey.get(key), wait: null })
+    this.#open.set(final.id, { key, client, before: this.#byKey.get(key), wait: null })
     this.#byKey.set(key, final.id)
-    this.#finalShares.take(owner, 1)
+    this.#finalShares.take(client, 1)
     for (const part of new Set(final.parts)) {
       const name = this.#names.get(part)
       if (name) name.finals += 1
       else {
-        this.#names.set(part, { finals: 1, owner })
-        this.#nameShares.take(owner, 1)
+        this.#names.set(part, { finals: 1, client })
+        this.#nameShares.take(client, 1)
       }
     }
   }
@@ -162,6 +162,6 @@ export class OpenFinals {
     name.finals -= 1
     if (name.finals > 0) return
     this.#names.delete(part)
-    this.#nameShares.giveBack(name.owner, 1)
+    this.#nameShares.giveBack(name.client, 1)
   }
 }

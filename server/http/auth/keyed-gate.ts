@@ -1,0 +1,93 @@
+import type { IncomingMessage } from 'node:http'
+import { asUploadError, UploadError } from '../../errors.js'
+import { ADMIN, ANONYMOUS, mayAccess, type Principal } from '../../model/principal.js'
+import type { Asked, Gate } from '../gate.js'
+import { AdminDoor, type AdminSettings } from './admin-door.js'
+import { bearerOf } from './bearer.js'
+import { createTokenCheck, type TokenCheck, type TokenSettings, type TokenTools } from './token-check.js'
+
+/** Addresses of one upload, which its owner may use; all others below /api are the admin's. */
+const OF_ONE_UPLOAD = /^\/api\/uploads\/[^/]+(\/links)?$/
+
+interface GateParts {
+  readonly admin: AdminDoor
+  /** Undefined where no tokens are asked for. */
+  readonly checkToken: TokenCheck | undefined
+  readonly log: { info(fields: object, message: string): void }
+}
+
+/** The gate: who is asking is decided by a token, by the admin key, or by nothing where the settings ask for nothing. */
+export class KeyedGate implements Gate {
+  readonly mayAccess = mayAccess
+  readonly #parts: GateParts
+
+  constructor(parts: GateParts) {
+    this.#parts = parts
+  }
+
+  /** See Gate. Without a token it answers at once, so that a server without keys is not slower by it. */
+  identify(request: IncomingMessage, asked: Asked): Principal | Promise<Principal> {
+    const { admin, checkToken } = this.#parts
+    const audience = audienceOf(asked)
+    if (audience === 'everybody') return ANONYMOUS
+    const token = bearerOf(request)
+    if (audience === 'owner' && token === undefined && !checkToken) return ANONYMOUS
+    try {
+      if (audience === 'admin') return admin.enter(request, token)
+      if (token === undefined) throw new UploadError('token_missing')
+      if (admin.isKey(request, token)) return ADMIN
+    } catch (error) {
+      throw this.#refused(error, asked)
+    }
+    if (checkToken) return this.#verified(checkToken, token, request, asked)
+    admin.noteRefusal(request, token)
+    return ANONYMOUS
+  }
+
+  async #verified(check: TokenCheck, token: string, request: IncomingMessage, asked: Asked) {
+    try {
+      return permitted(await check(token), asked)
+    } catch (thrown) {
+      const error = this.#refused(thrown, asked)
+      if (error.code === 'token_invalid') this.#parts.admin.noteRefusal(request, token)
+      throw error
+    }
+  }
+
+  /** Logs why a request is refused, without the token. */
+  #refused(thrown: unknown, { method, path }: Asked): UploadError {
+    const error = asUploadError(thrown)
+    const { code, detail, cause } = error
+    const reason = { detail, cause: cause === undefined ? undefined : String(cause) }
+    this.#parts.log.info({ method, path, code, ...reason }, 'request refused')
+    // A client that sees HEAD fail with 5xx begins again at byte 0. One that gets 423 asks again at the same address.
+    return method === 'HEAD' && error.status >= 500
+      ? new UploadError('upload_locked', { cause: error })
+      : error
+  }
+}
+
+/** Builds the gate of these settings. */
+export async function createGate(
+  settings: AdminSettings & TokenSettings,
+  tools: TokenTools & Pick<GateParts, 'log'>,
+): Promise<Gate> {
+  return new KeyedGate({
+    admin: new AdminDoor(settings, tools.monotonic),
+    checkToken: await createTokenCheck(settings, tools),
+    log: tools.log,
+  })
+}
+
+/** Whom an address is for. An address that is new below /api is the admin's until this says otherwise. */
+function audienceOf({ isUploads, path }: Asked): 'owner' | 'admin' | 'everybody' {
+  if (isUploads || OF_ONE_UPLOAD.test(path)) return 'owner'
+  return path === '/metrics' || path === '/api' || path.startsWith('/api/') ? 'admin' : 'everybody'
+}
+
+/** Throws token_expired where a token whose time is over asks for more than to continue an upload. */
+function permitted(principal: Principal, { isUploads, method }: Asked): Principal {
+  if (principal.kind !== 'user' || principal.lapsed === null) return principal
+  if (isUploads && (method === 'HEAD' || method === 'PATCH')) return principal
+  throw new UploadError('token_expired')
+}
