@@ -36,6 +36,7 @@ export const ERRORS = {
     status: 400,
     text: 'A URL in Upload-Concat does not name a partial upload of this server',
   },
+  query_invalid: { status: 400, text: 'A query parameter has a value that this address does not know' },
   metadata_too_large: { status: 400, text: 'Upload-Metadata is longer than 8 KiB' },
   request_malformed: { status: 400, text: 'The request is not valid HTTP' },
   expectation_unknown: {
@@ -67,6 +68,7 @@ export const ERRORS = {
 
   // The upload
   upload_unknown: { status: 404, text: 'This upload does not exist; create a new one' },
+  delivery_unknown: { status: 404, text: 'This delivery does not exist, or is not kept any more' },
   upload_expired: { status: 410, text: 'This upload has expired; create a new one' },
   offset_conflict: { status: 409, text: 'Upload-Offset is not the current offset; send HEAD to get it' },
   size_exceeded: { status: 413, text: 'The upload is larger than this server accepts; see Tus-Max-Size' },

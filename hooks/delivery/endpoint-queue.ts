@@ -74,9 +74,9 @@ export class EndpointQueue {
     this.#pump()
   }
 
-  /** Has an upload looked at now. */
-  wake(uploadId: string, waking: { extra?: Extra; isRetry?: boolean } = {}): void {
-    this.#agenda.wake(uploadId, this.#tools.now(), waking)
+  /** Has an upload looked at now, or at `dueMs`. */
+  wake(uploadId: string, waking: { extra?: Extra; isRetry?: boolean; dueMs?: number } = {}): void {
+    this.#agenda.wake(uploadId, waking.dueMs ?? this.#tools.now(), waking)
     this.#pump()
   }
 

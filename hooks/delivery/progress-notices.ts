@@ -13,8 +13,8 @@ interface Notice {
 }
 
 /**
- * The newest `post-receive` of each upload, for one endpoint: in memory alone, because the next one replaces it. The
- * first one goes out an interval after the upload's first bytes came, as tusd does it.
+ * The newest `post-receive` of each upload, for one endpoint: in memory alone, because the next one replaces it. At
+ * most one goes out in an interval.
  */
 export class ProgressNotices {
   readonly #intervalMs: number
@@ -40,6 +40,7 @@ export class ProgressNotices {
     if (!this.#budget.take(bytes)) return
     notice.call = call
     notice.bytes = bytes
+    if (notice.isDue) this.#due(id)
   }
 
   /** The notice that may go out now; undefined where there is none. */
@@ -69,7 +70,7 @@ export class ProgressNotices {
   #add(uploadId: string): Notice | undefined {
     if (this.#notices.size >= MOST_UPLOADS) return undefined
     const timer = setInterval(() => this.#tick(uploadId), this.#intervalMs).unref()
-    const notice: Notice = { call: undefined, bytes: 0, isDue: false, timer }
+    const notice: Notice = { call: undefined, bytes: 0, isDue: true, timer }
     this.#notices.set(uploadId, notice)
     return notice
   }

@@ -10,7 +10,7 @@ interface WalkTools {
 }
 
 /** How often a full agenda is asked for room. */
-const ROOM_ASKED_MS = 250
+const ROOM_ASKED_MS = 50
 /** The walks over the disk take at most this part of the time. */
 const SHARE_OF_TIME = 10
 
@@ -21,18 +21,20 @@ const SHARE_OF_TIME = 10
 export async function walkSpool({ queue, spool, now, pauseMs }: WalkTools): Promise<void> {
   const { agenda } = queue
   for (let isFirst = true; !queue.isClosed; isFirst = false) {
-    const begunMs = now()
+    let tookMs = -now()
     agenda.beginWalk()
     for await (const id of spool.ids()) {
       if (agenda.has(id)) continue
       const dueMs = isFirst ? 0 : await spool.dueMs(id)
-      while (dueMs <= now() && !agenda.hasRoom(now()) && !queue.isClosed) await pause(ROOM_ASKED_MS)
+      while (dueMs <= now() && !agenda.hasRoom(now()) && !queue.isClosed) {
+        tookMs -= ROOM_ASKED_MS
+        await pause(ROOM_ASKED_MS)
+      }
       if (queue.isClosed) return
       if (isFirst) queue.wake(id, { extra: 'restart', isRetry: true })
-      else if (dueMs <= now()) queue.wake(id, { isRetry: true })
-      else agenda.wake(id, dueMs, { isRetry: true })
+      else queue.wake(id, { dueMs: Math.max(dueMs, now()), isRetry: true })
     }
-    const tookMs = now() - begunMs
+    tookMs += now()
     do await pause(Math.max(pauseMs, tookMs * SHARE_OF_TIME))
     while (agenda.leftMs > now() && !queue.isClosed)
   }

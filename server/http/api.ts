@@ -1,17 +1,35 @@
 import { asUploadError, UploadError } from '../errors.js'
 import type { Answer } from '../model/answer.js'
 import type { Principal } from '../model/principal.js'
+import { type ListedDeliveries, listDeliveries, resendDelivery } from './deliveries-api.js'
 
 interface ApiOptions {
   /** An upload's record with its live progress; undefined where there is none for this principal. */
   readonly findUpload: (id: string, principal: Principal) => Promise<object | undefined>
   readonly status: () => object
+  /** Null where there are no hooks. */
+  readonly deliveries: ListedDeliveries | null
   /** Why no uploads can be taken now; undefined while they can. */
   readonly notReady: () => Promise<string | undefined>
   readonly log: { error(fields: object, message: string): void }
 }
 
-/** What is served as JSON beside tus: progress, status, and the two probes. */
+/** A request to the API. */
+export interface ApiRequest {
+  /** One of `apiMethods`. */
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+}
+
+const RESEND = /^\/api\/deliveries\/([^/]+)\/resend$/
+
+/** The methods of one of the API's paths, as in Allow. */
+export function apiMethods(path: string): string {
+  return RESEND.test(path) ? 'POST, OPTIONS' : 'GET, HEAD, OPTIONS'
+}
+
+/** What is served as JSON beside tus: progress, status, deliveries, and the two probes. */
 export class Api {
   readonly #options: ApiOptions
 
@@ -19,23 +37,31 @@ export class Api {
     this.#options = options
   }
 
-  /** Answers a GET or HEAD of one of the API's paths. Rejects with not_found, upload_unknown or internal. */
-  async answer(path: string, principal: Principal): Promise<Answer> {
+  /** Answers a request. Rejects with not_found, query_invalid, upload_unknown, delivery_unknown or internal. */
+  async answer(request: ApiRequest, principal: Principal): Promise<Answer> {
     try {
-      const { status, value } = await this.#value(path, principal)
+      const { status, value } = await this.#value(request, principal)
       const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }
       return { status, headers, text: `${JSON.stringify(value)}\n` }
     } catch (thrown) {
       const error = asUploadError(thrown)
-      if (error.status >= 500) this.#options.log.error({ path, err: error }, 'an API request failed')
+      if (error.status >= 500)
+        this.#options.log.error({ path: request.path, err: error }, 'an API request failed')
       throw error
     }
   }
 
-  async #value(path: string, principal: Principal): Promise<{ status: number; value: object }> {
+  async #value(
+    { path, query }: ApiRequest,
+    principal: Principal,
+  ): Promise<{ status: number; value: object }> {
     if (path === '/healthz') return { status: 200, value: { status: 'ok' } }
     if (path === '/api/status') return { status: 200, value: this.#options.status() }
     if (path === '/readyz') return this.#ready()
+    const { deliveries } = this.#options
+    if (path === '/api/deliveries') return { status: 200, value: await listDeliveries(query, deliveries) }
+    const resent = RESEND.exec(path)?.[1]
+    if (resent !== undefined) return { status: 202, value: await resendDelivery(resent, deliveries) }
     const id = /^\/api\/uploads\/([^/]+)$/.exec(path)?.[1]
     if (id === undefined) throw new UploadError('not_found')
     const upload = await this.#options.findUpload(id, principal)

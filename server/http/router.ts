@@ -5,6 +5,7 @@ import type { Arrival } from '../model/arrival.js'
 import type { HookRequest } from '../model/hook.js'
 import { ANONYMOUS, type Principal } from '../model/principal.js'
 import type { UploadMethod } from '../model/request.js'
+import { type ApiRequest, apiMethods } from './api.js'
 import { corsHeaders, preflightHeaders } from './cors.js'
 import type { AskedFile } from './downloads.js'
 import type { Exchange } from './exchange.js'
@@ -44,12 +45,11 @@ export interface RouterOptions {
   /** Sends a finished file to its end. Rejects with an UploadError where nothing was sent. */
   readonly downloads: { send(exchange: Exchange, asked: AskedFile): Promise<void> }
   /** Answers what is served as JSON. Rejects with an UploadError. */
-  readonly api: { answer(path: string, principal: Principal): Promise<Answer> }
+  readonly api: { answer(request: ApiRequest, principal: Principal): Promise<Answer> }
 }
 
 const CREATION_METHODS = 'POST, OPTIONS'
 const UPLOAD_METHODS = 'GET, HEAD, PATCH, DELETE, OPTIONS'
-const READ_METHODS = 'GET, HEAD, OPTIONS'
 
 /** A request whose principal is known. */
 interface Visit {
@@ -149,14 +149,18 @@ export class Router {
   }
 
   async #beside(visit: Visit, path: string): Promise<Outcome> {
-    const { method } = visit.exchange.request
+    const { method = '' } = visit.exchange.request
     if (path !== '/healthz' && path !== '/readyz' && !path.startsWith('/api/'))
       throw new UploadError('not_found')
     if (method === 'OPTIONS') return this.#preflight()
     const id = /^\/api\/uploads\/([^/]+)/.exec(path)?.[1]
     if (id !== undefined) await this.#askHook(visit, id)
-    if (method === 'GET' || method === 'HEAD') return this.#options.api.answer(path, visit.principal)
-    return this.#notAllowed(visit, READ_METHODS, {})
+    const allowed = apiMethods(path)
+    if (!allowed.split(', ').includes(method)) return this.#notAllowed(visit, allowed, {})
+    return this.#options.api.answer(
+      { method, path, query: queryOf(visit.exchange.request.url) },
+      visit.principal,
+    )
   }
 
   /** Asks `pre-access` for a request that does not go through the protocol. Rejects with the refusal. */
@@ -196,4 +200,9 @@ function httpErrorOf({ request, expects }: Exchange): UploadError | undefined {
 function pathOf(target = ''): string {
   if (target.startsWith('/')) return target.split('?', 1)[0] ?? ''
   return URL.canParse(target) ? new URL(target).pathname : ''
+}
+
+/** The query of a request; empty where it has none. */
+function queryOf(target = ''): URLSearchParams {
+  return new URLSearchParams(/\?(.*)$/s.exec(target)?.[1] ?? '')
 }

@@ -126,6 +126,8 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
   admin_only: { testedIn: 'protocol/admin' },
   too_many_refusals: { testedIn: 'protocol/admin' },
   metadata_too_large: () => tus.create(server, 3, { 'Upload-Metadata': `a ${'A'.repeat(8192)}` }),
+  query_invalid: () => get('/api/deliveries?state=late'),
+  delivery_unknown: () => send(server.origin, { method: 'POST', path: '/api/deliveries/msg_1/resend' }),
   upload_unknown: () => tus.patch(server, `/files/${unknownId()}`, 0, 'ab'),
   upload_expired: async () => {
     return tus.patch(server, `/files/${copyToOldDay(server, idOf(await upload(4, 'ab')))}`, 2, 'c')

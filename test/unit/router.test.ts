@@ -42,8 +42,8 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
       },
     },
     api: {
-      answer: async (path, principal) => {
-        asked.push(`api ${path}`)
+      answer: async ({ method, path }, principal) => {
+        asked.push(method === 'POST' ? `api POST ${path}` : `api ${path}`)
         principals.push(principal)
         return OK
       },
@@ -80,6 +80,8 @@ const ROUTES: ReadonlyArray<[method: string, target: string, served: string | nu
   ['HEAD', '/readyz', 'api /readyz'],
   ['GET', '/api/anything', 'api /api/anything'],
   ['POST', '/api/anything', 405, 'GET, HEAD, OPTIONS'],
+  ['POST', '/api/deliveries/msg_1/resend', 'api POST /api/deliveries/msg_1/resend'],
+  ['GET', '/api/deliveries/msg_1/resend', 405, 'POST, OPTIONS'],
 ]
 
 for (const [method, target, served, allow] of ROUTES) {

@@ -1,0 +1,205 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Agenda } from '../../hooks/delivery/agenda.js'
+import { MemoryBudget } from '../../hooks/delivery/memory-budget.js'
+import { ProgressNotices } from '../../hooks/delivery/progress-notices.js'
+import { SCHEDULE_MS, waitAfter } from '../../hooks/delivery/schedule.js'
+import { newLine, overLine, readPending, triedLine } from '../../hooks/delivery/spool-lines.js'
+import {
+  all,
+  call,
+  DeliveriesPlace,
+  DONE,
+  FAILED,
+  FakeEndpoint,
+  idOf,
+  told,
+  until,
+} from '../helpers/deliveries-place.js'
+
+const test = suite<{ place: DeliveriesPlace }>('bounds of deliveries')
+
+test.before.each((context) => {
+  context.place = new DeliveriesPlace()
+})
+test.after.each(({ place }) => place.leave())
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
+
+test('the schedule is that of Standard Webhooks, spread by a tenth', () => {
+  const minutes = SCHEDULE_MS.map((ms) => ms / 60_000)
+  assert.equal(minutes, [0, 5 / 60, 5, 30, 120, 300, 600, 840, 1200, 1440])
+  const wait = (step: number, random: number, afterMs: number | null = null): number | null =>
+    waitAfter(step, { scheduleMs: [0, 1_000], afterMs, random })
+  assert.equal([wait(1, 0), wait(1, 0.5), wait(1, 1), wait(2, 0.5)], [900, 1_000, 1_100, null])
+})
+
+test('"Retry-After is obeyed", for a day at most and never to try earlier', () => {
+  const wait = (afterMs: number): number | null =>
+    waitAfter(1, { scheduleMs: [0, 1_000], afterMs, random: 0.5 })
+  assert.equal([wait(5_000), wait(10), wait(-1), wait(1e12)], [5_000, 1_000, 1_000, 86_400_000])
+})
+
+test('a line that a crash has torn is left out, and what was written after it counts', () => {
+  const kept = (number: number) => ({ id: `msg_${number}`, createdAt: '', call: call('post-create', number) })
+  const [one, two, three] = [1, 2, 3].map((number) => newLine(kept(number)))
+  const tried = triedLine('msg_1', { attempts: 1, step: 1, nextAtMs: 5, lastError: 'no' })
+  const text = `\n${one}\n${two?.slice(0, 40)}\n${'\0'.repeat(64)}\n${tried}\n${three}\n${overLine('msg_3').slice(0, -2)}`
+  assert.equal(
+    readPending(text).map(({ id, attempts, nextAtMs }) => [id, attempts, nextAtMs]),
+    [
+      ['msg_1', 1, 5],
+      ['msg_3', 0, 0],
+    ],
+  )
+  for (let length = 0; length < text.length; length += 1) readPending(text.slice(0, length))
+})
+
+test('a line that is written twice counts once', () => {
+  const line = newLine({ id: 'msg_1', createdAt: '', call: call('post-create') })
+  assert.is(readPending(`\n${line}\n${line}`).length, 1)
+  assert.is(readPending(`\n${line}\n${overLine('msg_1')}\n${line}`).length, 1)
+})
+
+test('a full agenda leaves the latest to the disk, but none that runs', () => {
+  const agenda = new Agenda(2)
+  agenda.wake('a', 10)
+  agenda.wake('b', 20)
+  const first = agenda.next(10, { retries: true })
+  if (first) first.isRunning = true
+  agenda.wake('c', 30)
+  assert.equal([agenda.has('c'), agenda.leftMs], [false, 30])
+  agenda.wake('d', 15)
+  assert.equal([agenda.has('a'), agenda.has('b'), agenda.has('d'), agenda.leftMs], [true, false, true, 20])
+  assert.equal([agenda.hasRoom(14), agenda.hasRoom(15)], [true, false])
+})
+
+test('more uploads than the agenda holds are found on the disk, after a restart and without one', async ({
+  place,
+}) => {
+  const { endpoint } = place
+  endpoint.answer = () => FAILED
+  const options = { limits: { uploads: 4, places: 2, retryPlaces: 1 } }
+  const deliveries = await place.start({ ...options, scheduleMs: [0, 200, 200] })
+  for (const number of numbers(30)) deliveries.tell(call('post-create', number))
+  await until('a try for each', () => new Set(endpoint.told).size === 30)
+  endpoint.answer = () => DONE
+  await until('an empty spool', () => deliveries.numbers.pending === 0)
+  assert.is((await all(deliveries, 'done')).length + deliveries.numbers.failed, 30)
+
+  endpoint.answer = () => FAILED
+  const before = await place.restart({ ...options, scheduleMs: [0, 3_600_000] })
+  for (const number of numbers(30)) before.tell(call('post-finish', number))
+  await until('a try for each', () => new Set(endpoint.told).size === 30)
+  endpoint.answer = () => DONE
+  const after = await place.restart(options)
+  await told(place, after, 30)
+  assert.is(new Set(endpoint.told).size, 30)
+})
+
+test('only so many uploads are told of at once', async ({ place }) => {
+  const { endpoint } = place
+  let [running, most] = [0, 0]
+  endpoint.answer = async () => {
+    running += 1
+    most = Math.max(most, running)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    running -= 1
+    return DONE
+  }
+  const deliveries = await place.start({ limits: { places: 3 } })
+  for (const number of numbers(20)) deliveries.tell(call('post-create', number))
+  await told(place, deliveries, 20)
+  assert.is(most, 3)
+})
+
+test('of post-receive only the newest goes out, from memory, and never one behind a post-finish', async ({
+  place,
+}) => {
+  const { endpoint } = place
+  const deliveries = await place.start({ progressIntervalMs: 3_600_000 })
+  const progress = (offset: number) => {
+    const made = call('post-receive')
+    return { ...made, upload: { ...made.upload, offset } }
+  }
+  for (const offset of [1, 2, 3]) deliveries.tell(progress(offset))
+  await until('a notice', () => endpoint.tries.length === 1)
+  assert.is(endpoint.tries[0]?.call.upload.offset, 3)
+  assert.equal([deliveries.numbers.pending, place.files], [0, []])
+  for (const offset of [4, 5]) deliveries.tell(progress(offset))
+  await deliveries.intend(call('post-finish'))
+  deliveries.confirm(idOf(1))
+  deliveries.tell(call('post-create', 2))
+  await told(place, deliveries, 3)
+  assert.equal(endpoint.told.slice().sort(), ['post-create 2', 'post-finish 1', 'post-receive 1'])
+})
+
+test('a notice of progress waits while an event of its upload is not acknowledged', async ({ place }) => {
+  const { endpoint } = place
+  endpoint.answer = ({ event, attempt }) => (event === 'post-create' && attempt < 3 ? FAILED : DONE)
+  const deliveries = await place.start({ scheduleMs: [0, 50, 50] })
+  deliveries.tell(call('post-create'))
+  await until('a failure', () => endpoint.tries.length === 1)
+  deliveries.tell(call('post-receive'))
+  await told(place, deliveries, 4)
+  assert.equal(endpoint.told, [...numbers(3).map(() => 'post-create 1'), 'post-receive 1'])
+})
+
+test('notices take no more memory than there is, and give back what they took', () => {
+  const budget = new MemoryBudget(3_000)
+  const notices = new ProgressNotices(1_000_000, budget, () => {})
+  for (const number of numbers(50)) notices.put(call('post-receive', number))
+  for (const number of numbers(50)) notices.put(call('post-receive', number))
+  assert.ok(budget.taken > 0 && budget.taken <= 3_000)
+  notices.close()
+  assert.is(budget.taken, 0)
+})
+
+test('what has failed and what is done is kept within a bound, the newest of it', async ({ place }) => {
+  const { endpoint } = place
+  const deliveries = await place.start({ limits: { doneBytes: 5_000 } })
+  for (const number of numbers(40)) {
+    deliveries.tell(call('post-create', number))
+    await told(place, deliveries, number)
+  }
+  await until('the last one', async () => (await all(deliveries, 'done'))[0]?.uploadId === idOf(40))
+  const done = await all(deliveries, 'done')
+  assert.ok(done.length >= 4 && done.length < 20, `${done.length} are kept`)
+  assert.equal(
+    done.map(({ uploadId }) => uploadId),
+    numbers(40).slice(-done.length).reverse().map(idOf),
+  )
+  assert.is(endpoint.tries.length, 40)
+})
+
+test('pages have each delivery once, whatever its state and its endpoint', async ({ place }) => {
+  const other = new FakeEndpoint('module')
+  const hang = (): Promise<never> => new Promise(() => {})
+  place.endpoint.answer = ({ event }) => (event === 'post-finish' ? hang() : DONE)
+  other.answer = ({ event }) => (event === 'post-finish' ? hang() : FAILED)
+  const deliveries = await place.start({ endpoints: [place.endpoint, other], scheduleMs: [0] })
+  for (const number of numbers(7))
+    for (const event of ['post-create', 'post-finish'] as const) deliveries.tell(call(event, number))
+  await until('all', () => place.endpoint.tries.length === 14 && other.tries.length === 14)
+  await until('the histories', async () => {
+    return (await all(deliveries, 'done')).length + (await all(deliveries, 'failed')).length === 14
+  })
+  for (const [state, count] of [
+    ['pending', 14],
+    ['done', 7],
+    ['failed', 7],
+  ] as const) {
+    const seen: string[] = []
+    let next: string | undefined
+    do {
+      const page = await deliveries.list(state, next, 3)
+      assert.ok(page.deliveries.length <= 3)
+      seen.push(...page.deliveries.map(({ id }) => id))
+      next = page.next ?? undefined
+    } while (next !== undefined)
+    assert.equal([seen.length, new Set(seen).size], [count, count], state)
+  }
+  await deliveries.close(1)
+})
+
+test.run()
