@@ -6,6 +6,8 @@ const LEAST_CONNECTIONS = 16
 // Files beside connections: Node and the database have about 30 at rest; folders, sidecars and joining the rest.
 const OWN_FILES = 96
 const FILES_A_SLOT = 2
+// Connections to the receiver of hooks: so many ask, and as many tell.
+const FILES_OF_HOOKS = 128
 // Told that all connections are taken, and closed.
 const REFUSED_AT_ONCE = 32
 
@@ -14,11 +16,12 @@ const REFUSED_AT_ONCE = 32
  * Throws ConfigError where more are asked for than the process may have.
  */
 export function connectionLimit(
-  config: Pick<Config, 'connections' | 'slots' | 'downloads'>,
+  config: Pick<Config, 'connections' | 'slots' | 'downloads' | 'hooksHttp'>,
   openFiles: number,
 ): number {
-  const { connections, slots, downloads } = config
-  const reserve = OWN_FILES + slots * FILES_A_SLOT + downloads + REFUSED_AT_ONCE
+  const { connections, slots, downloads, hooksHttp } = config
+  const files = OWN_FILES + (hooksHttp === null ? 0 : FILES_OF_HOOKS)
+  const reserve = files + slots * FILES_A_SLOT + downloads + REFUSED_AT_ONCE
   const room = Math.max(LEAST_CONNECTIONS, openFiles - reserve)
   if (connections === 'auto') return Math.min(MOST_CONNECTIONS, room)
   if (connections <= room) return connections

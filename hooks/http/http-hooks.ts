@@ -9,6 +9,7 @@ import type {
   Told,
 } from '../../server/model/hook.js'
 import { HookStatus, type HookTransport } from '../transport.js'
+import { Places } from './places.js'
 import { post, type Reply } from './post.js'
 import { signatureHeaders } from './signature.js'
 import { tusdAnswer } from './tusd-answer.js'
@@ -36,6 +37,9 @@ export interface HttpHooksOptions {
   readonly now: () => number
 }
 
+/** Each is a connection, and a connection is a file. Others wait, within the time-out. */
+const MOST_ASKED_AT_ONCE = 64
+
 /** A hook's headers; those of the client never replace them. */
 const OWN_HEADERS = new Set([
   ...['content-type', 'content-length', 'host', 'connection', 'transfer-encoding', 'expect', 'keep-alive'],
@@ -47,6 +51,7 @@ export class HttpHooks implements HookTransport {
   readonly name = 'http'
   readonly #options: HttpHooksOptions
   readonly #running = new Set<AbortController>()
+  readonly #places = new Places(MOST_ASKED_AT_ONCE)
   #isClosed = false
 
   constructor(options: HttpHooksOptions) {
@@ -58,7 +63,7 @@ export class HttpHooks implements HookTransport {
   }
 
   decide(call: HookCall<DecidingEvent>): Promise<HookDecision> {
-    return this.#inTime((signal) => this.#ask(call, signal))
+    return this.#inTime((signal) => this.#places.run(signal, () => this.#ask(call, signal)))
   }
 
   async #ask(call: HookCall<DecidingEvent>, signal: AbortSignal): Promise<HookDecision> {

@@ -123,7 +123,8 @@ export class FrontDoor {
 
   async #answer(request: UploadRequest, arrival: Arrival): Promise<Answer | null> {
     const { body, method } = request
-    if (method !== 'POST') await this.#options.hooks?.access(request)
+    const { hooks } = this.#options
+    if (hooks && method !== 'POST') await hooks.access(request)
     const answered = body
       ? await this.#handleWithSlot(request, body, arrival)
       : await this.#handleWithoutBody(request, arrival)
@@ -137,7 +138,7 @@ export class FrontDoor {
   async #handleWithoutBody(request: UploadRequest, arrival: Arrival) {
     if (!(await ignoreBody(arrival))) return null
     if (request.method === 'POST') this.#refuseIfClosed()
-    if (request.method === 'POST') await this.#options.hooks?.create(request)
+    if (this.#options.hooks && request.method === 'POST') await this.#options.hooks.create(request)
     const answered = await this.#options.protocol.handle(request)
     const { upload } = request
     if (request.method === 'POST' && upload?.joining) await waitForJoin(upload, this.#closed.signal)
@@ -163,7 +164,7 @@ export class FrontDoor {
     this.#bodies.add(body)
     if (this.#closed.signal.aborted) body.stop('shutting_down')
     try {
-      if (request.method === 'POST') await this.#options.hooks?.create(request)
+      if (this.#options.hooks && request.method === 'POST') await this.#options.hooks.create(request)
       return await protocol.handle(request)
     } finally {
       this.#bodies.delete(body)
