@@ -235,7 +235,7 @@ test('a length that comes with a body must fit on the disk before the body is re
 
 test('a file that is gone or damaged is recovered from before the answer, and no byte of the body is read', async () => {
   for (const bytes of [null, Buffer.from('fou')]) {
-    const { storage, done, receive } = place({ stored: 'four' })
+    const { storage, done, receive } = place({ stored: 'four', facts: { type: 'text/plain' } })
     Object.assign(storage.uploads.get(ID) ?? {}, { bytes })
     const body = { ...bodyOf(arena, '', 'complete'), drain: never }
     assert.equal([`recover ${await receive('', 'complete', { body })}`], done)
