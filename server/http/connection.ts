@@ -186,14 +186,14 @@ export class Connection {
     if (this.#waiting.length > 0)
       return void this.#tools.takeTurn(
         this,
-        this.#guarded(() => this.#takeTurn()),
+        this.#guarded(() => this.#serveNext()),
       )
     if (this.#refusal) return void this.#refusal()
     this.#feed.goOn()
     if (!this.#current && !this.#isOver) this.#change(this.#feed.pendingBytes > 0 ? 'head' : 'idle')
   }
 
-  #takeTurn(): void {
+  #serveNext(): void {
     if (this.socket.destroyed || this.socket.writableEnded) return void this.#end()
     const next = this.#waiting.shift()
     if (next) this.#serve(next.exchange)

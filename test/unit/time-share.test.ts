@@ -8,12 +8,12 @@ const WITHIN_MS = 30_000
 /** A pause that no test waits for. */
 const NEVER_MS = 1e9
 
-/** The share of a piece of work whose time the test sets; `end` is the end of the server. */
 const test = suite('time-share')
 let nowMs = 0
 test.before(() => void mock.method(performance, 'now', () => nowMs))
 test.after(() => mock.restoreAll())
 
+/** A share of a core, for work whose time the test sets; `end` is the end of the server. */
 function place(oneOf: number, mostPauseMs = NEVER_MS) {
   const server = new AbortController()
   const share = new TimeShare(() => oneOf, server.signal, mostPauseMs)
