@@ -69,7 +69,7 @@ test('there is no upload that is nowhere, whose sidecar is torn, or whose id is 
   Object.assign(storage.uploads.get(ID) ?? {}, { facts: null })
   assert.equal(await find(), {})
   tools.row = never
-  assert.equal(await find('../../etc/passwd'), {}, 'nothing is asked for it')
+  assert.equal([await find('../../etc/passwd'), tools.warnings], [{}, []], 'nothing is asked for it')
 })
 
 test('an upload that the principal may not know of is not there, wherever it is found', async () => {

@@ -234,11 +234,14 @@ test('a length that comes with a body must fit on the disk before the body is re
 })
 
 test('a file that is gone or damaged is recovered from before the answer, and no byte of the body is read', async () => {
-  for (const bytes of [null, Buffer.from('fou')]) {
+  for (const [bytes, code] of [
+    [null, 'upload_unknown'],
+    [Buffer.from('fou'), 'offset_conflict'],
+  ] as const) {
     const { storage, done, receive } = place({ stored: 'four', facts: { type: 'text/plain' } })
     Object.assign(storage.uploads.get(ID) ?? {}, { bytes })
     const body = { ...bodyOf(arena, '', 'complete'), drain: never }
-    assert.equal([`recover ${await receive('', 'complete', { body })}`], done)
+    assert.equal([await receive('', 'complete', { body }), done], [code, [`recover ${code}`]])
   }
 })
 
