@@ -9,19 +9,24 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  arrive,
+  leave,
+  type Place,
   RECORD_BYTES,
   range,
   record,
-  recordsSuite,
   rejection,
   rows,
   sidecars,
   until,
 } from '../helpers/records-place.js'
 
-const test = recordsSuite('records, faults')
+const test = suite<Place>('records, faults')
+test.before.each(arrive)
+test.after.each(leave)
 
 test('sets a corrupt database aside and begins anew', async ({ open, path, folder, lines }) => {
   writeFileSync(path, 'this is no database. '.repeat(1000))

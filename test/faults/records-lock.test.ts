@@ -1,16 +1,21 @@
+import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  arrive,
+  leave,
+  type Place,
   RECORD_BYTES,
   range,
   record,
-  recordsSuite,
   rejection,
   rows,
   sidecars,
   until,
 } from '../helpers/records-place.js'
 
-const test = recordsSuite('records, lock')
+const test = suite<Place>('records, lock')
+test.before.each(arrive)
+test.after.each(leave)
 
 test('get answers with the queued state, then with the row, and undefined for neither', async (place) => {
   const records = place.open()

@@ -1,7 +1,10 @@
+import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { AT, range, record, recordsSuite, rows, sidecars } from '../helpers/records-place.js'
+import { AT, arrive, leave, type Place, range, record, rows, sidecars } from '../helpers/records-place.js'
 
-const test = recordsSuite('records, reindex')
+const test = suite<Place>('records, reindex')
+test.before.each(arrive)
+test.after.each(leave)
 
 test('purge deletes old rows without files, and no others', async ({ open, path }) => {
   const records = open()

@@ -1,8 +1,21 @@
 import { statSync } from 'node:fs'
+import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { AT, commits, range, record, recordsSuite, rejection, rows } from '../helpers/records-place.js'
+import {
+  AT,
+  arrive,
+  commits,
+  leave,
+  type Place,
+  range,
+  record,
+  rejection,
+  rows,
+} from '../helpers/records-place.js'
 
-const test = recordsSuite('records')
+const test = suite<Place>('records')
+test.before.each(arrive)
+test.after.each(leave)
 
 test('stores every field of a record in the column of the contract', async ({ open, path }) => {
   const records = open()

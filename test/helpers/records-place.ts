@@ -5,7 +5,6 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { suite, type Test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type RecordStore, RecordsError } from '../../server/model/record-store.js'
 import { openSqliteRecords, type SqliteRecordsOptions } from '../../server/records/sqlite/sqlite-records.js'
@@ -29,14 +28,6 @@ export interface Lock {
 
 const opened: RecordStore[] = []
 const locks: Lock[] = []
-
-/** A suite whose tests have a database each. */
-export function recordsSuite(name: string): Test<Place> {
-  const test = suite<Place>(name)
-  test.before.each(arrive)
-  test.after.each(leave)
-  return test
-}
 
 /** Gives a test a folder of its own. */
 export function arrive(place: Place): void {

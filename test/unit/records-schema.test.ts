@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
+import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { UploadRecord } from '../../server/model/record.js'
 import type { RecordBatch } from '../../server/records/backend.js'
 import { Database } from '../../server/records/sqlite/database.js'
 import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/sqlite/schema.js'
-import { AT, range, record, recordsSuite, rejection, rows } from '../helpers/records-place.js'
+import { AT, arrive, leave, type Place, range, record, rejection, rows } from '../helpers/records-place.js'
 
-const test = recordsSuite('records, schema')
+const test = suite<Place>('records, schema')
+test.before.each(arrive)
+test.after.each(leave)
 
 const INSERT = `INSERT INTO uploads (id, state, offset, path, created_at, updated_at)
   VALUES ('old', 'finished', 3, 'uploads/old', '${AT}', '${AT}')`

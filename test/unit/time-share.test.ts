@@ -12,10 +12,16 @@ const test = suite('time-share')
 let nowMs = 0
 test.before(() => void mock.method(performance, 'now', () => nowMs))
 test.after(() => mock.restoreAll())
+// No pause outlives its test, also where the test fails.
+const servers: AbortController[] = []
+test.after.each(() => {
+  for (const server of servers.splice(0)) server.abort()
+})
 
 /** A share of a core, for work whose time the test sets; `end` is the end of the server. */
 function place(oneOf: number, mostPauseMs = NEVER_MS) {
   const server = new AbortController()
+  servers.push(server)
   const share = new TimeShare(() => oneOf, server.signal, mostPauseMs)
   /** Tells whether a step that has worked for so long goes on at once. */
   const goesOn = async (workMs: number): Promise<boolean> => {
@@ -50,13 +56,13 @@ test('what was done before the work began does not count', async () => {
   assert.ok(await goesOn(3))
 })
 
-test('a pause is as long as the share says: with one of three parts of a core, twice the work', async () => {
-  const { rest } = place(3)
-  nowMs += 20
+test('a pause is as long as the share says: with one of 21 parts of a core, twenty times the work', async () => {
+  const { rest } = place(21)
+  nowMs += 10
   const before = process.hrtime.bigint()
   await rest()
   // A timer may be up to one millisecond early.
-  assert.ok(Number(process.hrtime.bigint() - before) >= 39e6)
+  assert.ok(Number(process.hrtime.bigint() - before) >= 199e6)
 })
 
 test('work that has a core for itself does not wait, and no pause is longer than the longest', async () => {
