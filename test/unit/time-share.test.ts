@@ -58,11 +58,13 @@ test('what was done before the work began does not count', async () => {
 
 test('a pause is as long as the share says: with one of 21 parts of a core, twenty times the work', async () => {
   const { rest } = place(21)
-  nowMs += 10
-  const before = process.hrtime.bigint()
-  await rest()
-  // A timer may be up to one millisecond early.
-  assert.ok(Number(process.hrtime.bigint() - before) >= 199e6)
+  for (const time of ['first', 'second']) {
+    nowMs += 10
+    const before = process.hrtime.bigint()
+    await rest()
+    // A timer may be up to one millisecond early.
+    assert.ok(Number(process.hrtime.bigint() - before) >= 199e6, time)
+  }
 })
 
 test('work that has a core for itself does not wait, and no pause is longer than the longest', async () => {
