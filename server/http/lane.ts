@@ -102,7 +102,6 @@ export class Lane {
     if (request === this.#request) return
     this.#borrower = borrower
     this.#request = request
-    this.#isPaused = false
     // Node stops a socket only when it has one more chunk than it may keep.
     const pause = guarded(() => this.#pause(request), this.#tools.threw)
     const resume = guarded(() => this.#resume(request), this.#tools.threw)
