@@ -128,11 +128,15 @@ export class Connection {
     else this.#refusal = refusal
   }
 
-  /** Ends the connection after the request that is being served, or at once where no request has begun. */
+  /**
+   * Ends the connection after the request that is being served, or at once where none is. Requests that wait are never
+   * begun, as in nginx: nobody would wait for their answers, which could be cut in the middle. Clients send them again
+   * (RFC 9112, section 9.3.1).
+   */
   close(): void {
     this.#isClosing = true
     this.#waiting = []
-    if (this.#doing === 'silent' || this.#doing === 'idle') this.cut()
+    if (this.#doing !== 'busy') this.cut()
   }
 
   /** Ends the connection where it stands. */
