@@ -14,7 +14,7 @@ const TIME_LIMIT_SECONDS = 240
 /** No unit test file may ask for more: one that runs longer has forgotten a timer, or is no unit test. */
 const UNIT_LIMIT_SECONDS = 20
 /** Unit test files run so many at a time: they put no load on the machine. */
-const UNIT_JOBS = 2
+const UNIT_JOBS = 3
 /** How long what a test file started may take to end after it. */
 const FAREWELL_MS = 2_000
 /** Of a longer output only the end is kept, where uvu's summary is. */
@@ -65,13 +65,13 @@ class TestProcess {
       this.#child.once('exit', (code, signal) => resolve(code ?? signal ?? 'nothing'))
     })
     const exit = await within(limitMs, exited)
-    const leftBehind = exit !== undefined && !(await this.#empties())
-    this.kill()
+    const isOver = exit !== undefined && (await this.#empties())
+    if (!isOver) this.kill()
     await within(FAREWELL_MS, closed)
     this.#child.stdout?.destroy()
     this.#child.stderr?.destroy()
     running.delete(this)
-    return { exit, leftBehind }
+    return { exit, leftBehind: exit !== undefined && !isOver }
   }
 
   async #empties(): Promise<boolean> {

@@ -68,7 +68,9 @@ export class Threads {
     const free = this.#least()
     for (const id of ids) {
       const load = this.#pins.get(id)?.load ?? free
-      divided.set(load, [...(divided.get(load) ?? []), id])
+      const together = divided.get(load)
+      if (together) together.push(id)
+      else divided.set(load, [id])
     }
     return [...divided.values()]
   }

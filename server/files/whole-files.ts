@@ -1,6 +1,7 @@
 import * as fs from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { systemCodeOf } from '../errors.js'
 import { BytesFault } from '../model/engine-error.js'
 import { FolderFlushes } from './folder-flushes.js'
 import { isMissing } from './is-missing.js'
@@ -22,12 +23,6 @@ export function writeWhole(fd: number, bytes: Uint8Array, position: number): num
   return position + done
 }
 
-/** An error as plain values: what the thread answers is copied. */
-export function describe(error: unknown): { code: string; message: string } {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN'
-  return { code, message: error instanceof Error ? error.message : String(error) }
-}
-
 /** Creates an empty file and its sidecar, both or none. Rejects with the system's error. */
 export async function create(task: CreateTask, files: OpenFiles): Promise<void> {
   const folder = dirname(task.path)
@@ -47,7 +42,7 @@ function openNew(path: string, folder: string): number {
   try {
     return fs.openSync(path, 'wx', FILE_MODE)
   } catch (error) {
-    if (describe(error).code !== 'ENOENT') throw error
+    if (systemCodeOf(error) !== 'ENOENT') throw error
     makeFolder(folder)
     return fs.openSync(path, 'wx', FILE_MODE)
   }

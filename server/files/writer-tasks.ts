@@ -62,8 +62,8 @@ export interface AppendTask {
 }
 
 export interface AppendResult extends Digested {
-  /** What the system said; the file is as it was before. */
-  readonly error: { readonly code: string; readonly message: string } | null
+  /** The system's message, which begins with its code; the file is as it was before. */
+  readonly error: string | null
 }
 
 /** Computes the checksums of a request from blocks of it, or from its bytes on the disk; done by a thread of its own. */

@@ -8,7 +8,7 @@ import { OpenFiles, openPresent } from './open-files.js'
 import { readPieces } from './pieces.js'
 import { copyOf, type Rolling, RollingDigests } from './rolling.js'
 import type { Serving } from './thread.js'
-import { create, describe, flush, remove, replace, writeWhole } from './whole-files.js'
+import { create, flush, remove, replace, writeWhole } from './whole-files.js'
 import {
   type AppendResult,
   type AppendTask,
@@ -106,7 +106,11 @@ function append(task: AppendTask): AppendResult {
       files.close(task.id)
     }
   } catch (error) {
-    return { live: state !== undefined, sha256: null, error: describe(error) }
+    return {
+      live: state !== undefined,
+      sha256: null,
+      error: error instanceof Error ? error.message : String(error),
+    }
   }
   if (check) check.end = end
   if (state) {

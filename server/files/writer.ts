@@ -66,7 +66,7 @@ export class Writer {
     try {
       const appended: AppendResult = await this.#threads.ask({ kind: 'append', ...task } satisfies UploadTask)
       const { error, ...digested } = appended
-      if (error) throw new Error(error.message)
+      if (error !== null) throw new Error(error)
       return digested
     } catch (error) {
       if (error instanceof ThreadEnded) await this.#cutBack(task)

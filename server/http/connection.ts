@@ -128,11 +128,15 @@ export class Connection {
     else this.#refusal = refusal
   }
 
-  /** Ends the connection after the request that is being served, or at once where no request has begun. */
+  /**
+   * Ends the connection after the request that is being served, or at once where none is. Requests that wait are never
+   * begun, as in nginx: nobody would wait for their answers, which could be cut in the middle. Clients send them again
+   * (RFC 9112, section 9.3.1).
+   */
   close(): void {
     this.#isClosing = true
     this.#waiting = []
-    if (this.#doing === 'silent' || this.#doing === 'idle') this.cut()
+    if (this.#doing !== 'busy') this.cut()
   }
 
   /** Ends the connection where it stands. */
@@ -186,14 +190,14 @@ export class Connection {
     if (this.#waiting.length > 0)
       return void this.#tools.takeTurn(
         this,
-        this.#guarded(() => this.#takeTurn()),
+        this.#guarded(() => this.#serveNext()),
       )
     if (this.#refusal) return void this.#refusal()
     this.#feed.goOn()
     if (!this.#current && !this.#isOver) this.#change(this.#feed.pendingBytes > 0 ? 'head' : 'idle')
   }
 
-  #takeTurn(): void {
+  #serveNext(): void {
     if (this.socket.destroyed || this.socket.writableEnded) return void this.#end()
     const next = this.#waiting.shift()
     if (next) this.#serve(next.exchange)

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { guarded } from '../errors.js'
 import { readNatively, startReading, stopReading } from './internals.js'
 import { borrowerOf, Lane } from './lane.js'
-import { endOfBodySlice, endOfEmptyLines, endOfHead, endsEmpty } from './slices.js'
+import { endOfBodySlice, endOfEmptyLines, endOfHead, startOfEmptyLine } from './slices.js'
 
 /** From here on a body is worth the switch to Node's own reading, in bytes. */
 const NATIVE_FROM_BYTES = 512 * 1024
@@ -35,13 +35,11 @@ export interface FeedTools {
   readonly threw: (error: unknown) => void
 }
 
-/** A request that was parsed, and what its Content-Length leaves to come; NaN where that is not known. */
+/** A request that was parsed. */
 interface Parsed {
   readonly request: IncomingMessage
-  /** For slices: at most too large, since a slice may hold the end of a head and some of its body. */
+  /** What its Content-Length leaves to come; NaN where that is not known. */
   remainingBytes: number
-  /** For the lane: by what the parser handed over; NaN where nobody counts. */
-  exactBytes: number
   readonly isFinal: boolean
 }
 
@@ -65,8 +63,10 @@ export class Feed {
   #endNative: (() => void) | undefined
   #lane: Lane | undefined
   #headBytes = 0
-  /** A head may have begun that is not complete. */
-  #isInHead = false
+  /** The last bytes of a head that may have begun; none between requests. */
+  #begun = ''
+  /** The parser has a head, and nothing of what follows it. */
+  #isCutAtHead = false
 
   /** Takes the place of the listener that Node's HTTP server has on the socket. */
   constructor(socket: Socket, tools: FeedTools) {
@@ -103,23 +103,10 @@ export class Feed {
   began(request: IncomingMessage, isFinal: boolean): number {
     const bytes = this.#headBytes
     this.#headBytes = 0
-    this.#isInHead = false
-    const isChunked = request.headers['transfer-encoding'] !== undefined
-    const remainingBytes = isChunked ? Number.NaN : Number(request.headers['content-length'] ?? 0)
-    this.#last = { request, remainingBytes, exactBytes: Number.NaN, isFinal }
-    if (remainingBytes >= this.#tools.laneFromBytes) this.#count(this.#last)
+    const isKnown = this.#isCutAtHead && request.headers['transfer-encoding'] === undefined
+    const remainingBytes = isKnown ? Number(request.headers['content-length'] ?? 0) : Number.NaN
+    this.#last = { request, remainingBytes, isFinal }
     return bytes
-  }
-
-  /** Counts what the parser hands over, before anything may be read past it. */
-  #count(last: Parsed): void {
-    const { request } = last
-    last.exactBytes = last.remainingBytes
-    const push = request.push.bind(request)
-    request.push = (chunk: Uint8Array | null, encoding?: BufferEncoding) => {
-      last.exactBytes -= chunk?.length ?? 0
-      return push(chunk, encoding)
-    }
   }
 
   /** Parses what waits, as far as it may: a request has been served, or the turn of the connection has come. */
@@ -181,26 +168,26 @@ export class Feed {
   }
 
   #isHeadUnfinished(rest: Buffer): boolean {
-    return !this.#isInBody && endOfHead(rest) === rest.length
+    return !this.#isInBody && endOfHead(rest, this.#begun) === rest.length
   }
 
   #next(rest: Buffer): void {
     const last = this.#last
     const isInBody = last !== undefined && !last.request.complete
     if (!isInBody && last?.isFinal) return void this.end()
-    const empty = isInBody || this.#isInHead ? 0 : endOfEmptyLines(rest)
-    const end = empty || (isInBody ? endOfBodySlice(rest, last.remainingBytes) : endOfHead(rest))
+    const empty = isInBody || this.#begun ? 0 : endOfEmptyLines(rest)
+    const end = empty || (isInBody ? endOfBodySlice(rest, last.remainingBytes) : endOfHead(rest, this.#begun))
     this.#rest = end < rest.length ? rest.subarray(end) : undefined
     if (isInBody) last.remainingBytes -= end
     else this.#headBytes += end
     if (this.#headBytes > MOST_HEAD_BYTES) return void this.#tools.overflowed()
     // The parser would drop them too, but in thousands of slices.
     if (empty > 0) return
-    this.#isInHead = !isInBody
     const slice = end < rest.length ? rest.subarray(0, end) : rest
+    this.#isCutAtHead = !isInBody
     this.#parse(slice)
-    // It may hold the start of the next head, whose last line is then not an empty line before a request.
-    if (!this.#isInBody && !endsEmpty(slice)) this.#isInHead = true
+    // A slice of a body in chunks may hold a part of the next head.
+    this.#begun = isInBody && last.remainingBytes === 0 ? '' : startOfEmptyLine(slice, this.#begun)
   }
 
   #mustHold(): boolean {
@@ -228,10 +215,9 @@ export class Feed {
     const last = this.#last
     if (!last || last.request.complete || this.#isOver || this.#endNative) return
     if (this.#socket.readableLength > 0 || this.#socket.isPaused()) return
-    if (last.exactBytes >= this.#tools.laneFromBytes && this.#enterLane(last.request)) return
+    if (last.remainingBytes >= this.#tools.laneFromBytes && this.#enterLane(last.request)) return
     // What a lane reads is not where Node's parser would look for it.
     if (this.#lane || !(last.remainingBytes >= NATIVE_FROM_BYTES)) return
-    last.exactBytes = Number.NaN
     const took = (bytes: number): void => {
       this.#tools.received(bytes)
       last.remainingBytes -= bytes
@@ -244,7 +230,7 @@ export class Feed {
     const borrower = borrowerOf(request)
     if (!borrower) return false
     this.#lane ??= Lane.open(this.#socket, {
-      leftBytes: () => this.#last?.exactBytes ?? 0,
+      leftBytes: () => this.#last?.remainingBytes ?? 0,
       take: this.#takeLent,
       threw: this.#tools.threw,
     })
@@ -257,12 +243,8 @@ export class Feed {
     if (!last || this.#isOver || this.#isHeld || this.#isParsing || this.#rest || this.#mustHold())
       return false
     last.remainingBytes -= bytes.length
-    last.exactBytes -= bytes.length
     const isTaken = this.#lane?.give(last.request, bytes) ?? false
-    if (!isTaken) {
-      last.remainingBytes += bytes.length
-      last.exactBytes += bytes.length
-    }
+    if (!isTaken) last.remainingBytes += bytes.length
     return isTaken
   }
 

@@ -13,11 +13,15 @@ let result: Promise<boolean> | undefined
 
 /**
  * Tells whether lanes work on this Node: two bodies on one connection come through one whole, and the request behind
- * them is served. It takes some 50 ms, once in a process.
+ * them is served. It takes some 50 ms, once in a process. It is tried twice, because a busy machine may fail it once.
  */
 export function laneWorks(): Promise<boolean> {
-  result ??= testLane().catch(() => false)
+  result ??= tryLane().then((works) => works || tryLane())
   return result
+}
+
+function tryLane(): Promise<boolean> {
+  return testLane().catch(() => false)
 }
 
 async function testLane(): Promise<boolean> {

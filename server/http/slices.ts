@@ -1,5 +1,3 @@
-/** No request is shorter, so bytes are cut no finer. */
-const LEAST_SLICE_BYTES = 16
 /** Chunks may be text with empty lines: those are cut less often, since only the last chunk's line ends a body. */
 const LEAST_CHUNKED_SLICE_BYTES = 1024
 const LINE_FEED = 10
@@ -7,13 +5,24 @@ const CARRIAGE_RETURN = 13
 
 /** Where the next slice of a body ends; `remainingBytes` are NaN for one in chunks. */
 export function endOfBodySlice(bytes: Buffer, remainingBytes: number): number {
-  if (Number.isNaN(remainingBytes)) return endOfHead(bytes, LEAST_CHUNKED_SLICE_BYTES)
-  return remainingBytes > 0 ? Math.min(remainingBytes, bytes.length) : endOfHead(bytes)
+  if (remainingBytes > 0) return Math.min(remainingBytes, bytes.length)
+  return endOfEmptyLine(bytes, LEAST_CHUNKED_SLICE_BYTES)
 }
 
-/** Where the first empty line behind `leastBytes` ends; the length of `bytes` where there is none. */
-export function endOfHead(bytes: Buffer, leastBytes = LEAST_SLICE_BYTES): number {
-  for (let at = bytes.indexOf(LINE_FEED, leastBytes - 3); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
+/** Where a head ends of which `begun` came before `bytes`; the length of `bytes` where it does not end there. */
+export function endOfHead(bytes: Buffer, begun: string): number {
+  const across = begun ? /\n\r?\n/.exec(begun + bytes.toString('latin1', 0, 2)) : null
+  return across ? across.index + across[0].length - begun.length : endOfEmptyLine(bytes, 0)
+}
+
+/** The last bytes of a head, in which its empty line may begin; none where they are an empty line. */
+export function startOfEmptyLine(bytes: Buffer, begun: string): string {
+  const last = begun + bytes.toString('latin1', Math.max(0, bytes.length - 3))
+  return /\n\r?\n$/.test(last) ? '' : last.slice(-2)
+}
+
+function endOfEmptyLine(bytes: Buffer, leastBytes: number): number {
+  for (let at = bytes.indexOf(LINE_FEED, leastBytes); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
     if (bytes[at + 1] === LINE_FEED) return at + 2
     if (bytes[at + 1] === CARRIAGE_RETURN && bytes[at + 2] === LINE_FEED) return at + 3
   }
@@ -28,10 +37,4 @@ export function endOfEmptyLines(bytes: Buffer): number {
     else if (bytes[at] === CARRIAGE_RETURN && bytes[at + 1] === LINE_FEED) at += 2
     else return at
   }
-}
-
-/** Tells whether bytes end with an empty line that is whole in them. */
-export function endsEmpty(bytes: Buffer): boolean {
-  if (bytes.at(-1) !== LINE_FEED) return false
-  return bytes.at(-2) === LINE_FEED || (bytes.at(-2) === CARRIAGE_RETURN && bytes.at(-3) === LINE_FEED)
 }

@@ -14,7 +14,7 @@ const FOLDER = { bytes: 1_000_000, parallel: 10 }
 const JOINED = { parts: 4, uploads: 4 }
 
 export interface Case extends CaseFacts {
-  /** The ways of doing it, each measured and named in the result; '' is the plain one. */
+  /** Its variants: each is measured and has its name in the result; '' is the plain one. */
   readonly variants: readonly string[]
   /** How often it is measured, if not as often as --rounds says. */
   readonly rounds?: number

@@ -8,7 +8,7 @@ import type { Workspace } from './workspace.js'
 const MIB = 2 ** 20
 const SETTLE_MS = 2_000
 
-/** What a server gets before it is measured. */
+/** The uploads that a server takes before it is measured. */
 export const WARM_UP = { bytes: 64 * MIB, small: 200 }
 /** The small uploads. */
 export const SMALL = { bytes: 4096, parallel: 8 }
@@ -29,7 +29,7 @@ export async function within(
   }
 }
 
-/** Brings a server to how it runs after a while: its code is compiled. */
+/** Warms a server up: V8 compiles the code that the measurement uses. */
 export async function warmUp(server: Endpoint): Promise<void> {
   await load({ kind: 'upload', server, bytes: WARM_UP.bytes, parallel: 1 })
   await warmUpSmall(server)

@@ -23,7 +23,7 @@ export async function measureMemory(
   const look = async (): Promise<void> => {
     eventLoopP99Ms = Math.max(eventLoopP99Ms, await eventLoopOf(server.endpoint.url))
   }
-  // A look that fails is made up for by the last one, which must not fail.
+  // An answer covers the last one to two minutes. So a question may fail, except for the last one.
   const timer = setInterval(() => void look().catch(() => {}), LOOK_EVERY_MS)
   try {
     const idleRssBytes = await idleMemory(server)

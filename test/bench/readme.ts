@@ -32,7 +32,7 @@ export function withResult(page: string, part: string): string {
 /** The result as Markdown. */
 export function readmePart(result: Result): string {
   const { startedAt, machine, leftOut } = result
-  // What counts in the case of memory is the last table.
+  // The last table has what the case `memory` measures.
   const speed = { ...result, cases: result.cases.filter(({ name }) => name !== 'memory') }
   const sections = [
     [

@@ -84,7 +84,7 @@ test('whatever the lane takes, Node takes with the same meaning, and answers ali
   )
   assert.equal(differences, [])
   assert.is(lane.faults + nodes.faults, 0)
-  assert.ok(lane.served > sent / 4, 'requests were served')
+  assert.ok(lane.served > sent * 0.7, 'most requests were served')
   assert.ok(lane.lentBytes > 0, 'the lane was taken')
   assert.ok(lane.pausedLent > 0, 'bodies were stopped within the lane')
   assert.is(nodes.lentBytes, 0)

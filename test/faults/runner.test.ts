@@ -206,7 +206,7 @@ test('runs as many files at once as LADING_TEST_JOBS says, and hands no LADING_ 
   assert.is((await run(folder, {}, { env: { LADING_TEST_JOBS: '2' } })).last, '2 passed, 0 failed, 0 skipped')
 })
 
-test('runs two unit test files at a time without being asked to', async ({ folder }) => {
+test('runs three unit test files at a time without being asked to', async ({ folder }) => {
   const files = { 'a.test.js': meeting(folder, 'a', 'b'), 'b.test.js': meeting(folder, 'b', 'a') }
   assert.is((await run(folder, files)).last, '2 passed, 0 failed, 0 skipped')
 })

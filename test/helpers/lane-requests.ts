@@ -69,38 +69,44 @@ type Framing = { readonly lines: readonly string[]; readonly body: Buffer }
 /** A connection's requests: mostly right, with every framing that a server may misunderstand, and cut anywhere. */
 export function scriptOf(seed: number): Script {
   const dice = new Dice(seed)
-  const requests = 1 + dice.below(10)
-  const whole = Buffer.concat(Array.from({ length: requests }, () => requestOf(dice)))
-  const bytes = dice.once(4) ? mutated(dice, whole) : whole
+  const requests = 1 + dice.below(12)
+  // What is odd often ends its connection: only the last requests are, so that most of them are served.
+  const odd = dice.below(3)
+  const whole = Array.from({ length: requests }, (_, i) => requestOf(dice, i >= requests - odd))
+  const [calm, last] = [whole.slice(0, -1), whole.slice(-1)]
+  const bytes = Buffer.concat(dice.once(3) ? [...calm, mutated(dice, Buffer.concat(last))] : whole)
   return { requests: requests + 1, pieces: [...piecesOf(dice, bytes), Buffer.from(LAST)] }
 }
 
 /** Shows what a connection still takes for a request behind all others. */
 const LAST = 'GET /last HTTP/1.1\r\nHost: x\r\n\r\n'
 
-function requestOf(dice: Dice): Buffer {
-  const { lines, body } = framingOf(dice)
+function requestOf(dice: Dice, isOdd: boolean): Buffer {
+  const { lines, body } = framingOf(dice, isOdd)
   const headers = ['Host: x', ...lines]
   while (dice.once(2)) headers.splice(dice.below(headers.length + 1), 0, dice.one(HARMLESS))
-  if (dice.once(30)) headers.splice(dice.below(headers.length + 1), 0, dice.one(STRANGE))
-  const version = dice.once(25)
-    ? dice.one(['HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', 'HTTP/1.1 '])
-    : 'HTTP/1.1'
-  const method = dice.one(dice.once(40) ? NO_METHODS : METHODS)
-  const path = dice.once(25) ? '/closing' : dice.one(PATHS)
+  if (isOdd && dice.once(6)) headers.splice(dice.below(headers.length + 1), 0, dice.one(STRANGE))
+  const version =
+    isOdd && dice.once(8)
+      ? dice.one(['HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', 'HTTP/1.1 '])
+      : 'HTTP/1.1'
+  const method = dice.one(isOdd && dice.once(10) ? NO_METHODS : METHODS)
+  const path = isOdd && dice.once(8) ? '/closing' : dice.one(PATHS)
   const empty = dice.once(20) ? dice.one(['\r\n', '\n', '\r\n\r\n']) : ''
-  const end = dice.once(40) ? '\n' : '\r\n'
+  const end = isOdd && dice.once(10) ? '\n' : '\r\n'
   const head = `${empty}${method} ${path} ${version}${end}${headers.join(end)}${end}${end}`
   return Buffer.concat([Buffer.from(head, 'latin1'), body])
 }
 
-function framingOf(dice: Dice): Framing {
+function framingOf(dice: Dice, isOdd: boolean): Framing {
   const body = bodyOf(dice)
   const length = body.length
   const right = { lines: [`Content-Length: ${length}`], body }
-  if (!dice.once(5)) return right
-  if (dice.once(2)) return dice.once(2) ? { lines: [], body: Buffer.alloc(0) } : chunked(dice, body)
-  const chunks = chunked(dice, body)
+  const way = dice.below(20)
+  if (way < 2) return { lines: [], body: Buffer.alloc(0) }
+  if (way < 4) return chunked(dice, body, isOdd)
+  if (way < 12 || !isOdd) return right
+  const chunks = chunked(dice, body, isOdd)
   return dice.one<Framing>([
     { lines: [`content-length:${length}`], body },
     { lines: [`CONTENT-LENGTH:   ${length}  `], body },
@@ -133,13 +139,14 @@ function framingOf(dice: Dice): Framing {
   ])
 }
 
-function chunked(dice: Dice, body: Buffer): Framing {
+function chunked(dice: Dice, body: Buffer, isOdd: boolean): Framing {
   const parts: Buffer[] = []
   for (let at = 0; at < body.length; ) {
     const bytes = Math.min(body.length - at, 1 + dice.below(3000))
-    const size = dice.once(60)
-      ? dice.one(['', '-1', 'g', '0x5', '5 ', 'fffffffffffffffff'])
-      : bytes.toString(16)
+    const size =
+      isOdd && dice.once(20)
+        ? dice.one(['', '-1', 'g', '0x5', '5 ', 'fffffffffffffffff'])
+        : bytes.toString(16)
     const extension = dice.once(20) ? ';a=b' : ''
     parts.push(Buffer.from(`${size}${extension}\r\n`), body.subarray(at, at + bytes), Buffer.from('\r\n'))
     at += bytes

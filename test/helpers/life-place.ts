@@ -1,5 +1,5 @@
 import type { Arena } from '../../server/intake/arena.js'
-import type { Block, BlockSink, Body, BodyEnd } from '../../server/model/body.js'
+import type { BodyEnd } from '../../server/model/body.js'
 import type { Creation } from '../../server/model/creation.js'
 import type { Engine } from '../../server/model/engine.js'
 import type { EventKind } from '../../server/model/event.js'
@@ -10,6 +10,7 @@ import { Announcer } from '../../server/uploads/announcer.js'
 import { LadingStore } from '../../server/uploads/store.js'
 import type { StorageTools } from '../../server/uploads/tools.js'
 import { Unfinished } from '../../server/uploads/unfinished.js'
+import { bodyOf } from './upload-fakes.js'
 
 const DAY_MS = 86_400_000
 const PLAIN: Creation = {
@@ -81,7 +82,7 @@ export class LifePlace {
     rest: Partial<RequestFacts> & { end?: BodyEnd; length?: number } = {},
   ): Promise<number> {
     const { end = 'complete', length, ...facts } = rest
-    this.#ask({ id, method: 'PATCH', body: this.#bodyOf(text, end), ...facts })
+    this.#ask({ id, method: 'PATCH', body: bodyOf(this.#arena, text, end), ...facts })
     await this.store.getUpload(id)
     if (length !== undefined) await this.store.declareUploadLength(id, length)
     return this.store.write(undefined, id)
@@ -116,23 +117,6 @@ export class LifePlace {
   #ask(facts: Partial<RequestFacts> & Pick<RequestFacts, 'id' | 'method'>): UploadRequest {
     this.#request = new UploadRequest({ ...NOTHING, principal: ANONYMOUS, ...facts })
     return this.#request
-  }
-
-  #bodyOf(text: string, end: BodyEnd): Body {
-    const arena = this.#arena
-    const drain = async (sink: BlockSink, roomBytes: number): Promise<BodyEnd> => {
-      const fitting = text.slice(0, roomBytes)
-      const index = fitting === '' ? undefined : arena.take()
-      const blocks: Block[] = index === undefined ? [] : [{ index, bytes: fitting.length }]
-      try {
-        if (index !== undefined) arena.fill(index, 0, Buffer.from(fitting))
-        await sink.write(blocks, true)
-      } finally {
-        if (index !== undefined) arena.give(index)
-      }
-      return fitting.length < text.length ? 'overrun' : end
-    }
-    return { isStopped: false, drain, stop: () => {} }
   }
 }
 

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { UploadError } from '../../server/errors.js'
+import type { Arena } from '../../server/intake/arena.js'
+import type { BlockSink, Body, BodyEnd } from '../../server/model/body.js'
 import type { UploadFacts } from '../../server/model/upload-facts.js'
 import { MemoryEngine } from './memory-engine.js'
 import { MemoryStorage } from './memory-storage.js'
@@ -40,6 +42,23 @@ export async function codeOf(promise: Promise<unknown>): Promise<string> {
   } catch (error) {
     return error instanceof UploadError ? error.code : String(error)
   }
+}
+
+/** A body of these bytes, which come at once in one block and end so. */
+export function bodyOf(arena: Arena, text: string, end: BodyEnd): Body {
+  const drain = async (sink: BlockSink, roomBytes: number): Promise<BodyEnd> => {
+    const fitting = text.slice(0, roomBytes)
+    const index = fitting === '' ? undefined : arena.take()
+    const blocks = index === undefined ? [] : [{ index, bytes: fitting.length }]
+    try {
+      if (index !== undefined) arena.fill(index, 0, Buffer.from(fitting))
+      await sink.write(blocks, true)
+    } finally {
+      if (index !== undefined) arena.give(index)
+    }
+    return fitting.length < text.length ? 'overrun' : end
+  }
+  return { isStopped: false, drain, stop: () => {} }
 }
 
 /** What a test calls by mistake. */

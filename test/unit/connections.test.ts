@@ -161,4 +161,24 @@ test('a first byte is waited for 10 s; behind it a connection may pause for long
   end()
 })
 
+test('"SIGTERM: no new requests": what is not being served then is never begun, so no answer is cut in the middle', async () => {
+  const { connections, connect, connectUpload, served, end } = place(3)
+  const head = connect()
+  beginHead(head, 1)
+  const [running, late] = [connectUpload(0), connectUpload(0)]
+  // Behind the running request a second one waits.
+  running.emit('data', Buffer.concat([HEAD, HEAD]))
+  late.emit('data', HEAD.subarray(0, 20))
+  assert.is(served.length, 2)
+  connections.close()
+  late.emit('data', HEAD.subarray(20))
+  await setImmediate()
+  assert.equal(
+    [head, running, late].map(({ destroyed }) => destroyed),
+    [true, false, true],
+  )
+  assert.is(served.length, 2)
+  end()
+})
+
 test.run()

@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { UploadRecord } from '../../server/model/record.js'
+import type { RecordBatch } from '../../server/records/backend.js'
+import { Database } from '../../server/records/sqlite/database.js'
 import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/sqlite/schema.js'
 import { AT, arrive, leave, type Place, range, record, rejection, rows } from '../helpers/records-place.js'
 
@@ -23,19 +26,22 @@ function databaseOf(path: string, version: number): Sqlite.Database {
   return db
 }
 
+const batchOf = (...live: UploadRecord[]): RecordBatch => ({ live, restored: [], incomplete: false })
+
+const rowOf = (database: Database, id: string): UploadRecord | undefined =>
+  database.answer({ name: 'get', id }).rows[0]
+
 for (const version of range(SCHEMA_VERSION + 1)) {
-  test(`migrates a database of version ${version} and keeps its rows`, async ({ open, path }) => {
+  test(`migrates a database of version ${version} and keeps its rows`, ({ path }) => {
     const db = databaseOf(path, version)
     if (version > 0) db.exec(INSERT)
     db.close()
-    const records = open()
-    const ready = await records.ready
-    assert.equal(ready, { fresh: true, newestAt: version > 0 ? AT : null })
-    records.put(record(1, { state: 'refused', reason: 'type_refused' }))
-    assert.ok(await records.flush(10_000))
-    assert.is((await records.get(record(1).id))?.reason, 'type_refused')
-    assert.is((await records.get('old'))?.offset, version > 0 ? 3 : undefined)
-    await records.close(5000)
+    const database = new Database(path, AT)
+    assert.equal([database.opening.incomplete, database.opening.newestAt], [true, version > 0 ? AT : null])
+    assert.equal(database.write(batchOf(record(1, { state: 'refused', reason: 'type_refused' }))), [])
+    assert.is(rowOf(database, record(1).id)?.reason, 'type_refused')
+    assert.is(rowOf(database, 'old')?.offset, version > 0 ? 3 : undefined)
+    database.close()
     assert.is(new Sqlite(path).pragma('user_version', { simple: true }), SCHEMA_VERSION)
   })
 }
@@ -63,10 +69,7 @@ test('leaves the database of a newer version untouched and says what to do', asy
   assert.ok(readFileSync(path).equals(before))
 })
 
-test('an older record of a joined part keeps the id of its final upload, in a column', async ({
-  open,
-  path,
-}) => {
+test('an older record of a joined part keeps the id of its final upload, in a column', ({ path }) => {
   const db = databaseOf(path, REASON_ONLY)
   const insert = db.prepare(`INSERT INTO uploads (id, state, offset, path, created_at, updated_at, reason)
     VALUES (?, ?, 3, 'uploads/old', '${AT}', '${AT}', ?)`)
@@ -77,14 +80,14 @@ test('an older record of a joined part keeps the id of its final upload, in a co
   insert.run('4', 'terminated', 'terminated by the client')
   insert.run('5', 'terminated', null)
   db.close()
-  const records = open()
-  await records.ready
+  const database = new Database(path, AT)
   assert.equal(
     rows(path).map((row) => row.joined_into),
     [final, null, null, null, null],
   )
-  const part = await records.get('1')
+  const part = rowOf(database, '1')
   assert.equal([part?.joinedInto, part?.reason, part?.owner], [final, `joined into ${final}`, null])
+  database.close()
 })
 
 test.run()

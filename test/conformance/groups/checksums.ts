@@ -12,7 +12,7 @@ export const VERIFIES = {
     'Once the entire request has been received, the Server MUST verify the uploaded chunk against the provided checksum using the specified algorithm.',
 } as const
 
-/** That wrong bytes do not stay. */
+/** The sentence that bytes whose checksum does not match are dropped. */
 export const DISCARDED = {
   section: 'Checksum',
   level: 'MUST',

@@ -4,8 +4,8 @@ import { CHUNKED, type Client, chunks, lengthHeader, OFFSET_TYPE } from '../clie
 import { expect, expectStatus } from '../expect.js'
 
 /**
- * "If the Server supports this extension, it MUST add it to Tus-Extension": where one is not offered, it is tried
- * whether it works all the same. Where it is offered, its own group of checks has more to say.
+ * "If the Server supports this extension, it MUST add it to Tus-Extension": an extension that a server does not
+ * offer must not work. One that it offers has a group of checks of its own.
  */
 export const announcements: readonly Check[] = [
   announced(

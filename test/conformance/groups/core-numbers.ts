@@ -65,7 +65,7 @@ export const numbers: readonly Check[] = [
     ...OFFSET,
     title: 'PATCH refuses two of them that differ',
     async run(client) {
-      // Whichever of both a server takes, one order finds it out.
+      // A server may read the first value or the last: in one of the two orders it then takes the wrong one.
       for (const [first, second] of [
         [5, 7],
         [7, 5],
@@ -87,7 +87,7 @@ export const numbers: readonly Check[] = [
         const answer = await client.patch(url, 0, body, framing)
         if (answer.ok) expect(expectNumber(answer, 'Upload-Offset') <= 5, 'an offset of at most 5', answer)
         const after = await client.head(url)
-        // A server may also give such an upload up.
+        // A server may also remove such an upload.
         if (after.ok) expect(expectNumber(after, 'Upload-Offset') <= 5, 'an offset of at most 5', after)
       }
     },
@@ -141,7 +141,7 @@ export const numbers: readonly Check[] = [
     async run(client) {
       await needsCreation(client)
       if (client.target.maxSize !== undefined) return
-      // Not a byte of it is sent.
+      // None of its bytes is sent.
       const answer = await client.post([`Upload-Length: ${Number.MAX_SAFE_INTEGER}`])
       expect(answer.status !== 413, 'a header Tus-Max-Size in OPTIONS, or no 413', answer)
     },

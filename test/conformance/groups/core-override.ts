@@ -54,7 +54,7 @@ export const override: readonly Check[] = [
         'X-HTTP-Method-Override: HEAD',
       ]
       await connection.write(`${client.written('PATCH', url, lines)}hello`)
-      // Read as an answer to HEAD: whether it brings a body is not the matter here.
+      // Read as an answer to HEAD: this check does not ask whether it has a body.
       const answer = await connection.answer('HEAD', 'PATCH that says HEAD')
       expectHeader(answer, 'Upload-Offset', '0')
       expectHeader(await client.head(url), 'Upload-Offset', '0')

@@ -98,7 +98,7 @@ export const version: readonly Check[] = [
     title: 'a request without it that would change something is refused, and not processed',
     async run(client) {
       const url = await client.create(10)
-      // Not HEAD: it changes nothing, clients in use send it so, and the sentence binds the client.
+      // HEAD is left out: it changes nothing, clients in use send it without the header, and the sentence binds clients.
       const answers = [
         await client.ask('POST', client.target.url, [lengthHeader(10)]),
         await client.ask('PATCH', url, [OFFSET_TYPE, 'Upload-Offset: 0'], 'hello'),

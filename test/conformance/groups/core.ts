@@ -8,7 +8,7 @@ import { patch } from './core-patch.js'
 import { pipelines } from './core-pipelines.js'
 import { version } from './core-version.js'
 
-/** The core protocol; long enough for a file for each of its headers and requests. */
+/** The core protocol. The checks of each header and request are in a file of their own. */
 export const core: Group = {
   name: 'core',
   checks: [

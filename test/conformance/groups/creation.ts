@@ -171,7 +171,7 @@ export const creation: Group = {
   ],
 }
 
-/** A single pair comes back letter by letter: there is only one way to write it. */
+/** A single pair comes back unchanged: there is only one way to write it. */
 async function returnsPair(client: Client, pair: string): Promise<void> {
   expectHeader(
     await client.head(await client.create(10, [`Upload-Metadata: ${pair}`])),

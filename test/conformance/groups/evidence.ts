@@ -5,8 +5,8 @@ import { expect, pause } from '../expect.js'
 const ARRIVAL_MS = 300
 
 /**
- * Looks at an upload's bytes where the server gives them back, which the specification leaves open: an answer
- * to GET that is no 200, or has another length, tells nothing. Says whether there was something to see.
+ * Compares an upload's bytes with `content`, and resolves with true. The specification does not ask for downloads:
+ * where the answer to GET is not 200, or has another length, nothing is compared, and this resolves with false.
  */
 export async function checkBytes(client: Client, url: URL, content: string): Promise<boolean> {
   const answer = await client.download(url)

@@ -62,7 +62,7 @@ export async function joined(client: Client, url: URL): Promise<Answer> {
   return seen
 }
 
-/** A PATCH of a final upload gets 403, and neither it nor what it is joined from is another one afterwards. */
+/** A PATCH of a final upload gets 403, and changes neither the final upload nor its parts. */
 export async function refusesPatch(client: Client, url: URL, parts: readonly URL[]): Promise<void> {
   const before = await states(client, [url, ...parts])
   for (const offset of [Number((await client.head(url)).get('Upload-Offset') ?? 0), 0])
