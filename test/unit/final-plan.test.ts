@@ -38,7 +38,14 @@ function place(facts: Partial<StoredFacts> | undefined, sum: Partial<Survey> = {
     finals,
     survey,
   })
-  const wanted = { id: FINAL, parts: [PART], metadata: null, client: '::1', principal: ANONYMOUS }
+  const wanted = {
+    id: FINAL,
+    parts: [PART],
+    metadata: null,
+    client: '::1',
+    owner: null,
+    principal: ANONYMOUS,
+  }
   const later = (ms: number): void => {
     nowMs += ms
   }

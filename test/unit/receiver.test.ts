@@ -16,7 +16,13 @@ import { bodyOf, codeOf, idOf, never, sha256, silent, TYPES } from '../helpers/u
 
 const ID = idOf('1')
 const MOST_BYTES = 20
-const CREATION: Creation = { metadata: null, filename: null, declaredType: null, concat: null }
+const CREATION: Creation = {
+  metadata: null,
+  filename: null,
+  declaredType: null,
+  concat: null,
+  expireAfterMs: null,
+}
 const NOTHING = { headers: {}, body: null, checksum: null, trailing: null, creation: null }
 const arena = new Arena({ blocks: 1, blockBytes: 64 })
 
