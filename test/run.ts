@@ -13,8 +13,9 @@ const FOLDERS = ['unit', 'protocol', 'clients', 'faults']
 const TIME_LIMIT_SECONDS = 240
 /** No unit test file may ask for more: one that runs longer has forgotten a timer, or is no unit test. */
 const UNIT_LIMIT_SECONDS = 20
-/** Unit test files run so many at a time: they put no load on the machine. */
+/** Files of these folders run so many at a time: they put little load on the machine, and wait much. */
 const UNIT_JOBS = 3
+const PROTOCOL_JOBS = 2
 /** How long what a test file started may take to end after it. */
 const FAREWELL_MS = 2_000
 /** Of a longer output only the end is kept, where uvu's summary is. */
@@ -209,12 +210,18 @@ async function main(): Promise<void> {
 
   const files = testFiles(process.argv.slice(2))
   const jobs = Math.max(1, Number(process.env.LADING_TEST_JOBS ?? 1) || 1)
-  const units = await runFiles(files.filter(isUnit), Math.max(jobs, UNIT_JOBS))
-  const others = await runFiles(
-    files.filter((name) => !isUnit(name)),
-    jobs,
-  )
-  const outcomes = [...units, ...others]
+  const run = (folder: string, least: number): Promise<Outcome[]> => {
+    return runFiles(
+      files.filter((name) => name.startsWith(`${folder}/`)),
+      Math.max(jobs, least),
+    )
+  }
+  const outcomes = [
+    ...(await run('unit', UNIT_JOBS)),
+    ...(await run('protocol', PROTOCOL_JOBS)),
+    ...(await run('clients', 1)),
+    ...(await run('faults', 1)),
+  ]
 
   const sum = (key: 'passed' | 'failed' | 'skipped') => outcomes.reduce((total, each) => total + each[key], 0)
   const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]

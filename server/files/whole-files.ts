@@ -6,6 +6,7 @@ import { BytesFault } from '../model/engine-error.js'
 import { FolderFlushes } from './folder-flushes.js'
 import { isMissing } from './is-missing.js'
 import type { OpenFiles } from './open-files.js'
+import { SmallFlushes } from './small-flushes.js'
 import type { CreateTask, RemoveTask, ReplaceTask } from './writer-tasks.js'
 
 /** What a thread does with whole files: makes, replaces and removes them. */
@@ -13,8 +14,20 @@ import type { CreateTask, RemoveTask, ReplaceTask } from './writer-tasks.js'
 const FILE_MODE = 0o640
 const FOLDER_MODE = 0o750
 
+/** The flush of a file of so many bytes is a small one. */
+const SMALL_BYTES = 1024 * 1024
+
 const fdatasync = promisify(fs.fdatasync)
 const fsync = promisify(fs.fsync)
+const small = new SmallFlushes(() => performance.now())
+
+/** Flushes a file that is small, or a folder. Rejects with the system's error. */
+function fsyncSmall(fd: number): Promise<void> {
+  return small.run(
+    () => fs.fsyncSync(fd),
+    () => fsync(fd),
+  )
+}
 
 /** Writes all of `bytes` at `position` and returns where they end. Throws the system's error. */
 export function writeWhole(fd: number, bytes: Uint8Array, position: number): number {
@@ -80,13 +93,13 @@ function flushFolderNow(folder: string): void {
  */
 export async function replace(task: ReplaceTask, files: OpenFiles): Promise<void> {
   const { bytesPath } = task
-  if (task.durable && bytesPath !== null) await flush(bytesPath, files)
+  if (task.durable && bytesPath !== null) await flush(bytesPath, files, task.finishedBytes)
   const temporary = `${task.path}.tmp`
   try {
     const fd = fs.openSync(temporary, 'w', FILE_MODE)
     try {
       writeWhole(fd, Buffer.from(task.text), 0)
-      if (task.durable) await fsync(fd)
+      if (task.durable) await fsyncSmall(fd)
     } finally {
       fs.closeSync(fd)
     }
@@ -107,15 +120,18 @@ export async function replace(task: ReplaceTask, files: OpenFiles): Promise<void
 const folders = new FolderFlushes(async (folder) => {
   const fd = fs.openSync(folder, 'r')
   try {
-    await fsync(fd)
+    await fsyncSmall(fd)
   } finally {
     fs.closeSync(fd)
   }
 })
 
-/** Flushes a file's bytes. Rejects with the system's error. */
-export async function flush(path: string, files: OpenFiles): Promise<void> {
-  await files.use(path, (fd) => fdatasync(fd))
+/** Flushes a file's bytes, and is quicker where it is known that they are few. Rejects with the system's error. */
+export async function flush(path: string, files: OpenFiles, bytes = Number.POSITIVE_INFINITY): Promise<void> {
+  await files.use(path, (fd) => {
+    const beside = (): Promise<void> => fdatasync(fd)
+    return bytes <= SMALL_BYTES ? small.run(() => fs.fdatasyncSync(fd), beside) : beside()
+  })
 }
 
 /**
