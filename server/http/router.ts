@@ -4,7 +4,7 @@ import type { Answer, HeaderFields } from '../model/answer.js'
 import type { Arrival } from '../model/arrival.js'
 import { ANONYMOUS, type Principal } from '../model/principal.js'
 import type { UploadMethod } from '../model/request.js'
-import { corsHeaders, preflightHeaders } from './cors.js'
+import { type CorsSettings, corsHeaders, preflightHeaders } from './cors.js'
 import type { AskedFile } from './downloads.js'
 import type { Exchange } from './exchange.js'
 import type { Gate } from './gate.js'
@@ -27,10 +27,9 @@ interface UploadProtocol {
   serve(arrival: Arrival): Promise<Answer | null>
 }
 
-export interface RouterOptions {
+export interface RouterOptions extends CorsSettings {
   readonly basePath: string
   readonly behindProxy: boolean
-  readonly corsOrigins: readonly string[]
   readonly isUploadId: (text: string) => boolean
   /** Decides who is asking, but for OPTIONS and probes; see Gate. */
   readonly identify: Gate['identify']
@@ -151,7 +150,10 @@ export class Router {
   }
 
   #preflight(): Answer {
-    return { status: 204, headers: { ...this.#options.protocol.optionsHeaders, ...preflightHeaders() } }
+    return {
+      status: 204,
+      headers: { ...this.#options.protocol.optionsHeaders, ...preflightHeaders(this.#options) },
+    }
   }
 
   #notAllowed({ exchange }: Visit, allow: string, headers: HeaderFields): Answer {
@@ -163,7 +165,7 @@ export class Router {
   }
 
   #cors({ request }: Exchange): HeaderFields {
-    return corsHeaders(request, this.#options.corsOrigins)
+    return corsHeaders(request, this.#options)
   }
 }
 

@@ -17,7 +17,7 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
   const router = new Router({
     basePath: '/files',
     behindProxy: false,
-    corsOrigins: ['*'],
+    ...{ corsOrigins: ['*'], corsAllowHeaders: [], corsAllowCredentials: false },
     isUploadId: (text) => text === ID,
     identify: () => PRINCIPAL,
     protocol: {
