@@ -4,10 +4,12 @@ import type { Answer, HeaderFields } from '../model/answer.js'
 import type { Arrival } from '../model/arrival.js'
 import { ANONYMOUS, type Principal } from '../model/principal.js'
 import type { UploadMethod } from '../model/request.js'
+import type { AskedToken } from './auth/issue.js'
 import { type CorsSettings, corsHeaders, preflightHeaders } from './cors.js'
 import type { AskedFile } from './downloads.js'
 import type { Exchange } from './exchange.js'
 import type { Gate } from './gate.js'
+import { readJson } from './json-body.js'
 import { clientOf, publicOrigin } from './origin.js'
 import { readAway } from './surplus.js'
 
@@ -38,6 +40,8 @@ export interface RouterOptions extends CorsSettings {
   readonly downloads: { send(exchange: Exchange, asked: AskedFile): Promise<void> }
   /** Answers what is served as JSON. Rejects with an UploadError. */
   readonly api: { answer(path: string, principal: Principal): Promise<Answer> }
+  /** Issues what is asked for by a POST beside tus. Rejects with an UploadError. */
+  readonly issuer: { isAt(path: string): boolean; answer(asked: AskedToken): Promise<Answer> }
 }
 
 const CREATION_METHODS = 'POST, OPTIONS'
@@ -79,11 +83,13 @@ export class Router {
       const method = isUploads ? protocol.methodOf(request) : (request.method ?? '')
       // Browsers send no credentials with a preflight, and load balancers none with a probe.
       const isOpen = method === 'OPTIONS' || path === '/healthz' || path === '/readyz'
-      const asked = isOpen ? ANONYMOUS : identify(request, { method, path, isUploads })
+      const id = isUploads ? path.slice(basePath.length + 1) : ''
+      const query = queryOf(request.url)
+      const asked = isOpen ? ANONYMOUS : identify(request, { method, path, query, isUploads, id })
       // No `await` where the answer is known: without keys a request is not slower by it.
       const visit = { exchange, principal: asked instanceof Promise ? await asked : asked }
       if (!isUploads) return await this.#beside(visit, path)
-      return await this.#uploads(visit, path.slice(basePath.length + 1))
+      return await this.#uploads(visit, id)
     } catch (thrown) {
       const error = asUploadError(thrown)
       // A fault of our own, which ends the connection and is logged.
@@ -145,6 +151,14 @@ export class Router {
     if (path !== '/healthz' && path !== '/readyz' && !path.startsWith('/api/'))
       throw new UploadError('not_found')
     if (method === 'OPTIONS') return this.#preflight()
+    const { issuer, behindProxy } = this.#options
+    if (issuer.isAt(path)) {
+      if (method !== 'POST') return this.#notAllowed(visit, CREATION_METHODS, {})
+      visit.exchange.askForBody()
+      const body = await readJson(visit.exchange.request)
+      const origin = publicOrigin(visit.exchange.request, behindProxy)
+      return issuer.answer({ path, principal: visit.principal, body, origin })
+    }
     if (method === 'GET' || method === 'HEAD') return this.#options.api.answer(path, visit.principal)
     return this.#notAllowed(visit, READ_METHODS, {})
   }
@@ -175,6 +189,12 @@ function httpErrorOf({ request, expects }: Exchange): UploadError | undefined {
   if (expects === 'unknown') return new UploadError('expectation_unknown')
   const hasHost = request.httpVersion !== '1.1' || request.headers.host !== undefined
   return hasHost ? undefined : new UploadError('request_malformed')
+}
+
+/** The query without its `?`; '' where there is none. */
+function queryOf(target = ''): string {
+  const at = target.indexOf('?')
+  return at === -1 ? '' : target.slice(at + 1)
 }
 
 /** The path without its query, from both forms a request may have; '' where there is none. */

@@ -14,7 +14,7 @@ export function factsFromRecord(row: UploadRecord | undefined, storedBytes: numb
   const { id, createdAt, owner, length, metadata, filename, declaredType } = row
   const facts = { id, createdAt, owner, length, metadata, filename, declaredType }
   const concat = row.concat === 'partial' ? 'partial' : null
-  const joined = { concat, parts: null, joinedAt: null, terminatedAt: null, verifiedTo: null }
+  const joined = { grant: null, concat, parts: null, joinedAt: null, terminatedAt: null, verifiedTo: null }
   const open = { type: null, checkpoints: [], sha256: null, finishedAt: null }
   const done = { type: row.type, checkpoints: [], sha256: row.sha256, finishedAt: row.finishedAt }
   return { ...facts, ...joined, ...(finished ? done : open) }

@@ -15,7 +15,7 @@ import {
 } from './checks.js'
 import { checksumOf, unannouncedOf } from './checksum.js'
 import { concatOf } from './concat.js'
-import { factsOf } from './metadata.js'
+import { factsOf, withFixed } from './metadata.js'
 import { TUS_VERSION } from './version.js'
 
 const VERSION = { 'tus-resumable': TUS_VERSION }
@@ -79,7 +79,10 @@ export class RequestReader {
     const { request } = arrival
     const concat = concatOf(request, { isUploadId: this.#options.isUploadId, client: arrival.client })
     const headers = concat?.parts ? FINAL_HEADERS : creationHeaders(request, this.#options.maxSizeBytes)
-    return { headers, creation: { concat, ...factsOf(headerOf(request, 'upload-metadata')) } }
+    const { principal } = arrival
+    const sent = headerOf(request, 'upload-metadata')
+    const metadata = principal.kind === 'grant' ? withFixed(sent, principal.grant.metadata) : sent
+    return { headers, creation: { concat, ...factsOf(metadata) } }
   }
 }
 

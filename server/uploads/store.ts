@@ -1,8 +1,9 @@
 import { FileStore } from '@tus/file-store'
 import { asUploadError, UploadError } from '../errors.js'
 import { isUnanswered } from '../model/body.js'
+import { mostBytesOf } from '../model/grant.js'
 import { firstByteWithinMs, isWhole, nextStep } from '../model/next-step.js'
-import { ownerOf, type Principal } from '../model/principal.js'
+import { grantTermsOf, ownerOf, type Principal } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
 import { Joiner } from './joining/joiner.js'
 import { type DueOutcome, Lifecycle } from './lifecycle.js'
@@ -14,6 +15,7 @@ import { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
 import { type StoredUpload, TERMINATED } from './upload.js'
 import { Uploads } from './uploads.js'
+import { withGrant } from './with-grant.js'
 
 const EXTENSIONS = [
   ...['creation', 'creation-with-upload', 'creation-defer-length', 'termination', 'expiration'],
@@ -54,7 +56,11 @@ export class LadingStore extends FileStore {
    * Creates an upload's two files; an id that exists is never emptied. Rejects with disk_full,
    * unfinished_full or internal, and for a final upload as Joiner's `create` does.
    */
-  override async create(file: TusUpload): Promise<TusUpload> {
+  override create(file: TusUpload): Promise<TusUpload> {
+    return withGrant(this.#requestOf(file.id), file.size ?? 0, this.#tools, () => this.#create(file))
+  }
+
+  async #create(file: TusUpload): Promise<TusUpload> {
     const request = this.#requestOf(file.id)
     if (!request.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     if (await this.#tools.engine.isFull(file.size ?? 0, 1)) throw new UploadError('disk_full')
@@ -66,6 +72,7 @@ export class LadingStore extends FileStore {
         metadata,
         client: concat.client,
         owner: ownerOf(request.principal),
+        grant: grantTermsOf(request.principal),
         principal: request.principal,
       }
       request.upload = await this.#joiner.create(wanted, (length) => this.#make(file.id, length, request))
@@ -124,6 +131,8 @@ export class LadingStore extends FileStore {
     const { offset } = await this.#found(id)
     if (offset + Number(request.headers['content-length'] ?? 0) > length)
       throw new UploadError('length_exceeded')
+    if (length > mostBytesOf(await this.#found(id), this.#tools.maxSizeBytes))
+      throw new UploadError('size_exceeded')
     request.declaredLength = length
   }
 

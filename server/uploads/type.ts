@@ -10,7 +10,7 @@ import type { StoredUpload } from './upload.js'
  * for the client and the record; the type that was seen is noted also then.
  */
 export async function decideType(
-  upload: Pick<StoredUpload, 'length' | 'declaredType' | 'filename' | 'setType'>,
+  upload: Pick<StoredUpload, 'length' | 'declaredType' | 'filename' | 'grant' | 'setType'>,
   head: Uint8Array,
   offset: number,
   tools: Pick<StorageTools, 'sniff' | 'sniffBytes'>,
@@ -18,7 +18,9 @@ export async function decideType(
   const whole = upload.length === offset
   if (head.length < tools.sniffBytes && !whole) return
   const { declaredType, filename } = upload
-  const verdict = await tools.sniff({ head, whole: whole && head.length === offset, declaredType, filename })
+  const accept = upload.grant?.accept ?? null
+  const isWholeHead = whole && head.length === offset
+  const verdict = await tools.sniff({ head, whole: isWholeHead, declaredType, filename, accept })
   upload.setType(verdict.type)
   if (!verdict.accepted) throw new UploadError('type_refused', { sentence: verdict.reason })
 }

@@ -47,6 +47,13 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
         return OK
       },
     },
+    issuer: {
+      isAt: (path) => path === '/api/grants',
+      answer: async ({ path }) => {
+        asked.push(`issuer ${path}`)
+        return OK
+      },
+    },
     ...changes,
   })
   return { router, asked, principals }
@@ -78,6 +85,7 @@ const ROUTES: ReadonlyArray<[method: string, target: string, served: string | nu
   ['GET', '/healthz', 'api /healthz'],
   ['HEAD', '/readyz', 'api /readyz'],
   ['GET', '/api/anything', 'api /api/anything'],
+  ['GET', '/api/grants', 405, 'POST, OPTIONS'],
   ['POST', '/api/anything', 405, 'GET, HEAD, OPTIONS'],
 ]
 
