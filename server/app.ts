@@ -13,7 +13,7 @@ import { CHECKSUM_BYTES } from './files/checksum.js'
 import { FilesEngine } from './files/engine.js'
 import { flushFolder } from './files/flush-folder.js'
 import { Api } from './http/api.js'
-import { createGate } from './http/auth/keyed-gate.js'
+import { createAccess } from './http/auth/access.js'
 import { Downloads } from './http/downloads.js'
 import type { Gate } from './http/gate.js'
 import { LANE_FROM_BYTES, lendTo } from './http/lane.js'
@@ -25,6 +25,7 @@ import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import type { IntakeTools } from './intake/intake-tools.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
+import type { Principal } from './model/principal.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { chosenId, createId, isUploadId } from './model/upload-id.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
@@ -93,7 +94,8 @@ type Settings = Config & { readonly connections: number }
 async function build(config: Settings, folder: FolderLock, givenGate: Gate | undefined): Promise<App> {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
-  const gate = givenGate ?? (await createGate(config, { log: refusals, now, monotonic }))
+  const access = await createAccess(config, { log: refusals, faults, now, monotonic })
+  const gate = givenGate ?? access.gate
   const arena = new Arena(ARENA)
   const engine = await FilesEngine.start({ ...config, arena, log: faults, now, monotonic })
   const hooks = await createHooks(config, {
@@ -120,19 +122,18 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   const tools: StorageTools = {
     ...{
       ...config,
-      mayAccess: gate.mayAccess,
-      engine,
-      log: faults,
-      now,
-      monotonic,
-      unfinished,
-      sniffBytes: SNIFF_BYTES,
+      ...access.grantTools,
+      ...{ engine, now, monotonic, unfinished, sniffBytes: SNIFF_BYTES },
     },
+    ...{ log: faults, mayAccess: gate.mayAccess },
     hooks: hooks && new UploadHooks({ ...hooks, now, monotonic }),
     sniff: createSniffer(config.accept),
     view: (index, bytes) => arena.view(index, bytes),
     row: (id) => records.get(id),
-    announce: (upload, kind, end) => announcer.announce(upload, kind, end),
+    announce: (upload, kind, end) => {
+      announcer.announce(upload, kind, end)
+      if (end) access.uploadEnded(upload)
+    },
     underLock: (id, work) => locks.waitWith(id, work),
     isReceiving: () => slots.taken > 0,
     isHeldByRequest: (id) => locks.isHeldByRequest(id),
@@ -174,26 +175,18 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
+  const find = (id: string, principal: Principal) =>
+    findUpload(id, principal, { ...tools, uploads, log: refusals })
   const api = new Api({
     log: refusals,
-    deliveries: null,
-    findUpload: (id, principal) => findUpload(id, principal, { ...tools, uploads, log: refusals }),
+    deliveries: hooks?.deliveries ?? null,
+    findUpload: find,
     status: createStatus(
       {
-        arena,
+        ...{ arena, downloads, engine, lane, records, slots, unfinished, vitals, monotonic },
         deliveries: hooks?.deliveries ?? null,
-        downloads,
-        engine,
-        lane,
-        records,
-        slots,
-        unfinished,
-        vitals,
-        monotonic,
       },
-      () => {
-        return listener.connections
-      },
+      () => listener.connections,
     ),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
@@ -201,7 +194,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     },
   })
   const router = new Router({
-    ...{ ...config, isUploadId, downloads, api },
+    ...{ ...config, isUploadId, downloads, api, issuer: access.issuerFor(find) },
     identify: (request, asked) => gate.identify(request, asked),
     hooks: requestHooks,
     protocol: frontDoor,

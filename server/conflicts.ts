@@ -1,4 +1,6 @@
 interface Together {
+  readonly corsOrigins: readonly string[]
+  readonly corsAllowCredentials: boolean
   readonly authJwks: string | null
   readonly authSecret: string | null
   readonly authIssuer: string | null
@@ -9,6 +11,11 @@ type Rule = readonly [isBroken: (settings: Together) => boolean, message: string
 
 /** Settings that only make sense together, or not together. */
 const RULES: readonly Rule[] = [
+  [
+    // Any page could act for whoever visits it. Browsers refuse the pair too.
+    ({ corsOrigins, corsAllowCredentials }) => corsAllowCredentials && corsOrigins.includes('*'),
+    '--cors-allow-credentials needs --cors-origin with named origins, not *',
+  ],
   [
     ({ authJwks, authSecret }) => authJwks !== null && authSecret !== null,
     '--auth-jwks and --auth-secret are both given; only one may be, because the kind of key fixes the algorithms',

@@ -66,6 +66,9 @@ export const ERRORS = {
     text: 'Too many requests from this network address were refused; try again shortly',
   },
 
+  body_invalid: { status: 400, text: 'The body is not the JSON that this address takes' },
+  grant_used: { status: 403, text: 'This grant has been used for all the uploads that it allows' },
+
   // The upload
   upload_unknown: { status: 404, text: 'This upload does not exist; create a new one' },
   delivery_unknown: { status: 404, text: 'This delivery does not exist, or is not kept any more' },

@@ -138,6 +138,12 @@ export const corsOrigins = v.pipe(
   v.check((origins) => origins.length === 1 || !origins.includes('*')),
 )
 
+/** Names of headers, each a token of HTTP (RFC 9110, section 5.1). */
+export const headerNames = list(
+  v.pipe(v.string(), v.regex(/^[\w!#$%&'+.^`|~-]{1,100}$/)),
+  'names of headers separated by commas, such as X-Api-Key,X-Trace',
+)
+
 const ON = ['on', 'true', '1']
 
 /** The values of a switch, which is a setting whose flag may stand alone. */

@@ -5,6 +5,7 @@ import {
   corsOrigins,
   dataDir,
   duration,
+  headerNames,
   host,
   onOff,
   secret,
@@ -104,6 +105,19 @@ export const SETTINGS = {
   ),
   behindProxy: setting('behind-proxy', 'off', 'trust the headers Forwarded and X-Forwarded-*', onOff),
   corsOrigins: setting('cors-origin', '*', 'the origins whose web pages may upload', corsOrigins),
+  corsAllowHeaders: setting(
+    'cors-allow-headers',
+    [],
+    'headers that web pages may send, beside those of tus and of HTTP',
+    headerNames,
+    'none',
+  ),
+  corsAllowCredentials: setting(
+    'cors-allow-credentials',
+    'off',
+    'web pages may send cookies and the like; needs --cors-origin with named origins',
+    onOff,
+  ),
   authJwks: setting(
     'auth-jwks',
     null,

@@ -16,6 +16,8 @@ interface SniffInput {
   readonly declaredType: string | null
   /** `filename` of the client's metadata, unchanged. */
   readonly filename: string | null
+  /** A list of the upload's own, in the form of `accept`; what it does not have is refused too. */
+  readonly accept?: readonly string[] | null
 }
 
 /** The decision; `reason` is for the answer, the record and the log, and holds nothing that a client wrote. */
@@ -64,6 +66,14 @@ const JAR = 'application/java-archive'
  * @throws RangeError by the sniffer, for a head shorter than SNIFF_BYTES that is not the whole upload.
  */
 export function createSniffer(accept: readonly string[]): Sniffer {
+  const judge = judgeBy(accept)
+  return async (input) => {
+    const verdict = await judge(input)
+    return verdict.accepted && input.accept ? judgeBy(input.accept)(input) : verdict
+  }
+}
+
+function judgeBy(accept: readonly string[]): Sniffer {
   const list = new Set(accept.map((pattern) => canonicalType(pattern)))
   return async ({ head, whole, declaredType, filename }) => {
     if (!whole && head.length < SNIFF_BYTES) {

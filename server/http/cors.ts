@@ -14,20 +14,32 @@ const EXPOSE_HEADERS = [
 const ALLOW_METHODS = 'GET, HEAD, POST, PATCH, DELETE, OPTIONS'
 const MAX_AGE_S = '86400'
 
+export interface CorsSettings {
+  readonly corsOrigins: readonly string[]
+  /** Beside ALLOW_HEADERS. */
+  readonly corsAllowHeaders: readonly string[]
+  /** Only beside named origins. */
+  readonly corsAllowCredentials: boolean
+}
+
 /** The CORS headers of every answer; an origin that is not allowed gets none. */
-export function corsHeaders(request: IncomingMessage, origins: readonly string[]): HeaderFields {
+export function corsHeaders(
+  request: IncomingMessage,
+  { corsOrigins, corsAllowCredentials }: CorsSettings,
+): HeaderFields {
   const exposed = { 'Access-Control-Expose-Headers': EXPOSE_HEADERS }
-  if (origins.includes('*')) return { 'Access-Control-Allow-Origin': '*', ...exposed }
+  if (corsOrigins.includes('*')) return { 'Access-Control-Allow-Origin': '*', ...exposed }
   const origin = request.headers.origin
-  if (origin === undefined || !origins.includes(origin)) return { Vary: 'Origin' }
-  return { 'Access-Control-Allow-Origin': origin, Vary: 'Origin', ...exposed }
+  if (origin === undefined || !corsOrigins.includes(origin)) return { Vary: 'Origin' }
+  const credentials = corsAllowCredentials ? { 'Access-Control-Allow-Credentials': 'true' } : {}
+  return { 'Access-Control-Allow-Origin': origin, ...credentials, Vary: 'Origin', ...exposed }
 }
 
 /** What a preflight asks for besides. */
-export function preflightHeaders(): HeaderFields {
+export function preflightHeaders({ corsAllowHeaders }: CorsSettings): HeaderFields {
   return {
     'Access-Control-Allow-Methods': ALLOW_METHODS,
-    'Access-Control-Allow-Headers': ALLOW_HEADERS,
+    'Access-Control-Allow-Headers': [ALLOW_HEADERS, ...corsAllowHeaders].join(', '),
     'Access-Control-Max-Age': MAX_AGE_S,
   }
 }

@@ -6,8 +6,12 @@ export interface Asked {
   /** The method that counts. */
   readonly method: string
   readonly path: string
+  /** The query without `?`; '' for none. */
+  readonly query: string
   /** The address is that of an upload, or of all uploads. */
   readonly isUploads: boolean
+  /** What stands in the place of an upload's id; '' for the address of all uploads, or another. */
+  readonly id: string
 }
 
 /** Who is asking, and which uploads are there for them. */

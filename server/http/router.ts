@@ -6,10 +6,12 @@ import type { HookRequest } from '../model/hook.js'
 import { ANONYMOUS, type Principal } from '../model/principal.js'
 import type { UploadMethod } from '../model/request.js'
 import { type ApiRequest, apiMethods } from './api.js'
-import { corsHeaders, preflightHeaders } from './cors.js'
+import type { AskedToken } from './auth/issue.js'
+import { type CorsSettings, corsHeaders, preflightHeaders } from './cors.js'
 import type { AskedFile } from './downloads.js'
 import type { Exchange } from './exchange.js'
 import type { Gate } from './gate.js'
+import { readJson } from './json-body.js'
 import { clientOf, publicOrigin } from './origin.js'
 import { readAway } from './surplus.js'
 
@@ -29,10 +31,9 @@ interface UploadProtocol {
   serve(arrival: Arrival): Promise<Answer | null>
 }
 
-export interface RouterOptions {
+export interface RouterOptions extends CorsSettings {
   readonly basePath: string
   readonly behindProxy: boolean
-  readonly corsOrigins: readonly string[]
   readonly isUploadId: (text: string) => boolean
   /** Decides who is asking, but for OPTIONS and probes; see Gate. */
   readonly identify: Gate['identify']
@@ -46,6 +47,8 @@ export interface RouterOptions {
   readonly downloads: { send(exchange: Exchange, asked: AskedFile): Promise<void> }
   /** Answers what is served as JSON. Rejects with an UploadError. */
   readonly api: { answer(request: ApiRequest, principal: Principal): Promise<Answer> }
+  /** Issues what is asked for by a POST beside tus. Rejects with an UploadError. */
+  readonly issuer: { isAt(path: string): boolean; answer(asked: AskedToken): Promise<Answer> }
 }
 
 const CREATION_METHODS = 'POST, OPTIONS'
@@ -86,11 +89,13 @@ export class Router {
       const method = isUploads ? protocol.methodOf(request) : (request.method ?? '')
       // Browsers send no credentials with a preflight, and load balancers none with a probe.
       const isOpen = method === 'OPTIONS' || path === '/healthz' || path === '/readyz'
-      const asked = isOpen ? ANONYMOUS : identify(request, { method, path, isUploads })
+      const id = isUploads ? path.slice(basePath.length + 1) : ''
+      const query = queryOf(request.url)
+      const asked = isOpen ? ANONYMOUS : identify(request, { method, path, query, isUploads, id })
       // No `await` where the answer is known: without keys a request is not slower by it.
       const visit = { exchange, principal: asked instanceof Promise ? await asked : asked }
       if (!isUploads) return await this.#beside(visit, path)
-      return await this.#uploads(visit, path.slice(basePath.length + 1))
+      return await this.#uploads(visit, id)
     } catch (thrown) {
       const error = asUploadError(thrown)
       // A fault of our own, which ends the connection and is logged.
@@ -155,12 +160,19 @@ export class Router {
     if (method === 'OPTIONS') return this.#preflight()
     const id = /^\/api\/uploads\/([^/]+)/.exec(path)?.[1]
     if (id !== undefined) await this.#askHook(visit, id)
+    const { issuer, behindProxy, api } = this.#options
+    const { exchange, principal } = visit
+    if (issuer.isAt(path)) {
+      if (method !== 'POST') return this.#notAllowed(visit, CREATION_METHODS, {})
+      exchange.askForBody()
+      const body = await readJson(exchange.request)
+      const origin = publicOrigin(exchange.request, behindProxy)
+      return issuer.answer({ path, principal, body, origin })
+    }
     const allowed = apiMethods(path)
     if (!allowed.split(', ').includes(method)) return this.#notAllowed(visit, allowed, {})
-    return this.#options.api.answer(
-      { method, path, query: queryOf(visit.exchange.request.url) },
-      visit.principal,
-    )
+    const query = new URLSearchParams(queryOf(exchange.request.url))
+    return api.answer({ method, path, query }, principal)
   }
 
   /** Asks `pre-access` for a request that does not go through the protocol. Rejects with the refusal. */
@@ -172,7 +184,10 @@ export class Router {
   }
 
   #preflight(): Answer {
-    return { status: 204, headers: { ...this.#options.protocol.optionsHeaders, ...preflightHeaders() } }
+    return {
+      status: 204,
+      headers: { ...this.#options.protocol.optionsHeaders, ...preflightHeaders(this.#options) },
+    }
   }
 
   #notAllowed({ exchange }: Visit, allow: string, headers: HeaderFields): Answer {
@@ -184,7 +199,7 @@ export class Router {
   }
 
   #cors({ request }: Exchange): HeaderFields {
-    return corsHeaders(request, this.#options.corsOrigins)
+    return corsHeaders(request, this.#options)
   }
 }
 
@@ -196,13 +211,14 @@ function httpErrorOf({ request, expects }: Exchange): UploadError | undefined {
   return hasHost ? undefined : new UploadError('request_malformed')
 }
 
+/** The query without its `?`; '' where there is none. */
+function queryOf(target = ''): string {
+  const at = target.indexOf('?')
+  return at === -1 ? '' : target.slice(at + 1)
+}
+
 /** The path without its query, from both forms a request may have; '' where there is none. */
 function pathOf(target = ''): string {
   if (target.startsWith('/')) return target.split('?', 1)[0] ?? ''
   return URL.canParse(target) ? new URL(target).pathname : ''
-}
-
-/** The query of a request; empty where it has none. */
-function queryOf(target = ''): URLSearchParams {
-  return new URLSearchParams(/\?(.*)$/s.exec(target)?.[1] ?? '')
 }

@@ -36,6 +36,20 @@ export function factsOf(raw: string | undefined): FileFacts {
   }
 }
 
+/** Upload-Metadata with values that its client cannot change. Undefined where there are none and none was sent. */
+export function withFixed(
+  raw: string | undefined,
+  fixed: Readonly<Record<string, string>>,
+): string | undefined {
+  const keys = Object.keys(fixed)
+  if (keys.length === 0) return raw
+  const own = (raw ?? '').split(',').filter((pair) => !keys.includes(pair.trim().split(' ')[0] ?? ''))
+  const pairs = Object.entries(fixed).map(([key, text]) =>
+    `${key} ${Buffer.from(text).toString('base64')}`.trim(),
+  )
+  return [...own.filter((pair) => pair.trim() !== ''), ...pairs].join(',')
+}
+
 /** The first of some keys that has a value, as text; null where none has. Uppy sends "null" for none. */
 export function textOf(metadata: Metadata, keys: readonly string[]): string | null {
   for (const key of keys) {

@@ -1,5 +1,7 @@
+import type { Grant, GrantTerms } from './grant.js'
+
 /** Who is asking. The gate decides it once for each request, and every look-up of an upload takes it. */
-export type Principal = Anonymous | User | Admin
+export type Principal = Anonymous | User | Admin | GrantHolder | OneUpload
 
 /** Somebody who has not said who they are; where tokens are asked for, nobody is anonymous. */
 interface Anonymous {
@@ -19,6 +21,25 @@ interface Admin {
   readonly kind: 'admin'
 }
 
+/** Whoever has a grant: what it created is there for them while it is unfinished. */
+export interface GrantHolder {
+  readonly kind: 'grant'
+  readonly grant: Grant
+  /** The grant's time is over. */
+  readonly isOver: boolean
+  readonly lapsed: Lapsed
+  /** What follows the address of a new upload in its Location. */
+  readonly locationQuery: (id: string) => string
+}
+
+/** Whoever has the key of one upload, or a link to it. */
+interface OneUpload {
+  readonly kind: 'upload key' | 'link'
+  readonly id: string
+  /** Null where it is there for them also when it is finished. */
+  readonly lapsed: Lapsed | null
+}
+
 /** What is left of a token whose time is over: it may continue its own uploads, so that no byte is sent twice. */
 export interface Lapsed {
   /**
@@ -33,17 +54,20 @@ export const ADMIN: Principal = { kind: 'admin' }
 
 /** An upload as far as access to it is concerned. */
 export interface Owned {
+  readonly id: string
   /** Who created it; null where that was an anonymous principal. */
   readonly owner: string | null
   /** ISO 8601; null before that. */
   readonly finishedAt: string | null
+  /** The grant that it was created with; a record does not say. */
+  readonly grant?: GrantTerms | null
 }
 
 /** Decides whether a principal may know of an upload. For one who may not, the upload is not there. */
 export type AccessRule = (principal: Principal, upload: Owned) => boolean
 
 /** The rule of access. An upload without an owner is there for everybody who has its address while no token is asked for. */
-export const mayAccess: AccessRule = (principal, { owner, finishedAt }) => {
+export const mayAccess: AccessRule = (principal, { id, owner, finishedAt, grant }) => {
   switch (principal.kind) {
     case 'anonymous':
       return owner === null
@@ -51,6 +75,11 @@ export const mayAccess: AccessRule = (principal, { owner, finishedAt }) => {
       return true
     case 'user':
       return owner === principal.owner && isStillOpen(principal.lapsed, finishedAt)
+    case 'grant':
+      return grant?.id === principal.grant.id && isStillOpen(principal.lapsed, finishedAt)
+    case 'upload key':
+    case 'link':
+      return id === principal.id && isStillOpen(principal.lapsed, finishedAt)
   }
 }
 
@@ -60,5 +89,13 @@ function isStillOpen(lapsed: Lapsed | null, finishedAt: string | null): boolean 
 
 /** Who owns what a principal creates; null for nobody. */
 export function ownerOf(principal: Principal): string | null {
+  if (principal.kind === 'grant') return principal.grant.owner
   return principal.kind === 'user' ? principal.owner : null
+}
+
+/** What stays with an upload of the grant that its creation came with; null where it came with none. */
+export function grantTermsOf(principal: Principal): GrantTerms | null {
+  if (principal.kind !== 'grant') return null
+  const { id, accept, maxSize } = principal.grant
+  return { id, accept, maxSize }
 }

@@ -21,6 +21,7 @@ export function factsFromRecord(row: UploadRecord | undefined, storedBytes: numb
     terminatedAt: null,
     verifiedTo: null,
     expireAfterMs: null,
+    grant: null,
   }
   const open = { type: null, checkpoints: [], sha256: null, finishedAt: null }
   const done = { type: row.type, checkpoints: [], sha256: row.sha256, finishedAt: row.finishedAt }

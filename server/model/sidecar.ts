@@ -11,6 +11,17 @@ const SidecarSchema = v.object({
   createdAt: v.pipe(v.string(), v.isoTimestamp()),
   /** Who created it. */
   owner: v.optional(text, null),
+  /** What stays of the grant that it was created with. */
+  grant: v.optional(
+    v.nullable(
+      v.object({
+        id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+        accept: v.nullable(v.pipe(v.array(v.string()), v.readonly())),
+        maxSize: v.nullable(count),
+      }),
+    ),
+    null,
+  ),
   /** The last change of this file; the bytes' own age is the file's. */
   updatedAt: v.pipe(v.string(), v.isoTimestamp()),
   /** Bytes; null while it is deferred. */
@@ -55,6 +66,7 @@ export function sidecarOf(
     id: facts.id,
     createdAt: facts.createdAt,
     owner: facts.owner,
+    grant: facts.grant,
     updatedAt,
     length: facts.length,
     metadata: facts.metadata,

@@ -1,4 +1,5 @@
 import type { Checkpoint } from './checkpoint.js'
+import type { GrantTerms } from './grant.js'
 
 /** What is kept of an upload beside its bytes. Times are ISO 8601 in UTC. */
 export interface UploadFacts {
@@ -6,6 +7,8 @@ export interface UploadFacts {
   readonly createdAt: string
   /** Who created it; null where that was nobody in particular. */
   readonly owner: string | null
+  /** The grant that it was created with; null for none. */
+  readonly grant: GrantTerms | null
   /** Bytes; null while it is deferred. */
   readonly length: number | null
   /** Upload-Metadata as the client sent it. */
@@ -38,6 +41,7 @@ export function onlyFacts(facts: UploadFacts): UploadFacts {
     id: facts.id,
     createdAt: facts.createdAt,
     owner: facts.owner,
+    grant: facts.grant,
     length: facts.length,
     metadata: facts.metadata,
     filename: facts.filename,

@@ -30,7 +30,9 @@ export function answerHeaders(
     const text = answered.get(name)
     if (text !== null) headers[name] = text
   }
-  if (method === 'POST') headers.Location = `${arrival.origin}${basePath}/${id}`
+  const { principal } = arrival
+  const query = principal.kind === 'grant' ? principal.locationQuery(id) : ''
+  if (method === 'POST') headers.Location = `${arrival.origin}${basePath}/${id}${query}`
   if (!upload || method === 'DELETE') return headers
   // The answer to a creation that may bring bytes says how many are stored, also where it brings none.
   const hasOffset = method === 'POST' && isOffsetType(arrival.request) && upload.kind !== 'final'

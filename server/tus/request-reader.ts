@@ -4,7 +4,7 @@ import type { Arrival } from '../model/arrival.js'
 import type { Body } from '../model/body.js'
 import type { Creation } from '../model/creation.js'
 import type { HookRequest } from '../model/hook.js'
-import { factsOf } from '../model/metadata.js'
+import { factsOf, withFixed } from '../model/metadata.js'
 import { UploadRequest } from '../model/request.js'
 import {
   bringsBody,
@@ -84,10 +84,10 @@ export class RequestReader {
     const { request } = arrival
     const concat = concatOf(request, { isUploadId: this.#options.isUploadId, client: arrival.client })
     const headers = concat?.parts ? FINAL_HEADERS : creationHeaders(request, this.#options.maxSizeBytes)
-    return {
-      headers,
-      creation: { concat, expireAfterMs: null, ...factsOf(headerOf(request, 'upload-metadata')) },
-    }
+    const { principal } = arrival
+    const sent = headerOf(request, 'upload-metadata')
+    const metadata = principal.kind === 'grant' ? withFixed(sent, principal.grant.metadata) : sent
+    return { headers, creation: { concat, expireAfterMs: null, ...factsOf(metadata) } }
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FileStore } from '@tus/file-store'
 import type { Creation } from '../model/creation.js'
 import type { Engine } from '../model/engine.js'
-import { ownerOf, type Principal } from '../model/principal.js'
+import { grantTermsOf, ownerOf, type Principal } from '../model/principal.js'
 import { StoredUpload } from './upload.js'
 
 /** An upload in the form that @tus/server has. */
@@ -26,6 +26,7 @@ export function newUpload(
   const facts = {
     id,
     owner: ownerOf(principal),
+    grant: grantTermsOf(principal),
     length,
     metadata,
     filename,

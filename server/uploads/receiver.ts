@@ -2,6 +2,7 @@ import { asUploadError, type ErrorCode, UploadError } from '../errors.js'
 import { type BodyEnd, isUnanswered } from '../model/body.js'
 import type { Engine } from '../model/engine.js'
 import { isBytesFault } from '../model/engine-error.js'
+import { mostBytesOf } from '../model/grant.js'
 import { isWhole, nextStep, type Terms } from '../model/next-step.js'
 import { isRefusal } from '../model/refusal.js'
 import type { UploadRequest } from '../model/request.js'
@@ -144,7 +145,7 @@ export class Receiver {
     upload.receive(request.body)
     try {
       if (!request.body) await sink.write([], true)
-      const room = (upload.length ?? this.#tools.maxSizeBytes) - upload.offset
+      const room = (upload.length ?? mostBytesOf(upload, this.#tools.maxSizeBytes)) - upload.offset
       const end = request.body ? await request.body.drain(sink, room) : 'complete'
       request.bodyEnd = end
       if (!request.checksum && !sink.isHeld) return end

@@ -1,8 +1,10 @@
 import { FileStore } from '@tus/file-store'
 import { asUploadError, UploadError } from '../errors.js'
+import { mostBytesOf } from '../model/grant.js'
 import { firstByteWithinMs, isWhole, nextStep } from '../model/next-step.js'
-import { ownerOf, type Principal } from '../model/principal.js'
+import { grantTermsOf, ownerOf, type Principal } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
+import { EXTENSIONS } from './extensions.js'
 import { Joiner } from './joining/joiner.js'
 import { type DueOutcome, Lifecycle } from './lifecycle.js'
 import { loadUpload } from './load-upload.js'
@@ -14,11 +16,7 @@ import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 import { TERMINATED } from './upload-record.js'
 import { Uploads } from './uploads.js'
-
-const EXTENSIONS = [
-  ...['creation', 'creation-with-upload', 'creation-defer-length', 'termination', 'expiration'],
-  ...['checksum', 'checksum-trailer', 'concatenation', 'concatenation-unfinished'],
-]
+import { withGrant } from './with-grant.js'
 
 /**
  * The FileStore through which @tus/server reaches uploads. The engine stores their bytes. @tus/server calls it under the
@@ -54,7 +52,11 @@ export class LadingStore extends FileStore {
    * Creates an upload's two files; an id that exists is never emptied. Rejects with disk_full,
    * unfinished_full or internal, and for a final upload as Joiner's `create` does.
    */
-  override async create(file: TusUpload): Promise<TusUpload> {
+  override create(file: TusUpload): Promise<TusUpload> {
+    return withGrant(this.#requestOf(file.id), file.size ?? 0, this.#tools, () => this.#create(file))
+  }
+
+  async #create(file: TusUpload): Promise<TusUpload> {
     const request = this.#requestOf(file.id)
     if (!request.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     if (await this.#tools.engine.isFull(file.size ?? 0, 1)) throw new UploadError('disk_full')
@@ -67,6 +69,7 @@ export class LadingStore extends FileStore {
         metadata,
         client: concat.client,
         owner: ownerOf(request.principal),
+        grant: grantTermsOf(request.principal),
         principal: request.principal,
       }
       request.upload = await this.#joiner.create(wanted, (length) => this.#make(file.id, length, request))
@@ -126,6 +129,8 @@ export class LadingStore extends FileStore {
     const { offset } = await this.#found(id)
     if (offset + Number(request.headers['content-length'] ?? 0) > length)
       throw new UploadError('length_exceeded')
+    if (length > mostBytesOf(await this.#found(id), this.#tools.maxSizeBytes))
+      throw new UploadError('size_exceeded')
     request.declaredLength = length
   }
 

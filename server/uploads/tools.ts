@@ -1,5 +1,6 @@
 import type { Engine } from '../model/engine.js'
 import type { EventKind } from '../model/event.js'
+import type { Grant } from '../model/grant.js'
 import type { Log } from '../model/log.js'
 import type { AccessRule } from '../model/principal.js'
 import type { UploadRecord } from '../model/record.js'
@@ -14,6 +15,8 @@ type Sniff = (input: {
   readonly whole: boolean
   readonly declaredType: string | null
   readonly filename: string | null
+  /** A list of the upload's own, which counts beside the server's; null for none. */
+  readonly accept: readonly string[] | null
 }) => Promise<{ accepted: true; type: string } | { accepted: false; type: string; reason: string }>
 
 /** What the parts of this folder may need from the server. Each names the few that it is given. */
@@ -27,6 +30,10 @@ export interface StorageTools {
   readonly row: (id: string) => Promise<UploadRecord | undefined>
   /** Every unfinished upload, with the time at which something is due with it. */
   readonly unfinished: Pick<Unfinished, 'admit' | 'set' | 'delete' | 'has'>
+  /** Takes one of the uploads that a grant allows. Rejects with grant_used where it has none left. */
+  readonly takeGrant: (grant: Grant, uploadId: string) => Promise<void>
+  /** Gives it back: the upload was not created. */
+  readonly returnGrant: (grantId: string, uploadId: string) => void
   /** Announces what happened to an upload; never waits. See Announcer. */
   readonly announce: (upload: StoredUpload, kind: EventKind, end?: RecordEnd) => void
   /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */

@@ -20,7 +20,9 @@ export async function decideType(
   const whole = upload.length === offset
   if (head.length < tools.sniffBytes && !whole) return
   const { declaredType, filename } = upload
-  const verdict = await tools.sniff({ head, whole: whole && head.length === offset, declaredType, filename })
+  const accept = upload.grant?.accept ?? null
+  const isWholeHead = whole && head.length === offset
+  const verdict = await tools.sniff({ head, whole: isWholeHead, declaredType, filename, accept })
   try {
     if (!verdict.accepted) throw new UploadError('type_refused', { sentence: verdict.reason })
     upload.setType(tools.hooks ? await tools.hooks.acceptedType(upload, verdict.type, head) : verdict.type)

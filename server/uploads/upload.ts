@@ -1,5 +1,6 @@
 import type { Body } from '../model/body.js'
 import { addCheckpoint, type Checkpoint } from '../model/checkpoint.js'
+import type { GrantTerms } from '../model/grant.js'
 import type { HookAnswer, HookRequest } from '../model/hook.js'
 import type { UploadKind } from '../model/next-step.js'
 import type { RecordState, UploadRecord } from '../model/record.js'
@@ -23,8 +24,9 @@ class Upload {
   readonly expireAfterMs: number | null
   /** The ids of a final upload's parts. */
   readonly parts: readonly string[] | null
-  /** Who created it; null where that was nobody in particular. */
+  /** Who created it, and with which grant. */
   readonly owner: string | null
+  readonly grant: GrantTerms | null
   length: number | null
   type: string | null
   /** Bytes that are in the file and count. */
@@ -62,6 +64,7 @@ class Upload {
     this.address = address
     this.createdAt = facts.createdAt
     this.owner = facts.owner
+    this.grant = facts.grant
     this.metadata = facts.metadata
     this.filename = facts.filename
     this.declaredType = facts.declaredType

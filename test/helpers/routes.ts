@@ -13,7 +13,7 @@ const TUS = { 'Tus-Resumable': '1.0.0' }
 
 /** Sends one request with the version of tus. */
 export function askOf(origin: () => string) {
-  return (method: string, path: string, headers: object, body?: string): Promise<TestAnswer> => {
+  return (method: string, path: string, headers: object, body?: string | Uint8Array): Promise<TestAnswer> => {
     const all = { headers: { ...TUS, ...headers }, ...(body === undefined ? {} : { body }) }
     return send(origin(), { method, path, ...all })
   }

@@ -8,6 +8,7 @@ export function factsOf(id: string, changes: Partial<StoredFacts> = {}): StoredF
     id,
     createdAt: new Date().toISOString(),
     owner: null,
+    grant: null,
     touchedAtMs: Date.now(),
     length: 10,
     offset: 0,

@@ -20,14 +20,21 @@ const ALLOWED = 'https://a.example'
 /** Any origin may use the first; only https://a.example the second. */
 let open: TestServer
 let strict: TestServer
+/** Two origins may use it, with credentials and with two headers of their own. */
+let trusting: TestServer
 
 test.before(async () => {
   open = await startServer(['--max-size', '1MiB'])
   strict = await startServer(['--max-size', '1MiB', '--cors-origin', ALLOWED])
+  trusting = await startServer([
+    ...['--cors-origin', `${ALLOWED},https://c.example`, '--cors-allow-credentials'],
+    ...['--cors-allow-headers', 'X-Api-Key,X-Trace', '--max-size', '1MiB'],
+  ])
 })
 test.after(async () => {
   await open.stop()
   await strict.stop()
+  await trusting.stop()
 })
 
 const words = (list: unknown): string[] =>
@@ -104,6 +111,26 @@ test('another origin, or none, is not allowed on any answer, and still Vary: Ori
   }
   const none = await send(strict.origin, { method: 'GET', path: '/healthz' })
   assert.is(none.headers['access-control-allow-origin'], undefined)
+})
+
+test('"--cors-allow-credentials": an allowed origin may send credentials, another one may not, and never is it *', async () => {
+  for (const [what, { headers }] of await answers(trusting, ALLOWED)) {
+    assert.is(headers['access-control-allow-credentials'], 'true', what)
+    assert.is(headers['access-control-allow-origin'], ALLOWED, what)
+  }
+  for (const server of [trusting, strict, open]) {
+    for (const [what, { headers }] of await answers(server, 'https://b.example'))
+      assert.is(headers['access-control-allow-credentials'], undefined, what)
+  }
+  for (const [what, { headers }] of await answers(strict, ALLOWED))
+    assert.is(headers['access-control-allow-credentials'], undefined, what)
+})
+
+test('"--cors-allow-headers": a preflight allows these headers beside those of tus', async () => {
+  const headers = { Origin: ALLOWED, 'Access-Control-Request-Method': 'PATCH' }
+  const answer = await send(trusting.origin, { method: 'OPTIONS', path: '/files', headers })
+  assert.is(answer.headers['access-control-allow-credentials'], 'true')
+  assert.equal(words(answer.headers['access-control-allow-headers']), words(`${ALLOW}, X-Api-Key, X-Trace`))
 })
 
 test('a 503 for want of slots is readable by a page', async () => {

@@ -121,6 +121,8 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
   token_missing: { testedIn: 'protocol/tokens' },
   token_invalid: { testedIn: 'protocol/tokens' },
   token_expired: { testedIn: 'protocol/tokens' },
+  body_invalid: { testedIn: 'protocol/grants' },
+  grant_used: { testedIn: 'protocol/grants' },
   auth_unavailable: { testedIn: 'protocol/key-sets' },
   admin_key_needed: { testedIn: 'protocol/admin' },
   admin_only: { testedIn: 'protocol/admin' },

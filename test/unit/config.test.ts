@@ -58,6 +58,8 @@ test('has the documented defaults', () => {
     lane: true,
     behindProxy: false,
     corsOrigins: ['*'],
+    corsAllowHeaders: [],
+    corsAllowCredentials: false,
     authJwks: null,
     authSecret: null,
     authIssuer: null,

@@ -15,6 +15,7 @@ const MINUTE_MS = 60_000
 const WANTED = {
   id: NEW,
   owner: null,
+  grant: null,
   parts: [PART],
   metadata: 'filename YQ==',
   client: '::1',

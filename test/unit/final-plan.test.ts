@@ -44,6 +44,7 @@ function place(facts: Partial<StoredFacts> | undefined, sum: Partial<Survey> = {
     metadata: null,
     client: '::1',
     owner: null,
+    grant: null,
     principal: ANONYMOUS,
   }
   const later = (ms: number): void => {

@@ -52,6 +52,7 @@ test('a final upload whose creation fails once its files are made is removed aga
     metadata: null,
     client: '127.0.0.1',
     owner: null,
+    grant: null,
     principal: ANONYMOUS,
   }
   const make = async (): Promise<StoredUpload> => {

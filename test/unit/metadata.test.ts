@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UploadError } from '../../server/errors.js'
-import { factsOf, parseMetadata, textOf } from '../../server/model/metadata.js'
+import { factsOf, parseMetadata, textOf, withFixed } from '../../server/model/metadata.js'
 
 const RIGHT = [
   ['filename d29ybGQ=', { filename: 'world' }],
@@ -68,6 +68,14 @@ test('the first key that has a value counts, and what Uppy means by "null" is no
 
 test('a creation without metadata says nothing of its file', () => {
   assert.equal(factsOf(undefined), { metadata: null, filename: null, declaredType: null })
+})
+
+test('values that are fixed replace those of the client, and the others stay as they were sent', () => {
+  assert.is(withFixed('a YQ==, b Yg==,c', { b: 'x' }), 'a YQ==,c,b eA==')
+  assert.is(withFixed('b Yg==', { b: '' }), 'b')
+  assert.is(withFixed(undefined, { b: 'x', c: '\u00fc' }), 'b eA==,c w7w=')
+  assert.is(withFixed('b Yg==', {}), 'b Yg==')
+  assert.is(withFixed(undefined, {}), undefined)
 })
 
 test.run()

@@ -12,7 +12,13 @@ import { OpenFinals } from '../../server/uploads/joining/open-finals.js'
 
 const test = suite('open finals')
 
-const final = (id: string, ...parts: readonly string[]) => ({ id, owner: null, parts, metadata: null })
+const final = (id: string, ...parts: readonly string[]) => ({
+  id,
+  owner: null,
+  grant: null,
+  parts,
+  metadata: null,
+})
 const names = (prefix: string, count: number) => Array.from({ length: count }, (_, n) => `${prefix}${n}`)
 
 function refused(work: () => void): boolean {
@@ -100,16 +106,16 @@ test('a final upload waits for one part at a time, and is found by it and by its
   assert.equal(finals.waitingFor('a'), ['f'])
   finals.waitFor('f', { ...wait, part: 'b', place: 1 })
   assert.equal([finals.waitingFor('a'), finals.waitingFor('b')], [[], ['f']])
-  const key = finalKey({ owner: null, parts: ['a', 'b'], metadata: null })
+  const key = finalKey({ owner: null, grant: null, parts: ['a', 'b'], metadata: null })
   assert.is(finals.madeBy(key), 'f')
-  assert.is(finals.madeBy(finalKey({ owner: null, parts: ['ab'], metadata: null })), undefined)
+  assert.is(finals.madeBy(finalKey({ owner: null, grant: null, parts: ['ab'], metadata: null })), undefined)
   finals.delete(final('f', 'a', 'b'))
   assert.equal([finals.waitingFor('b'), finals.madeBy(key), finals.waitOf('f')], [[], undefined, null])
 })
 
 test('where the same request of somebody else has failed, the one that was made before is found again', () => {
   const finals = new OpenFinals()
-  const key = finalKey({ owner: null, parts: ['a', 'b'], metadata: null })
+  const key = finalKey({ owner: null, grant: null, parts: ['a', 'b'], metadata: null })
   finals.enter(final('first', 'a', 'b'), 'one')
   finals.enter(final('second', 'a', 'b'), 'two')
   assert.is(finals.madeBy(key), 'second')

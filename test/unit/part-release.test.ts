@@ -6,7 +6,7 @@ import type { StoredUpload } from '../../server/uploads/upload.js'
 import { uploadOf } from '../helpers/stored-upload.js'
 
 const PART = `20261125-${'a'.repeat(32)}`
-const finalOf = (id: string) => ({ id, owner: null, parts: [PART], metadata: null })
+const finalOf = (id: string) => ({ id, owner: null, grant: null, parts: [PART], metadata: null })
 
 /** The release of one part among fakes; what was removed, with its reason. */
 async function place(note = async (): Promise<void> => {}) {

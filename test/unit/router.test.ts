@@ -17,7 +17,7 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
   const router = new Router({
     basePath: '/files',
     behindProxy: false,
-    corsOrigins: ['*'],
+    ...{ corsOrigins: ['*'], corsAllowHeaders: [], corsAllowCredentials: false },
     isUploadId: (text) => text === ID,
     identify: () => PRINCIPAL,
     hooks: null,
@@ -45,6 +45,13 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
       answer: async ({ method, path }, principal) => {
         asked.push(method === 'POST' ? `api POST ${path}` : `api ${path}`)
         principals.push(principal)
+        return OK
+      },
+    },
+    issuer: {
+      isAt: (path) => path === '/api/grants',
+      answer: async ({ path }) => {
+        asked.push(`issuer ${path}`)
         return OK
       },
     },
@@ -79,6 +86,7 @@ const ROUTES: ReadonlyArray<[method: string, target: string, served: string | nu
   ['GET', '/healthz', 'api /healthz'],
   ['HEAD', '/readyz', 'api /readyz'],
   ['GET', '/api/anything', 'api /api/anything'],
+  ['GET', '/api/grants', 405, 'POST, OPTIONS'],
   ['POST', '/api/anything', 405, 'GET, HEAD, OPTIONS'],
   ['POST', '/api/deliveries/msg_1/resend', 'api POST /api/deliveries/msg_1/resend'],
   ['GET', '/api/deliveries/msg_1/resend', 405, 'POST, OPTIONS'],

@@ -68,6 +68,7 @@ test('refuses settings that do not go together, in one line that names them', ()
       [...jwks, '--auth-secret', KEY],
       ['--auth-jwks', '--auth-secret'],
     ],
+    [['--cors-allow-credentials'], ['--cors-allow-credentials needs --cors-origin']],
     [['--auth-issuer', 'https://id.example'], ['--auth-issuer needs']],
     [['--auth-audience', 'up'], ['--auth-audience needs']],
   ]

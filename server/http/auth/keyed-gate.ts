@@ -4,6 +4,8 @@ import { ADMIN, ANONYMOUS, mayAccess, type Principal } from '../../model/princip
 import type { Asked, Gate } from '../gate.js'
 import { AdminDoor, type AdminSettings } from './admin-door.js'
 import { bearerOf } from './bearer.js'
+import { checkPermission } from './permission.js'
+import { type SignedParts, SignedTokens, signedIn } from './signed-tokens.js'
 import { createTokenCheck, type TokenCheck, type TokenSettings, type TokenTools } from './token-check.js'
 
 /** Addresses of one upload, which its owner may use; all others below /api are the admin's. */
@@ -13,6 +15,7 @@ interface GateParts {
   readonly admin: AdminDoor
   /** Undefined where no tokens are asked for. */
   readonly checkToken: TokenCheck | undefined
+  readonly signedTokens: SignedTokens
   readonly log: { info(fields: object, message: string): void }
 }
 
@@ -31,6 +34,8 @@ export class KeyedGate implements Gate {
     const audience = audienceOf(asked)
     if (audience === 'everybody') return ANONYMOUS
     const token = bearerOf(request)
+    const signed = audience === 'owner' ? signedIn(token, asked) : undefined
+    if (signed) return this.#verified(() => this.#parts.signedTokens.check(signed, asked), asked)
     if (audience === 'owner' && token === undefined && !checkToken) return ANONYMOUS
     try {
       if (audience === 'admin') return admin.enter(request, token)
@@ -39,18 +44,17 @@ export class KeyedGate implements Gate {
     } catch (error) {
       throw this.#refused(error, asked)
     }
-    if (checkToken) return this.#verified(checkToken, token, request, asked)
     admin.noteRefusal(request, token)
-    return ANONYMOUS
+    return checkToken ? this.#verified(() => checkToken(token), asked) : ANONYMOUS
   }
 
-  async #verified(check: TokenCheck, token: string, request: IncomingMessage, asked: Asked) {
+  async #verified(check: () => Promise<Principal>, asked: Asked): Promise<Principal> {
     try {
-      return permitted(await check(token), asked)
-    } catch (thrown) {
-      const error = this.#refused(thrown, asked)
-      if (error.code === 'token_invalid') this.#parts.admin.noteRefusal(request, token)
-      throw error
+      const principal = await check()
+      checkPermission(principal, asked)
+      return principal
+    } catch (error) {
+      throw this.#refused(error, asked)
     }
   }
 
@@ -67,14 +71,14 @@ export class KeyedGate implements Gate {
   }
 }
 
+export type GateTools = TokenTools & Pick<GateParts, 'log'> & Omit<SignedParts, 'expireAfterMs'>
+
 /** Builds the gate of these settings. */
-export async function createGate(
-  settings: AdminSettings & TokenSettings,
-  tools: TokenTools & Pick<GateParts, 'log'>,
-): Promise<Gate> {
+export async function createGate(settings: AdminSettings & TokenSettings, tools: GateTools): Promise<Gate> {
   return new KeyedGate({
     admin: new AdminDoor(settings, tools.monotonic),
     checkToken: await createTokenCheck(settings, tools),
+    signedTokens: new SignedTokens({ ...tools, expireAfterMs: settings.expireAfterMs }),
     log: tools.log,
   })
 }
@@ -83,11 +87,4 @@ export async function createGate(
 function audienceOf({ isUploads, path }: Asked): 'owner' | 'admin' | 'everybody' {
   if (isUploads || OF_ONE_UPLOAD.test(path)) return 'owner'
   return path === '/metrics' || path === '/api' || path.startsWith('/api/') ? 'admin' : 'everybody'
-}
-
-/** Throws token_expired where a token whose time is over asks for more than to continue an upload. */
-function permitted(principal: Principal, { isUploads, method }: Asked): Principal {
-  if (principal.kind !== 'user' || principal.lapsed === null) return principal
-  if (isUploads && (method === 'HEAD' || method === 'PATCH')) return principal
-  throw new UploadError('token_expired')
 }

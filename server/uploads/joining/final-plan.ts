@@ -1,5 +1,6 @@
 import { UploadError } from '../../errors.js'
 import type { Engine } from '../../model/engine.js'
+import { type GrantTerms, mostBytesOf } from '../../model/grant.js'
 import { nextStep, type Terms } from '../../model/next-step.js'
 import type { Principal } from '../../model/principal.js'
 import type { StorageTools } from '../tools.js'
@@ -17,6 +18,7 @@ export interface RequestedFinal {
   readonly client: string
   /** Who owns what the principal creates. */
   readonly owner: string | null
+  readonly grant: GrantTerms | null
   readonly principal: Principal
 }
 
@@ -41,14 +43,14 @@ export class FinalPlan {
    * Looks at the parts of a final upload that is entered. Resolves with the part that is missing where one is,
    * or was terminated. Rejects with part_unknown, starting, size_exceeded, disk_full, and with the disk's error.
    */
-  async of({ parts, principal }: RequestedFinal): Promise<Survey | Missing> {
+  async of({ parts, grant, principal }: RequestedFinal): Promise<Survey | Missing> {
     const { tools } = this.#parts
     const survey = await this.#parts.survey.of(parts, 0, (part) => this.#check(part, principal))
     if ('missing' in survey) return survey
     const [terminated] = survey.terminated
     if (terminated !== undefined) return { missing: terminated }
     const bytes = survey.length ?? 0
-    if (bytes > tools.maxSizeBytes) throw new UploadError('size_exceeded')
+    if (bytes > mostBytesOf({ grant }, tools.maxSizeBytes)) throw new UploadError('size_exceeded')
     if (await tools.engine.isFull(bytes)) throw new UploadError('disk_full')
     return survey
   }

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { UploadError } from '../../errors.js'
 import type { Engine } from '../../model/engine.js'
+import { mostBytesOf } from '../../model/grant.js'
 import { isWhole } from '../../model/next-step.js'
 import type { Lifecycle } from '../lifecycle.js'
 import type { Prover } from '../prover.js'
@@ -53,7 +54,7 @@ export class JoinPass {
     if (!parts) return false
     const length = parts.reduce((sum, { offset }) => sum + offset, 0)
     final.setLength(length)
-    if (length > this.#tools.maxSizeBytes) throw new UploadError('size_exceeded')
+    if (length > mostBytesOf(final, this.#tools.maxSizeBytes)) throw new UploadError('size_exceeded')
     await this.#look(final, parts)
     await this.#copy(final, parts)
     await this.#tools.underLock(final.id, () => this.#finish(final))

@@ -37,7 +37,7 @@ interface Name {
   readonly client: string
 }
 
-type Final = Pick<StoredUpload, 'id' | 'owner' | 'parts' | 'metadata'>
+type Final = Pick<StoredUpload, 'id' | 'owner' | 'grant' | 'parts' | 'metadata'>
 
 /**
  * The final uploads that are not joined yet, and the parts they name. What is kept for each is small and of
