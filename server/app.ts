@@ -176,7 +176,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   const vitals = new Vitals()
   const api = new Api({
     log: refusals,
-    deliveries: null,
+    deliveries: hooks?.deliveries ?? null,
     findUpload: (id, principal) => findUpload(id, principal, { ...tools, uploads, log: refusals }),
     status: createStatus(
       {
