@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { UploadError } from '../../server/errors.js'
 import type { Arena } from '../../server/intake/arena.js'
 import type { BlockSink, Body, BodyEnd } from '../../server/model/body.js'
+import type { Creation } from '../../server/model/creation.js'
 import type { UploadFacts } from '../../server/model/upload-facts.js'
 import { MemoryEngine } from './memory-engine.js'
 import { MemoryStorage } from './memory-storage.js'
@@ -64,4 +65,13 @@ export function bodyOf(arena: Arena, text: string, end: BodyEnd): Body {
 /** What a test calls by mistake. */
 export async function never(): Promise<never> {
   throw new Error('this is not to be called')
+}
+
+/** A creation that says nothing of its file. */
+export const PLAIN_CREATION: Creation = {
+  metadata: null,
+  filename: null,
+  declaredType: null,
+  concat: null,
+  expireAfterMs: null,
 }

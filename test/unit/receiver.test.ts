@@ -3,7 +3,6 @@ import * as assert from 'uvu/assert'
 import { Arena } from '../../server/intake/arena.js'
 import type { BodyEnd } from '../../server/model/body.js'
 import type { ExpectedChecksum } from '../../server/model/checksum.js'
-import type { Creation } from '../../server/model/creation.js'
 import { ANONYMOUS } from '../../server/model/principal.js'
 import { type RequestFacts, UploadRequest } from '../../server/model/request.js'
 import type { StoredFacts } from '../../server/model/upload-facts.js'
@@ -12,17 +11,19 @@ import type { StorageTools } from '../../server/uploads/tools.js'
 import { MemoryEngine } from '../helpers/memory-engine.js'
 import { MemoryStorage } from '../helpers/memory-storage.js'
 import { keep, uploadOf } from '../helpers/stored-upload.js'
-import { bodyOf, codeOf, idOf, never, sha256, silent, TYPES } from '../helpers/upload-fakes.js'
+import {
+  bodyOf,
+  codeOf,
+  idOf,
+  never,
+  PLAIN_CREATION,
+  sha256,
+  silent,
+  TYPES,
+} from '../helpers/upload-fakes.js'
 
 const ID = idOf('1')
 const MOST_BYTES = 20
-const CREATION: Creation = {
-  metadata: null,
-  filename: null,
-  declaredType: null,
-  concat: null,
-  expireAfterMs: null,
-}
 const NOTHING = { headers: {}, body: null, checksum: null, trailing: null, creation: null }
 const arena = new Arena({ blocks: 1, blockBytes: 64 })
 
@@ -150,11 +151,11 @@ test('a client that sends more than it declared gets 413, and what fits is finis
 test('a creation whose client cannot learn the address is undone, not finished', async () => {
   for (const end of ['cut', 'idle', 'slow'] as const) {
     const { done, receive } = place()
-    assert.is(await receive('ten bytes.', end, { creation: CREATION }), 'none')
+    assert.is(await receive('ten bytes.', end, { creation: PLAIN_CREATION }), 'none')
     assert.equal(done, ['abandon'], end)
   }
   const { done, receive } = place()
-  assert.is(await receive('ten bytes. and more', 'complete', { creation: CREATION }), 'length_exceeded')
+  assert.is(await receive('ten bytes. and more', 'complete', { creation: PLAIN_CREATION }), 'length_exceeded')
   assert.not(done.includes('finish'))
 })
 
