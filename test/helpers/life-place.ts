@@ -10,7 +10,7 @@ import { Announcer } from '../../server/uploads/announcer.js'
 import { LadingStore } from '../../server/uploads/store.js'
 import type { StorageTools } from '../../server/uploads/tools.js'
 import { Unfinished } from '../../server/uploads/unfinished.js'
-import { bodyOf, PLAIN_CREATION } from './upload-fakes.js'
+import { bodyOf, PLAIN } from './upload-fakes.js'
 
 const DAY_MS = 86_400_000
 const NOTHING = { headers: {}, body: null, checksum: null, trailing: null, creation: null }
@@ -63,7 +63,7 @@ export class LifePlace {
 
   /** Creates an upload; a length of null is deferred. */
   async create(id: string, length: number | null, creation: Partial<Creation> = {}): Promise<UploadRequest> {
-    const request = this.#ask({ id, method: 'POST', creation: { ...PLAIN_CREATION, ...creation } })
+    const request = this.#ask({ id, method: 'POST', creation: { ...PLAIN, ...creation } })
     const size = length ?? undefined
     const web = { metadata: undefined, storage: undefined, creation_date: undefined }
     await this.store.create({ id, offset: 0, size, sizeIsDeferred: length === null, ...web })

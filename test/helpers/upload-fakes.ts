@@ -68,7 +68,7 @@ export async function never(): Promise<never> {
 }
 
 /** A creation that says nothing of its file. */
-export const PLAIN_CREATION: Creation = {
+export const PLAIN: Creation = {
   metadata: null,
   filename: null,
   declaredType: null,

@@ -11,16 +11,7 @@ import type { StorageTools } from '../../server/uploads/tools.js'
 import { MemoryEngine } from '../helpers/memory-engine.js'
 import { MemoryStorage } from '../helpers/memory-storage.js'
 import { keep, uploadOf } from '../helpers/stored-upload.js'
-import {
-  bodyOf,
-  codeOf,
-  idOf,
-  never,
-  PLAIN_CREATION,
-  sha256,
-  silent,
-  TYPES,
-} from '../helpers/upload-fakes.js'
+import { bodyOf, codeOf, idOf, never, PLAIN, sha256, silent, TYPES } from '../helpers/upload-fakes.js'
 
 const ID = idOf('1')
 const MOST_BYTES = 20
@@ -151,11 +142,11 @@ test('a client that sends more than it declared gets 413, and what fits is finis
 test('a creation whose client cannot learn the address is undone, not finished', async () => {
   for (const end of ['cut', 'idle', 'slow'] as const) {
     const { done, receive } = place()
-    assert.is(await receive('ten bytes.', end, { creation: PLAIN_CREATION }), 'none')
+    assert.is(await receive('ten bytes.', end, { creation: PLAIN }), 'none')
     assert.equal(done, ['abandon'], end)
   }
   const { done, receive } = place()
-  assert.is(await receive('ten bytes. and more', 'complete', { creation: PLAIN_CREATION }), 'length_exceeded')
+  assert.is(await receive('ten bytes. and more', 'complete', { creation: PLAIN }), 'length_exceeded')
   assert.not(done.includes('finish'))
 })
 
