@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import { DayBytes } from '../hooks/day-bytes.js'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer } from '../hooks/types/sniff.js'
 import { type Config, defaultConfig } from './config.js'
@@ -103,7 +104,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   const arena = new Arena(ARENA)
   const engine = await FilesEngine.start({ ...config, arena, log: faults, now, monotonic })
   const records = openRecords(config, log, () => background.reindex())
-  const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
+  const slots = new Slots({ ...slotLimits(config), mostWaiting: MOST_WAITING })
   const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
   const announcer = new Announcer(
@@ -137,6 +138,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   })
   const collected = createGarbageKeeper()
   const frontDoor = new FrontDoor({
+    dayBytes: new DayBytes(config.maxBytesPerOwnerPerDay, now),
     ...{ ...config, slots, log, refusals, monotonic, extensions: store.extensions, isUploadId },
     protocol: new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes }),
     expiresAtMs: (upload) => expiresAtMs(upload, config),
@@ -148,10 +150,10 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   const lane = config.lane && (await laneWorks())
   if (config.lane && !lane)
     log.warn('the lane failed its self-test on this Node: long bodies take the usual way')
-  const { mayAccess } = gate
   const downloads = new Downloads({
     ...{ log: refusals, limit: config.downloads, idleTimeoutMs: config.idleTimeoutMs },
-    find: (id, principal) => findFinished(id, { engine, isThere: (upload) => mayAccess(principal, upload) }),
+    find: (id, principal) =>
+      findFinished(id, { engine, isThere: (upload) => gate.mayAccess(principal, upload) }),
     read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
@@ -185,10 +187,8 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
 
   let closed: Promise<void> | undefined
   const ending = { listener, background, frontDoor, uploads, records, engine, vitals, log }
-  const close = (): Promise<void> => {
-    closed ??= shutdown({ ...ending, quietLogs: [refusals, faults] }).finally(() => folder.release())
-    return closed
-  }
+  const close = () =>
+    (closed ??= shutdown({ ...ending, quietLogs: [refusals, faults] }).finally(() => folder.release()))
   return {
     async listen() {
       const { port, address, family } = await listener.listen(config.host, config.port)
@@ -202,6 +202,10 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
       return close()
     },
   }
+}
+
+function slotLimits({ slots, slotsPerOwner, slotWaitMs }: Config) {
+  return { limit: slots, limitPerOwner: slotsPerOwner === 'auto' ? slots : slotsPerOwner, waitMs: slotWaitMs }
 }
 
 /** The clocks and the logs. */

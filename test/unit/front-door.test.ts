@@ -27,6 +27,7 @@ function setUp(handle: Handle = async () => {}, changes: Partial<FrontDoorOption
   const front = new FrontDoor({
     ...{ basePath: '/files', maxSizeBytes: 1000, extensions: ['creation'], digestBytes: { sha1: 20 } },
     expiresAtMs: () => 0,
+    dayBytes: { reserve: () => () => {} },
     slots: {
       tryTake: () => {
         events.push('slot taken')
