@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { createHooks } from '../hooks/create-hooks.js'
+import { DayBytes } from '../hooks/day-bytes.js'
 import { HookModuleError } from '../hooks/module.js'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer } from '../hooks/types/sniff.js'
@@ -108,7 +109,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     },
   }).catch(asConfigError)
   const records = openRecords(config, log, () => background.reindex())
-  const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
+  const slots = new Slots({ ...slotLimits(config), mostWaiting: MOST_WAITING })
   const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
   const announcer = new Announcer(
@@ -156,6 +157,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
       now,
     })
   const frontDoor = new FrontDoor({
+    dayBytes: new DayBytes(config.maxBytesPerOwnerPerDay, now),
     ...{ ...config, slots, log, refusals, monotonic, extensions: store.extensions, isUploadId },
     protocol: new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes }),
     expiresAtMs: (upload) => expiresAtMs(upload, config),
@@ -168,10 +170,10 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   const lane = config.lane && (await laneWorks())
   if (config.lane && !lane)
     log.warn('the lane failed its self-test on this Node: long bodies take the usual way')
-  const { mayAccess } = gate
   const downloads = new Downloads({
     ...{ log: refusals, limit: config.downloads, idleTimeoutMs: config.idleTimeoutMs },
-    find: (id, principal) => findFinished(id, { engine, isThere: (upload) => mayAccess(principal, upload) }),
+    find: (id, principal) =>
+      findFinished(id, { engine, isThere: (upload) => gate.mayAccess(principal, upload) }),
     read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
@@ -235,6 +237,10 @@ function asConfigError(error: unknown): never {
   throw error instanceof HookModuleError
     ? new ConfigError(`--hooks ${error.message}`, { cause: error })
     : error
+}
+
+function slotLimits({ slots, slotsPerOwner, slotWaitMs }: Config) {
+  return { limit: slots, limitPerOwner: slotsPerOwner === 'auto' ? slots : slotsPerOwner, waitMs: slotWaitMs }
 }
 
 /** Makes the body of a request: its socket, read into blocks. */

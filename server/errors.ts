@@ -105,6 +105,14 @@ export const ERRORS = {
   // The limits
   type_refused: { status: 415, text: 'Files of this type are not accepted here' },
   slots_full: { status: 503, text: 'All upload slots are taken; try again shortly' },
+  owner_slots_full: {
+    status: 503,
+    text: 'All upload slots of this owner are taken; try again shortly',
+  },
+  owner_bytes_used: {
+    status: 429,
+    text: 'The bytes that this owner may send in a day are used up; try again tomorrow (UTC)',
+  },
   downloads_full: { status: 503, text: 'Too many downloads are running; try again shortly' },
   finals_full: {
     status: 503,

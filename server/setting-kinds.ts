@@ -37,6 +37,13 @@ export const duration = (least: string, most: string) =>
 export const size = (least: string, most: string) =>
   quantity(BYTES, least, most, `a size from ${least} to ${most}, such as 512, 512KiB, 1MiB, 10GiB or 2TiB`)
 
+/** Bytes, or no limit. */
+export const sizeOrOff = (least: string, most: string) =>
+  v.pipe(
+    v.union([v.literal('off'), size(least, most)]),
+    v.description(`off, or a size from ${least} to ${most}, such as 512, 512KiB, 1MiB, 10GiB or 2TiB`),
+  )
+
 /** A whole number. */
 export const whole = (least: number, most: number) =>
   quantity({ '': 1 }, `${least}`, `${most}`, `a whole number from ${least} to ${most}`)

@@ -11,6 +11,7 @@ import {
   secret,
   setting,
   size,
+  sizeOrOff,
   urlOrNone,
   whole,
   wholeOrAuto,
@@ -25,6 +26,13 @@ export const SETTINGS = {
   basePath: setting('base-path', '/files', 'the path of the creation URL', basePath),
   dataDir: setting('data-dir', './data', 'the folder for uploads and the database', dataDir),
   slots: setting('slots', 10, 'active uploads at once; the next gets 503', whole(1, 1_000)),
+  slotsPerOwner: setting(
+    'slots-per-owner',
+    'auto',
+    'active uploads of one owner at once; the next gets 503',
+    wholeOrAuto(1, 1_000),
+    'as many as --slots',
+  ),
   slotWaitMs: setting(
     'slot-wait',
     '0s',
@@ -77,6 +85,12 @@ export const SETTINGS = {
     '64KiB',
     'a request that sends fewer bytes than this in a minute is ended; 0 sets no minimum',
     size('0', '1GiB'),
+  ),
+  maxBytesPerOwnerPerDay: setting(
+    'max-bytes-per-owner-per-day',
+    'off',
+    'bytes that one owner may send in a day (UTC); then 429',
+    sizeOrOff('1B', '1024TiB'),
   ),
   durability: setting(
     'durability',

@@ -32,9 +32,11 @@ export interface GrantHolder {
   readonly locationQuery: (id: string) => string
 }
 
-/** Whoever has the key of one upload, or a link to it. */
+/** Whoever has the key of one upload, which a grant has created, or a link to an upload. */
 interface OneUpload {
   readonly kind: 'upload key' | 'link'
+  /** The grant; '' for a link. */
+  readonly grantId: string
   readonly id: string
   /** Null where it is there for them also when it is finished. */
   readonly lapsed: Lapsed | null
@@ -91,6 +93,20 @@ function isStillOpen(lapsed: Lapsed | null, finishedAt: string | null): boolean 
 export function ownerOf(principal: Principal): string | null {
   if (principal.kind === 'grant') return principal.grant.owner
   return principal.kind === 'user' ? principal.owner : null
+}
+
+/** In whose name limits are counted: of an owner, or of a grant. Null for those who have no limits of their own. */
+export function countedFor(principal: Principal): string | null {
+  switch (principal.kind) {
+    case 'user':
+      return `owner ${principal.owner}`
+    case 'grant':
+      return `grant ${principal.grant.id}`
+    case 'upload key':
+      return `grant ${principal.grantId}`
+    default:
+      return null
+  }
 }
 
 /** What stays with an upload of the grant that its creation came with; null where it came with none. */

@@ -3,6 +3,7 @@ import { asUploadError, isFault, UploadError } from '../errors.js'
 import type { Answer, HeaderFields } from '../model/answer.js'
 import type { Arrival } from '../model/arrival.js'
 import { type Body, isTooSlow } from '../model/body.js'
+import { countedFor } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
 import type { UploadView } from '../model/upload-view.js'
 import { answerHeaders } from './answer-headers.js'
@@ -23,9 +24,13 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
   readonly expiresAtMs: (upload: UploadView) => number
   readonly extensions: readonly string[]
   readonly slots: {
-    tryTake(id: string): (() => void) | undefined
+    tryTake(id: string, owner: string | null): (() => void) | undefined
     /** Resolves with null where the signal aborts first. */
-    take(id: string, gone: AbortSignal): Promise<(() => void) | null>
+    take(id: string, gone: AbortSignal, owner: string | null): Promise<(() => void) | null>
+  }
+  readonly dayBytes: {
+    /** Reserves bytes of an owner's day; what it returns takes those that were stored. Throws owner_bytes_used. */
+    reserve(owner: string, bodyBytes: number, uploadBytes: number): (storedBytes: number) => void
   }
   readonly protocol: { handle(request: UploadRequest): Promise<TusAnswer> }
   /** Ends what an older request does with the upload of this one. */
@@ -122,17 +127,32 @@ export class FrontDoor {
   }
 
   async #answer(request: UploadRequest, arrival: Arrival): Promise<Answer | null> {
-    const { body, method } = request
     const { hooks } = this.#options
-    if (hooks && method !== 'POST') await hooks.access(request)
-    const answered = body
-      ? await this.#handleWithSlot(request, body, arrival)
-      : await this.#handleWithoutBody(request, arrival)
+    if (hooks && request.method !== 'POST') await hooks.access(request)
+    const answered = await this.#handleCounted(request, arrival)
     // A sender that fell silent is cut off without an answer: clients give up at a 4xx, but resume after a cut.
     if (!answered || (request.bodyEnd !== null && isTooSlow(request.bodyEnd))) return null
     const headers = answerHeaders(request, arrival, answered.headers, this.#options)
     const answer = { status: answered.status, headers: Object.assign({}, TUS_HEADERS, headers) }
     return withHookAnswers(answer, request)
+  }
+
+  /** Counts the bytes of a creation or a body for the owner's day. */
+  async #handleCounted(request: UploadRequest, arrival: Arrival) {
+    const { body, headers } = request
+    const handle = () =>
+      body ? this.#handleWithSlot(request, body, arrival) : this.#handleWithoutBody(request, arrival)
+    const owner = countedFor(request.principal)
+    if (owner === null || (!body && request.method !== 'POST')) return handle()
+    const bodyBytes = body ? Number(headers['content-length'] ?? 0) : 0
+    const uploadBytes = request.method === 'POST' ? Number(headers['upload-length'] ?? 0) : 0
+    const stored = this.#options.dayBytes.reserve(owner, bodyBytes, uploadBytes)
+    try {
+      return await handle()
+    } finally {
+      const before = Number(headers['upload-offset'] ?? 0)
+      stored(body && request.bodyEnd !== null ? Math.max(0, (request.upload?.offset ?? 0) - before) : 0)
+    }
   }
 
   async #handleWithoutBody(request: UploadRequest, arrival: Arrival) {
@@ -152,7 +172,8 @@ export class FrontDoor {
     const denied = request.method === 'PATCH' ? await refusalOf(interrupt(request)) : undefined
     // A request for an upload that is not there waits as long as others: a shorter wait would say that the upload runs.
     const slotOf = denied ? `denied ${request.id}` : request.id
-    const giveBack = slots.tryTake(slotOf) ?? (await slots.take(slotOf, arrival.gone()))
+    const owner = countedFor(request.principal)
+    const giveBack = slots.tryTake(slotOf, owner) ?? (await slots.take(slotOf, arrival.gone(), owner))
     if (!giveBack) {
       request.bodyEnd = 'cut'
       return null

@@ -171,6 +171,8 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
     raw.cut()
     return answer
   },
+  owner_slots_full: { testedIn: 'protocol/owner-limits' },
+  owner_bytes_used: { testedIn: 'protocol/owner-limits' },
   downloads_full: { testedIn: 'faults/downloads' },
   finals_full: { testedIn: 'unit/open-finals' },
   starting: { testedIn: 'faults/lost-finals' },

@@ -41,6 +41,8 @@ test('has the documented defaults', () => {
     basePath: '/files',
     dataDir: './data',
     slots: 10,
+    slotsPerOwner: 'auto',
+    maxBytesPerOwnerPerDay: 'off',
     slotWaitMs: 0,
     connections: 'auto',
     keepAliveMs: 75_000,

@@ -28,6 +28,7 @@ function setUp(handle: Handle = async () => {}, changes: Partial<FrontDoorOption
     ...{ basePath: '/files', maxSizeBytes: 1000, extensions: ['creation'], digestBytes: { sha1: 20 } },
     hooks: null,
     expiresAtMs: () => 0,
+    dayBytes: { reserve: () => () => {} },
     slots: {
       tryTake: () => {
         events.push('slot taken')

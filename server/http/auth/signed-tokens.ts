@@ -48,7 +48,7 @@ export class SignedTokens {
     switch (kind) {
       case 'grant': {
         const grant = await grants.read(token)
-        const keyOf = isInQuery ? await uploadTokens.keys() : undefined
+        const keyOf = isInQuery ? await uploadTokens.keys(grant.id) : undefined
         const locationQuery = (upload: string): string => (keyOf ? `?key=${keyOf(upload)}` : '')
         return {
           kind: 'grant',
@@ -58,12 +58,13 @@ export class SignedTokens {
           locationQuery,
         }
       }
-      case 'key':
-        await uploadTokens.checkKey(id, token)
-        return { kind: 'upload key', id, lapsed: this.#lapsed(method) }
+      case 'key': {
+        const grantId = await uploadTokens.checkKey(id, token)
+        return { kind: 'upload key', id, grantId, lapsed: this.#lapsed(method) }
+      }
       case 'link':
         await uploadTokens.checkLink(id, token)
-        return { kind: 'link', id, lapsed: null }
+        return { kind: 'link', id, grantId: '', lapsed: null }
     }
   }
 

@@ -12,15 +12,21 @@ export class UploadTokens {
     this.#now = now
   }
 
-  /** What makes the key of an upload from its id. Rejects with the disk's error. */
-  keys(): Promise<(id: string) => string> {
-    return this.#signer.for('upload key')
+  /** What makes the key of an upload that a grant has created from its id. Rejects with the disk's error. */
+  async keys(grantId: string): Promise<(id: string) => string> {
+    const sign = await this.#signer.for('upload key')
+    return (id) => `${grantId}.${sign(`${id} ${grantId}`)}`
   }
 
-  /** Rejects with token_invalid where a key is not that of the upload, and with the disk's error. */
-  async checkKey(id: string, key: string): Promise<void> {
-    if (!(await this.#signer.isSigned('upload key', id, key)))
+  /**
+   * The grant that the key of an upload names. Rejects with token_invalid where it is the key of no or of another
+   * upload, and with the disk's error.
+   */
+  async checkKey(id: string, key: string): Promise<string> {
+    const [, grantId = '', signature = ''] = /^([0-9a-f]{32})\.([\w-]+)$/.exec(key) ?? []
+    if (!(await this.#signer.isSigned('upload key', `${id} ${grantId}`, signature)))
       throw new UploadError('token_invalid', { detail: 'the key of an upload' })
+    return grantId
   }
 
   /** A link to an upload until then; seconds since 1970. Rejects with the disk's error. */
