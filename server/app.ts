@@ -15,6 +15,7 @@ import { flushFolder } from './files/flush-folder.js'
 import { Api } from './http/api.js'
 import { createGate } from './http/auth/keyed-gate.js'
 import { Downloads } from './http/downloads.js'
+import type { Exchange } from './http/exchange.js'
 import type { Gate } from './http/gate.js'
 import { LANE_FROM_BYTES, lendTo } from './http/lane.js'
 import { laneWorks } from './http/lane-test.js'
@@ -24,6 +25,7 @@ import { Arena } from './intake/arena.js'
 import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import type { IntakeTools } from './intake/intake-tools.js'
+import { loadMetrics } from './metrics/load.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { chosenId, createId, isUploadId } from './model/upload-id.js'
@@ -44,6 +46,7 @@ import { LadingStore } from './uploads/store.js'
 import type { StorageTools } from './uploads/tools.js'
 import { Unfinished } from './uploads/unfinished.js'
 import { UploadHooks } from './uploads/upload-hooks.js'
+import { readVersion } from './version.js'
 import { openFilesLimit, processName, Vitals } from './vitals.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
@@ -95,9 +98,14 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   const { faults, refusals, log, now, monotonic } = base
   const gate = givenGate ?? (await createGate(config, { log: refusals, now, monotonic }))
   const arena = new Arena(ARENA)
-  const engine = await FilesEngine.start({ ...config, arena, log: faults, now, monotonic })
+  const metrics = await loadMetrics(config)
+  const engine = await FilesEngine.start({
+    ...{ ...config, arena, log: faults, now, monotonic },
+    flushed: (ms) => metrics?.flushed(ms),
+  })
   const hooks = await createHooks(config, {
-    ...{ log, faults, now, flushFolder, asked: () => {} },
+    ...{ log, faults, now, flushFolder },
+    called: (event, outcome, ms) => metrics?.hookCalled(event, outcome, ms),
     isFinished: (id) => isFinished(id, engine),
     stopUpload: (id) => {
       store
@@ -105,7 +113,10 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
         .catch((error: unknown) => faults.error({ err: error, id }, 'an upload could not be stopped'))
     },
   }).catch(asConfigError)
-  const records = openRecords(config, log, () => background.reindex())
+  const records = openRecords(config, log, {
+    onNeedsReindex: () => background.reindex(),
+    written: (ms) => metrics?.recordsWritten(ms),
+  })
   const slots = new Slots({ limit: config.slots, waitMs: config.slotWaitMs, mostWaiting: MOST_WAITING })
   const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
@@ -114,6 +125,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
       ({ record }) => records.put(record),
       ({ record }) => unfinished.note(record, now() + firstByteWithinMs(config)),
       ...(hooks ? [hooks.listener] : []),
+      ...(metrics ? [metrics.listener] : []),
     ],
     { now, log: faults },
   )
@@ -129,6 +141,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
       sniffBytes: SNIFF_BYTES,
     },
     hooks: hooks && new UploadHooks({ ...hooks, now, monotonic }),
+    received: (bytes) => metrics?.received(bytes),
     sniff: createSniffer(config.accept),
     view: (index, bytes) => arena.view(index, bytes),
     row: (id) => records.get(id),
@@ -174,26 +187,15 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
+  const deliveries = hooks?.deliveries ?? null
+  const shown = { arena, deliveries, downloads, engine, lane, records, slots, unfinished, vitals, monotonic }
   const api = new Api({
     log: refusals,
     findUpload: (id, principal) => findUpload(id, principal, { ...tools, uploads, log: refusals }),
-    status: createStatus(
-      {
-        arena,
-        deliveries: hooks?.deliveries ?? null,
-        downloads,
-        engine,
-        lane,
-        records,
-        slots,
-        unfinished,
-        vitals,
-        monotonic,
-      },
-      () => {
-        return listener.connections
-      },
-    ),
+    metrics,
+    status: createStatus(shown, () => {
+      return listener.connections
+    }),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
       return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
@@ -206,7 +208,8 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     protocol: frontDoor,
   })
   const anyOrigin = config.corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
-  const listener = new Listener((exchange) => router.serve(exchange), {
+  const serve = (exchange: Exchange): Promise<void> => router.serve(exchange)
+  const listener = new Listener(metrics?.counting(serve, (request) => frontDoor.methodOf(request)) ?? serve, {
     headers: { ...frontDoor.headers, ...anyOrigin },
     limit: config.connections,
     received: collected,
@@ -214,6 +217,9 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     keepAliveMs: config.keepAliveMs,
     log: faults,
   })
+
+  const { minFreeBytes } = config
+  metrics?.watch({ ...shown, minFreeBytes, version: readVersion(), connections: listener.connections })
 
   let closed: Promise<void> | undefined
   const ending = { listener, background, frontDoor, uploads, hooks, records, engine, vitals, log }

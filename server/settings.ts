@@ -123,9 +123,15 @@ export const SETTINGS = {
   adminKey: setting(
     'admin-key',
     null,
-    'the bearer key for /api; without it, /api answers only to this machine',
+    'the bearer key for /api and /metrics; without it, they answer only to this machine',
     secret(/^(?!eyJ)[!-~]{16,}$/, '16 characters or more, without spaces; no JSON Web Token'),
     'none',
+  ),
+  metrics: setting(
+    'metrics',
+    'on',
+    'serve GET /metrics, for Prometheus; whoever may read /api may read it',
+    onOff,
   ),
   ...HOOK_SETTINGS,
   logLevel: setting(

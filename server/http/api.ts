@@ -6,12 +6,14 @@ interface ApiOptions {
   /** An upload's record with its live progress; undefined where there is none for this principal. */
   readonly findUpload: (id: string, principal: Principal) => Promise<object | undefined>
   readonly status: () => object
+  /** What `GET /metrics` shows; null with `--no-metrics`. */
+  readonly metrics: { scrape(): Promise<{ readonly type: string; readonly text: string }> } | null
   /** Why no uploads can be taken now; undefined while they can. */
   readonly notReady: () => Promise<string | undefined>
   readonly log: { error(fields: object, message: string): void }
 }
 
-/** What is served as JSON beside tus: progress, status, and the two probes. */
+/** What is served beside tus: progress, status and the two probes as JSON, and metrics. */
 export class Api {
   readonly #options: ApiOptions
 
@@ -22,6 +24,7 @@ export class Api {
   /** Answers a GET or HEAD of one of the API's paths. Rejects with not_found, upload_unknown or internal. */
   async answer(path: string, principal: Principal): Promise<Answer> {
     try {
+      if (path === '/metrics') return await this.#metrics()
       const { status, value } = await this.#value(path, principal)
       const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }
       return { status, headers, text: `${JSON.stringify(value)}\n` }
@@ -30,6 +33,13 @@ export class Api {
       if (error.status >= 500) this.#options.log.error({ path, err: error }, 'an API request failed')
       throw error
     }
+  }
+
+  async #metrics(): Promise<Answer> {
+    const { metrics } = this.#options
+    if (!metrics) throw new UploadError('not_found')
+    const { type, text } = await metrics.scrape()
+    return { status: 200, headers: { 'Content-Type': type, 'Cache-Control': 'no-store' }, text }
   }
 
   async #value(path: string, principal: Principal): Promise<{ status: number; value: object }> {

@@ -43,13 +43,15 @@ export interface RouterOptions {
   readonly protocol: UploadProtocol
   /** Sends a finished file to its end. Rejects with an UploadError where nothing was sent. */
   readonly downloads: { send(exchange: Exchange, asked: AskedFile): Promise<void> }
-  /** Answers what is served as JSON. Rejects with an UploadError. */
+  /** Answers what is served beside uploads. Rejects with an UploadError. */
   readonly api: { answer(path: string, principal: Principal): Promise<Answer> }
 }
 
 const CREATION_METHODS = 'POST, OPTIONS'
 const UPLOAD_METHODS = 'GET, HEAD, PATCH, DELETE, OPTIONS'
 const READ_METHODS = 'GET, HEAD, OPTIONS'
+/** Addresses beside those of uploads and those below /api. */
+const BESIDE: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
 
 /** A request whose principal is known. */
 interface Visit {
@@ -150,8 +152,7 @@ export class Router {
 
   async #beside(visit: Visit, path: string): Promise<Outcome> {
     const { method } = visit.exchange.request
-    if (path !== '/healthz' && path !== '/readyz' && !path.startsWith('/api/'))
-      throw new UploadError('not_found')
+    if (!BESIDE.has(path) && !path.startsWith('/api/')) throw new UploadError('not_found')
     if (method === 'OPTIONS') return this.#preflight()
     const id = /^\/api\/uploads\/([^/]+)/.exec(path)?.[1]
     if (id !== undefined) await this.#askHook(visit, id)

@@ -46,6 +46,7 @@ export class LifePlace {
     const tools: StorageTools = {
       ...{ engine, log, now, mayAccess, unfinished: this.unfinished, sniffBytes: 4, hooks: null },
       monotonic: () => performance.now(),
+      received: () => {},
       sniff: async ({ head }) =>
         head[0] === 33
           ? { accepted: false, type: 'text/x-refused', reason: 'It begins with an exclamation mark.' }

@@ -79,6 +79,7 @@ test('has the documented defaults', () => {
     idForm: 'dashed',
     logLevel: 'info',
     logFormat: 'json',
+    metrics: true,
   })
 })
 
