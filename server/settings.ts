@@ -133,6 +133,12 @@ export const SETTINGS = {
     'serve GET /metrics, for Prometheus; whoever may read /api may read it',
     onOff,
   ),
+  metricsTusdNames: setting(
+    'metrics-tusd-names',
+    'off',
+    "serve the metrics of uploads under tusd's names too, for dashboards that have them",
+    onOff,
+  ),
   ...HOOK_SETTINGS,
   logLevel: setting(
     'log-level',

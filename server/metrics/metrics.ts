@@ -1,6 +1,7 @@
 import { Counter, Histogram, Registry } from 'prom-client'
 import type { EventKind, EventListener } from '../model/event.js'
 import { addGauges, type Watched } from './gauges.js'
+import { addTusdNames, type TusdCounts } from './tusd-names.js'
 
 /** A request and its response, as far as they are counted. */
 interface Answered {
@@ -29,7 +30,11 @@ export class Metrics {
   readonly #recordWrites: Histogram
   readonly #flushes: Histogram
 
-  constructor() {
+  /** Null without `--metrics-tusd-names`. */
+  readonly #tusd: TusdCounts | null
+  #watched: Watched | undefined
+
+  constructor({ metricsTusdNames }: { readonly metricsTusdNames: boolean }) {
     const registers = [this.#collected]
     this.#requests = new Counter({
       name: 'lading_requests_total',
@@ -79,13 +84,18 @@ export class Metrics {
       buckets: DISK_BUCKETS_S,
       registers,
     })
+    this.#tusd = metricsTusdNames
+      ? addTusdNames(this.#collected, () => this.#watched?.connections.open ?? 0)
+      : null
     // A counter that begins with its first event hides that event from rate().
     for (const outcome of OUTCOMES) this.#uploads.inc({ outcome }, 0)
   }
 
   /** Counts what happens to uploads. */
   readonly listener: EventListener = ({ kind }) => {
-    if (isOutcome(kind)) this.#uploads.inc({ outcome: kind })
+    if (!isOutcome(kind)) return
+    this.#uploads.inc({ outcome: kind })
+    this.#tusd?.upload(kind)
   }
 
   /** The same function, whose requests are counted. `methodOf` says which method counts. */
@@ -105,11 +115,13 @@ export class Metrics {
   /** Bytes of an upload were stored. */
   received(bytes: number): void {
     this.#receivedBytes.inc(bytes)
+    this.#tusd?.received(bytes)
   }
 
   /** A hook was called. */
   hookCalled(event: string, outcome: string, ms: number): void {
     this.#hooks.inc({ event, outcome })
+    this.#tusd?.hook(event, outcome)
     this.#hookSeconds.observe({ event }, ms / 1000)
   }
 
@@ -125,6 +137,7 @@ export class Metrics {
 
   /** From now on the numbers of these parts are read with each scrape. */
   watch(parts: Watched): void {
+    this.#watched = parts
     addGauges(this.#collected, parts)
   }
 
@@ -135,8 +148,10 @@ export class Metrics {
 
   #count({ response, refusal }: Answered, method: string): void {
     const status = response.headersSent ? String(response.statusCode) : 'none'
-    this.#requests.inc({ method: METHODS.has(method) ? method : 'other', status })
+    const known = METHODS.has(method) ? method : 'other'
+    this.#requests.inc({ method: known, status })
     if (refusal !== null) this.#refusals.inc({ code: refusal })
+    this.#tusd?.request(known, refusal === null ? null : { status, code: refusal })
   }
 }
 

@@ -190,6 +190,35 @@ test('a fault while metrics are collected is answered with 500 and logged', asyn
   assert.match(inspect(logged[0]), /a part cannot say its number/)
 })
 
+test('"--metrics-tusd-names adds tusd\'s names for existing dashboards"; without it there are none', async () => {
+  assert.not.match((await scrape(server.origin)).text, /tusd/)
+  const flags = { hooksHttp: receiver.url, hooksEnabledEvents: ['pre-create'], hooksHttpRetry: 0 }
+  await withApp({ ...flags, metricsTusdNames: true }, async ({ origin }) => {
+    const send = askOf(() => origin)
+    const create = async () =>
+      new URL(locationOf(await send('POST', '/files', { 'Upload-Length': '5' }))).pathname
+    await send('PATCH', await create(), { 'Upload-Offset': '0', 'Content-Type': OFFSET_TYPE }, 'hello')
+    await send('DELETE', await create(), {})
+    receiver.reply = () => ({ status: 500 })
+    await send('POST', '/files', { 'Upload-Length': '5' })
+    receiver.reply = () => ({})
+    const { series } = await scrape(origin)
+    const wanted: Record<string, number> = {
+      'tusd_requests_total{method="POST"}': 3,
+      'tusd_requests_total{method="PATCH"}': 1,
+      'tusd_errors_total{status="500",code="hook_failed"}': 1,
+      tusd_bytes_received: 5,
+      tusd_uploads_created: 2,
+      tusd_uploads_finished: 1,
+      tusd_uploads_terminated: 1,
+      tusd_connections_open: series.get('lading_connections_open') ?? -1,
+      'tusd_hook_invocations_total{hooktype="pre-create"}': 3,
+      'tusd_hook_errors_total{hooktype="pre-create"}': 1,
+    }
+    for (const [name, value] of Object.entries(wanted)) assert.is(series.get(name), value, name)
+  })
+})
+
 test('each value of a label is one of few', async () => {
   const { series } = await scrape(server.origin)
   assert.ok([...series.keys()].filter((each) => !/_bucket$/.test(nameOf(each))).length < 200)

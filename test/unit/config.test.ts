@@ -80,6 +80,7 @@ test('has the documented defaults', () => {
     logLevel: 'info',
     logFormat: 'json',
     metrics: true,
+    metricsTusdNames: false,
   })
 })
 
