@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import type { Config } from '../server/config.js'
 import type { EventListener } from '../server/model/event.js'
-import { type Decider, type DecidingEvent, type HookCall, isHookEvent } from '../server/model/hook.js'
+import { type Decider, type HookCall, isHookEvent } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
 import { HookDecider } from './decider.js'
 import { Deliveries } from './delivery/deliveries.js'
@@ -9,6 +9,7 @@ import { HttpHooks } from './http/http-hooks.js'
 import { loadHooks, ModuleHooks } from './module.js'
 import { listenerOf } from './telling.js'
 import type { HookTransport } from './transport.js'
+import { type HookCalled, WatchedTransport } from './watched-transport.js'
 
 const CLOSE_WITHIN_MS = 1_000
 
@@ -23,8 +24,8 @@ export interface HooksTools {
   /** Ends an upload and removes it. Never throws. */
   readonly stopUpload: (uploadId: string) => void
   readonly flushFolder: (folder: string) => Promise<void>
-  /** Called with each deciding hook that was asked and what became of it. */
-  readonly asked: (event: DecidingEvent, outcome: 'accepted' | 'refused' | 'failed') => void
+  /** Called with each call of a hook. */
+  readonly called: HookCalled
 }
 
 /** The user's hooks as the settings name them. */
@@ -48,8 +49,8 @@ export interface UserHooks {
  * Rejects with HookModuleError, and with the system's error where the folder cannot be made.
  */
 export async function createHooks(config: Config, tools: HooksTools): Promise<UserHooks | null> {
-  const { log, faults, now, asked } = tools
-  const endpoints = await endpointsOf(config, log, now)
+  const { log, faults, now, called } = tools
+  const endpoints = (await endpointsOf(config, log, now)).map((each) => new WatchedTransport(each, called))
   if (endpoints.length === 0) return null
   const deliveries = await Deliveries.start({
     endpoints,
@@ -62,7 +63,7 @@ export async function createHooks(config: Config, tools: HooksTools): Promise<Us
     now,
   })
   return {
-    decider: new HookDecider({ transports: endpoints, onFailure: config.hooksOnFailure, log: faults, asked }),
+    decider: new HookDecider({ transports: endpoints, onFailure: config.hooksOnFailure, log: faults }),
     deliveries,
     listener: listenerOf(deliveries),
     received: deliveries.listensTo('post-receive') ? (call) => deliveries.tell(call) : null,

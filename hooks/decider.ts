@@ -9,8 +9,6 @@ interface DeciderTools {
   /** What happens where a hook fails. */
   readonly onFailure: 'refuse' | 'accept'
   readonly log: Pick<Log, 'warn' | 'error'>
-  /** Called with each hook that was asked and what became of it, for metrics. */
-  readonly asked: (event: DecidingEvent, outcome: 'accepted' | 'refused' | 'failed') => void
 }
 
 const REFUSALS: Readonly<Record<DecidingEvent, ErrorCode>> = {
@@ -44,13 +42,12 @@ export class HookDecider implements Decider {
   }
 
   async #ask(transport: HookTransport, call: HookCall<DecidingEvent>): Promise<HookDecision> {
-    const { asked, log } = this.#tools
+    const { log } = this.#tools
     const { event } = call
     let decision: HookDecision
     try {
       decision = await transport.decide(call)
     } catch (error) {
-      asked(event, 'failed')
       return this.#failed(transport, call, error)
     }
     const unusable = (problem: string): void =>
@@ -59,7 +56,6 @@ export class HookDecider implements Decider {
         'a part of what a hook answered is left out',
       )
     const answer = checkedAnswer(decision.answer, decision.refuse === true, unusable)
-    asked(event, decision.refuse ? 'refused' : 'accepted')
     if (decision.refuse) throw new UploadError(REFUSALS[event], { answer, detail: `by ${event}` })
     return { ...decision, answer }
   }

@@ -16,6 +16,7 @@ import { flushFolder } from './files/flush-folder.js'
 import { Api } from './http/api.js'
 import { createAccess } from './http/auth/access.js'
 import { Downloads } from './http/downloads.js'
+import type { Exchange } from './http/exchange.js'
 import type { Gate } from './http/gate.js'
 import { LANE_FROM_BYTES, lendTo } from './http/lane.js'
 import { laneWorks } from './http/lane-test.js'
@@ -25,6 +26,7 @@ import { Arena } from './intake/arena.js'
 import { createGarbageKeeper } from './intake/garbage.js'
 import { Intake } from './intake/intake.js'
 import type { IntakeTools } from './intake/intake-tools.js'
+import { loadMetrics } from './metrics/load.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import type { Principal } from './model/principal.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
@@ -46,6 +48,7 @@ import { LadingStore } from './uploads/store.js'
 import type { StorageTools } from './uploads/tools.js'
 import { Unfinished } from './uploads/unfinished.js'
 import { UploadHooks } from './uploads/upload-hooks.js'
+import { readVersion } from './version.js'
 import { openFilesLimit, processName, Vitals } from './vitals.js'
 
 export { type Config, ConfigError, defaultConfig } from './config.js'
@@ -98,9 +101,14 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   const access = await createAccess(config, { log: refusals, faults, now, monotonic })
   const gate = givenGate ?? access.gate
   const arena = new Arena(ARENA)
-  const engine = await FilesEngine.start({ ...config, arena, log: faults, now, monotonic })
+  const metrics = await loadMetrics(config)
+  const engine = await FilesEngine.start({
+    ...{ ...config, arena, log: faults, now, monotonic },
+    flushed: (ms) => metrics?.flushed(ms),
+  })
   const hooks = await createHooks(config, {
-    ...{ log, faults, now, flushFolder, asked: () => {} },
+    ...{ log, faults, now, flushFolder },
+    called: (event, outcome, ms) => metrics?.hookCalled(event, outcome, ms),
     isFinished: (id) => isFinished(id, engine),
     stopUpload: (id) => {
       store
@@ -108,7 +116,10 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
         .catch((error: unknown) => faults.error({ err: error, id }, 'an upload could not be stopped'))
     },
   }).catch(asConfigError)
-  const records = openRecords(config, log, () => background.reindex())
+  const records = openRecords(config, log, {
+    onNeedsReindex: () => background.reindex(),
+    written: (ms) => metrics?.recordsWritten(ms),
+  })
   const slots = new Slots({ ...slotLimits(config), mostWaiting: MOST_WAITING })
   const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
   const unfinished = new Unfinished(config.maxUnfinished)
@@ -117,6 +128,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
       ({ record }) => records.put(record),
       ({ record }) => unfinished.note(record, now() + firstByteWithinMs(config)),
       ...(hooks ? [hooks.listener] : []),
+      ...(metrics ? [metrics.listener] : []),
     ],
     { now, log: faults },
   )
@@ -128,6 +140,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     },
     ...{ log: faults, mayAccess: gate.mayAccess },
     hooks: hooks && new UploadHooks({ ...hooks, now, monotonic }),
+    received: (bytes) => metrics?.received(bytes),
     sniff: createSniffer(config.accept),
     view: (index, bytes) => arena.view(index, bytes),
     row: (id) => records.get(id),
@@ -177,19 +190,13 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     read: (id, range) => engine.read(id, range),
   })
   const vitals = new Vitals()
+  const deliveries = hooks?.deliveries ?? null
+  const shown = { arena, deliveries, downloads, engine, lane, records, slots, unfinished, vitals, monotonic }
   const find = (id: string, principal: Principal) =>
     findUpload(id, principal, { ...tools, uploads, log: refusals })
   const api = new Api({
-    log: refusals,
-    deliveries: hooks?.deliveries ?? null,
-    findUpload: find,
-    status: createStatus(
-      {
-        ...{ arena, downloads, engine, lane, records, slots, unfinished, vitals, monotonic },
-        deliveries: hooks?.deliveries ?? null,
-      },
-      () => listener.connections,
-    ),
+    ...{ log: refusals, deliveries, metrics, findUpload: find },
+    status: createStatus(shown, () => listener.connections),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
       return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
@@ -202,7 +209,8 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     protocol: frontDoor,
   })
   const anyOrigin = config.corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
-  const listener = new Listener((exchange) => router.serve(exchange), {
+  const serve = (exchange: Exchange): Promise<void> => router.serve(exchange)
+  const listener = new Listener(metrics?.counting(serve, (request) => frontDoor.methodOf(request)) ?? serve, {
     headers: { ...frontDoor.headers, ...anyOrigin },
     limit: config.connections,
     received: collected,
@@ -210,6 +218,9 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     keepAliveMs: config.keepAliveMs,
     log: faults,
   })
+
+  const { minFreeBytes } = config
+  metrics?.watch({ ...shown, minFreeBytes, version: readVersion(), connections: listener.connections })
 
   let closed: Promise<void> | undefined
   const ending = { listener, background, frontDoor, uploads, hooks, records, engine, vitals, log }

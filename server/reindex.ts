@@ -14,13 +14,13 @@ const REINDEX_ENDS_WITHIN_MS = 60_000
 export function openRecords(
   { dataDir }: Config,
   log: Awaited<ReturnType<typeof createLog>>,
-  onNeedsReindex?: () => void,
+  events: { onNeedsReindex?: () => void; written?: (ms: number) => void } = {},
 ) {
   return openSqliteRecords({
     databasePath: join(dataDir, 'lading.db'),
     queueBytes: QUEUED_RECORD_BYTES,
     log,
-    ...(onNeedsReindex ? { onNeedsReindex } : {}),
+    ...events,
   })
 }
 

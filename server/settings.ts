@@ -151,9 +151,21 @@ export const SETTINGS = {
   adminKey: setting(
     'admin-key',
     null,
-    'the bearer key for /api; without it, /api answers only to this machine',
+    'the bearer key for /api and /metrics; without it, they answer only to this machine',
     secret(/^(?!eyJ)[!-~]{16,}$/, '16 characters or more, without spaces; no JSON Web Token'),
     'none',
+  ),
+  metrics: setting(
+    'metrics',
+    'on',
+    'serve GET /metrics, for Prometheus; whoever may read /api may read it',
+    onOff,
+  ),
+  metricsTusdNames: setting(
+    'metrics-tusd-names',
+    'off',
+    "serve the metrics of uploads under tusd's names too, for dashboards that have them",
+    onOff,
   ),
   ...HOOK_SETTINGS,
   logLevel: setting(

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
-import { memoryUsage, pid, report, resourceUsage } from 'node:process'
+import { cpuUsage, memoryUsage, pid, report, resourceUsage, uptime, version } from 'node:process'
 
 // A timer every 10 ms would cost an idle server 1 % of a core.
 const RESOLUTION_MS = 50
@@ -12,6 +12,8 @@ export class Vitals {
   #current = startedHistogram()
   #earlier: IntervalHistogram | undefined
   #rssBytes = memoryUsage.rss()
+  readonly #openFilesLimit = openFilesLimit()
+  readonly #startedAtSeconds = Date.now() / 1000 - uptime()
   readonly #timer = setInterval(() => this.#turn(), WINDOW_MS).unref()
 
   /** Delay of the event loop in milliseconds; the interval of the timer is subtracted. */
@@ -27,6 +29,24 @@ export class Vitals {
       // Node reads it from a file, which fails without a free descriptor. Use the last value.
     }
     return { rssBytes: this.#rssBytes, rssPeakBytes: resourceUsage().maxRSS * 1024 }
+  }
+
+  /** What the process has used so far, and what it has now. `openFiles` is null where the system does not say. */
+  process() {
+    const { user, system } = cpuUsage()
+    const { rss, heapUsed, heapTotal, external } = memoryUsage()
+    return {
+      nodeVersion: version,
+      userCpuSeconds: user / 1e6,
+      systemCpuSeconds: system / 1e6,
+      residentBytes: rss,
+      heapUsedBytes: heapUsed,
+      heapTotalBytes: heapTotal,
+      externalBytes: external,
+      openFiles: openFiles(),
+      openFilesLimit: this.#openFilesLimit,
+      startedAtSeconds: this.#startedAtSeconds,
+    }
   }
 
   close(): void {
@@ -64,6 +84,15 @@ function startedHistogram(): IntervalHistogram {
 export function openFilesLimit(): number {
   const limit = linuxLimit() ?? reportedLimit()
   return limit === undefined || limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit)
+}
+
+function openFiles(): number | null {
+  try {
+    // Less the one that reads the folder.
+    return readdirSync('/proc/self/fd').length - 1
+  } catch {
+    return null
+  }
 }
 
 function linuxLimit(): string | undefined {

@@ -34,6 +34,8 @@ export interface FilesOptions {
   readonly digestThreads: number | 'auto'
   readonly log: { error(fields: object, text: string): void }
   readonly minFreeBytes: number
+  /** Called with the milliseconds of each flush. */
+  readonly flushed?: (ms: number) => void
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** Milliseconds of a clock that nobody sets. */
@@ -52,9 +54,9 @@ export class FilesEngine extends StoredFiles implements Engine {
     super(options.dataDir, currentBoot(options.now()))
     this.#now = options.now
     this.#disk = disk
-    const { arena, digestThreads, log } = options
+    const { arena, digestThreads, log, flushed } = options
     const ended = (err: Error): void => log.error({ err }, 'a thread ended; the next task starts another')
-    this.#writer = new Writer(threadCount(digestThreads, availableParallelism()), { arena, ended })
+    this.#writer = new Writer(threadCount(digestThreads, availableParallelism()), { arena, ended }, flushed)
   }
 
   /** Starts the engine on a data folder. Rejects with the system's error where its disk cannot be asked. */
@@ -68,6 +70,11 @@ export class FilesEngine extends StoredFiles implements Engine {
   /** What the disk has left, as last seen. */
   get space(): { readonly freeBytes: number; readonly freeInodes: number | null } {
     return { freeBytes: this.#disk.freeBytes, freeInodes: this.#disk.freeInodes }
+  }
+
+  /** Bytes that wait to be written and digested; each upload with an open file counts as a block. */
+  get backlogBytes(): number {
+    return this.#writer.backlogBytes
   }
 
   /** See Engine. */

@@ -44,6 +44,11 @@ export class Threads {
     this.#blockBytes = blockBytes
   }
 
+  /** Bytes under way, where each upload that is busy counts as a block. */
+  get backlogBytes(): number {
+    return this.#loads.reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
   /** Settles as the task does in its upload's thread. */
   ask<Answer>(task: UploadTask): Promise<Answer> {
     const { id } = task

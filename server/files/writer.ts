@@ -38,17 +38,24 @@ type Late<T extends { readonly text: string }> = Omit<T, 'text'> & { readonly te
 export class Writer {
   readonly #tools: ThreadTools
   readonly #threads: Threads
+  readonly #flushed: (ms: number) => void
   readonly #gate = new ByteGate(MOST_BYTES)
   #checksumThread: Thread<CheckTask> | undefined
   #isClosed = false
 
-  /** Starts the first thread; each other one starts with its first task. */
-  constructor(count: number, tools: ThreadTools) {
+  /** Starts the first thread; each other one starts with its first task. `flushed` is called with how long each flush took. */
+  constructor(count: number, tools: ThreadTools, flushed: (ms: number) => void = () => {}) {
+    this.#flushed = flushed
     this.#tools = tools
     const threads = Array.from({ length: count }, (_, i) => {
       return new Thread<UploadTask>('./writer-worker.js', tools, i === 0)
     })
     this.#threads = new Threads(threads, tools.arena.blockBytes)
+  }
+
+  /** See Threads. */
+  get backlogBytes(): number {
+    return this.#threads.backlogBytes
   }
 
   /** Closes the file that a body has open; what is not open is no error. */
@@ -135,14 +142,17 @@ export class Writer {
   /** See CreateTask. Waits for its turn, but not for a descriptor: its client may come again. */
   create(task: Omit<Of<CreateTask>, 'sidecarText'> & { sidecarText: () => string }): Promise<void> {
     return this.#gate.run(task.sidecarText, (sidecarText) =>
-      this.#threads.ask({ kind: 'create', ...task, sidecarText } satisfies UploadTask),
+      this.#timed(
+        task.durable,
+        this.#threads.ask({ kind: 'create', ...task, sidecarText } satisfies UploadTask),
+      ),
     )
   }
 
   /** See ReplaceTask; the text is made when it is its turn. */
   replace(task: Late<Of<ReplaceTask>>): Promise<void> {
     return this.#gate.run(task.text, (text) =>
-      this.#patiently({ kind: 'replace', ...task, text } satisfies UploadTask),
+      this.#timed(task.durable, this.#patiently({ kind: 'replace', ...task, text } satisfies UploadTask)),
     )
   }
 
@@ -169,12 +179,12 @@ export class Writer {
   ): Promise<void> {
     const [id = ''] = ids
     const paths = ids.flatMap((each) => files.get(each) ?? [])
-    await this.#patiently({ kind: 'remove', id, paths, durable })
+    await this.#timed(durable, this.#patiently({ kind: 'remove', id, paths, durable }))
   }
 
   /** Flushes a file's bytes (fdatasync). */
   flush(id: string, path: string): Promise<void> {
-    return this.#patiently({ kind: 'flush', id, path } satisfies UploadTask)
+    return this.#timed(true, this.#patiently({ kind: 'flush', id, path } satisfies UploadTask))
   }
 
   /** Lets go of an upload's file and rolling digest, and of the checksums of a request that did not come to its end. */
@@ -189,6 +199,17 @@ export class Writer {
   async close(): Promise<void> {
     this.#isClosed = true
     await Promise.all([this.#threads.close(), this.#checksumThread?.close()])
+  }
+
+  /** The same promise; where its task flushes, and is done, its time is counted. */
+  #timed<T>(isDurable: boolean, asked: Promise<T>): Promise<T> {
+    if (!isDurable) return asked
+    const startedAtMs = performance.now()
+    asked.then(
+      () => this.#flushed(performance.now() - startedAtMs),
+      () => {},
+    )
+    return asked
   }
 
   #patiently<T>(task: UploadTask, isOver = () => false): Promise<T> {

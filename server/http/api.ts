@@ -9,6 +9,8 @@ interface ApiOptions {
   readonly status: () => object
   /** Null where there are no hooks. */
   readonly deliveries: ListedDeliveries | null
+  /** What `GET /metrics` shows; null with `--no-metrics`. */
+  readonly metrics: { scrape(): Promise<{ readonly type: string; readonly text: string }> } | null
   /** Why no uploads can be taken now; undefined while they can. */
   readonly notReady: () => Promise<string | undefined>
   readonly log: { error(fields: object, message: string): void }
@@ -29,7 +31,7 @@ export function apiMethods(path: string): string {
   return RESEND.test(path) ? 'POST, OPTIONS' : 'GET, HEAD, OPTIONS'
 }
 
-/** What is served as JSON beside tus: progress, status, deliveries, and the two probes. */
+/** What is served beside tus: progress, status, deliveries and the two probes as JSON, and metrics. */
 export class Api {
   readonly #options: ApiOptions
 
@@ -40,6 +42,7 @@ export class Api {
   /** Answers a request. Rejects with not_found, query_invalid, upload_unknown, delivery_unknown or internal. */
   async answer(request: ApiRequest, principal: Principal): Promise<Answer> {
     try {
+      if (request.path === '/metrics') return await this.#metrics()
       const { status, value } = await this.#value(request, principal)
       const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }
       return { status, headers, text: `${JSON.stringify(value)}\n` }
@@ -49,6 +52,13 @@ export class Api {
         this.#options.log.error({ path: request.path, err: error }, 'an API request failed')
       throw error
     }
+  }
+
+  async #metrics(): Promise<Answer> {
+    const { metrics } = this.#options
+    if (!metrics) throw new UploadError('not_found')
+    const { type, text } = await metrics.scrape()
+    return { status: 200, headers: { 'Content-Type': type, 'Cache-Control': 'no-store' }, text }
   }
 
   async #value(

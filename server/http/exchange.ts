@@ -13,11 +13,17 @@ export class Exchange {
   readonly response: ServerResponse
   readonly expects: Expectation
   #hasContinued = false
+  #refusal: string | null = null
 
   constructor(request: IncomingMessage, response: ServerResponse, expects: Expectation = 'nothing') {
     this.request = request
     this.response = response
     this.expects = expects
+  }
+
+  /** The code word of the error that is answered; null for none. */
+  get refusal(): string | null {
+    return this.#refusal
   }
 
   /** Sends `100 Continue` to a sender that waits for it before its body. */
@@ -42,6 +48,7 @@ export class Exchange {
 
   /** The answer for an error. */
   refusalOf(error: UploadError, headers: HeaderFields): Answer {
+    this.#refusal = error.code
     // A sender that waited for 100 Continue and is refused may keep its body: the connection cannot be used again.
     const isBodyWithheld = this.expects !== 'nothing' && !this.#hasContinued
     return refusalOf(error, isBodyWithheld ? { ...headers, Connection: 'close' } : headers)

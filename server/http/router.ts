@@ -45,7 +45,7 @@ export interface RouterOptions extends CorsSettings {
   readonly protocol: UploadProtocol
   /** Sends a finished file to its end. Rejects with an UploadError where nothing was sent. */
   readonly downloads: { send(exchange: Exchange, asked: AskedFile): Promise<void> }
-  /** Answers what is served as JSON. Rejects with an UploadError. */
+  /** Answers what is served beside uploads. Rejects with an UploadError. */
   readonly api: { answer(request: ApiRequest, principal: Principal): Promise<Answer> }
   /** Issues what is asked for by a POST beside tus. Rejects with an UploadError. */
   readonly issuer: { isAt(path: string): boolean; answer(asked: AskedToken): Promise<Answer> }
@@ -53,6 +53,8 @@ export interface RouterOptions extends CorsSettings {
 
 const CREATION_METHODS = 'POST, OPTIONS'
 const UPLOAD_METHODS = 'GET, HEAD, PATCH, DELETE, OPTIONS'
+/** Addresses beside those of uploads and those below /api. */
+const BESIDE: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
 
 /** A request whose principal is known. */
 interface Visit {
@@ -155,8 +157,7 @@ export class Router {
 
   async #beside(visit: Visit, path: string): Promise<Outcome> {
     const { method = '' } = visit.exchange.request
-    if (path !== '/healthz' && path !== '/readyz' && !path.startsWith('/api/'))
-      throw new UploadError('not_found')
+    if (!BESIDE.has(path) && !path.startsWith('/api/')) throw new UploadError('not_found')
     if (method === 'OPTIONS') return this.#preflight()
     const id = /^\/api\/uploads\/([^/]+)/.exec(path)?.[1]
     if (id !== undefined) await this.#askHook(visit, id)

@@ -21,18 +21,16 @@ import {
 } from './backend.js'
 import { purge } from './purge.js'
 import { rebuild } from './reindex.js'
-import { RecordWriter } from './writer.js'
+import { RecordWriter, type WriterNeeds } from './writer.js'
 
 /** How long a task in the background tries a locked database again before it gives up. */
 const TASK_RETRY_MS = 30_000
 /** How long the end of the backend may take at a close, where its timeout leaves less. */
 const STOP_MS = 250
 
-export interface QueuedRecordsOptions {
+export interface QueuedRecordsOptions extends Pick<WriterNeeds, 'queueBytes' | 'written'> {
   /** Names the database in the log. */
   readonly database: string
-  /** Bytes of memory for the records that wait for the database. */
-  readonly queueBytes: number
   readonly log: Log
   /** Called once the database answers again and records are missing; what `ready` gives is not repeated. */
   readonly onNeedsReindex?: (cause: ReindexCause) => void
@@ -68,6 +66,7 @@ export class QueuedRecords implements RecordStore {
     this.#writer = new RecordWriter({
       queueBytes: options.queueBytes,
       send: (batch) => this.#backend.write(batch),
+      written: options.written,
       overflowed: () => this.#overflowed(),
       caughtUp: () => this.#caughtUp(),
     })

@@ -14,6 +14,8 @@ export interface WriterNeeds {
   readonly queueBytes: number
   /** Sends a batch to the database; false while the backend is down. */
   readonly send: (batch: RecordBatch) => boolean
+  /** Called with the milliseconds from sending a batch until the database had it. */
+  readonly written?: ((ms: number) => void) | undefined
   /** The queue is full, and records are being dropped. */
   readonly overflowed: () => void
   /** There is room again, and the database has the mark that records were dropped. */
@@ -35,6 +37,7 @@ export class RecordWriter {
   /** A batch is under way; there is one at a time. */
   #isWriting = false
   #isStopped = false
+  #sentAtMs = 0
   #isOverflowing = false
   /** How much of `queue.dropped` the mark in the batch under way stands for, and the mark in the database. */
   #droppedSent = 0
@@ -81,6 +84,7 @@ export class RecordWriter {
 
   /** The batch under way is in the database. */
   wrote(): void {
+    this.#needs.written?.(performance.now() - this.#sentAtMs)
     this.#droppedMarked = this.#droppedSent
     this.#isWriting = false
     this.#queue.done()
@@ -139,6 +143,7 @@ export class RecordWriter {
     const { dropped } = this.#queue
     const taken = this.#queue.take(BATCH_LIMIT, BATCH_BYTES)
     this.#droppedSent = dropped
+    this.#sentAtMs = performance.now()
     this.#isWriting = this.#needs.send({
       live: taken.filter(({ live }) => live).map(({ record }) => record),
       restored: taken.filter(({ live }) => !live).map(({ record }) => record),

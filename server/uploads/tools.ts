@@ -46,6 +46,8 @@ export interface StorageTools {
   readonly mayAccess: AccessRule
   /** Tells whether a request or the server itself holds an upload, or awaits it. */
   readonly isHeld: (id: string) => boolean
+  /** Called with the bytes of uploads that were stored, whether or not a checksum lets them count. */
+  readonly received: (bytes: number) => void
   /** Null where there are no hooks. */
   readonly hooks: UploadHooks | null
   readonly log: Log

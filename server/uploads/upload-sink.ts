@@ -11,7 +11,7 @@ import type { Before, StoredUpload } from './upload.js'
 export interface UploadSinkParts {
   readonly tools: Pick<
     StorageTools,
-    'sniff' | 'sniffBytes' | 'view' | 'announce' | 'now' | 'monotonic' | 'hooks'
+    'sniff' | 'sniffBytes' | 'view' | 'announce' | 'now' | 'monotonic' | 'hooks' | 'received'
   > & {
     readonly engine: Pick<Engine, 'append' | 'isFull' | 'commit' | 'rollBack' | 'checksum'>
   }
@@ -166,6 +166,7 @@ export class UploadSink implements BlockSink {
     this.#digests = done.checksums
     upload.setDigestLive(done.live)
     upload.rate.add(bytes, this.#tools.monotonic())
+    this.#tools.received(bytes)
     this.#tools.hooks?.received(upload)
     if (this.#isUnverified) this.#unverified += bytes
     else this.#count(bytes)

@@ -42,6 +42,7 @@ export class LifePlace {
       monotonic: () => performance.now(),
       takeGrant: async () => {},
       returnGrant: () => {},
+      received: () => {},
       sniff: async ({ head }) =>
         head[0] === 33
           ? { accepted: false, type: 'text/x-refused', reason: 'It begins with an exclamation mark.' }

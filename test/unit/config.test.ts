@@ -83,6 +83,8 @@ test('has the documented defaults', () => {
     idForm: 'dashed',
     logLevel: 'info',
     logFormat: 'json',
+    metrics: true,
+    metricsTusdNames: false,
   })
 })
 

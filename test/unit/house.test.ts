@@ -13,6 +13,7 @@ const HOMES: Readonly<Record<string, string>> = {
   'file-type': 'hooks',
   mime: 'hooks',
   jose: 'server/http/auth',
+  'prom-client': 'server/metrics',
   '@tus/server': 'server/tus',
   '@tus/file-store': 'server/uploads',
 }

@@ -48,6 +48,7 @@ function place({ stored = '', facts = {}, durability = 'finish' }: Given = {}) {
     tools: {
       ...{ engine, ...TYPES, now: Date.now, monotonic: () => performance.now(), log: silent, durability },
       ...{ maxSizeBytes: MOST_BYTES, expireAfterMs: 86_400_000, keepPartialsMs: 0 },
+      received: () => {},
       view: (index, bytes) => arena.view(index, bytes),
       announce: (_, kind) => void done.push(`${kind} ${upload.offset} of ${upload.length}`),
     },

@@ -47,6 +47,7 @@ async function receive(
     sniff: async () => ({ accepted: true, type: 'text/plain' }),
     view: (index, bytes) => arena.view(index, bytes),
     announce: () => {},
+    received: () => {},
   }
   const saver = { saveLater: () => {}, note: async () => {}, save: async () => {} }
   const prover = {
