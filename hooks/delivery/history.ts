@@ -90,8 +90,8 @@ export class History {
         newest.delete(typeof entry === 'string' ? entry : entry.id)
         if (typeof entry === 'string' || (before && byEnd(entry, before) >= 0)) continue
         newest.set(entry.id, entry)
-        const [oldest] = newest.keys()
-        if (newest.size > limit && oldest !== undefined) newest.delete(oldest)
+        // Those that end together are written in any order.
+        if (newest.size > limit) newest.delete([...newest.values()].reduce(earlier).id)
       }
       return [...newest.values()]
     })
@@ -170,6 +170,10 @@ async function bytesOf(path: string): Promise<number> {
 /** Orders deliveries by their end. */
 export function byEnd(one: EndedDelivery, other: EndedDelivery): number {
   return one.endedAt.localeCompare(other.endedAt) || one.id.localeCompare(other.id)
+}
+
+function earlier(one: EndedDelivery, other: EndedDelivery): EndedDelivery {
+  return byEnd(one, other) < 0 ? one : other
 }
 
 /** The lines of a file; none where there is no such file. Rejects with the system's other errors. */
