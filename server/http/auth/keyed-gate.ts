@@ -9,7 +9,7 @@ import { type SignedParts, SignedTokens, signedIn } from './signed-tokens.js'
 import { createTokenCheck, type TokenCheck, type TokenSettings, type TokenTools } from './token-check.js'
 
 /** Addresses of one upload, which its owner may use; all others below /api are the admin's. */
-const OF_ONE_UPLOAD = /^\/api\/uploads\/[^/]+(\/links)?$/
+const OF_ONE_UPLOAD = /^\/api\/uploads\//
 
 interface GateParts {
   readonly admin: AdminDoor
