@@ -38,7 +38,7 @@ export class HookDecider implements Decider {
     for (const transport of this.#tools.transports) {
       if (!transport.listensTo(call.event)) continue
       const decision = await this.#ask(transport, call)
-      decided = { ...decided, ...decision, answer: mergedAnswer(decided.answer, decision.answer) }
+      decided = merged(decided, decision)
     }
     return decided
   }
@@ -71,6 +71,17 @@ export class HookDecider implements Decider {
       throw new UploadError('hook_failed', { answer: error.answer, cause: error })
     if (onFailure === 'refuse') throw new UploadError('hook_failed', { cause: error })
     return {}
+  }
+}
+
+/** What two hooks say together; where both say something, the later one counts. */
+function merged(first: HookDecision, later: HookDecision): HookDecision {
+  return {
+    metadata: later.metadata ?? first.metadata,
+    id: later.id ?? first.id,
+    expireAfterMs: later.expireAfterMs ?? first.expireAfterMs,
+    type: later.type ?? first.type,
+    answer: mergedAnswer(first.answer, later.answer),
   }
 }
 
