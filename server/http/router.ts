@@ -38,7 +38,7 @@ export interface RouterOptions {
   readonly identify: Gate['identify']
   /** Null where there are no hooks. */
   readonly hooks: {
-    describe(from: { request: IncomingMessage; client: string }): HookRequest
+    describe(from: { request: IncomingMessage; client: string; method: string }): HookRequest
     access(asked: { id: string; principal: Principal; asked: HookRequest }): Promise<void>
   } | null
   readonly protocol: UploadProtocol
@@ -117,7 +117,7 @@ export class Router {
     switch (method) {
       case 'GET': {
         const { exchange, principal } = visit
-        await this.#askHook(visit, id)
+        await this.#askHook(visit, method, id)
         const headers = { ...protocol.headers, ...this.#cors(exchange) }
         await downloads.send(exchange, { id, principal, headers })
         return 'sent'
@@ -154,7 +154,7 @@ export class Router {
       throw new UploadError('not_found')
     if (method === 'OPTIONS') return this.#preflight()
     const id = /^\/api\/uploads\/([^/]+)/.exec(path)?.[1]
-    if (id !== undefined) await this.#askHook(visit, id)
+    if (id !== undefined) await this.#askHook(visit, method, id)
     const allowed = apiMethods(path)
     if (!allowed.split(', ').includes(method)) return this.#notAllowed(visit, allowed, {})
     return this.#options.api.answer(
@@ -164,11 +164,11 @@ export class Router {
   }
 
   /** Asks `pre-access` for a request that does not go through the protocol. Rejects with the refusal. */
-  async #askHook({ exchange, principal }: Visit, id: string): Promise<void> {
+  async #askHook({ exchange, principal }: Visit, method: string, id: string): Promise<void> {
     const { hooks, behindProxy } = this.#options
     const { request } = exchange
     const client = clientOf(request, behindProxy)
-    await hooks?.access({ id, principal, asked: hooks.describe({ request, client }) })
+    await hooks?.access({ id, principal, asked: hooks.describe({ request, client, method }) })
   }
 
   #preflight(): Answer {
