@@ -1,7 +1,7 @@
 import { type ErrorCode, UploadError } from '../server/errors.js'
 import type { Decider, DecidingEvent, HookAnswer, HookCall, HookDecision } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
-import { checkedAnswer } from './checked-answer.js'
+import { checkedAnswer, checkedType } from './checked-answer.js'
 import { HookStatus, type HookTransport } from './transport.js'
 
 interface DeciderTools {
@@ -61,7 +61,7 @@ export class HookDecider implements Decider {
     const answer = checkedAnswer(decision.answer, decision.refuse === true, unusable)
     asked(event, decision.refuse ? 'refused' : 'accepted')
     if (decision.refuse) throw new UploadError(REFUSALS[event], { answer, detail: `by ${event}` })
-    return { ...decision, answer }
+    return { ...decision, answer, type: checkedType(decision.type, unusable) }
   }
 
   #failed(transport: HookTransport, { event, upload }: HookCall, error: unknown): HookDecision {

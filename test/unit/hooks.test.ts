@@ -41,6 +41,25 @@ test('a receiver that says nothing takes back nothing that a module has said', a
   assert.equal({ metadata, id, expireAfterMs }, said)
 })
 
+test('a type that a header cannot have is left out: no download could be answered with it', async () => {
+  const typeOf = async (type: string): Promise<string | undefined> => {
+    const transports = [transportOf('module', { type })]
+    const decider = new HookDecider({ transports, onFailure: 'refuse', log: QUIET, asked: () => {} })
+    return (await decider.decide(hookCall('pre-accept', UPLOAD, null))).type
+  }
+  for (const type of [
+    '',
+    'text',
+    'text/plain\r\nX-A: b',
+    'text/\u0100',
+    'text/plain\n',
+    `a/${'b'.repeat(300)}`,
+  ])
+    assert.is(await typeOf(type), undefined, type)
+  for (const type of ['text/x-special', 'image/svg+xml', 'text/plain; charset=utf-8'])
+    assert.is(await typeOf(type), type)
+})
+
 test('a hook that changes the list of parts changes its own copy', () => {
   const parts = ['a', 'b']
   const given = hookUpload(RECORD, parts).parts
