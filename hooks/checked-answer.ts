@@ -11,7 +11,8 @@ const MOST_HEADERS = 50
 const OURS = new Set([
   ...['connection', 'content-length', 'keep-alive', 'proxy-connection', 'te', 'trailer'],
   ...['transfer-encoding', 'upgrade', 'date', 'repr-digest'],
-  ...['upload-offset', 'upload-length', 'upload-expires', 'tus-resumable', 'tus-version'],
+  ...['upload-offset', 'upload-length', 'upload-defer-length', 'upload-concat', 'upload-expires'],
+  ...['tus-resumable', 'tus-version'],
 ])
 
 /**

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { checkedAnswer } from '../../hooks/checked-answer.js'
 import { HookDecider } from '../../hooks/decider.js'
 import { tusdAnswer } from '../../hooks/http/tusd-answer.js'
 import { ModuleHooks } from '../../hooks/module.js'
@@ -58,6 +59,12 @@ test('a type that a header cannot have is left out: no download could be answere
     assert.is(await typeOf(type), undefined, type)
   for (const type of ['text/x-special', 'image/svg+xml', 'text/plain; charset=utf-8'])
     assert.is(await typeOf(type), type)
+})
+
+test('headers that clients resume by are left out of what a hook adds', () => {
+  const names = ['Upload-Offset', 'upload-length', 'Upload-Defer-Length', 'Upload-Concat', 'X-Kept']
+  const headers = Object.fromEntries(names.map((name) => [name, '1']))
+  assert.equal(checkedAnswer({ headers }, false, () => {}).headers, { 'X-Kept': '1' })
 })
 
 test('a hook that changes the list of parts changes its own copy', () => {
