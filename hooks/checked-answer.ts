@@ -2,13 +2,17 @@ import type { HookAnswer } from '../server/model/hook.js'
 
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+/** A media type, perhaps with parameters (RFC 9110, section 8.3.1). */
+const TYPE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[\t ]*;[\t\x20-\x7e]*)?$/
+const MOST_TYPE_CHARACTERS = 255
 const MOST_BODY_CHARACTERS = 64 * 1024
 const MOST_HEADERS = 50
 /** Headers that frame an answer, or that tus clients resume by. */
 const OURS = new Set([
   ...['connection', 'content-length', 'keep-alive', 'proxy-connection', 'te', 'trailer'],
   ...['transfer-encoding', 'upgrade', 'date', 'repr-digest'],
-  ...['upload-offset', 'upload-length', 'upload-expires', 'tus-resumable', 'tus-version'],
+  ...['upload-offset', 'upload-length', 'upload-defer-length', 'upload-concat', 'upload-expires'],
+  ...['tus-resumable', 'tus-version'],
 ])
 
 /**
@@ -37,6 +41,16 @@ export function checkedAnswer(
     status: checkedStatus(answer.status, isRefusal, unusable),
     body: isTooLong ? undefined : body,
   }
+}
+
+/** The type that a hook gives an upload, as far as a header can have it; `unusable` as above. */
+export function checkedType(
+  type: string | undefined,
+  unusable: (problem: string) => void,
+): string | undefined {
+  if (type === undefined || (type.length <= MOST_TYPE_CHARACTERS && TYPE.test(type))) return type
+  unusable('a type that is no media type')
+  return undefined
 }
 
 function checkedStatus(

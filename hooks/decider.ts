@@ -1,8 +1,8 @@
 import { type ErrorCode, UploadError } from '../server/errors.js'
 import type { Decider, DecidingEvent, HookAnswer, HookCall, HookDecision } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
-import { checkedAnswer } from './checked-answer.js'
-import { HookStatus, type HookTransport } from './transport.js'
+import { checkedAnswer, checkedType } from './checked-answer.js'
+import { HookStatus, HooksClosed, type HookTransport } from './transport.js'
 
 interface DeciderTools {
   readonly transports: readonly HookTransport[]
@@ -36,7 +36,7 @@ export class HookDecider implements Decider {
     for (const transport of this.#tools.transports) {
       if (!transport.listensTo(call.event)) continue
       const decision = await this.#ask(transport, call)
-      decided = { ...decided, ...decision, answer: mergedAnswer(decided.answer, decision.answer) }
+      decided = merged(decided, decision)
     }
     return decided
   }
@@ -57,16 +57,33 @@ export class HookDecider implements Decider {
       )
     const answer = checkedAnswer(decision.answer, decision.refuse === true, unusable)
     if (decision.refuse) throw new UploadError(REFUSALS[event], { answer, detail: `by ${event}` })
-    return { ...decision, answer }
+    return { ...decision, answer, type: checkedType(decision.type, unusable) }
   }
 
   #failed(transport: HookTransport, { event, upload }: HookCall, error: unknown): HookDecision {
     const { log, onFailure } = this.#tools
     log.error({ event, id: upload.id, hooks: transport.name, err: error, onFailure }, 'a hook failed')
+    // Nothing is accepted unasked, whatever the setting says: the client asks again after the start.
+    if (isEnding(error)) throw new UploadError('shutting_down', { cause: error })
     if (error instanceof HookStatus)
       throw new UploadError('hook_failed', { answer: error.answer, cause: error })
     if (onFailure === 'refuse') throw new UploadError('hook_failed', { cause: error })
     return {}
+  }
+}
+
+function isEnding(error: unknown): boolean {
+  return error instanceof HooksClosed || (error instanceof Error && error.cause instanceof HooksClosed)
+}
+
+/** What two hooks say together; where both say something, the later one counts. */
+function merged(first: HookDecision, later: HookDecision): HookDecision {
+  return {
+    metadata: later.metadata ?? first.metadata,
+    id: later.id ?? first.id,
+    expireAfterMs: later.expireAfterMs ?? first.expireAfterMs,
+    type: later.type ?? first.type,
+    answer: mergedAnswer(first.answer, later.answer),
   }
 }
 

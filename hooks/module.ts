@@ -1,18 +1,19 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import * as v from 'valibot'
-import type {
-  DecidingEvent,
-  HookCall,
-  HookDecision,
-  HookEvent,
-  TellingEvent,
-  Told,
+import {
+  type DecidingEvent,
+  type HookCall,
+  type HookDecision,
+  type HookEvent,
+  MOST_EXPIRE_AFTER_MS,
+  type TellingEvent,
+  type Told,
 } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
 import { BlockedLoop } from './blocked-loop.js'
 import { HOOK_NAMES, type Hooks } from './plugin.js'
-import type { HookTransport } from './transport.js'
+import { HooksClosed, type HookTransport } from './transport.js'
 
 export interface ModuleOptions {
   /** How long a hook may take, in milliseconds. */
@@ -33,7 +34,9 @@ const DecisionSchema = v.nullish(
     ),
     metadata: v.optional(v.record(v.string(), v.string())),
     id: v.optional(v.string()),
-    expireAfterMs: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+    expireAfterMs: v.optional(
+      v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_EXPIRE_AFTER_MS)),
+    ),
     type: v.optional(v.string()),
   }),
 )
@@ -93,20 +96,30 @@ export class ModuleHooks implements HookTransport {
   }
 
   /** Rejects where the hook is not done in time, or the server ends; what the hook does then is not awaited. */
-  #inTime(name: string, said: Promise<unknown>): Promise<unknown> {
+  async #inTime(name: string, said: Promise<unknown>): Promise<unknown> {
     const { timeoutMs } = this.#options
     const { signal } = this.#closed
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${name} took longer than ${timeoutMs} ms`)), timeoutMs)
-      const stop = (): void => reject(new Error(`the server ended while ${name} ran`))
-      signal.addEventListener('abort', stop)
-      if (signal.aborted) stop()
-      said.then(resolve, reject).finally(() => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', stop)
-      })
-    })
+    const { promise: ended, reject: end } = rejectable()
+    const timer = setTimeout(() => end(new Error(`${name} took longer than ${timeoutMs} ms`)), timeoutMs)
+    const stop = (): void => end(new HooksClosed())
+    signal.addEventListener('abort', stop)
+    if (signal.aborted) stop()
+    try {
+      return await Promise.race([said, ended])
+    } finally {
+      // Also where the hook itself never ends.
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+    }
   }
+}
+
+function rejectable(): { promise: Promise<never>; reject: (error: Error) => void } {
+  let reject = (_error: Error): void => {}
+  const promise = new Promise<never>((_resolve, rejects) => {
+    reject = rejects
+  })
+  return { promise, reject }
 }
 
 /** The module of `--hooks` cannot be used; the message completes the sentence "--hooks …". */

@@ -19,6 +19,13 @@ export interface HookTransport extends HookEndpoint {
   close(): Promise<void>
 }
 
+/** The server ends: what a hook would have said is not known. */
+export class HooksClosed extends Error {
+  constructor() {
+    super('the server ended')
+  }
+}
+
 /** A receiver answered with a 4xx that is passed on to the client: this refuses the request, and removes nothing. */
 export class HookStatus extends Error {
   readonly answer: HookAnswer

@@ -166,6 +166,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
       decider: hooks.decider,
       find: (id, principal) => findForHooks(id, principal, { ...tools, uploads }),
       addressOf: (id) => engine.addressOf(id),
+      exists: (id) => engine.has(id),
       chosenId: (name) => chosenId(new Date(now()), name),
       now,
     })

@@ -8,7 +8,7 @@ import type {
   TellingEvent,
   Told,
 } from '../../server/model/hook.js'
-import { HookStatus, type HookTransport } from '../transport.js'
+import { HookStatus, HooksClosed, type HookTransport } from '../transport.js'
 import { Places } from './places.js'
 import { post, type Reply } from './post.js'
 import { signatureHeaders } from './signature.js'
@@ -72,7 +72,7 @@ export class HttpHooks implements HookTransport {
     for (let tries = 0; ; tries++) {
       const reply = await this.#post(call, deliveryId, signal).catch((error: unknown) => failure(error))
       const isWorthAnother = reply instanceof Error || reply.status >= 500
-      if (!isWorthAnother) return this.#decision(reply)
+      if (!isWorthAnother) return this.#decision(call.event, reply)
       if (tries >= retries || signal.aborted) throw reply instanceof Error ? reply : statusError(reply)
       await pause(backoffMs, undefined, { signal }).catch(() => {
         throw reply instanceof Error ? reply : statusError(reply)
@@ -92,7 +92,7 @@ export class HttpHooks implements HookTransport {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const running of this.#running) running.abort(new Error('the server ended'))
+    for (const running of this.#running) running.abort(new HooksClosed())
   }
 
   /** Gives `work` a signal that aborts after the time-out, and when the server ends. */
@@ -101,7 +101,7 @@ export class HttpHooks implements HookTransport {
     const running = new AbortController()
     const timer = setTimeout(() => running.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
     this.#running.add(running)
-    if (this.#isClosed) running.abort(new Error('the server ended'))
+    if (this.#isClosed) running.abort(new HooksClosed())
     try {
       return await work(running.signal)
     } finally {
@@ -129,7 +129,7 @@ export class HttpHooks implements HookTransport {
     )
   }
 
-  #decision(reply: Reply): HookDecision {
+  #decision(event: DecidingEvent, reply: Reply): HookDecision {
     const { status, text, contentType, retryAfterMs } = reply
     if (status >= 400 && status < 500 && this.#options.passes4xx) {
       const headers = retryAfterMs === null ? {} : { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) }
@@ -140,7 +140,7 @@ export class HttpHooks implements HookTransport {
       throw new Error(`the receiver's answer is longer than ${this.#options.sizeLimit} bytes`)
     if (text.trim() !== '' && !/^application\/(?:[\w.-]+\+)?json\b/i.test(contentType))
       throw new Error(`the receiver's answer is ${contentType || 'of no type'}, not application/json`)
-    return tusdAnswer(text).decision
+    return tusdAnswer(text, event).decision
   }
 }
 
@@ -148,7 +148,7 @@ export class HttpHooks implements HookTransport {
 function asksToStop({ event }: HookCall, { text }: Reply): boolean {
   if (event !== 'post-receive' || !text) return false
   try {
-    return tusdAnswer(text).stop
+    return tusdAnswer(text, event).stop
   } catch {
     return false
   }

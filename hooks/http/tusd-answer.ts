@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import type { HookDecision } from '../../server/model/hook.js'
+import { type HookDecision, type HookEvent, MOST_EXPIRE_AFTER_MS } from '../../server/model/hook.js'
 
 const optional = <S extends v.GenericSchema>(schema: S) => v.optional(v.nullable(schema))
 const texts = v.record(v.string(), v.string())
@@ -25,19 +25,33 @@ const AnswerSchema = v.object({
   Lading: optional(
     v.object({
       Type: optional(v.string()),
-      ExpireAfterMs: optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+      ExpireAfterMs: optional(
+        v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_EXPIRE_AFTER_MS)),
+      ),
     }),
   ),
 })
 
-/** What a receiver answers, in the JSON of tusd 2.x. Throws where it has another form. */
-export function tusdAnswer(text: string): { decision: HookDecision; stop: boolean } {
+type Rejects = 'RejectUpload' | 'RejectTermination' | 'RejectAccess'
+
+/** A receiver may give all of its hooks one answer, because tusd reads of it what the event has. */
+const REJECTS: Readonly<Partial<Record<HookEvent, Rejects>>> = {
+  'pre-access': 'RejectAccess',
+  'pre-create': 'RejectUpload',
+  'pre-accept': 'RejectUpload',
+  'pre-finish': 'RejectUpload',
+  'pre-terminate': 'RejectTermination',
+}
+
+/** What a receiver answers to an event, in the JSON of tusd 2.x. Throws where it has another form. */
+export function tusdAnswer(text: string, event: HookEvent): { decision: HookDecision; stop: boolean } {
   const answer = v.parse(AnswerSchema, text.trim() === '' ? {} : JSON.parse(text))
+  const rejects = REJECTS[event]
   const { HTTPResponse: response, ChangeFileInfo: change, Lading: ours } = answer
   return {
     stop: answer.StopUpload === true,
     decision: {
-      refuse: [answer.RejectUpload, answer.RejectTermination, answer.RejectAccess].includes(true),
+      refuse: rejects !== undefined && answer[rejects] === true,
       answer: {
         status: response?.StatusCode ?? undefined,
         headers: { ...response?.Headers, ...response?.Header },

@@ -39,7 +39,7 @@ export interface RouterOptions extends CorsSettings {
   readonly identify: Gate['identify']
   /** Null where there are no hooks. */
   readonly hooks: {
-    describe(from: { request: IncomingMessage; client: string }): HookRequest
+    describe(from: { request: IncomingMessage; client: string; method: string }): HookRequest
     access(asked: { id: string; principal: Principal; asked: HookRequest }): Promise<void>
   } | null
   readonly protocol: UploadProtocol
@@ -124,7 +124,7 @@ export class Router {
     switch (method) {
       case 'GET': {
         const { exchange, principal } = visit
-        await this.#askHook(visit, id)
+        await this.#askHook(visit, method, id)
         const headers = { ...protocol.headers, ...this.#cors(exchange) }
         await downloads.send(exchange, { id, principal, headers })
         return 'sent'
@@ -160,7 +160,7 @@ export class Router {
     if (!BESIDE.has(path) && !path.startsWith('/api/')) throw new UploadError('not_found')
     if (method === 'OPTIONS') return this.#preflight()
     const id = /^\/api\/uploads\/([^/]+)/.exec(path)?.[1]
-    if (id !== undefined) await this.#askHook(visit, id)
+    if (id !== undefined) await this.#askHook(visit, method, id)
     const { issuer, behindProxy, api } = this.#options
     const { exchange, principal } = visit
     if (issuer.isAt(path)) {
@@ -177,11 +177,11 @@ export class Router {
   }
 
   /** Asks `pre-access` for a request that does not go through the protocol. Rejects with the refusal. */
-  async #askHook({ exchange, principal }: Visit, id: string): Promise<void> {
+  async #askHook({ exchange, principal }: Visit, method: string, id: string): Promise<void> {
     const { hooks, behindProxy } = this.#options
     const { request } = exchange
     const client = clientOf(request, behindProxy)
-    await hooks?.access({ id, principal, asked: hooks.describe({ request, client }) })
+    await hooks?.access({ id, principal, asked: hooks.describe({ request, client, method }) })
   }
 
   #preflight(): Answer {

@@ -4,9 +4,9 @@ import type { UploadRecord } from './record.js'
 
 const NO_BYTES = new Uint8Array()
 
-/** The upload of a record, for a hook. */
+/** The upload of a record, for a hook; a copy, because a user's function may change what it is given. */
 export function hookUpload(record: UploadRecord, parts: readonly string[] | null): HookUpload {
-  return { ...record, fields: fieldsOf(record.metadata), parts }
+  return { ...record, fields: fieldsOf(record.metadata), parts: parts && [...parts] }
 }
 
 /** What a hook is called with. */

@@ -16,6 +16,9 @@ export type DecidingEvent = (typeof DECIDING_EVENTS)[number]
 export type TellingEvent = (typeof TELLING_EVENTS)[number]
 export type HookEvent = DecidingEvent | TellingEvent
 
+/** A hundred years: what is added to a time must be a date still. */
+export const MOST_EXPIRE_AFTER_MS = 100 * 366 * 86_400_000
+
 const EVENTS: readonly string[] = [...DECIDING_EVENTS, ...TELLING_EVENTS]
 
 /** Tells whether a word is the name of an event. */
@@ -70,7 +73,7 @@ export interface HookDecision {
   readonly metadata?: Readonly<Record<string, string>> | undefined
   /** `pre-create`: the upload's id. */
   readonly id?: string | undefined
-  /** `pre-create`: milliseconds without new bytes after which the upload expires. */
+  /** `pre-create`: milliseconds without new bytes after which the upload expires, at most those of 100 years. */
   readonly expireAfterMs?: number | undefined
   /** `pre-accept`: the type that the upload has. */
   readonly type?: string | undefined

@@ -34,8 +34,8 @@ export interface UploadView extends Owned {
   readonly hooks: HookContext
   /** It was removed meanwhile. */
   readonly gone: boolean
-  /** The request that has it now, for hooks; null once that is over. */
-  setHookRequest(request: HookRequest | null): void
+  /** The request that has it is answered. */
+  endHookRequest(): void
   /** Notes that an answer gives the client this upload's address. */
   markLocationSent(): void
 }

@@ -108,8 +108,9 @@ export class FrontDoor {
       outcome = { status: error.status, error }
       throw error
     } finally {
-      // What the request sent is not kept with the upload.
-      if (request?.asked) request.upload?.setHookRequest(null)
+      const { asked, upload } = request ?? {}
+      // What the request sent is not kept with the upload. Another request may have taken it over.
+      if (asked && upload?.hooks.request === asked) upload.endHookRequest()
       this.#log(arrival, request, outcome, startedAt)
     }
   }
@@ -223,6 +224,7 @@ async function refusalOf(work: Promise<void>): Promise<UploadError | undefined> 
 
 /** A client that sees HEAD fail begins again at byte 0. One that gets 423 asks again at the same address. */
 function forMethod(method: string, error: UploadError): UploadError {
-  if (method !== 'HEAD' || error.status < 500) return error
+  // A hook that failed may have passed on any status.
+  if (method !== 'HEAD' || (error.status < 500 && error.code !== 'hook_failed')) return error
   return new UploadError('upload_locked', { cause: error })
 }

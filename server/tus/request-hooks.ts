@@ -13,11 +13,15 @@ export interface RequestHooksTools {
   readonly find: (id: string, principal: Principal) => Promise<HookUpload | undefined>
   /** Where a new upload's bytes will be: its record's `path`. */
   readonly addressOf: (id: string) => string
+  /** Tells whether an upload has this id. Rejects with the disk's error. */
+  readonly exists: (id: string) => Promise<boolean>
   /** The id of an upload that a hook names; undefined where it cannot be an id. */
   readonly chosenId: (name: string) => string | undefined
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
+
+type RequestAsked = Pick<Arrival, 'request' | 'client'> & { readonly method: string }
 
 /** The hooks that are asked before an upload is read, changed or created. */
 export class RequestHooks {
@@ -27,12 +31,16 @@ export class RequestHooks {
     this.#tools = tools
   }
 
-  /** What hooks are told of a request. */
-  describe({ request, client }: Pick<Arrival, 'request' | 'client'>): HookRequest {
-    const headers = Object.entries(request.headersDistinct).flatMap(([name, values]) => {
-      return values ? [[name, values] as const] : []
-    })
-    const { method = '', url = '', socket } = request
+  /** What hooks are told of a request; `method` is the one that counts, because a hook may decide by it. */
+  describe({ request, client, method }: RequestAsked): HookRequest {
+    const headers = new Map<string, string[]>()
+    for (let at = 0; at < request.rawHeaders.length; at += 2) {
+      const [name = '', value = ''] = request.rawHeaders.slice(at, at + 2)
+      const known = headers.get(name.toLowerCase())
+      if (known) known.push(value)
+      else headers.set(name.toLowerCase(), [value])
+    }
+    const { url = '', socket } = request
     const remoteAddress = `${client.includes(':') ? `[${client}]` : client}:${socket.remotePort ?? 0}`
     return { method, uri: url, remoteAddress, headers: Object.fromEntries(headers) }
   }
@@ -52,7 +60,10 @@ export class RequestHooks {
     if (!creation || !decider.listensTo('pre-create')) return
     const upload = this.#preview(request, creation)
     const decision = await decider.decide(hookCall('pre-create', upload, request.asked))
-    request.change(changed(creation, decision), this.#idOf(decision))
+    const id = this.#idOf(decision)
+    // Before the lock is asked for: that would end the request that sends the bytes of the upload with this id.
+    if (id !== undefined && (await this.#tools.exists(id))) throw new UploadError('upload_exists')
+    request.change(changed(creation, decision), id)
     request.hookAnswer = decision.answer ?? null
   }
 

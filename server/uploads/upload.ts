@@ -125,6 +125,12 @@ class Upload {
     this.hooks.request = request
   }
 
+  /** The request is answered: neither it nor what hooks added to the answer is kept. */
+  endHookRequest(): void {
+    this.hooks.request = null
+    this.hooks.answer = null
+  }
+
   /** `post-receive` was told; milliseconds of a clock that nobody sets. */
   setNoticed(atMs: number): void {
     this.hooks.noticedAtMs = atMs

@@ -17,7 +17,7 @@ export function viewOf(changes: Partial<UploadView> = {}): UploadView {
     ...{ touchedAtMs: 0, joinedAtMs: null, kind: 'single', concat: null, joining: null, gone: false },
     ...{ expireAfterMs: null, hooks: { request: null, answer: null, noticedAtMs: null } },
     markLocationSent: () => {},
-    setHookRequest: () => {},
+    endHookRequest: () => {},
     ...changes,
   }
 }

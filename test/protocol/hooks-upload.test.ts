@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { HooksPlace } from '../helpers/hooks-place.js'
-import { fileOf, idOf, send, type TestAnswer, tus } from '../helpers/server.js'
+import { eventually, fileOf, idOf, send, type TestAnswer, tus } from '../helpers/server.js'
 import { killServers } from '../helpers/servers.js'
 import { unknownId } from '../helpers/wire.js'
 
@@ -132,6 +132,46 @@ for (const [name, ask] of Object.entries(ROUTES)) {
 test('pre-access is not asked about an upload that is not there', async () => {
   assert.is((await tus.head(place.server, `/files/${unknownId()}`)).status, 404)
   assert.is(place.receiver.of('pre-access').length, 0)
+})
+
+test('pre-access gets the method that counts: X-HTTP-Method-Override names it', async () => {
+  const location = await place.upload()
+  const headers = { 'X-HTTP-Method-Override': 'DELETE', 'Tus-Resumable': '1.0.0' }
+  const answer = await send(place.server.origin, { method: 'POST', path: location, headers })
+  assert.is(answer.status, 204)
+  assert.is(place.lastOf('pre-access').Event.HTTPRequest.Method, 'DELETE')
+})
+
+test('a HEAD that a receiver answers with 4xx is 423: a wrong address of the receiver costs no client its bytes', async () => {
+  const location = await place.upload()
+  place.answerTo('pre-access', { status: 404 })
+  assert.is((await tus.head(place.server, location)).status, 423)
+  place.answerTo('pre-finish', { status: 404 })
+  assert.is((await tus.patch(place.server, location, 0, 'hello')).status, 404)
+  assert.is((await tus.head(place.server, location)).status, 423)
+  place.receiver.clear()
+  assert.is((await tus.head(place.server, location)).headers['upload-offset'], '5')
+})
+
+test('RejectTermination counts in pre-terminate alone, as in tusd', async () => {
+  place.receiver.reply = () => ({ json: { RejectTermination: true } })
+  const location = await place.upload()
+  assert.is((await tus.patch(place.server, location, 0, 'hello')).status, 204)
+  assert.is((await tus.remove(place.server, location)).status, 400)
+})
+
+test('a creation that names the id of an upload does not end the request that sends its bytes', async () => {
+  place.answerTo('pre-create', { json: { ChangeFileInfo: { ID: 'order-18' } } })
+  const location = await place.upload()
+  place.receiver.reply = ({ type }) => (type === 'pre-accept' ? { hang: true } : {})
+  const sending = tus.patch(place.server, location, 0, 'hello')
+  sending.catch(() => {})
+  await eventually(60_000, 'the hook of the first bytes', async () => {
+    return place.receiver.of('pre-accept').length > 0 || undefined
+  })
+  place.answerTo('pre-create', { json: { ChangeFileInfo: { ID: 'order-18' } } })
+  // It does not wait for the upload's lock either.
+  assert.match((await place.create()).text, /^upload_exists: /)
 })
 
 test('a HEAD whose hook cannot be asked is 423: a client that sees 500 would begin again at byte 0', async () => {

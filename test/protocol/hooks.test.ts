@@ -131,6 +131,11 @@ test('pre-create may say when the upload expires', async () => {
   assert.ok(Math.abs(expires - Date.now() - 600_000) < 60_000, String(expires))
 })
 
+test('pre-create cannot keep an upload for longer than a date can say', async () => {
+  place.answerTo('pre-create', { json: { Lading: { ExpireAfterMs: Number.MAX_SAFE_INTEGER } } })
+  assert.is((await place.create()).status, 500)
+})
+
 test('pre-create may add to the 201; what frames an answer or moves an offset is left out', async () => {
   const Header = {
     'X-Token': 'abc',
