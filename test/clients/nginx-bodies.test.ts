@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 // time-limit: 600s
 
 import { createHash } from 'node:crypto'
@@ -99,6 +100,12 @@ for (const [mode, edits] of Object.entries(MODES)) {
       const holder = status === 503 ? await held(server) : undefined
       const path = await createUpload(front, { size: length })
       const patch = await Patch.begin(front, path, file, 0)
+      // Nginx reads on for as long as bytes are there: behind those that decide, each MiB leaves the answer some time.
+      await patch.send(50 * MIB)
+      for (let to = 51 * MIB; early && to <= file.size && !patch.isOver; to += MIB) {
+        await patch.send(to)
+        await Promise.race([patch.answered, pause(20)])
+      }
       await patch.send()
       const answer = await patch.answered
       assert.is(answer?.status, status)

@@ -115,6 +115,11 @@ export class Patch {
     return this.#at
   }
 
+  /** There is an answer, or the connection is gone. */
+  get isOver(): boolean {
+    return this.#over
+  }
+
   /** Sends on until `until`; ends early when there is an answer or the connection is gone. */
   async send(until = this.#to): Promise<void> {
     while (this.#at < until && !this.#over) {

@@ -1,8 +1,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Receiver } from '../helpers/receiver.js'
+import { Patch, PseudoFile } from '../helpers/sender.js'
 import { eventually, idOf, locationOf, statusOf, type TestServer, tus } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
+import { bounded } from '../helpers/test.js'
 
 const test = suite('hooks that are told')
 
@@ -73,9 +75,17 @@ test('"partial uploads fire the finish hooks too", and a final upload fires its 
 test('post-receive comes while bytes come, and StopUpload ends the body and removes the upload', async () => {
   receiver.reply = ({ type }) => (type === 'post-receive' ? { json: { StopUpload: true } } : {})
   const location = locationOf(await tus.create(server, 64 * 2 ** 20))
-  const answer = await tus.patch(server, location, 0, new Uint8Array(64 * 2 ** 20))
-  assert.is(answer.status, 400)
-  assert.match(answer.text, /^upload_stopped: /)
+  const file = new PseudoFile(1, 64 * 2 ** 20)
+  const patch = await Patch.begin(server, new URL(location).pathname, file, 0)
+  const isTold = (): boolean => receiver.of('post-receive').length > 0
+  for (let to = 2 ** 20; to < file.size && !isTold() && !patch.isOver; to += 2 ** 20) {
+    await patch.send(to)
+    // The interval is what is tried: two batches are further apart than it is long.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  const answer = await bounded(WITHIN_MS, patch.answered, 'the answer')
+  assert.is(answer?.status, 400)
+  assert.match(answer?.text ?? '', /^upload_stopped: /)
   await eventually(WITHIN_MS, 'the removal', async () => {
     return (await tus.head(server, location)).status === 404 || undefined
   })
