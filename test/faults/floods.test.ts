@@ -20,7 +20,7 @@ const P99_MS = 3_000
 
 /** One request of 80 bytes. */
 function padded(line: string, headers: readonly string[] = []): string {
-  const text = [`${line} HTTP/1.1`, 'Host: x', ...headers, 'X: '].join('\r\n')
+  const text = [`${line} HTTP/1.1`, 'Host: localhost', ...headers, 'X: '].join('\r\n')
   return `${text}${'x'.repeat(Math.max(0, REQUEST_BYTES - 4 - text.length))}\r\n\r\n`
 }
 

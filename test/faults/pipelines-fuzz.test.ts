@@ -66,7 +66,7 @@ function plausible(random: Random, ids: readonly string[]): string {
   const sent = random() < 0.4 ? body(random) : { headers: [], text: '' }
   if (method === 'PATCH') headers.push(`Upload-Offset: ${pick(random, [0, 0, 0, 3, 1000])}`)
   const version = random() < 0.97 ? 'HTTP/1.1' : 'HTTP/1.0'
-  return `${[`${method} ${path} ${version}`, 'Host: x', ...headers, ...sent.headers].join('\r\n')}\r\n\r\n${sent.text}`
+  return `${[`${method} ${path} ${version}`, 'Host: localhost', ...headers, ...sent.headers].join('\r\n')}\r\n\r\n${sent.text}`
 }
 
 /** One connection: some requests in one or several pieces, then one of the ways to end. Resolves with their number. */

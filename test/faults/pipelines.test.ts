@@ -15,7 +15,7 @@ const CLOSES_WITHIN_MS = 30_000
 const ATTEMPTS = 40
 
 const request = (line: string, headers: readonly string[] = [], body = ''): string =>
-  `${[`${line} HTTP/1.1`, 'Host: x', ...headers].join('\r\n')}\r\n\r\n${body}`
+  `${[`${line} HTTP/1.1`, 'Host: localhost', ...headers].join('\r\n')}\r\n\r\n${body}`
 
 const CREATION = request('POST /files', [VERSION, 'Upload-Length: 3'])
 const EXPECT = 'Expect: 100-continue'

@@ -44,7 +44,9 @@ export class RawConnection {
 
   /** Writes a request's head: the request line and headers, with the empty line. */
   head(line: string, headers: readonly string[] = []): Promise<void> {
-    return this.write(`${[`${line} HTTP/1.1`, 'Host: lading.test', ...headers].join('\r\n')}\r\n\r\n`)
+    // Without an admin key the API answers only to who names this machine.
+    const host = line.includes(' /api/') ? 'localhost' : 'lading.test'
+    return this.write(`${[`${line} HTTP/1.1`, `Host: ${host}`, ...headers].join('\r\n')}\r\n\r\n`)
   }
 
   /**
