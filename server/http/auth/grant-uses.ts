@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import * as v from 'valibot'
 import { UploadError } from '../../errors.js'
 import type { Grant } from '../../model/grant.js'
+import { unlessMissing } from './signer.js'
 
 /** Grants whose uses are in memory; at most 1000 ids each. The file of any other is read when it is used. */
 const MOST_IN_MEMORY = 64
@@ -110,8 +111,4 @@ export class GrantUses {
   #pathOf(id: string): string {
     return join(this.#folder, `${id}.json`)
   }
-}
-
-function unlessMissing(error: unknown): undefined {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }
