@@ -43,8 +43,8 @@ export class GrantUses {
   /** Takes one of the uploads that a grant allows. Rejects with grant_used, and with the disk's error. */
   take({ id, count, expiresAt }: Grant, uploadId: string): Promise<void> {
     if (count === null) return Promise.resolve()
+    this.#purge()
     return this.#inOrder(async () => {
-      await this.#purge()
       const entry = (await this.#entryOf(id)) ?? { expiresAt, uploads: new Set() }
       if (entry.uploads.size >= count) throw new UploadError('grant_used')
       entry.uploads.add(uploadId)
@@ -94,17 +94,29 @@ export class GrantUses {
     for (const [first] of this.#entries) if (this.#entries.size > MOST_IN_MEMORY) this.#entries.delete(first)
   }
 
-  /** Removes the files of grants whose time is over, at most once an hour. */
-  async #purge(): Promise<void> {
+  /** Removes the files of grants whose time is over, at most once an hour, and in the background: there may be many. */
+  #purge(): void {
     const nowMs = this.#tools.now()
     if (nowMs - this.#purgedAtMs < PURGE_EVERY_MS) return
     this.#purgedAtMs = nowMs
+    this.#removeOver(nowMs).catch((error: unknown) => {
+      this.#tools.log.error({ err: error }, 'the files of grants could not be listed')
+    })
+  }
+
+  async #removeOver(nowMs: number): Promise<void> {
     for (const name of (await readdir(this.#folder).catch(unlessMissing)) ?? []) {
       const id = /^([0-9a-f]{32})\.json$/.exec(name)?.[1]
-      const entry = id === undefined ? undefined : await this.#entryOf(id)
-      if (id === undefined || !entry || entry.expiresAt * 1000 > nowMs) continue
-      this.#entries.delete(id)
-      await rm(this.#pathOf(id), { force: true })
+      if (id === undefined) continue
+      try {
+        const entry = await this.#entryOf(id)
+        // One that ended just now may still be counted for a creation that came before.
+        if (!entry || entry.expiresAt * 1000 > nowMs - PURGE_EVERY_MS) continue
+        this.#entries.delete(id)
+        await rm(this.#pathOf(id), { force: true })
+      } catch (error) {
+        this.#tools.log.error({ err: error, name }, 'the file of a grant could not be read or removed')
+      }
     }
   }
 
