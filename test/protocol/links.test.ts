@@ -36,6 +36,14 @@ test('"a signed, expiring download address; works without a token, dies with the
   const path = pathname + search
   assert.is((await ask('GET', path, {})).text, 'hello')
   assert.is((await ask('HEAD', path, {})).headers['content-length'], '5')
+  const byOverride = { 'X-HTTP-Method-Override': 'GET' }
+  for (const { headers } of [
+    await ask('GET', path, {}),
+    await ask('HEAD', path, {}),
+    await ask('HEAD', path, byOverride),
+    await ask('GET', `/files/${id}`, owner),
+  ])
+    assert.is(headers['cache-control'], 'no-store', 'a cache would show it when the link is over')
   for (const method of ['PATCH', 'DELETE', 'POST'])
     assert.is((await ask(method, path, {})).status, 401, method)
   assert.is((await ask('GET', `/api/uploads/${id}${search}`, {})).status, 401)
