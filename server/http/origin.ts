@@ -46,11 +46,12 @@ const PROXY_HEADER = /^(?:forwarded|x-forwarded-.*|x-real-ip|via)$/
 /**
  * Tells whether a request was made on this machine itself. A proxy's connection comes from here too, but its requests
  * come from anywhere. So do those that a web page of elsewhere makes in a browser on this machine: they have its origin,
- * or its own name for this machine as their host.
+ * or its own name for this machine as their host. nginx passes requests on by HTTP/1.0 with our own name and no
+ * header of a proxy, where its `proxy_pass` stands alone; no client on this machine speaks that any more.
  */
-export function isOwnMachine(request: ClientRequest): boolean {
-  const { headers, socket } = request
-  if (!LOOPBACK_ADDRESS.test(socket.remoteAddress ?? '')) return false
+export function isOwnMachine(request: ClientRequest & Pick<IncomingMessage, 'httpVersion'>): boolean {
+  const { headers, socket, httpVersion } = request
+  if (httpVersion === '1.0' || !LOOPBACK_ADDRESS.test(socket.remoteAddress ?? '')) return false
   if (Object.keys(headers).some((name) => PROXY_HEADER.test(name))) return false
   const { host = '', origin } = headers
   return LOOPBACK_HOST.test(host) && (origin === undefined || isLoopbackOrigin(origin))

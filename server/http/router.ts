@@ -125,7 +125,9 @@ export class Router {
       case 'GET': {
         const { exchange, principal } = visit
         await this.#askHook(visit, method, id)
-        const headers = { ...protocol.headers, ...this.#cors(exchange) }
+        // A cache between us would show it to others, and when a link is over.
+        const own = principal.kind === 'anonymous' ? {} : { 'Cache-Control': 'no-store' }
+        const headers = { ...protocol.headers, ...own, ...this.#cors(exchange) }
         await downloads.send(exchange, { id, principal, headers })
         return 'sent'
       }

@@ -1,7 +1,7 @@
 import type { Grant, GrantTerms } from './grant.js'
 
 /** Who is asking. The gate decides it once for each request, and every look-up of an upload takes it. */
-export type Principal = Anonymous | User | Admin | GrantHolder | OneUpload
+export type Principal = Anonymous | User | Admin | GrantHolder | KeyHolder | LinkHolder
 
 /** Somebody who has not said who they are; where tokens are asked for, nobody is anonymous. */
 interface Anonymous {
@@ -32,14 +32,20 @@ export interface GrantHolder {
   readonly locationQuery: (id: string) => string
 }
 
-/** Whoever has the key of one upload, which a grant has created, or a link to an upload. */
-interface OneUpload {
-  readonly kind: 'upload key' | 'link'
-  /** The grant; '' for a link. */
+/** Whoever has the key of one upload, which a grant has created. */
+interface KeyHolder {
+  readonly kind: 'upload key'
   readonly grantId: string
   readonly id: string
-  /** Null where it is there for them also when it is finished. */
-  readonly lapsed: Lapsed | null
+  readonly lapsed: Lapsed
+}
+
+/** Whoever has a link to a finished upload. */
+interface LinkHolder {
+  readonly kind: 'link'
+  readonly id: string
+  /** ISO 8601. Once the upload is removed, a hook may give its id to another one, which the link does not open. */
+  readonly finishedAt: string
 }
 
 /** What is left of a token whose time is over: it may continue its own uploads, so that no byte is sent twice. */
@@ -80,8 +86,9 @@ export const mayAccess: AccessRule = (principal, { id, owner, finishedAt, grant 
     case 'grant':
       return grant?.id === principal.grant.id && isStillOpen(principal.lapsed, finishedAt)
     case 'upload key':
-    case 'link':
       return id === principal.id && isStillOpen(principal.lapsed, finishedAt)
+    case 'link':
+      return id === principal.id && finishedAt === principal.finishedAt
   }
 }
 

@@ -52,15 +52,17 @@ export class LadingStore extends FileStore {
    * Creates an upload's two files; an id that exists is never emptied. Rejects with disk_full,
    * unfinished_full or internal, and for a final upload as Joiner's `create` does.
    */
-  override create(file: TusUpload): Promise<TusUpload> {
-    return withGrant(this.#requestOf(file.id), file.size ?? 0, this.#tools, () => this.#create(file))
+  override async create(file: TusUpload): Promise<TusUpload> {
+    const request = this.#requestOf(file.id)
+    // Not within: the use of the upload that has this id would be given back.
+    if (request.isIdChosen && (await this.#tools.engine.has(file.id))) throw new UploadError('upload_exists')
+    return withGrant(request, file.size ?? 0, this.#tools, () => this.#create(file))
   }
 
   async #create(file: TusUpload): Promise<TusUpload> {
     const request = this.#requestOf(file.id)
     if (!request.creation) throw new UploadError('internal', { detail: 'a creation without its facts' })
     if (await this.#tools.engine.isFull(file.size ?? 0, 1)) throw new UploadError('disk_full')
-    if (request.isIdChosen && (await this.#tools.engine.has(file.id))) throw new UploadError('upload_exists')
     const { metadata, concat } = request.creation
     if (concat?.parts) {
       const wanted = {

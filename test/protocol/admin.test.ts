@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { startApp, type TestApp, withApp } from '../helpers/app-place.js'
+import { RawConnection } from '../helpers/raw.js'
 import { askOf } from '../helpers/routes.js'
 import { locationOf } from '../helpers/server.js'
 import { ADMIN_KEY, AS_ADMIN, as, bearer, SECRET } from '../helpers/tokens.js'
@@ -80,6 +81,18 @@ for (const path of ADMINS) {
     }
   })
 }
+
+test('a request that nginx passes on by `proxy_pass` alone does not count as made on this machine', async () => {
+  const ask = async (version: string): Promise<number> => {
+    const raw = await RawConnection.open(keyless.port)
+    // What such an nginx sends: its address for us as Host, and no header of a proxy.
+    const lines = [`GET /api/status ${version}`, `Host: 127.0.0.1:${keyless.port}`, 'Connection: close']
+    await raw.write(`${lines.join('\r\n')}\r\n\r\n`)
+    return (await raw.answer()).status
+  }
+  assert.is(await ask('HTTP/1.0'), 403)
+  assert.is(await ask('HTTP/1.1'), 200)
+})
 
 test('a request of a page on the machine itself is answered', async () => {
   const ask = askOf(() => keyless.origin)

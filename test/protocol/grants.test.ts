@@ -1,11 +1,11 @@
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { startApp, type TestApp } from '../helpers/app-place.js'
+import { startApp, type TestApp, withApp } from '../helpers/app-place.js'
 import { sendWith } from '../helpers/js-client.js'
 import { askOf } from '../helpers/routes.js'
-import { eventually, idOf, locationOf, type TestAnswer } from '../helpers/server.js'
+import { eventually, idOf, locationOf, type TestAnswer, temporaryFolder } from '../helpers/server.js'
 import { ADMIN_KEY, AS_ADMIN, as, bearer, SECRET } from '../helpers/tokens.js'
 import { OFFSET_TYPE } from '../helpers/wire.js'
 
@@ -117,6 +117,32 @@ test('grant_used: `count` holds in a race, after a restart, and after the file i
   await app.close()
   app = await startApp({ ...SETTINGS, dataDir: app.dataDir })
   assert.is((await create(given)).status, 403)
+})
+
+test('an id that a hook names twice at once gives no use of the grant back', async () => {
+  const path = join(temporaryFolder(), 'rules.mjs')
+  writeFileSync(
+    path,
+    `const waiting = []
+    let calls = 0
+    export default {
+      preCreate() {
+        if (++calls > 2) return
+        return new Promise((resolve) => {
+          waiting.push(resolve)
+          if (calls === 2) for (const each of waiting) each({ id: 'same' })
+        })
+      },
+    }`,
+  )
+  await withApp({ ...SETTINGS, hooksModule: path }, async ({ origin }) => {
+    const askThere = askOf(() => origin)
+    const { token } = JSON.parse((await askThere('POST', '/api/grants', AS_ADMIN, '{"count":2}')).text)
+    const createThere = async (): Promise<number> =>
+      (await askThere('POST', '/files', { 'Upload-Length': 5, ...bearer(token) })).status
+    assert.equal((await Promise.all([createThere(), createThere()])).sort(), [201, 409])
+    assert.equal([await createThere(), await createThere()], [201, 403])
+  })
 })
 
 test('an upload that never became a file does not count: refused, terminated, or not created', async () => {

@@ -1,8 +1,10 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { startApp, type TestApp } from '../helpers/app-place.js'
+import { startApp, type TestApp, withApp } from '../helpers/app-place.js'
 import { askOf } from '../helpers/routes.js'
-import { eventually, idOf, locationOf } from '../helpers/server.js'
+import { eventually, idOf, locationOf, temporaryFolder } from '../helpers/server.js'
 import { ADMIN_KEY, AS_ADMIN, as, SECRET } from '../helpers/tokens.js'
 import { OFFSET_TYPE, unknownId } from '../helpers/wire.js'
 
@@ -36,6 +38,14 @@ test('"a signed, expiring download address; works without a token, dies with the
   const path = pathname + search
   assert.is((await ask('GET', path, {})).text, 'hello')
   assert.is((await ask('HEAD', path, {})).headers['content-length'], '5')
+  const byOverride = { 'X-HTTP-Method-Override': 'GET' }
+  for (const { headers } of [
+    await ask('GET', path, {}),
+    await ask('HEAD', path, {}),
+    await ask('HEAD', path, byOverride),
+    await ask('GET', `/files/${id}`, owner),
+  ])
+    assert.is(headers['cache-control'], 'no-store', 'a cache would show it when the link is over')
   for (const method of ['PATCH', 'DELETE', 'POST'])
     assert.is((await ask(method, path, {})).status, 401, method)
   assert.is((await ask('GET', `/api/uploads/${id}${search}`, {})).status, 401)
@@ -46,12 +56,14 @@ test('"a signed, expiring download address; works without a token, dies with the
 test('a link that was changed or is over opens nothing', async () => {
   const [one, two] = [await linked(), await linked(1)]
   const link = new URL(one.url).searchParams.get('link') ?? ''
-  const [expires = '', signature = ''] = link.split('.')
+  const [expires = '', finished = '', signature = ''] = link.split('.')
   const other = new URL(two.url).searchParams.get('link')
   for (const wrong of [
-    `${Number(expires) + 1}.${signature}`,
-    `${expires}.${signature}x`,
-    `${expires}.`,
+    `${Number(expires) + 1}.${finished}.${signature}`,
+    `${expires}.${Number(finished) + 1}.${signature}`,
+    `${expires}.${finished}.${signature}x`,
+    `${expires}.${finished}.`,
+    `${finished}.${expires}.${signature}`,
     other,
     '',
   ])
@@ -59,6 +71,25 @@ test('a link that was changed or is over opens nothing', async () => {
   const { pathname, search } = new URL(two.url)
   await eventually(30_000, 'the end of the link', async () => {
     return (await ask('GET', pathname + search, {})).status === 401 || undefined
+  })
+})
+
+test('"dies with the upload": a link does not open a later upload that a hook gives the same id', async () => {
+  const path = join(temporaryFolder(), 'rules.mjs')
+  writeFileSync(path, "export default { preCreate: () => ({ id: 'same' }) }")
+  const settings = { adminKey: ADMIN_KEY, authSecret: SECRET, hooksModule: path }
+  await withApp(settings, async ({ origin }) => {
+    const askThere = askOf(() => origin)
+    const [ann, bob] = [await as('ann'), await as('bob')]
+    const createAs = async (owner: object, text: string): Promise<string> =>
+      idOf(locationOf(await askThere('POST', '/files', { 'Upload-Length': 5, ...BODY, ...owner }, text)))
+    const id = await createAs(ann, 'hello')
+    const { url } = JSON.parse((await askThere('POST', `/api/uploads/${id}/links`, ann)).text)
+    const link = `/files/${id}${new URL(url).search}`
+    assert.is((await askThere('GET', link, {})).text, 'hello')
+    assert.is((await askThere('DELETE', `/files/${id}`, ann)).status, 204)
+    assert.is(await createAs(bob, 'other'), id)
+    for (const method of ['GET', 'HEAD']) assert.is((await askThere(method, link, {})).status, 404, method)
   })
 })
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import * as v from 'valibot'
 import { UploadError } from '../../errors.js'
 import type { Grant } from '../../model/grant.js'
+import { unlessMissing } from './signer.js'
 
 /** Grants whose uses are in memory; at most 1000 ids each. The file of any other is read when it is used. */
 const MOST_IN_MEMORY = 64
@@ -42,8 +43,8 @@ export class GrantUses {
   /** Takes one of the uploads that a grant allows. Rejects with grant_used, and with the disk's error. */
   take({ id, count, expiresAt }: Grant, uploadId: string): Promise<void> {
     if (count === null) return Promise.resolve()
+    this.#purge()
     return this.#inOrder(async () => {
-      await this.#purge()
       const entry = (await this.#entryOf(id)) ?? { expiresAt, uploads: new Set() }
       if (entry.uploads.size >= count) throw new UploadError('grant_used')
       entry.uploads.add(uploadId)
@@ -93,25 +94,33 @@ export class GrantUses {
     for (const [first] of this.#entries) if (this.#entries.size > MOST_IN_MEMORY) this.#entries.delete(first)
   }
 
-  /** Removes the files of grants whose time is over, at most once an hour. */
-  async #purge(): Promise<void> {
+  /** Removes the files of grants whose time is over, at most once an hour, and in the background: there may be many. */
+  #purge(): void {
     const nowMs = this.#tools.now()
     if (nowMs - this.#purgedAtMs < PURGE_EVERY_MS) return
     this.#purgedAtMs = nowMs
+    this.#removeOver(nowMs).catch((error: unknown) => {
+      this.#tools.log.error({ err: error }, 'the files of grants could not be listed')
+    })
+  }
+
+  async #removeOver(nowMs: number): Promise<void> {
     for (const name of (await readdir(this.#folder).catch(unlessMissing)) ?? []) {
       const id = /^([0-9a-f]{32})\.json$/.exec(name)?.[1]
-      const entry = id === undefined ? undefined : await this.#entryOf(id)
-      if (id === undefined || !entry || entry.expiresAt * 1000 > nowMs) continue
-      this.#entries.delete(id)
-      await rm(this.#pathOf(id), { force: true })
+      if (id === undefined) continue
+      try {
+        const entry = await this.#entryOf(id)
+        // One that ended just now may still be counted for a creation that came before.
+        if (!entry || entry.expiresAt * 1000 > nowMs - PURGE_EVERY_MS) continue
+        this.#entries.delete(id)
+        await rm(this.#pathOf(id), { force: true })
+      } catch (error) {
+        this.#tools.log.error({ err: error, name }, 'the file of a grant could not be read or removed')
+      }
     }
   }
 
   #pathOf(id: string): string {
     return join(this.#folder, `${id}.json`)
   }
-}
-
-function unlessMissing(error: unknown): undefined {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }

@@ -67,11 +67,16 @@ export class Issuer {
     if (!parsed.success) throw new UploadError('body_invalid')
     const upload = await findUpload(id, principal)
     if (!upload) throw new UploadError('upload_unknown')
-    if (!('state' in upload) || upload.state !== 'finished') throw new UploadError('upload_unfinished')
+    const finishedAt = 'state' in upload && upload.state === 'finished' && finishedAtOf(upload)
+    if (!finishedAt) throw new UploadError('upload_unfinished')
     const expiresAt = Math.floor(now() / 1000) + parsed.output.expiresIn
-    const link = await uploadTokens.link(id, expiresAt)
+    const link = await uploadTokens.link(id, finishedAt, expiresAt)
     return { url: `${origin}${basePath}/${id}?link=${link}`, expiresAt: dateOf(expiresAt) }
   }
+}
+
+function finishedAtOf(upload: object): string | undefined {
+  return 'finishedAt' in upload && typeof upload.finishedAt === 'string' ? upload.finishedAt : undefined
 }
 
 function linkedId(path: string): string | undefined {

@@ -26,8 +26,9 @@ export class RefusalLimit {
     return backAtMs - this.#monotonic() > (BURST - 1) * REFILL_MS
   }
 
-  /** An address was refused once more. */
+  /** An address was refused once more. One that is not listened to learns nothing: that does not count, or it would be locked out for hours. */
   note(address: string): void {
+    if (this.isOver(address)) return
     const nowMs = this.#monotonic()
     const backAtMs = Math.max(nowMs, this.#backAtMs.get(address) ?? 0) + REFILL_MS
     this.#backAtMs.delete(address)

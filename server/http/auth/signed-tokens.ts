@@ -63,8 +63,7 @@ export class SignedTokens {
         return { kind: 'upload key', id, grantId, lapsed: this.#lapsed(method) }
       }
       case 'link':
-        await uploadTokens.checkLink(id, token)
-        return { kind: 'link', id, grantId: '', lapsed: null }
+        return { kind: 'link', id, finishedAt: await uploadTokens.checkLink(id, token) }
     }
   }
 

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { open, readFile } from 'node:fs/promises'
+import { open, readFile, rename } from 'node:fs/promises'
 
 const KEY_BYTES = 32
 
@@ -31,22 +31,30 @@ export class Signer {
   }
 }
 
-/** The key in a file, which only its owner may read; it is made where there is none. Rejects with the disk's error. */
+/** The key in a file; it is made where there is none. An empty file has signed nothing. Rejects with the disk's error. */
 async function keyIn(path: string): Promise<Buffer> {
+  const text = (await readFile(path, 'utf8').catch(unlessMissing)) ?? ''
+  if (text === '') return makeKey(path)
+  const key = Buffer.from(text.trim(), 'hex')
+  if (key.length !== KEY_BYTES) throw new Error(`the file of the server's key has ${key.length} bytes`)
+  return key
+}
+
+/** Makes a key in a file that only its owner may read. A crash or a full disk leaves no part of it there. */
+async function makeKey(path: string): Promise<Buffer> {
+  const key = randomBytes(KEY_BYTES)
+  const file = await open(`${path}.new`, 'w', 0o600)
   try {
-    const file = await open(path, 'wx', 0o600)
-    try {
-      const key = randomBytes(KEY_BYTES)
-      await file.writeFile(`${key.toString('hex')}\n`)
-      await file.sync()
-      return key
-    } finally {
-      await file.close()
-    }
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-    const key = Buffer.from((await readFile(path, 'utf8')).trim(), 'hex')
-    if (key.length !== KEY_BYTES) throw new Error(`the file of the server's key has ${key.length} bytes`)
-    return key
+    await file.writeFile(`${key.toString('hex')}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
   }
+  await rename(`${path}.new`, path)
+  return key
+}
+
+/** Nothing in place of a file that is not there; throws any other error. */
+export function unlessMissing(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }

@@ -29,17 +29,24 @@ export class UploadTokens {
     return grantId
   }
 
-  /** A link to an upload until then; seconds since 1970. Rejects with the disk's error. */
-  async link(id: string, expiresAt: number): Promise<string> {
-    return `${expiresAt}.${(await this.#signer.for('link'))(`${id} ${expiresAt}`)}`
+  /** A link to an upload that finished then, until `expiresAt`; seconds since 1970. Rejects with the disk's error. */
+  async link(id: string, finishedAt: string, expiresAt: number): Promise<string> {
+    const finishedAtMs = Date.parse(finishedAt)
+    const sign = await this.#signer.for('link')
+    return `${expiresAt}.${finishedAtMs}.${sign(`${id} ${finishedAtMs} ${expiresAt}`)}`
   }
 
-  /** Rejects with token_invalid or token_expired where a link is none of this upload, and with the disk's error. */
-  async checkLink(id: string, link: string): Promise<void> {
-    const [, expiresAt = '', signature = ''] = /^(\d{1,12})\.([\w-]+)$/.exec(link) ?? []
-    if (!(await this.#signer.isSigned('link', `${id} ${expiresAt}`, signature)))
+  /**
+   * When the upload finished that a link opens; ISO 8601. Rejects with token_invalid or token_expired where a link is
+   * none of this id, and with the disk's error.
+   */
+  async checkLink(id: string, link: string): Promise<string> {
+    const [, expiresAt = '', finishedAtMs = '', signature = ''] =
+      /^(\d{1,12})\.(\d{1,15})\.([\w-]+)$/.exec(link) ?? []
+    if (!(await this.#signer.isSigned('link', `${id} ${finishedAtMs} ${expiresAt}`, signature)))
       throw new UploadError('token_invalid', { detail: 'a link' })
     if (this.#now() >= Number(expiresAt) * 1000)
       throw new UploadError('token_expired', { sentence: 'This link has expired' })
+    return new Date(Number(finishedAtMs)).toISOString()
   }
 }
