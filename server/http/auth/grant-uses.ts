@@ -1,9 +1,9 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { UploadError } from '../../errors.js'
 import type { Grant } from '../../model/grant.js'
-import { unlessMissing } from './signer.js'
+import { readIfThere, replaceFile, unlessMissing } from './small-file.js'
 
 /** Grants whose uses are in memory; at most 1000 ids each. The file of any other is read when it is used. */
 const MOST_IN_MEMORY = 64
@@ -71,7 +71,7 @@ export class GrantUses {
   async #entryOf(id: string): Promise<Entry | undefined> {
     const known = this.#entries.get(id)
     if (known) return known
-    const text = await readFile(this.#pathOf(id), 'utf8').catch(unlessMissing)
+    const text = await readIfThere(this.#pathOf(id))
     if (text === undefined) return undefined
     const { expiresAt, uploads } = v.parse(Uses, JSON.parse(text))
     return { expiresAt, uploads: new Set(uploads) }
@@ -81,15 +81,8 @@ export class GrantUses {
   async #save(id: string, entry: Entry): Promise<void> {
     this.#entries.delete(id)
     await mkdir(this.#folder, { recursive: true, mode: 0o750 })
-    const path = this.#pathOf(id)
-    const file = await open(`${path}.new`, 'w', 0o640)
-    try {
-      await file.writeFile(JSON.stringify({ expiresAt: entry.expiresAt, uploads: [...entry.uploads] }))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(`${path}.new`, path)
+    const text = JSON.stringify({ expiresAt: entry.expiresAt, uploads: [...entry.uploads] })
+    await replaceFile(this.#pathOf(id), text, 0o640)
     this.#entries.set(id, entry)
     for (const [first] of this.#entries) if (this.#entries.size > MOST_IN_MEMORY) this.#entries.delete(first)
   }

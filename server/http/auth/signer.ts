@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { open, readFile, rename } from 'node:fs/promises'
+import { readIfThere, replaceFile } from './small-file.js'
 
 const KEY_BYTES = 32
 
@@ -33,28 +33,16 @@ export class Signer {
 
 /** The key in a file; it is made where there is none. An empty file has signed nothing. Rejects with the disk's error. */
 async function keyIn(path: string): Promise<Buffer> {
-  const text = (await readFile(path, 'utf8').catch(unlessMissing)) ?? ''
+  const text = (await readIfThere(path)) ?? ''
   if (text === '') return makeKey(path)
   const key = Buffer.from(text.trim(), 'hex')
   if (key.length !== KEY_BYTES) throw new Error(`the file of the server's key has ${key.length} bytes`)
   return key
 }
 
-/** Makes a key in a file that only its owner may read. A crash or a full disk leaves no part of it there. */
+/** Makes a key in a file that only its owner may read. */
 async function makeKey(path: string): Promise<Buffer> {
   const key = randomBytes(KEY_BYTES)
-  const file = await open(`${path}.new`, 'w', 0o600)
-  try {
-    await file.writeFile(`${key.toString('hex')}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(`${path}.new`, path)
+  await replaceFile(path, `${key.toString('hex')}\n`, 0o600)
   return key
-}
-
-/** Nothing in place of a file that is not there; throws any other error. */
-export function unlessMissing(error: unknown): undefined {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }
