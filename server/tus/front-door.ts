@@ -159,8 +159,7 @@ export class FrontDoor {
   async #handleWithoutBody(request: UploadRequest, arrival: Arrival) {
     if (!(await ignoreBody(arrival))) return null
     if (request.method === 'POST') this.#refuseIfClosed()
-    if (this.#options.hooks && request.method === 'POST') await this.#options.hooks.create(request)
-    const answered = await this.#options.protocol.handle(request)
+    const answered = await this.#handle(request)
     const { upload } = request
     if (request.method === 'POST' && upload?.joining) await waitForJoin(upload, this.#closed.signal)
     if (request.method === 'POST') upload?.markLocationSent()
@@ -168,7 +167,7 @@ export class FrontDoor {
   }
 
   async #handleWithSlot(request: UploadRequest, body: Body, arrival: Arrival) {
-    const { protocol, slots, interrupt } = this.#options
+    const { slots, interrupt } = this.#options
     // An older request of this upload ends before a slot is asked for, not after: it may hold that slot.
     const denied = request.method === 'PATCH' ? await refusalOf(interrupt(request)) : undefined
     // A request for an upload that is not there waits as long as others: a shorter wait would say that the upload runs.
@@ -186,12 +185,18 @@ export class FrontDoor {
     this.#bodies.add(body)
     if (this.#closed.signal.aborted) body.stop('shutting_down')
     try {
-      if (this.#options.hooks && request.method === 'POST') await this.#options.hooks.create(request)
-      return await protocol.handle(request)
+      return await this.#handle(request)
     } finally {
       this.#bodies.delete(body)
       giveBack()
     }
+  }
+
+  /** Asks `pre-create` about a creation, and passes the request to @tus/server. */
+  async #handle(request: UploadRequest): Promise<TusAnswer> {
+    const { hooks, protocol } = this.#options
+    if (hooks && request.creation) await hooks.create(request)
+    return protocol.handle(request)
   }
 
   /** One line a process: clients of this kind send such a checksum with each part of each file. */
