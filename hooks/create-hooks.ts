@@ -34,13 +34,13 @@ export interface UserHooks {
   readonly deliveries: Deliveries
   /** Tells the endpoints of events. */
   readonly listener: EventListener
-  /** Has the endpoints told that bytes came; never waits. Null where nobody listens. */
+  /** Notifies the endpoints that bytes came; never waits. Null where nobody listens. */
   readonly received: ((call: HookCall<'post-receive'>) => void) | null
   readonly progressIntervalMs: number
   /** See Deliveries. */
   readonly intend: (call: HookCall<'post-finish'>) => Promise<void>
   readonly withdraw: (uploadId: string) => void
-  /** Ends what is being asked and told. */
+  /** Ends the calls that run. */
   close(): Promise<void>
 }
 

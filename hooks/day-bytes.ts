@@ -5,7 +5,7 @@ const MOST_OWNERS = 20_000
 const DAY_MS = 86_400_000
 
 /**
- * The bytes that each owner has sent today (UTC). They are counted in memory: a restart begins anew, because no record
+ * The bytes that each owner has sent today (UTC). They are counted in memory: a restart begins at zero, because no record
  * says how many bytes of an upload came on which day.
  */
 export class DayBytes {

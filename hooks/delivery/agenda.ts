@@ -13,7 +13,7 @@ export interface Appointment {
   isRunning: boolean
   /** Something came while it ran. */
   isWoken: boolean
-  /** Deliveries that the endpoint has while the spool could not be told so. */
+  /** Deliveries that the endpoint has, and whose end the spool does not have yet. */
   readonly ended: Set<string>
 }
 

@@ -76,7 +76,7 @@ export class Deliveries {
     return this.#endpoints.some((each) => each.listensTo(event))
   }
 
-  /** Has every endpoint told of an event that listens to it. Never waits and never throws. */
+  /** Sends an event to every endpoint that listens to it. Never waits and never throws. */
   tell(call: HookCall<TellingEvent>): void {
     for (const each of this.#listeners(call.event)) {
       if (call.event === 'post-receive') each.tellProgress(call)
