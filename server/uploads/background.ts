@@ -18,6 +18,7 @@ interface BackgroundNeeds {
   readonly indexIsWhole: (sinceMs: number) => boolean
   readonly locks: {
     tryWith(id: string, work: () => Promise<void>): Promise<void>
+    waitWith(id: string, work: () => Promise<void>): Promise<void>
     tryWithAll(ids: readonly string[], work: (free: readonly string[]) => Promise<void>): Promise<void>
   }
 }
@@ -33,6 +34,7 @@ export function createBackground(needs: BackgroundNeeds): Housekeeping {
     ...{ engine, log, now, terms, unfinished, inMemory, handleDue, indexIsWhole, row },
     startedAtMs: now(),
     ifFree: (id, work) => locks.tryWith(id, work),
+    whenFree: (id, work) => locks.waitWith(id, work),
   })
   const sweep = new Sweep({
     ...{ engine, visit, log, now, expireAfterMs, isReceiving },

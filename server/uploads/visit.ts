@@ -21,6 +21,8 @@ interface VisitTools {
   readonly inMemory: (id: string) => StoredUpload | undefined
   /** Runs `work` under an upload's lock; resolves without it where the upload is held. */
   readonly ifFree: (id: string, work: () => Promise<void>) => Promise<void>
+  /** Runs `work` once nobody holds the upload. Rejects with upload_locked where that takes too long. */
+  readonly whenFree: (id: string, work: () => Promise<void>) => Promise<void>
   /** Does to an upload what is due; the caller holds its lock. */
   readonly handleDue: (id: string) => Promise<string>
   /** True when every upload that got bytes at that time or later has a record; milliseconds since 1970. */
@@ -89,11 +91,12 @@ export class Visit {
 
   /** What lies on the disk of an upload, once bytes whose sidecar is torn have it back or are removed. */
   async #read(id: string): Promise<OnStorage> {
-    const { engine, inMemory, ifFree } = this.#tools
+    const { engine, inMemory, whenFree } = this.#tools
     const found = await loadUpload(engine, id)
     // One that is in memory writes its sidecar again.
     if (found.kind !== 'torn' || inMemory(id)) return found
-    await ifFree(id, () => this.#torn(id))
+    // Not put off to the next visit: until then its client, who asks over and over, gets 423.
+    await whenFree(id, () => this.#torn(id))
     return loadUpload(engine, id)
   }
 

@@ -2,6 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { UploadRecord } from '../../server/model/record.js'
 import { createId } from '../../server/model/upload-id.js'
+import { UploadLocks } from '../../server/tus/locker.js'
 import { Sweep, type SweepIndex } from '../../server/uploads/sweep.js'
 import { Unfinished } from '../../server/uploads/unfinished.js'
 import type { StoredUpload } from '../../server/uploads/upload.js'
@@ -85,6 +86,7 @@ function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) 
   const unfinished = new Unfinished(1000)
   const terms = { expireAfterMs: 24 * HOUR_MS, keepPartialsMs: 0 }
   const now = () => NOW.getTime()
+  const locks = new UploadLocks({ waitMs: 60_000, mostWaiting: 1 }, () => true)
   const visit = new Visit({
     ...{ engine, log, terms, unfinished, now, startedAtMs: NOW.getTime() },
     inMemory: (id) => {
@@ -92,7 +94,8 @@ function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) 
       seen.asked(id)
       return undefined
     },
-    ifFree: (_, work) => work(),
+    ifFree: (id, work) => locks.tryWith(id, work),
+    whenFree: (id, work) => locks.waitWith(id, work),
     handleDue: async () => 'waiting',
     indexIsWhole: () => true,
     row: async (id) => index.get(id),
@@ -107,7 +110,7 @@ function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) 
       seen.foundAll += 1
     },
   })
-  return { sweep, seen, unfinished, engine, index }
+  return { sweep, seen, unfinished, engine, index, locks }
 }
 
 test('by the index it visits what is unfinished, recent final uploads and names the index lacks, and nothing else', async ({
@@ -224,6 +227,28 @@ test('bytes that get their sidecar back are an unfinished upload at once', async
   const { sweep, unfinished } = sweepOver(storage, [rowOf(torn)])
   await sweep.known(null)
   assert.ok(unfinished.has(torn.id))
+})
+
+test('an upload whose sidecar is torn gets it back also where a request holds it at that moment', async ({
+  storage,
+}) => {
+  const torn = stored(storage, 1, { finished: true })
+  const row = rowOf(torn)
+  Object.assign(storage.uploads.get(torn.id) ?? {}, { facts: null })
+  const { sweep, seen, locks } = sweepOver(storage, [row])
+  let proof: Promise<void> | undefined
+  await locks.tryWith(torn.id, async () => {
+    const asked = new Promise<void>((resolve) => {
+      seen.asked = () => resolve()
+    })
+    proof = sweep.prove()
+    await asked
+    // What the visit does before it wants the lock is done by then: the storage is in memory.
+    await new Promise(setImmediate)
+    assert.is(storage.uploads.get(torn.id)?.facts, null)
+  })
+  await proof
+  assert.is(storage.uploads.get(torn.id)?.facts?.sha256, SHA256)
 })
 
 test('an upload that is removed while it is visited does not count as unfinished again', async ({
