@@ -1,37 +1,37 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { FAULTY, HANGS, PASSES, STARTS_CHILDREN, UVU } from '../fixtures/faulty-tests.js'
 import { bounded } from '../helpers/test.js'
 
-const test = suite('runner', { folder: '' })
+const test = suite('runner', { root: '', folder: '' })
 
-test.before.each(async (context) => {
-  context.folder = await mkdtemp(join(tmpdir(), 'lading-run-'))
-  await mkdir(join(context.folder, 'unit'))
-  await writeFile(join(context.folder, 'package.json'), '{ "type": "module" }')
-  await copyFile(fileURLToPath(new URL('../run.js', import.meta.url)), join(context.folder, 'run.js'))
-})
-test.after.each(async ({ folder }) => await rm(folder, { recursive: true }))
+/** Files of the first share a process, those of the second have each their own. */
+const FOLDERS = ['unit', 'faults'] as const
 
-const UVU = `import { test } from '${import.meta.resolve('uvu')}'\n`
-const PASSES = `${UVU}test('one', () => {})\ntest('two', () => {})\ntest.run()`
-const HANGS = `// time-limit: 4s\n\n${UVU}test('never', () => new Promise(() => setInterval(() => {}, 50)))\ntest.run()`
-/** Notes two idle processes in `pids`: one without the file's environment, one that has left its group. */
-const STARTS_CHILDREN = `
-import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
-const start = (options) => {
-  const child = spawn('sleep', ['60'], { ...options, stdio: 'ignore' })
-  child.unref()
-  return child.pid
+const BUILT = fileURLToPath(new URL('..', import.meta.url))
+/** uvu for the runner that is tried. */
+const PACKAGES = fileURLToPath(new URL('../..', import.meta.resolve('uvu')))
+
+/** A runner with empty folders, in a tree of its own. */
+async function makeRunner(): Promise<{ root: string; folder: string }> {
+  const root = await mkdtemp(join(tmpdir(), 'lading-run-'))
+  const folder = join(root, 'dist', 'test')
+  for (const name of FOLDERS) await mkdir(join(folder, name), { recursive: true })
+  await writeFile(join(root, 'package.json'), '{ "type": "module" }')
+  await symlink(PACKAGES, join(root, 'node_modules'))
+  await copyFile(join(BUILT, 'run.js'), join(folder, 'run.js'))
+  await cp(join(BUILT, 'runner'), join(folder, 'runner'), { recursive: true })
+  return { root, folder }
 }
-writeFileSync(new URL('../pids', import.meta.url), start({ env: { PATH: process.env.PATH } }) + ' ' + start({ detached: true }))
-`
+
+test.before.each(async (context) => void Object.assign(context, await makeRunner()))
+test.after.each(async ({ root }) => await rm(root, { recursive: true }))
 
 function startRunner(folder: string, args: readonly string[], env: Record<string, string>) {
   const runner = spawn(process.execPath, [join(folder, 'run.js'), ...args], {
@@ -46,25 +46,85 @@ function startRunner(folder: string, args: readonly string[], env: Record<string
     output,
     last: output.trimEnd().split('\n').at(-1),
   }))
-  return { runner, ended: bounded(60_000, ended, 'the end of the runner') }
+  return { runner, ended: bounded(120_000, ended, 'the end of the runner') }
 }
 
 interface Trial {
   readonly args?: readonly string[]
   readonly env?: Record<string, string>
+  /** The folder that the files lie in. */
+  readonly under?: (typeof FOLDERS)[number]
 }
 
-async function run(folder: string, files: Record<string, string>, { args = [], env = {} }: Trial = {}) {
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, 'unit', name), text)
+async function run(folder: string, files: Record<string, string>, trial: Trial = {}) {
+  const { args = [], env = {}, under = 'unit' } = trial
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, under, name), text)
   return await startRunner(folder, args, env).ended
 }
 
 async function living(folder: string): Promise<number[]> {
-  const pids = (await readFile(join(folder, 'pids'), 'utf8')).split(' ').map(Number)
+  const noted = await readFile(join(folder, 'pids'), 'utf8').catch(() => '')
+  const pids = noted
+    .split(' ')
+    .filter((pid) => pid !== '')
+    .map(Number)
   const states = await Promise.all(
     pids.map((pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') X')),
   )
   return pids.filter((_, index) => !/\) [ZX]/.test(states[index] ?? ''))
+}
+
+// Begun first: it takes 20 s, beside the tests below.
+const longest = await makeRunner()
+const longestEnd = run(longest.folder, { 'a.test.js': HANGS.replace('4s', '600s') })
+
+for (const under of FOLDERS) {
+  const names = Object.keys(FAULTY)
+  const fileOf = (name: string): string => `${name.replaceAll(' ', '-')}.test.js`
+
+  test(`faulty files in ${under}/ fail, each by its own counts, and the good ones between them pass`, async ({
+    folder,
+  }) => {
+    const faulty = names.map((name) => [fileOf(name), FAULTY[name]?.text ?? ''])
+    const good = names.map((name) => [fileOf(`${name} and then`), PASSES])
+    const { code, output } = await run(folder, Object.fromEntries([...faulty, ...good]), {
+      env: { LADING_TEST_JOBS: '3' },
+      under,
+    })
+    for (const name of names) {
+      const { counts, says } = FAULTY[name] ?? { counts: 'none', says: /none/ }
+      const from = output.indexOf(`FAIL ${under}/${fileOf(name)}: ${counts} (`)
+      assert.ok(from >= 0, `${name}: ${counts}, in\n${output}`)
+      const upTo = output.slice(from).search(/\n(ok {3}|FAIL )|$/)
+      assert.match(output.slice(from, from + upTo), says)
+      assert.match(output, `ok   ${under}/${fileOf(`${name} and then`)}: 2 passed, 0 failed, 0 skipped`)
+    }
+    assert.equal(await living(folder), [])
+    assert.is(code, 1)
+  })
+
+  test(`a file that hangs in ${under}/ is ended at its own time limit, with all it started`, async ({
+    folder,
+  }) => {
+    const files = { 'a.test.js': HANGS + STARTS_CHILDREN, 'b.test.js': PASSES }
+    const { code, last, output } = await run(folder, files, { under })
+    assert.is(last, '2 passed, 1 failed, 0 skipped')
+    assert.match(output, 'did not end within 4 s')
+    assert.equal(await living(folder), [])
+    assert.is(code, 1)
+  })
+
+  test(`skipped tests of ${under}/ are counted, and their reasons listed`, async ({ folder }) => {
+    const needs = `import { needsProgram } from '${new URL('../helpers/test.js', import.meta.url)}'
+needsProgram(test, 'no-such-program')('three', () => {})
+needsProgram(test, 'node')('four', () => {})\n`
+    const files = { 'a.test.js': PASSES.replace('test(', `${needs}test(`), 'b.test.js': PASSES }
+    const { code, last, output } = await run(folder, files, { under })
+    assert.is(last, '5 passed, 0 failed, 1 skipped')
+    assert.match(output, `${under}/a.test.js: 3 passed, 0 failed, 1 skipped`)
+    assert.match(output, 'skipped: three (no-such-program is not installed)')
+    assert.is(code, 0)
+  })
 }
 
 test('sums what the files passed and ends with exit code 0', async ({ folder }) => {
@@ -82,69 +142,16 @@ test('runs only the files whose path has one of the filters in it', async ({ fol
   assert.is((await run(folder, files, { args: ['unit/b'] })).last, '1 passed, 0 failed, 0 skipped')
 })
 
+test('runs no file whose source is gone', async ({ folder, root }) => {
+  await mkdir(join(root, 'test', 'unit'), { recursive: true })
+  await writeFile(join(root, 'test', 'unit', 'a.test.ts'), '')
+  const { last } = await run(folder, { 'a.test.js': PASSES, 'b.test.js': PASSES })
+  assert.is(last, '2 passed, 0 failed, 0 skipped')
+})
+
 test('ends with exit code 1 when nothing ran', async ({ folder }) => {
   const { code, last } = await run(folder, { 'a.test.js': PASSES }, { args: ['elsewhere'] })
   assert.is(last, '0 passed, 0 failed, 0 skipped')
-  assert.is(code, 1)
-})
-
-test('prints what a failing file said, counts its failures and ends with exit code 1', async ({ folder }) => {
-  const fails = `${UVU}test('good', () => {})\ntest('bad', () => { throw new Error('the reason') })\ntest.run()`
-  const { code, last, output } = await run(folder, { 'a.test.js': fails, 'b.test.js': PASSES })
-  assert.is(last, '3 passed, 1 failed, 0 skipped')
-  assert.match(output, /FAIL unit\/a\.test\.js[\s\S]*the reason/)
-  assert.is(code, 1)
-})
-
-test('counts a file that never calls run as failed', async ({ folder }) => {
-  const { code, last, output } = await run(folder, { 'a.test.js': `${UVU}test('one', () => {})` })
-  assert.is(last, '0 passed, 1 failed, 0 skipped')
-  assert.match(output, 'without a summary')
-  assert.is(code, 1)
-})
-
-test('counts a file without tests as failed', async ({ folder }) => {
-  const { code, last } = await run(folder, { 'a.test.js': `${UVU}test.run()` })
-  assert.is(last, '0 passed, 1 failed, 0 skipped')
-  assert.is(code, 1)
-})
-
-test('counts tests that never ran because a before hook threw as failed', async ({ folder }) => {
-  const throws = `${UVU}test.before(() => { throw new Error('no') })\ntest('one', () => {})\ntest.run()`
-  const { code, last } = await run(folder, { 'a.test.js': throws })
-  assert.is(last, '0 passed, 1 failed, 0 skipped')
-  assert.is(code, 1)
-})
-
-test('counts a file that dies after its tests passed as failed', async ({ folder }) => {
-  const dies = `${PASSES}\nsetTimeout(() => process.exit(3), 300)`
-  const { code, last, output } = await run(folder, { 'a.test.js': dies })
-  assert.is(last, '2 passed, 1 failed, 0 skipped')
-  assert.match(output, 'ended with 3')
-  assert.is(code, 1)
-})
-
-test('ends a file that hangs at its own time limit, with all it started, and goes on', async ({ folder }) => {
-  const files = { 'a.test.js': HANGS + STARTS_CHILDREN, 'b.test.js': PASSES }
-  const { code, last, output } = await run(folder, files)
-  assert.is(last, '2 passed, 1 failed, 0 skipped')
-  assert.match(output, 'did not end within 4 s')
-  assert.equal(await living(folder), [])
-  assert.is(code, 1)
-})
-
-test('ends a unit test file after 20 s, whatever limit it asks for', async ({ folder }) => {
-  const { code, last, output } = await run(folder, { 'a.test.js': HANGS.replace('4s', '600s') })
-  assert.is(last, '0 passed, 1 failed, 0 skipped')
-  assert.match(output, 'did not end within 20 s')
-  assert.is(code, 1)
-})
-
-test('ends what a file left behind and counts it as failed', async ({ folder }) => {
-  const { code, last, output } = await run(folder, { 'a.test.js': PASSES + STARTS_CHILDREN })
-  assert.is(last, '2 passed, 1 failed, 0 skipped')
-  assert.match(output, 'left a process behind')
-  assert.equal(await living(folder), [])
   assert.is(code, 1)
 })
 
@@ -159,31 +166,35 @@ test('ends everything on SIGINT', async ({ folder }) => {
   assert.equal(await living(folder), [])
 })
 
-test('counts skipped tests and lists their reasons, such as a program that is not there', async ({
-  folder,
-}) => {
-  const needs = `import { needsProgram } from '${new URL('../helpers/test.js', import.meta.url)}'
-needsProgram(test, 'no-such-program')('three', () => {})
-needsProgram(test, 'node')('four', () => {})\n`
-  const { code, last, output } = await run(folder, { 'a.test.js': PASSES.replace('test(', `${needs}test(`) })
-  assert.is(last, '3 passed, 0 failed, 1 skipped')
-  assert.match(output, 'skipped: three (no-such-program is not installed)')
-  assert.is(code, 0)
-})
-
 test('a bounded promise fails with what did not come, and in time gives what came', async () => {
   const late = await bounded(10, new Promise(() => {}), 'the answer').catch(String)
   assert.is(late, 'Error: the answer did not come within 10 ms')
   assert.is(await bounded(1_000, Promise.resolve(5), 'the answer'), 5)
 })
 
-test('counts a test that is skipped without a reason as failed', async ({ folder }) => {
-  const { code, last } = await run(folder, {
-    'a.test.js': `${UVU}test.skip('two')\n${PASSES.slice(UVU.length)}`,
-  })
-  assert.is(last, '2 passed, 1 failed, 1 skipped')
-  assert.is(code, 1)
+test('runs unit test files in one process, up to one that fails', async ({ folder }) => {
+  const notes = `import { appendFileSync } from 'node:fs'\n${PASSES}appendFileSync('${folder}/notes', process.pid + ' ')\n`
+  const files = ['a', 'b', 'd', 'e'].map((name) => [`${name}.test.js`, notes])
+  const fails = `${notes}test('three', () => { throw new Error('no') })\ntest.run()`
+  const env = { LADING_TEST_JOBS: '1' }
+  await run(folder, Object.fromEntries([...files, ['c.test.js', fails]]), { env })
+  const [a = '', b, c, d = '', e] = (await readFile(join(folder, 'notes'), 'utf8')).trim().split(' ')
+  assert.equal([b, c, e], [a, a, d])
+  assert.is.not(d, a)
 })
+
+const CHANGES = {
+  'environment ADDED=1': "process.env.ADDED = '1'",
+  'working directory /': "process.chdir('/')",
+  '1 listeners of uncaughtException': "process.on('uncaughtException', () => {})",
+}
+for (const [change, code] of Object.entries(CHANGES)) {
+  test(`a unit test file that leaves a change for the next one fails: ${change}`, async ({ folder }) => {
+    const { last, output } = await run(folder, { 'a.test.js': `${PASSES}${code}`, 'b.test.js': PASSES })
+    assert.is(last, '4 passed, 1 failed, 0 skipped')
+    assert.match(output, `unit/a.test.js did not change back: ${change}`)
+  })
+}
 
 /** A file that waits for another one to have started, and says whether a variable of ours was handed on to it. */
 function meeting(folder: string, own: string, other: string): string {
@@ -197,18 +208,31 @@ test('meets the other', async () => {
 test.run()`
 }
 
-test('runs as many files at once as LADING_TEST_JOBS says, and hands no LADING_ variable on', async ({
-  folder,
-}) => {
-  await mkdir(join(folder, 'faults'))
-  await writeFile(join(folder, 'faults', 'a.test.js'), meeting(folder, 'a', 'b'))
-  await writeFile(join(folder, 'faults', 'b.test.js'), meeting(folder, 'b', 'a'))
-  assert.is((await run(folder, {}, { env: { LADING_TEST_JOBS: '2' } })).last, '2 passed, 0 failed, 0 skipped')
-})
+for (const under of FOLDERS) {
+  test(`runs as many files of ${under}/ at once as LADING_TEST_JOBS says, and hands no LADING_ variable on`, async ({
+    folder,
+  }) => {
+    const files = { 'a.test.js': meeting(folder, 'a', 'b'), 'b.test.js': meeting(folder, 'b', 'a') }
+    const { last } = await run(folder, files, { env: { LADING_TEST_JOBS: '2' }, under })
+    assert.is(last, '2 passed, 0 failed, 0 skipped')
+  })
+}
 
 test('runs three unit test files at a time without being asked to', async ({ folder }) => {
-  const files = { 'a.test.js': meeting(folder, 'a', 'b'), 'b.test.js': meeting(folder, 'b', 'a') }
-  assert.is((await run(folder, files)).last, '2 passed, 0 failed, 0 skipped')
+  const names = ['a', 'b', 'c', 'a']
+  const files = ['a', 'b', 'c'].map((own, index) => [
+    `${own}.test.js`,
+    meeting(folder, own, names[index + 1] ?? ''),
+  ])
+  assert.is((await run(folder, Object.fromEntries(files))).last, '3 passed, 0 failed, 0 skipped')
+})
+
+test('ends a unit test file after 20 s, whatever limit it asks for', async () => {
+  const { code, last, output } = await longestEnd
+  await rm(longest.root, { recursive: true })
+  assert.is(last, '0 passed, 1 failed, 0 skipped')
+  assert.match(output, 'did not end within 20 s')
+  assert.is(code, 1)
 })
 
 test.run()

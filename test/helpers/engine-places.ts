@@ -63,7 +63,9 @@ export async function inMemory(): Promise<EnginePlace> {
   }
 }
 
-/** Ends the engines on files, once their tests are over. */
+/** Ends the engines on files, once their tests are over. The next file starts its own. */
 export async function endFiles(): Promise<void> {
-  await Promise.all([...shared.values()].map((engine) => engine.end()))
+  const engines = [...shared.values()]
+  shared.clear()
+  await Promise.all(engines.map((engine) => engine.end()))
 }
