@@ -1,6 +1,6 @@
 /** The process that runs one test file after the other; shared-process.ts starts it and names the files. */
 import { pathToFileURL } from 'node:url'
-import { END_OF_FILE, type FileOver } from './shared-process.js'
+import { END_OF_FILE, type FileOver, NO_MORE_FILES } from './shared-process.js'
 
 /** uvu's own names. `UVU_DEFER` is read when uvu is loaded: with it, tests are started by `exec` alone. */
 const global: { UVU_DEFER?: number; UVU_QUEUE?: unknown[][] } = Object.assign(globalThis, { UVU_DEFER: 1 })
@@ -31,7 +31,10 @@ function traces(): string[] {
   ]
 }
 
-process.on('message', (path) => void run(String(path)))
+process.on('message', (path) => {
+  if (path === NO_MORE_FILES) process.disconnect()
+  else void run(String(path))
+})
 
 // A file that is not done has a test that waits for what never comes: this process ends, and uvu says why.
 process.on('beforeExit', () => {

@@ -6,6 +6,9 @@ const MAIN = fileURLToPath(new URL('shared-main.js', import.meta.url))
 /** What shared-main.ts writes to both its outputs after a file. It is one byte, so no chunk cuts it. */
 export const END_OF_FILE = '\x04'
 
+/** What is sent to shared-main.ts after the last file's path. */
+export const NO_MORE_FILES = ''
+
 /** What shared-main.ts sends when nothing of a file keeps it alive any more. */
 export interface FileOver {
   readonly exit: number
@@ -39,9 +42,9 @@ export class SharedProcess extends TestProcess {
     return { exit: first.exit, output: this.#fileOutput(), problems: [...problems, ...left] }
   }
 
-  /** Tells the process that there is no other file. */
+  /** Tells the process that there is no other file. It closes the channel: Node reports no "close" where we do. */
   release(): void {
-    if (this.child.connected) this.child.disconnect()
+    this.child.send(NO_MORE_FILES, () => undefined)
   }
 
   /** The message and the outputs travel apart: the last of the outputs may come after the message. */
