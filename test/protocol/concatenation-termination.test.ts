@@ -144,7 +144,7 @@ test('a final upload whose unfinished part is terminated can never be finished, 
   await eventually(30_000, 'the end of the final upload', async () =>
     (await tus.head(server, path)).status === 404 ? true : undefined,
   )
-  assert.not(isThere(server, path))
+  await gone(server, path)
   assert.is((await tus.head(server, parts[0] ?? '')).headers['upload-offset'], '1')
   assert.is(await server.stop(), 0)
 })
