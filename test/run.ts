@@ -11,16 +11,28 @@ import { SharedProcess } from './runner/shared-process.js'
 import { type Ending, FAREWELL_MS, killAll, TestProcess } from './runner/test-process.js'
 
 const HOME = fileURLToPath(new URL('.', import.meta.url))
-/** Folders in their order, and how many of their files run at a time: the first two put little load on the machine. */
-const FOLDERS = { unit: 3, protocol: 2, clients: 1, faults: 1 }
+const FOLDERS = ['unit', 'protocol', 'clients', 'faults']
+/** So many files run at a time: these put little load on the machine. All others run alone. */
+const UNIT_JOBS = 3
+const PROTOCOL_JOBS = 2
+const WAITING_JOBS = 2
 const TIME_LIMIT_SECONDS = 240
 /** No unit test file may ask for more: one that runs longer has forgotten a timer, or is no unit test. */
 const UNIT_LIMIT_SECONDS = 20
 
+/** The first lines of a file, where its marks stand. */
+function headOf(name: string): string {
+  return readFileSync(join(HOME, name), 'utf8').split('\n', 10).join('\n')
+}
+
+/** Whether a file has the mark `// waits`: it needs little of the machine, and asserts nothing about its speed. */
+function waits(name: string): boolean {
+  return /^\/\/ waits$/m.test(headOf(name))
+}
+
 /** Seconds; a file asks for another limit with `// time-limit: 600s` in its first lines. */
 function timeLimit(name: string): number {
-  const head = readFileSync(join(HOME, name), 'utf8').split('\n', 10).join('\n')
-  const seconds = Number(/^\/\/ time-limit: (\d+)s$/m.exec(head)?.[1] ?? TIME_LIMIT_SECONDS)
+  const seconds = Number(/^\/\/ time-limit: (\d+)s$/m.exec(headOf(name))?.[1] ?? TIME_LIMIT_SECONDS)
   return name.startsWith('unit/') ? Math.min(seconds, UNIT_LIMIT_SECONDS) : seconds
 }
 
@@ -68,10 +80,10 @@ async function runShared(waiting: string[]): Promise<Outcome[]> {
 }
 
 /** Test files in their order. What an earlier build made of a source that is gone is no test. */
-function testFiles(folder: string, filters: readonly string[]): string[] {
+function testFiles(filters: readonly string[]): string[] {
   const sources = join(HOME, '../../test')
   return readdirSync(HOME, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.startsWith(`${folder}/`) && name.endsWith('.test.js'))
+    .filter((name) => name.endsWith('.test.js') && FOLDERS.some((folder) => name.startsWith(`${folder}/`)))
     .filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)))
     .filter((name) => !existsSync(sources) || existsSync(join(sources, name.replace(/js$/, 'ts'))))
     .sort()
@@ -98,13 +110,21 @@ async function main(): Promise<void> {
   process.on('exit', killAll)
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => process.exit(130))
 
-  const filters = process.argv.slice(2)
+  const files = testFiles(process.argv.slice(2))
   const asked = Number(process.env.LADING_TEST_JOBS)
-  const outcomes: Outcome[] = []
-  for (const [folder, jobs] of Object.entries(FOLDERS)) {
-    const run = folder === 'unit' ? runShared : runEachAlone
-    outcomes.push(...(await inParallel(asked > 0 ? asked : jobs, testFiles(folder, filters), run)))
-  }
+  const jobs = (count: number): number => (asked > 0 ? asked : count)
+  const under = (folder: string): string[] => files.filter((name) => name.startsWith(`${folder}/`))
+  const others = [...under('clients'), ...under('faults')]
+  const outcomes = [
+    ...(await inParallel(jobs(UNIT_JOBS), under('unit'), runShared)),
+    ...(await inParallel(jobs(PROTOCOL_JOBS), under('protocol'), runEachAlone)),
+    ...(await inParallel(jobs(WAITING_JOBS), others.filter(waits), runEachAlone)),
+    ...(await inParallel(
+      jobs(1),
+      others.filter((name) => !waits(name)),
+      runEachAlone,
+    )),
+  ]
 
   const sum = (key: 'passed' | 'failed' | 'skipped') => outcomes.reduce((total, each) => total + each[key], 0)
   const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]

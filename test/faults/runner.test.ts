@@ -227,6 +227,24 @@ test('runs three unit test files at a time without being asked to', async ({ fol
   assert.is((await run(folder, Object.fromEntries(files))).last, '3 passed, 0 failed, 0 skipped')
 })
 
+/** A file that fails when another one of these runs beside it. */
+const ALONE = `${UVU}import { closeSync, openSync, rmSync } from 'node:fs'
+test('is alone', async () => {
+  const place = new URL('./running', import.meta.url)
+  closeSync(openSync(place, 'wx'))
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  rmSync(place)
+})
+test.run()`
+
+test('runs two files that wait at a time, and every other one of faults/ alone', async ({ folder }) => {
+  const waiting = (own: string, other: string) => `// waits\n${meeting(folder, own, other)}`
+  const together = { 'a.test.js': waiting('a', 'd'), 'd.test.js': waiting('d', 'a') }
+  const alone = { 'b.test.js': ALONE, 'c.test.js': ALONE }
+  const { last } = await run(folder, { ...together, ...alone }, { under: 'faults' })
+  assert.is(last, '4 passed, 0 failed, 0 skipped')
+})
+
 test('ends a unit test file after 20 s, whatever limit it asks for', async () => {
   const { code, last, output } = await longestEnd
   await rm(longest.root, { recursive: true })
