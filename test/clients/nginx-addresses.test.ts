@@ -1,3 +1,5 @@
+// waits
+
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NO_INPUT, pieces, readerOf, type Success, sendWith } from '../helpers/js-client.js'

@@ -1,3 +1,5 @@
+// waits
+
 import { createHash } from 'node:crypto'
 import { DefaultHttpStack } from 'tus-js-client'
 import { suite } from 'uvu'

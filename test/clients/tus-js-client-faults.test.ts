@@ -1,3 +1,4 @@
+// waits
 // time-limit: 300s
 
 import { suite } from 'uvu'

@@ -1,3 +1,4 @@
+// waits
 // time-limit: 600s
 
 import { createReadStream } from 'node:fs'

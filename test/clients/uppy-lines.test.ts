@@ -1,3 +1,5 @@
+// waits
+
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { idle } from '../helpers/health.js'

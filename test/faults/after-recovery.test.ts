@@ -1,3 +1,5 @@
+// waits
+
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,3 +1,4 @@
+// waits
 // time-limit: 300s
 
 import { appendFileSync, writeFileSync } from 'node:fs'

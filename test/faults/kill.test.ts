@@ -1,3 +1,4 @@
+// waits
 // time-limit: 300s
 
 import { readFileSync, writeFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// waits
 // time-limit: 400s
 
 import { request as httpRequest } from 'node:http'

@@ -1,3 +1,4 @@
+// waits
 // time-limit: 300s
 
 import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
