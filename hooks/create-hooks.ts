@@ -9,11 +9,11 @@ import { HttpHooks } from './http/http-hooks.js'
 import { loadHooks, ModuleHooks } from './module.js'
 import { listenerOf } from './telling.js'
 import type { HookTransport } from './transport.js'
-import { type HookCalled, WatchedTransport } from './watched-transport.js'
+import { type Watch, WatchedTransport } from './watched-transport.js'
 
 const CLOSE_WITHIN_MS = 1_000
 
-export interface HooksTools {
+export interface HooksTools extends Watch {
   readonly log: Log
   /** Limited in rate: clients can cause its lines. */
   readonly faults: Log
@@ -24,8 +24,6 @@ export interface HooksTools {
   /** Ends an upload and removes it. Never throws. */
   readonly stopUpload: (uploadId: string) => void
   readonly flushFolder: (folder: string) => Promise<void>
-  /** Called with each call of a hook. */
-  readonly called: HookCalled
 }
 
 /** The user's hooks as the settings name them. */
@@ -49,8 +47,8 @@ export interface UserHooks {
  * Rejects with HookModuleError, and with the system's error where the folder cannot be made.
  */
 export async function createHooks(config: Config, tools: HooksTools): Promise<UserHooks | null> {
-  const { log, faults, now, called } = tools
-  const endpoints = (await endpointsOf(config, log, now)).map((each) => new WatchedTransport(each, called))
+  const { faults, now } = tools
+  const endpoints = (await endpointsOf(config, tools)).map((each) => new WatchedTransport(each, tools))
   if (endpoints.length === 0) return null
   const deliveries = await Deliveries.start({
     endpoints,
@@ -77,17 +75,17 @@ export async function createHooks(config: Config, tools: HooksTools): Promise<Us
   }
 }
 
-async function endpointsOf(config: Config, log: Log, now: () => number): Promise<HookTransport[]> {
+async function endpointsOf(config: Config, tools: HooksTools): Promise<HookTransport[]> {
   const endpoints: HookTransport[] = []
   if (config.hooksModule !== null) {
     const hooks = await loadHooks(config.hooksModule)
-    endpoints.push(new ModuleHooks(hooks, { timeoutMs: config.hooksTimeoutMs, log }))
+    endpoints.push(new ModuleHooks(hooks, { timeoutMs: config.hooksTimeoutMs, log: tools.log }))
   }
-  if (config.hooksHttp !== null) endpoints.push(receiver(config, config.hooksHttp, now))
+  if (config.hooksHttp !== null) endpoints.push(receiver(config, config.hooksHttp, tools))
   return endpoints
 }
 
-function receiver(config: Config, url: string, now: () => number): HttpHooks {
+function receiver(config: Config, url: string, { traces, now }: HooksTools): HttpHooks {
   return new HttpHooks({
     url,
     dataDir: resolve(config.dataDir),
@@ -99,6 +97,7 @@ function receiver(config: Config, url: string, now: () => number): HttpHooks {
     timeoutMs: config.hooksHttpTimeoutMs,
     sizeLimit: config.hooksHttpSizeLimit,
     passes4xx: config.hooksHttpPass4xx,
+    traces,
     now,
   })
 }

@@ -99,6 +99,23 @@ export type Told =
   /** The endpoint wants nothing any more (410). */
   | { readonly kind: 'gone'; readonly reason: string }
 
+/** A call of a hook, as a trace describes it. */
+export interface HookRun {
+  readonly event: HookEvent
+  /** The endpoint's name. */
+  readonly endpoint: string
+  readonly uploadId: string
+  /** Where the receiver is; null where there is none. */
+  readonly url: URL | null
+}
+
+/** Makes hooks a part of traces. */
+export interface HookTraces {
+  hook<T>(run: HookRun, work: () => Promise<T>, outcomeOf: (result: T) => string): Promise<T>
+  /** Sends a request to a receiver, with the headers by which it continues the trace. */
+  outgoing<T>(send: (headers: Record<string, string>) => Promise<T>): Promise<T>
+}
+
 /** Somebody who is told of events: a module's functions, or a receiver behind a URL. */
 export interface HookEndpoint {
   /** A word for folders, the API and the log, such as `http` or `module`. */
