@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import type { Config } from '../server/config.js'
 import type { EventListener } from '../server/model/event.js'
-import { type Decider, type HookCall, isHookEvent } from '../server/model/hook.js'
+import { type Decider, type HookCall, type HookUpload, isHookEvent } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
 import { HookDecider } from './decider.js'
 import { Deliveries } from './delivery/deliveries.js'
@@ -14,13 +14,12 @@ import { type Watch, WatchedTransport } from './watched-transport.js'
 const CLOSE_WITHIN_MS = 1_000
 
 export interface HooksTools extends Watch {
-  readonly log: Log
   /** Limited in rate: clients can cause its lines. */
   readonly faults: Log
   /** Milliseconds since 1970. */
   readonly now: () => number
-  /** Tells by its files whether an upload is finished. Rejects where they cannot be read now. */
-  readonly isFinished: (uploadId: string) => Promise<boolean>
+  /** An upload by its files; null where it is not finished. Rejects where they cannot be read now. */
+  readonly finished: (uploadId: string) => Promise<HookUpload | null>
   /** Ends an upload and removes it. Never throws. */
   readonly stopUpload: (uploadId: string) => void
   readonly flushFolder: (folder: string) => Promise<void>
@@ -35,9 +34,8 @@ export interface UserHooks {
   /** Notifies the endpoints that bytes came; never waits. Null where nobody listens. */
   readonly received: ((call: HookCall<'post-receive'>) => void) | null
   readonly progressIntervalMs: number
-  /** See Deliveries. */
-  readonly intend: (call: HookCall<'post-finish'>) => Promise<void>
-  readonly withdraw: (uploadId: string) => void
+  /** See Deliveries. Null where nobody listens. */
+  readonly finishing: Pick<Deliveries, 'expect' | 'intend' | 'withdraw'> | null
   /** Ends the calls that run. */
   close(): Promise<void>
 }
@@ -53,7 +51,7 @@ export async function createHooks(config: Config, tools: HooksTools): Promise<Us
   const deliveries = await Deliveries.start({
     endpoints,
     folder: join(config.dataDir, 'deliveries'),
-    isFinished: tools.isFinished,
+    finished: tools.finished,
     stopUpload: tools.stopUpload,
     flushFolder: config.durability === 'off' ? null : tools.flushFolder,
     progressIntervalMs: config.progressHooksIntervalMs,
@@ -66,8 +64,7 @@ export async function createHooks(config: Config, tools: HooksTools): Promise<Us
     listener: listenerOf(deliveries),
     received: deliveries.listensTo('post-receive') ? (call) => deliveries.tell(call) : null,
     progressIntervalMs: config.progressHooksIntervalMs,
-    intend: (call) => deliveries.intend(call),
-    withdraw: (uploadId) => deliveries.withdraw(uploadId),
+    finishing: deliveries.listensTo('post-finish') ? deliveries : null,
     async close() {
       await deliveries.close(CLOSE_WITHIN_MS)
       await Promise.all(endpoints.map((endpoint) => endpoint.close()))
@@ -79,7 +76,7 @@ async function endpointsOf(config: Config, tools: HooksTools): Promise<HookTrans
   const endpoints: HookTransport[] = []
   if (config.hooksModule !== null) {
     const hooks = await loadHooks(config.hooksModule)
-    endpoints.push(new ModuleHooks(hooks, { timeoutMs: config.hooksTimeoutMs, log: tools.log }))
+    endpoints.push(new ModuleHooks(hooks, { timeoutMs: config.hooksTimeoutMs, log: tools.faults }))
   }
   if (config.hooksHttp !== null) endpoints.push(receiver(config, config.hooksHttp, tools))
   return endpoints

@@ -13,6 +13,7 @@ import { connectionLimit } from './connection-limit.js'
 import { CHECKSUM_BYTES } from './files/checksum.js'
 import { FilesEngine } from './files/engine.js'
 import { flushFolder } from './files/flush-folder.js'
+import { FolderFlushes } from './files/folder-flushes.js'
 import { Api } from './http/api.js'
 import { createAccess } from './http/auth/access.js'
 import { Downloads } from './http/downloads.js'
@@ -44,7 +45,7 @@ import { Protocol } from './tus/protocol.js'
 import { RequestHooks } from './tus/request-hooks.js'
 import { Announcer } from './uploads/announcer.js'
 import { createBackground } from './uploads/background.js'
-import { findFinished, isFinished } from './uploads/find-finished.js'
+import { findFinished, finishedForHooks } from './uploads/find-finished.js'
 import { findForHooks } from './uploads/find-for-hooks.js'
 import { findUpload } from './uploads/find-upload.js'
 import { LadingStore } from './uploads/store.js'
@@ -110,10 +111,12 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     ...{ ...config, arena, log: faults, now, monotonic },
     flushed: (ms) => metrics?.flushed(ms),
   })
+  const folders = new FolderFlushes(flushFolder)
   const hooks = await createHooks(config, {
-    ...{ log, faults, now, flushFolder, traces },
+    ...{ faults, now, traces },
+    flushFolder: (path) => folders.flush(path),
     called: (event, outcome, ms) => metrics?.hookCalled(event, outcome, ms),
-    isFinished: (id) => isFinished(id, engine),
+    finished: (id) => finishedForHooks(id, engine),
     stopUpload: (id) => {
       store
         .stop(id)
