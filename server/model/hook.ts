@@ -29,7 +29,7 @@ export function isHookEvent(word: string): word is HookEvent {
 /** The request of a client that made a hook run. */
 export interface HookRequest {
   readonly method: string
-  /** The target as the client sent it, such as `/files/<id>`. */
+  /** The target as the client sent it, such as `/files/<id>`, without the server's own tokens in its query. */
   readonly uri: string
   /** Address and port of the connection, such as `127.0.0.1:59395`; the client's own address behind a proxy. */
   readonly remoteAddress: string
