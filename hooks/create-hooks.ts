@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import type { Config } from '../server/config.js'
 import type { EventListener } from '../server/model/event.js'
-import { type Decider, type HookCall, isHookEvent } from '../server/model/hook.js'
+import { type Decider, type HookCall, type HookUpload, isHookEvent } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
 import { HookDecider } from './decider.js'
 import { Deliveries } from './delivery/deliveries.js'
@@ -9,23 +9,20 @@ import { HttpHooks } from './http/http-hooks.js'
 import { loadHooks, ModuleHooks } from './module.js'
 import { listenerOf } from './telling.js'
 import type { HookTransport } from './transport.js'
-import { type HookCalled, WatchedTransport } from './watched-transport.js'
+import { type Watch, WatchedTransport } from './watched-transport.js'
 
 const CLOSE_WITHIN_MS = 1_000
 
-export interface HooksTools {
-  readonly log: Log
+export interface HooksTools extends Watch {
   /** Limited in rate: clients can cause its lines. */
   readonly faults: Log
   /** Milliseconds since 1970. */
   readonly now: () => number
-  /** Tells by its files whether an upload is finished. Rejects where they cannot be read now. */
-  readonly isFinished: (uploadId: string) => Promise<boolean>
+  /** An upload by its files; null where it is not finished. Rejects where they cannot be read now. */
+  readonly finished: (uploadId: string) => Promise<HookUpload | null>
   /** Ends an upload and removes it. Never throws. */
   readonly stopUpload: (uploadId: string) => void
   readonly flushFolder: (folder: string) => Promise<void>
-  /** Called with each call of a hook. */
-  readonly called: HookCalled
 }
 
 /** The user's hooks as the settings name them. */
@@ -37,9 +34,8 @@ export interface UserHooks {
   /** Notifies the endpoints that bytes came; never waits. Null where nobody listens. */
   readonly received: ((call: HookCall<'post-receive'>) => void) | null
   readonly progressIntervalMs: number
-  /** See Deliveries. */
-  readonly intend: (call: HookCall<'post-finish'>) => Promise<void>
-  readonly withdraw: (uploadId: string) => void
+  /** See Deliveries. Null where nobody listens. */
+  readonly finishing: Pick<Deliveries, 'expect' | 'intend' | 'withdraw'> | null
   /** Ends the calls that run. */
   close(): Promise<void>
 }
@@ -49,13 +45,13 @@ export interface UserHooks {
  * Rejects with HookModuleError, and with the system's error where the folder cannot be made.
  */
 export async function createHooks(config: Config, tools: HooksTools): Promise<UserHooks | null> {
-  const { log, faults, now, called } = tools
-  const endpoints = (await endpointsOf(config, log, now)).map((each) => new WatchedTransport(each, called))
+  const { faults, now } = tools
+  const endpoints = (await endpointsOf(config, tools)).map((each) => new WatchedTransport(each, tools))
   if (endpoints.length === 0) return null
   const deliveries = await Deliveries.start({
     endpoints,
     folder: join(config.dataDir, 'deliveries'),
-    isFinished: tools.isFinished,
+    finished: tools.finished,
     stopUpload: tools.stopUpload,
     flushFolder: config.durability === 'off' ? null : tools.flushFolder,
     progressIntervalMs: config.progressHooksIntervalMs,
@@ -68,8 +64,7 @@ export async function createHooks(config: Config, tools: HooksTools): Promise<Us
     listener: listenerOf(deliveries),
     received: deliveries.listensTo('post-receive') ? (call) => deliveries.tell(call) : null,
     progressIntervalMs: config.progressHooksIntervalMs,
-    intend: (call) => deliveries.intend(call),
-    withdraw: (uploadId) => deliveries.withdraw(uploadId),
+    finishing: deliveries.listensTo('post-finish') ? deliveries : null,
     async close() {
       await deliveries.close(CLOSE_WITHIN_MS)
       await Promise.all(endpoints.map((endpoint) => endpoint.close()))
@@ -77,17 +72,17 @@ export async function createHooks(config: Config, tools: HooksTools): Promise<Us
   }
 }
 
-async function endpointsOf(config: Config, log: Log, now: () => number): Promise<HookTransport[]> {
+async function endpointsOf(config: Config, tools: HooksTools): Promise<HookTransport[]> {
   const endpoints: HookTransport[] = []
   if (config.hooksModule !== null) {
     const hooks = await loadHooks(config.hooksModule)
-    endpoints.push(new ModuleHooks(hooks, { timeoutMs: config.hooksTimeoutMs, log }))
+    endpoints.push(new ModuleHooks(hooks, { timeoutMs: config.hooksTimeoutMs, log: tools.faults }))
   }
-  if (config.hooksHttp !== null) endpoints.push(receiver(config, config.hooksHttp, now))
+  if (config.hooksHttp !== null) endpoints.push(receiver(config, config.hooksHttp, tools))
   return endpoints
 }
 
-function receiver(config: Config, url: string, now: () => number): HttpHooks {
+function receiver(config: Config, url: string, { traces, now }: HooksTools): HttpHooks {
   return new HttpHooks({
     url,
     dataDir: resolve(config.dataDir),
@@ -99,6 +94,7 @@ function receiver(config: Config, url: string, now: () => number): HttpHooks {
     timeoutMs: config.hooksHttpTimeoutMs,
     sizeLimit: config.hooksHttpSizeLimit,
     passes4xx: config.hooksHttpPass4xx,
+    traces,
     now,
   })
 }

@@ -46,6 +46,7 @@ const StopSchema = v.object({ stop: v.literal(true) })
 /** The functions of a user's module. */
 export class ModuleHooks implements HookTransport {
   readonly name = 'module'
+  readonly url = null
   readonly #hooks: Hooks
   readonly #options: ModuleOptions
   readonly #loop: BlockedLoop

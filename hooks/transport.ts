@@ -9,6 +9,8 @@ import type {
 
 /** A way to the user's hooks: a module, or a receiver behind a URL. */
 export interface HookTransport extends HookEndpoint {
+  /** Where the receiver is; null where there is none. */
+  readonly url: URL | null
   listensTo(event: HookEvent): boolean
   /**
    * Asks one hook. Rejects where it fails or takes longer than its time-out, and with HookStatus where a receiver

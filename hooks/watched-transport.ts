@@ -1,4 +1,11 @@
-import type { DecidingEvent, HookCall, HookDecision, HookEvent, Told } from '../server/model/hook.js'
+import type {
+  DecidingEvent,
+  HookCall,
+  HookDecision,
+  HookEvent,
+  HookTraces,
+  Told,
+} from '../server/model/hook.js'
 import type { HookTransport } from './transport.js'
 
 /** What became of a call: of a hook that decides, or of one that is told. */
@@ -7,16 +14,26 @@ export type HookOutcome = 'accepted' | 'refused' | Told['kind']
 /** Called after each call of a hook, with the milliseconds that it took. */
 export type HookCalled = (event: HookEvent, outcome: HookOutcome, ms: number) => void
 
-/** A transport whose calls are counted. */
+export interface Watch {
+  readonly called: HookCalled
+  /** Null where there are no traces. */
+  readonly traces: HookTraces | null
+}
+
+/** A transport whose calls are counted, and traced. */
 export class WatchedTransport implements HookTransport {
   readonly name: string
   readonly #transport: HookTransport
-  readonly #called: HookCalled
+  readonly #watch: Watch
 
-  constructor(transport: HookTransport, called: HookCalled) {
+  constructor(transport: HookTransport, watch: Watch) {
     this.name = transport.name
     this.#transport = transport
-    this.#called = called
+    this.#watch = watch
+  }
+
+  get url(): URL | null {
+    return this.#transport.url
   }
 
   listensTo(event: HookEvent): boolean {
@@ -25,12 +42,12 @@ export class WatchedTransport implements HookTransport {
 
   decide(call: HookCall<DecidingEvent>): Promise<HookDecision> {
     const work = (): Promise<HookDecision> => this.#transport.decide(call)
-    return this.#watch(call.event, work, ({ refuse }) => (refuse ? 'refused' : 'accepted'))
+    return this.#run(call, work, ({ refuse }) => (refuse ? 'refused' : 'accepted'))
   }
 
   tell(...[call, delivery]: Parameters<HookTransport['tell']>): Promise<Told> {
-    return this.#watch(
-      call.event,
+    return this.#run(
+      call,
       () => this.#transport.tell(call, delivery),
       ({ kind }) => kind,
     )
@@ -40,7 +57,15 @@ export class WatchedTransport implements HookTransport {
     return this.#transport.close()
   }
 
-  async #watch<T>(
+  #run<T>(call: HookCall, work: () => Promise<T>, outcomeOf: (result: T) => HookOutcome): Promise<T> {
+    const { traces } = this.#watch
+    const counted = (): Promise<T> => this.#count(call.event, work, outcomeOf)
+    if (!traces) return counted()
+    const run = { event: call.event, endpoint: this.name, uploadId: call.upload.id, url: this.url }
+    return traces.hook(run, counted, outcomeOf)
+  }
+
+  async #count<T>(
     event: HookEvent,
     work: () => Promise<T>,
     outcomeOf: (result: T) => HookOutcome,
@@ -52,7 +77,7 @@ export class WatchedTransport implements HookTransport {
       outcome = outcomeOf(result)
       return result
     } finally {
-      this.#called(event, outcome, performance.now() - startedAtMs)
+      this.#watch.called(event, outcome, performance.now() - startedAtMs)
     }
   }
 }

@@ -13,6 +13,7 @@ import { connectionLimit } from './connection-limit.js'
 import { CHECKSUM_BYTES } from './files/checksum.js'
 import { FilesEngine } from './files/engine.js'
 import { flushFolder } from './files/flush-folder.js'
+import { FolderFlushes } from './files/folder-flushes.js'
 import { Api } from './http/api.js'
 import { createAccess } from './http/auth/access.js'
 import { Downloads } from './http/downloads.js'
@@ -21,6 +22,7 @@ import type { Gate } from './http/gate.js'
 import { LANE_FROM_BYTES, lendTo } from './http/lane.js'
 import { laneWorks } from './http/lane-test.js'
 import { Listener } from './http/listener.js'
+import { requestFacts } from './http/request-facts.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
 import { createGarbageKeeper } from './intake/garbage.js'
@@ -34,14 +36,16 @@ import { chosenId, createId, isUploadId } from './model/upload-id.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openRecords } from './reindex.js'
 import { shutdown } from './shutdown.js'
+import { slotLimits } from './slot-limits.js'
 import { createStatus } from './status.js'
+import { loadTraces } from './traces/load.js'
 import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
 import { RequestHooks } from './tus/request-hooks.js'
 import { Announcer } from './uploads/announcer.js'
 import { createBackground } from './uploads/background.js'
-import { findFinished, isFinished } from './uploads/find-finished.js'
+import { findFinished, finishedForHooks } from './uploads/find-finished.js'
 import { findForHooks } from './uploads/find-for-hooks.js'
 import { findUpload } from './uploads/find-upload.js'
 import { LadingStore } from './uploads/store.js'
@@ -102,14 +106,17 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   const gate = givenGate ?? access.gate
   const arena = new Arena(ARENA)
   const metrics = await loadMetrics(config)
+  const traces = await loadTraces({ version: readVersion(), log: faults })
   const engine = await FilesEngine.start({
     ...{ ...config, arena, log: faults, now, monotonic },
     flushed: (ms) => metrics?.flushed(ms),
   })
+  const folders = new FolderFlushes(flushFolder)
   const hooks = await createHooks(config, {
-    ...{ log, faults, now, flushFolder },
+    ...{ faults, now, traces },
+    flushFolder: (path) => folders.flush(path),
     called: (event, outcome, ms) => metrics?.hookCalled(event, outcome, ms),
-    isFinished: (id) => isFinished(id, engine),
+    finished: (id) => finishedForHooks(id, engine),
     stopUpload: (id) => {
       store
         .stop(id)
@@ -128,7 +135,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
       ({ record }) => records.put(record),
       ({ record }) => unfinished.note(record, now() + firstByteWithinMs(config)),
       ...(hooks ? [hooks.listener] : []),
-      ...(metrics ? [metrics.listener] : []),
+      ...[metrics, traces].flatMap((each) => (each ? [each.listener] : [])),
     ],
     { now, log: faults },
   )
@@ -138,7 +145,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
       ...access.grantTools,
       ...{ engine, now, monotonic, unfinished, sniffBytes: SNIFF_BYTES },
     },
-    ...{ log: faults, mayAccess: gate.mayAccess },
+    ...{ log: faults, traces, mayAccess: gate.mayAccess },
     hooks: hooks && new UploadHooks({ ...hooks, now, monotonic }),
     received: (bytes) => metrics?.received(bytes),
     sniff: createSniffer(config.accept),
@@ -211,7 +218,10 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   })
   const anyOrigin = config.corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
   const serve = (exchange: Exchange): Promise<void> => router.serve(exchange)
-  const listener = new Listener(metrics?.counting(serve, (request) => frontDoor.methodOf(request)) ?? serve, {
+  const methodOf = (request: IncomingMessage): string => frontDoor.methodOf(request)
+  const factsOf = ({ request }: Exchange) => requestFacts(request, { ...config, isUploadId, methodOf })
+  const traced = traces?.serving(serve, factsOf) ?? serve
+  const listener = new Listener(metrics?.counting(traced, methodOf) ?? traced, {
     headers: { ...frontDoor.headers, ...anyOrigin },
     limit: config.connections,
     received: collected,
@@ -249,10 +259,6 @@ function asConfigError(error: unknown): never {
   throw error instanceof HookModuleError
     ? new ConfigError(`--hooks ${error.message}`, { cause: error })
     : error
-}
-
-function slotLimits({ slots, slotsPerOwner, slotWaitMs }: Config) {
-  return { limit: slots, limitPerOwner: slotsPerOwner === 'auto' ? slots : slotsPerOwner, waitMs: slotWaitMs }
 }
 
 /** Makes the body of a request: its socket, read into blocks. */

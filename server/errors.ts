@@ -190,6 +190,16 @@ export function systemCodeOf(error: unknown): string {
   return /^[A-Z][A-Z0-9_]+(?=: )/.exec(text)?.[0] ?? ''
 }
 
+/** Tells whether a system call failed because there is no such file, or no folder on the way to it. */
+export function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes(systemCodeOf(error))
+}
+
+/** For `catch`: nothing in place of a file or folder that is not there. Throws any other error. */
+export function unlessMissing(error: unknown): undefined {
+  if (!isMissing(error)) throw error
+}
+
 /** Any failure as an UploadError: a system error gets its code word, and every other error is `internal`. */
 export function asUploadError(error: unknown): UploadError {
   if (error instanceof UploadError) return error

@@ -152,7 +152,10 @@ export const SETTINGS = {
     'admin-key',
     null,
     'the bearer key for /api and /metrics; without it, they answer only to this machine',
-    secret(/^(?!eyJ)[!-~]{16,}$/, '16 characters or more, without spaces; no JSON Web Token'),
+    secret(
+      /^(?!eyJ|lg_)[!-~]{16,}$/,
+      '16 characters or more, without spaces; no JSON Web Token and no grant',
+    ),
     'none',
   ),
   metrics: setting(

@@ -7,7 +7,6 @@ import { type DeliveryLimits, type DeliveryTools, EndpointDeliveries } from './e
 import { type DeliveryPage, pageOf, viewOfPending } from './listing.js'
 import { MemoryBudget } from './memory-budget.js'
 import { SCHEDULE_MS } from './schedule.js'
-import { newLine } from './spool-lines.js'
 
 export interface DeliveriesOptions extends DeliveryTools {
   readonly endpoints: readonly HookEndpoint[]
@@ -24,6 +23,7 @@ const LIMITS: DeliveryLimits = {
   walkPauseMs: 5_000,
   faultPauseMs: 5_000,
   memoryBytes: 4 * MEBIBYTE,
+  finishes: 128,
   doneBytes: MEBIBYTE,
   failedBytes: 8 * MEBIBYTE,
 }
@@ -42,17 +42,12 @@ export interface DeliveryNumbers {
 export class Deliveries {
   readonly #options: DeliveriesOptions
   readonly #endpoints: readonly EndpointDeliveries[]
-  /** Uploads that this process is finishing, and the deliveries that wait for it. */
-  readonly #finishing: Map<string, Finishing>
+  /** Uploads that this process is finishing. */
+  readonly #finishing = new Map<string, Finish>()
 
-  private constructor(
-    options: DeliveriesOptions,
-    endpoints: readonly EndpointDeliveries[],
-    finishing: Map<string, Finishing>,
-  ) {
+  private constructor(options: DeliveriesOptions, endpoints: readonly EndpointDeliveries[]) {
     this.#options = options
     this.#endpoints = endpoints
-    this.#finishing = finishing
   }
 
   /** Opens the folder and sends what is in it, in the background. Rejects with the system's error. */
@@ -62,13 +57,9 @@ export class Deliveries {
     await flushFolder?.(dirname(folder))
     const limits = { ...LIMITS, ...options.limits }
     const budget = new MemoryBudget(limits.memoryBytes)
-    const finishing = new Map<string, Finishing>()
-    const shared = {
-      ...{ ...options, limits, scheduleMs, budget, randomHex },
-      isFinishing: (uploadId: string) => finishing.has(uploadId),
-    }
+    const shared = { ...options, limits, scheduleMs, budget, randomHex }
     const opened = options.endpoints.map((endpoint) => EndpointDeliveries.open(endpoint, shared))
-    return new Deliveries(options, await Promise.all(opened), finishing)
+    return new Deliveries(options, await Promise.all(opened))
   }
 
   /** Tells whether an endpoint listens to an event; where none does nothing needs to be prepared for it. */
@@ -85,23 +76,25 @@ export class Deliveries {
   }
 
   /**
-   * Writes the `post-finish` of an upload to the disk before its sidecar says that it is finished: so it is delivered
-   * whatever crashes afterwards, if and only if the upload is finished then. Rejects with the system's error; then
-   * it is as if it had not been called. `confirm` or `withdraw` must follow.
+   * Begins what `intend` waits for, because the upload will probably be finished soon: `intend` or `withdraw` must
+   * follow. Never waits and never throws.
+   */
+  expect(uploadId: string): void {
+    const hasRoom = this.#endpoints.every((each) => each.hasRoomToMark)
+    if (hasRoom && !this.#finishing.has(uploadId)) this.#begin(uploadId)
+  }
+
+  /**
+   * Marks on the disk that an upload is being finished, before its sidecar says that it is: so its `post-finish` is
+   * delivered whatever crashes afterwards, if and only if the upload is finished then. Rejects with the error of the
+   * disk; then it is as if it had not been called. `confirm` or `withdraw` must follow.
    */
   async intend(call: HookCall<'post-finish'>): Promise<void> {
     const { id } = call.upload
-    const [listeners, createdAtMs] = [this.#listeners('post-finish'), this.#options.now()]
-    if (listeners.length === 0) return
-    const createdAt = new Date(createdAtMs).toISOString()
-    const finishing = new Map(
-      listeners.map((each) => [each, createDeliveryId(id, createdAtMs, randomHex())] as const),
-    )
-    this.#finishing.set(id, finishing)
-    const lines = [...finishing].map(([each, deliveryId]) => {
-      return each.intend(id, newLine({ id: deliveryId, createdAt, call }, true))
-    })
-    const failed = (await Promise.allSettled(lines)).find((each) => each.status === 'rejected')
+    const finish = this.#finishing.get(id) ?? this.#begin(id)
+    const marked = await Promise.allSettled(finish.marks.map(({ mark }) => mark))
+    finish.call = call
+    const failed = marked.find((each) => each.status === 'rejected')
     if (!failed) return
     this.withdraw(id)
     throw failed.reason
@@ -109,12 +102,20 @@ export class Deliveries {
 
   /** The upload is finished: what was intended goes out. Never waits and never throws. */
   confirm(uploadId: string): void {
-    void this.#endFinish(uploadId, (each, deliveryId) => each.confirm(uploadId, deliveryId))
+    const { marks = [], call } = this.#end(uploadId) ?? {}
+    for (const { endpoint, deliveryId, mark } of marks) {
+      // `intend` has seen that it is set.
+      if (call) void mark.then((set) => endpoint.tellFinished(call, deliveryId, set))
+    }
   }
 
   /** The upload could not be finished: what was intended is left out. Never waits and never throws. */
   withdraw(uploadId: string): void {
-    void this.#endFinish(uploadId, (each, deliveryId) => each.withdraw(uploadId, deliveryId))
+    for (const { endpoint, mark } of this.#end(uploadId)?.marks ?? [])
+      void mark.then(
+        (set) => endpoint.unmark(set),
+        () => {},
+      )
   }
 
   /**
@@ -149,17 +150,24 @@ export class Deliveries {
     await Promise.all(this.#endpoints.map((each) => each.close(withinMs)))
   }
 
-  /** Until the end of a finish is written, nothing but this process knows it. */
-  async #endFinish(
-    uploadId: string,
-    end: (each: EndpointDeliveries, deliveryId: string) => Promise<void>,
-  ): Promise<void> {
-    const finishing = this.#finishing.get(uploadId)
-    if (!finishing) return
-    await Promise.all([...finishing].map(([each, deliveryId]) => end(each, deliveryId)))
-    // Another finish may have begun meanwhile.
-    if (this.#finishing.get(uploadId) === finishing) this.#finishing.delete(uploadId)
-    for (const each of finishing.keys()) each.wake(uploadId)
+  #begin(uploadId: string): Finish {
+    const createdAtMs = this.#options.now()
+    const marks = this.#listeners('post-finish').map((endpoint) => {
+      const deliveryId = createDeliveryId(uploadId, createdAtMs, randomHex())
+      const mark = endpoint.mark(deliveryId)
+      // It is looked at by `intend`, which may come later.
+      mark.catch(() => {})
+      return { endpoint, deliveryId, mark }
+    })
+    const finish = { marks, call: null }
+    this.#finishing.set(uploadId, finish)
+    return finish
+  }
+
+  #end(uploadId: string): Finish | undefined {
+    const finish = this.#finishing.get(uploadId)
+    this.#finishing.delete(uploadId)
+    return finish
   }
 
   #listeners(event: TellingEvent): EndpointDeliveries[] {
@@ -167,8 +175,15 @@ export class Deliveries {
   }
 }
 
-/** The ids of the deliveries that wait for a finish, by their endpoint. */
-type Finishing = ReadonlyMap<EndpointDeliveries, string>
+/** The deliveries that wait for a finish, and their marks on the disk. */
+interface Finish {
+  readonly marks: readonly {
+    readonly endpoint: EndpointDeliveries
+    readonly deliveryId: string
+    readonly mark: Promise<number>
+  }[]
+  call: HookCall<'post-finish'> | null
+}
 
 function randomHex(): string {
   return randomBytes(4).toString('hex')

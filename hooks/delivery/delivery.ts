@@ -15,8 +15,6 @@ export interface Delivery {
 
 /** A delivery that waits to be sent. */
 export interface PendingDelivery extends Delivery {
-  /** Sent only once its upload is finished: it was written before that, and the process may have ended between. */
-  readonly ifFinished: boolean
   /** How many of the schedule's tries are over. */
   readonly step: number
   /** When the schedule tries it next, in milliseconds since 1970; 0: at once. */
@@ -56,6 +54,12 @@ export function createDeliveryId(uploadId: string, nowMs: number, randomHex: str
   made = (made + 1) % 0x10000
   const order = nowMs.toString(16).padStart(12, '0') + made.toString(16).padStart(4, '0')
   return `${PREFIX}${uploadId}_${order}${randomHex}`
+}
+
+/** When the id of a delivery was made; ISO 8601 in UTC. */
+export function createdAtOf(id: string): string {
+  const order = id.slice(id.lastIndexOf('_') + 1)
+  return new Date(Number.parseInt(order.slice(0, 12), 16)).toISOString()
 }
 
 /** The upload that the id of a delivery names; '' where a text is no such id. */

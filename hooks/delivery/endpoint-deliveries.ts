@@ -1,22 +1,24 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { HookCall, HookEndpoint, TellingEvent } from '../../server/model/hook.js'
+import type { HookCall, HookEndpoint, HookUpload, TellingEvent } from '../../server/model/hook.js'
 import type { Log } from '../../server/model/log.js'
-import { createDeliveryId, type Delivery, uploadOfDelivery } from './delivery.js'
+import { createDeliveryId, createdAtOf, type Delivery, uploadOfDelivery } from './delivery.js'
 import { EndpointQueue, type QueueLimits } from './endpoint-queue.js'
+import { FinishMarks } from './finish-marks.js'
 import { History } from './history.js'
 import type { MemoryBudget } from './memory-budget.js'
 import { ProgressNotices } from './progress-notices.js'
+import { type Recovery, recoverFinishes } from './recover-finishes.js'
 import { Spool } from './spool.js'
-import { confirmedLine, newLine } from './spool-lines.js'
+import { newLine } from './spool-lines.js'
 import { Teller } from './teller.js'
 import { walkSpool } from './walk.js'
 
 export interface DeliveryTools {
   /** Where what is undelivered is kept: `<data folder>/deliveries`. */
   readonly folder: string
-  /** Tells by its files whether an upload is finished. Rejects where they cannot be read now. */
-  readonly isFinished: (uploadId: string) => Promise<boolean>
+  /** An upload by its files; null where it is not finished. Rejects where they cannot be read now. */
+  readonly finished: (uploadId: string) => Promise<HookUpload | null>
   /** An endpoint asks to end an upload and to remove it. Never throws. */
   readonly stopUpload: (uploadId: string) => void
   /** Flushes a folder; null where nothing has to survive the loss of power. */
@@ -32,6 +34,8 @@ export interface DeliveryTools {
 export interface DeliveryLimits extends QueueLimits {
   /** Calls that are on their way to the disk, of all endpoints together. */
   readonly memoryBytes: number
+  /** Uploads that are finished at once; others wait. */
+  readonly finishes: number
   /** Of each of two files with deliveries that are done, and of each of two with those that failed for good. */
   readonly doneBytes: number
   readonly failedBytes: number
@@ -44,7 +48,6 @@ interface SharedTools extends DeliveryTools {
   readonly scheduleMs: readonly number[]
   readonly budget: MemoryBudget
   readonly randomHex: () => string
-  readonly isFinishing: (uploadId: string) => boolean
 }
 
 /** What one endpoint is told, from the call to the disk and from there to the endpoint. */
@@ -52,6 +55,7 @@ export class EndpointDeliveries {
   readonly #endpoint: HookEndpoint
   readonly #tools: SharedTools
   readonly #spool: Spool
+  readonly #marks: FinishMarks
   readonly #done: History
   readonly #failed: History
   readonly #progress: ProgressNotices
@@ -59,12 +63,13 @@ export class EndpointDeliveries {
   readonly #queue: EndpointQueue
   #isWritingHeld = false
 
-  private constructor(endpoint: HookEndpoint, tools: SharedTools, spool: Spool) {
+  private constructor(endpoint: HookEndpoint, tools: SharedTools, spool: Spool, marks: FinishMarks) {
     const { folder } = spool
     const { limits, progressIntervalMs, budget } = tools
     this.#endpoint = endpoint
     this.#tools = tools
     this.#spool = spool
+    this.#marks = marks
     this.#done = new History({ folder, name: 'done', mostBytes: limits.doneBytes, headers: false })
     this.#failed = new History({ folder, name: 'failed', mostBytes: limits.failedBytes, headers: true })
     this.#progress = new ProgressNotices(progressIntervalMs, budget, (id) => this.#queue.wake(id))
@@ -77,8 +82,12 @@ export class EndpointDeliveries {
   static async open(endpoint: HookEndpoint, tools: SharedTools): Promise<EndpointDeliveries> {
     if (!/^[a-z0-9-]+$/.test(endpoint.name))
       throw new Error('the name of an endpoint is no word for a folder')
-    const spool = await Spool.open(join(tools.folder, endpoint.name), tools.flushFolder)
-    const opened = new EndpointDeliveries(endpoint, tools, spool)
+    const { flushFolder, limits } = tools
+    const spool = await Spool.open(join(tools.folder, endpoint.name), flushFolder)
+    const marks = await FinishMarks.open(join(spool.folder, 'finishing'), limits.finishes, flushFolder)
+    const opened = new EndpointDeliveries(endpoint, tools, spool, marks)
+    // Before a client can remove one of these uploads. What cannot be read now is asked again in the background.
+    await recoverFinishes(opened.#recovery).catch(() => {})
     void opened.#send()
     return opened
   }
@@ -122,8 +131,8 @@ export class EndpointDeliveries {
     const { now, randomHex, budget, log } = this.#tools
     const { id } = call.upload
     if (call.event !== 'post-create') this.#progress.forget(id)
-    const createdAt = new Date(now()).toISOString()
-    const line = newLine({ id: createDeliveryId(id, now(), randomHex()), createdAt, call })
+    const deliveryId = createDeliveryId(id, now(), randomHex())
+    const line = newLine({ id: deliveryId, createdAt: createdAtOf(deliveryId), call })
     const bytes = Buffer.byteLength(line)
     if (!budget.take(bytes)) {
       log.error(
@@ -132,36 +141,41 @@ export class EndpointDeliveries {
       )
       return
     }
-    void this.#keep(id, line, () => budget.give(bytes))
+    void this.#keep(id, { line, flushed: false, written: () => budget.give(bytes) })
   }
 
-  /** Writes the line of a `post-finish` before the upload is finished. Rejects with the system's error. */
-  async intend(uploadId: string, line: string): Promise<void> {
-    this.#progress.forget(uploadId)
-    await this.#spool.append(uploadId, line, { flushed: true })
+  /** Tells whether most marks are free. */
+  get hasRoomToMark(): boolean {
+    return this.#marks.isRoomy
   }
 
-  /** Notes that the upload is finished. Without the line on the disk its files say so. Never rejects. */
-  async confirm(uploadId: string, deliveryId: string): Promise<void> {
-    this.#progress.forget(uploadId)
-    await this.#note(uploadId, this.#spool.append(uploadId, confirmedLine(deliveryId)))
+  /** Marks on the disk that a delivery is due once its upload is finished; gives the mark. Rejects with the system's error. */
+  async mark(deliveryId: string): Promise<number> {
+    const { heldIds } = this.#spool
+    const marked = this.#marks.set(deliveryId)
+    if (heldIds.length > 0) this.#marks.fail(new Error('events cannot be written'))
+    return marked
   }
 
-  /** Notes that the upload could not be finished. Where that cannot be written its files say so. Never rejects. */
-  async withdraw(uploadId: string, deliveryId: string): Promise<void> {
-    await this.#note(uploadId, this.#spool.end(uploadId, [deliveryId]))
+  /** Takes a mark away. Where that cannot be written the upload's files say that it is not finished. Never rejects. */
+  async unmark(mark: number): Promise<void> {
+    await this.#marks.clear(mark).catch((error: unknown) => {
+      this.#tools.log.error({ err: error, endpoint: this.name }, 'the end of a finish could not be noted')
+    })
   }
 
-  /** Has the events of an upload looked at now. */
-  wake(uploadId: string): void {
-    this.#queue.wake(uploadId)
+  /** The upload is finished: keeps the event, in whose place its mark stands until it is written. */
+  tellFinished(call: HookCall<'post-finish'>, deliveryId: string, mark: number): void {
+    this.#progress.forget(call.upload.id)
+    const line = newLine({ id: deliveryId, createdAt: createdAtOf(deliveryId), call })
+    void this.#keep(call.upload.id, { line, flushed: true, written: () => void this.unmark(mark) })
   }
 
   /** Tries a delivery at once; undefined where there is none. Rejects with the system's error. */
   async resend(id: string): Promise<Delivery | undefined> {
     const uploadId = uploadOfDelivery(id)
     const found =
-      (await this.#spool.look(uploadId)).find((each) => each.id === id && !each.ifFinished) ??
+      (await this.#spool.look(uploadId)).find((each) => each.id === id) ??
       (await this.#takeBack(uploadId, id))
     if (!found) return undefined
     this.#teller.resume()
@@ -180,6 +194,7 @@ export class EndpointDeliveries {
     const late = pause(withinMs, undefined, { signal: time.signal }).catch(() => {})
     await Promise.race([ended, late])
     time.abort()
+    await this.#marks.close().catch(() => {})
   }
 
   async #takeBack(uploadId: string, id: string): Promise<Delivery | undefined> {
@@ -195,27 +210,17 @@ export class EndpointDeliveries {
     return undefined
   }
 
-  async #keep(uploadId: string, line: string, written: () => void): Promise<void> {
+  async #keep(uploadId: string, kept: Parameters<Spool['keep']>[1]): Promise<void> {
     try {
-      await this.#spool.keep(uploadId, line, written)
+      await this.#spool.keep(uploadId, kept)
       this.#queue.wake(uploadId)
     } catch (error) {
+      this.#marks.fail(error)
       this.#tools.log.error(
         { err: error, endpoint: this.name, id: uploadId },
         'an event could not be written yet',
       )
       void this.#writeHeldLater()
-    }
-  }
-
-  async #note(uploadId: string, noted: Promise<unknown>): Promise<void> {
-    try {
-      await noted
-    } catch (error) {
-      this.#tools.log.error(
-        { err: error, endpoint: this.name, id: uploadId },
-        'the end of a finish could not be noted',
-      )
     }
   }
 
@@ -241,11 +246,17 @@ export class EndpointDeliveries {
     }
   }
 
+  get #recovery(): Recovery {
+    const { finished } = this.#tools
+    return { marks: this.#marks, spool: this.#spool, histories: [this.#done, this.#failed], finished }
+  }
+
   /** Sends what the spool has, and walks over it until the server ends. */
   async #send(): Promise<void> {
     const { log, now, limits } = this.#tools
     const [queue, spool] = [this.#queue, this.#spool]
     const steps = [
+      () => recoverFinishes(this.#recovery),
       () => spool.count(),
       () => this.#done.open(),
       () => this.#failed.open(),

@@ -5,7 +5,7 @@ import type { History } from './history.js'
 import type { ProgressNotices } from './progress-notices.js'
 import { waitAfter } from './schedule.js'
 import type { Spool } from './spool.js'
-import { confirmedLine, triedLine } from './spool-lines.js'
+import { triedLine } from './spool-lines.js'
 import type { Teller } from './teller.js'
 
 export interface QueueLimits {
@@ -26,9 +26,6 @@ export interface QueueTools {
   readonly done: History
   readonly failed: History
   readonly progress: Pick<ProgressNotices, 'take'>
-  /** Tells whether this process is finishing an upload now. */
-  readonly isFinishing: (uploadId: string) => boolean
-  readonly isFinished: (uploadId: string) => Promise<boolean>
   readonly log: Log
   readonly now: () => number
   readonly randomHex: () => string
@@ -144,7 +141,6 @@ export class EndpointQueue {
 
   /** Goes on with the first delivery of an upload; gives what is pending then, or `later` where it must wait. */
   async #step(appointment: Appointment, first: PendingDelivery): Promise<Rest> {
-    if (first.ifFinished) return this.#confirm(appointment, first)
     const { now, teller } = this.#tools
     const { extra } = appointment
     const { goneReason } = teller
@@ -159,16 +155,6 @@ export class EndpointQueue {
     if (told.kind === 'done') return this.#end(appointment, tried)
     this.#agenda.wakeAll(now())
     return this.#giveUp(appointment, { ...tried, lastError: shortReason(told.reason) })
-  }
-
-  /** The process ended while an upload was being finished: whether it was, its files say. */
-  async #confirm(appointment: Appointment, first: PendingDelivery): Promise<Rest> {
-    const { isFinishing, isFinished, spool } = this.#tools
-    const { uploadId } = appointment
-    if (isFinishing(uploadId)) return this.#later(appointment, Number.POSITIVE_INFINITY)
-    if (!(await isFinished(uploadId))) return spool.end(uploadId, [first.id])
-    await spool.append(uploadId, confirmedLine(first.id))
-    return spool.read(uploadId)
   }
 
   async #retry(

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { appendFile, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { systemCodeOf } from '../../server/errors.js'
+import { unlessMissing } from '../../server/errors.js'
 import type { EndedDelivery } from './delivery.js'
 import { endedLine, overLine, readEnded } from './spool-lines.js'
 import { Turns } from './turns.js'
@@ -159,12 +159,7 @@ export class History {
 }
 
 async function bytesOf(path: string): Promise<number> {
-  try {
-    return (await stat(path)).size
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return 0
-    throw error
-  }
+  return (await stat(path).catch(unlessMissing))?.size ?? 0
 }
 
 /** Orders deliveries by their end. */

@@ -67,7 +67,7 @@ async function pendingViews(
 
 async function pendingOf({ name, spool }: Listed, uploadId: string): Promise<DeliveryView[]> {
   const pending: PendingDelivery[] = await spool.look(uploadId)
-  return pending.filter(({ ifFinished }) => !ifFinished).map((delivery) => viewOfPending(name, delivery))
+  return pending.map((delivery) => viewOfPending(name, delivery))
 }
 
 /** The lowest of the ids from this one on: the folder gives them in no order. */

@@ -13,19 +13,14 @@ export interface Tried {
 type Kept = Pick<Delivery, 'id' | 'createdAt' | 'call'>
 
 /** The line of a new delivery. */
-export function newLine({ id, createdAt, call }: Kept, ifFinished = false): string {
+export function newLine({ id, createdAt, call }: Kept): string {
   const { event, upload, request } = call
-  return JSON.stringify({ id, createdAt, ifFinished, call: { event, upload, request } })
+  return JSON.stringify({ id, createdAt, call: { event, upload, request } })
 }
 
 /** The line that says that a try failed. */
 export function triedLine(id: string, tried: Tried): string {
   return JSON.stringify({ tried: id, ...tried })
-}
-
-/** The line that says that the upload is finished which a delivery waits for. */
-export function confirmedLine(id: string): string {
-  return JSON.stringify({ confirmed: id })
 }
 
 /** The line that says that a delivery is not pending any more. */
@@ -58,7 +53,6 @@ export function readPending(text: string): PendingDelivery[] {
     if (!fields) continue
     if ('call' in fields) addNew(pending, fields)
     else if (typeof fields.over === 'string') pending.delete(fields.over)
-    else if (typeof fields.confirmed === 'string') change(pending, fields.confirmed, { ifFinished: false })
     else if (typeof fields.tried === 'string') change(pending, fields.tried, triedIn(fields))
   }
   return [...pending.values()]
@@ -83,10 +77,7 @@ export function readEnded(line: string): EndedDelivery | string | undefined {
 function addNew(pending: Map<string, PendingDelivery>, fields: Fields): void {
   const kept = keptIn(fields)
   if (!kept || pending.has(kept.id)) return
-  const ifFinished = fields.ifFinished === true
-  // The one before belongs to a finish that failed.
-  if (ifFinished) for (const [id, other] of pending) if (other.ifFinished) pending.delete(id)
-  pending.set(kept.id, { ...kept, ifFinished, attempts: 0, step: 0, nextAtMs: 0, lastError: null })
+  pending.set(kept.id, { ...kept, attempts: 0, step: 0, nextAtMs: 0, lastError: null })
 }
 
 function change(pending: Map<string, PendingDelivery>, id: string, changes: Partial<PendingDelivery>): void {

@@ -1,6 +1,6 @@
 import { mkdir, open, opendir, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { systemCodeOf } from '../../server/errors.js'
+import { isMissing, unlessMissing } from '../../server/errors.js'
 import { isUploadId } from '../../server/model/upload-id.js'
 import type { PendingDelivery } from './delivery.js'
 import { overLine, readPending } from './spool-lines.js'
@@ -15,6 +15,7 @@ const [FILE_MODE, FOLDER_MODE] = [0o600, 0o700]
 /** A line that could not be written; `written` is called once it is. */
 interface HeldLine {
   readonly line: string
+  readonly flushed: boolean
   readonly written: () => void
 }
 
@@ -85,15 +86,15 @@ export class Spool {
    * Adds a line, or holds it where it cannot be written: it precedes the next one of its upload then. `written` is
    * called once it is. Rejects with the system's error where it is held.
    */
-  async keep(id: string, line: string, written: () => void): Promise<void> {
+  async keep(id: string, kept: HeldLine): Promise<void> {
     await this.#turns.take(id, async () => {
       try {
-        await this.#append(id, [line], false)
+        await this.#append(id, [kept.line], kept.flushed)
       } catch (error) {
-        this.#hold(id, { line, written })
+        this.#hold(id, kept)
         throw error
       }
-      written()
+      kept.written()
     })
   }
 
@@ -155,19 +156,15 @@ export class Spool {
   }
 
   async #read(id: string): Promise<PendingDelivery[]> {
-    try {
-      return readPending(await readFile(this.#pathOf(id), 'utf8'))
-    } catch (error) {
-      if (systemCodeOf(error) === 'ENOENT') return []
-      throw error
-    }
+    return readPending((await readFile(this.#pathOf(id), 'utf8').catch(unlessMissing)) ?? '')
   }
 
   async #append(id: string, lines: readonly string[], flushed: boolean): Promise<void> {
     const held = this.#held.get(id) ?? []
     const all = [...held.map(({ line }) => line), ...lines]
     if (all.length === 0) return
-    await this.#write(id, all.map((line) => `\n${line}`).join(''), flushed)
+    const lasts = flushed || held.some((each) => each.flushed)
+    await this.#write(id, all.map((line) => `\n${line}`).join(''), lasts)
     this.#held.delete(id)
     for (const { written } of held) written()
   }
@@ -196,7 +193,7 @@ export class Spool {
       await rm(this.#pathOf(id))
       this.#size -= 1
     } catch (error) {
-      if (systemCodeOf(error) !== 'ENOENT') throw error
+      if (!isMissing(error)) throw error
     }
   }
 

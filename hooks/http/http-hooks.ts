@@ -5,6 +5,7 @@ import type {
   HookCall,
   HookDecision,
   HookEvent,
+  HookTraces,
   TellingEvent,
   Told,
 } from '../../server/model/hook.js'
@@ -33,6 +34,8 @@ export interface HttpHooksOptions {
   readonly sizeLimit: number
   /** A 4xx of the receiver is the client's status; otherwise it is a failure of the hook. */
   readonly passes4xx: boolean
+  /** Null where there are no traces. */
+  readonly traces: Pick<HookTraces, 'outgoing'> | null
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -49,6 +52,7 @@ const OWN_HEADERS = new Set([
 /** A receiver behind a URL that speaks tusd's JSON. */
 export class HttpHooks implements HookTransport {
   readonly name = 'http'
+  readonly url: URL
   readonly #options: HttpHooksOptions
   readonly #running = new Set<AbortController>()
   readonly #places = new Places(MOST_ASKED_AT_ONCE)
@@ -56,6 +60,7 @@ export class HttpHooks implements HookTransport {
 
   constructor(options: HttpHooksOptions) {
     this.#options = options
+    this.url = new URL(options.url)
   }
 
   listensTo(event: HookEvent): boolean {
@@ -111,12 +116,14 @@ export class HttpHooks implements HookTransport {
   }
 
   #post(call: HookCall, deliveryId: string, signal: AbortSignal): Promise<Reply> {
-    const { url, dataDir, secrets, sizeLimit, now } = this.#options
+    const { url, dataDir, secrets, sizeLimit, traces, now } = this.#options
     const body = tusdEvent(call, dataDir)
     const atMs = now()
     const signature = secrets.length > 0 ? signatureHeaders(secrets, { id: deliveryId, atMs, body }) : {}
     const headers = { ...this.#forwarded(call), 'content-type': 'application/json', ...signature }
-    return post(url, body, { headers, mostBytes: sizeLimit, signal, nowMs: atMs })
+    const send = (traced: Record<string, string>): Promise<Reply> =>
+      post(url, body, { headers: { ...headers, ...traced }, mostBytes: sizeLimit, signal, nowMs: atMs })
+    return traces ? traces.outgoing(send) : send({})
   }
 
   #forwarded({ request }: HookCall): Record<string, string> {

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { isMissing } from '../errors.js'
 import type { RangeReader } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
-import { isMissing } from './is-missing.js'
 
 const PIECE_BYTES = 64 * 1024
 

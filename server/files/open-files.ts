@@ -1,7 +1,7 @@
 import * as fs from 'node:fs'
 import { basename } from 'node:path'
+import { isMissing } from '../errors.js'
 import { BytesFault } from '../model/engine-error.js'
-import { isMissing } from './is-missing.js'
 
 /** An upload's file that stays open while a body runs. */
 interface OpenFile {

@@ -1,12 +1,12 @@
 import { opendir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { unlessMissing } from '../errors.js'
 import type { Engine, Entry, Loaded } from '../model/engine.js'
 import { isForeign, parseSidecar } from '../model/sidecar.js'
 import { storedFacts } from '../model/stored-facts.js'
 import type { StoredFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
 import { isSameBoot } from './boot.js'
-import { isMissing } from './is-missing.js'
 import { idOfName, pathsOf, relativePathOf } from './paths.js'
 
 /** Names that are read from a folder at once; it is never held in memory whole. */
@@ -27,8 +27,8 @@ export class StoredFiles implements Pick<Engine, 'load' | 'has' | 'measure' | 'l
     if (!isUploadId(id)) return { kind: 'missing' }
     const paths = pathsOf(this.dataDir, id)
     const [text, file] = await Promise.all([
-      unlessMissing(readFile(paths.sidecar, 'utf8')),
-      unlessMissing(stat(paths.file)),
+      readFile(paths.sidecar, 'utf8').catch(unlessMissing),
+      stat(paths.file).catch(unlessMissing),
     ])
     if (!file?.isFile()) return { kind: 'missing' }
     if (text !== undefined && isForeign(text)) return { kind: 'foreign' }
@@ -47,7 +47,7 @@ export class StoredFiles implements Pick<Engine, 'load' | 'has' | 'measure' | 'l
     const paths = pathsOf(this.dataDir, id)
     const [storedBytes, sidecar] = await Promise.all([
       bytesOf(paths.file),
-      unlessMissing(stat(paths.sidecar)),
+      stat(paths.sidecar).catch(unlessMissing),
     ])
     return { storedBytes, hasFacts: sidecar !== undefined }
   }
@@ -83,12 +83,12 @@ export class StoredFiles implements Pick<Engine, 'load' | 'has' | 'measure' | 'l
 }
 
 async function bytesOf(path: string): Promise<number | undefined> {
-  const found = await unlessMissing(stat(path))
+  const found = await stat(path).catch(unlessMissing)
   return found?.isFile() ? found.size : undefined
 }
 
 async function* entriesIn(path: string): AsyncGenerator<readonly Entry[]> {
-  const folder = await unlessMissing(opendir(path, { bufferSize: NAMES_AT_ONCE }))
+  const folder = await opendir(path, { bufferSize: NAMES_AT_ONCE }).catch(unlessMissing)
   if (!folder) return
   let entries: Entry[] = []
   let names = 0
@@ -110,19 +110,9 @@ function kindOf(name: string): Entry['kind'] {
 
 /** The names of so many digits in a folder, the latest first. */
 async function digits(folder: string, length: number): Promise<string[]> {
-  const names = (await unlessMissing(readdir(folder))) ?? []
+  const names = (await readdir(folder).catch(unlessMissing)) ?? []
   return names
     .filter((name) => name.length === length && /^\d+$/.test(name))
     .sort()
     .reverse()
-}
-
-/** What was found, or undefined where there is no such file. Rejects with the system's other errors. */
-async function unlessMissing<T>(found: Promise<T>): Promise<T | undefined> {
-  try {
-    return await found
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
 }

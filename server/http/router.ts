@@ -14,6 +14,7 @@ import type { Gate } from './gate.js'
 import { readJson } from './json-body.js'
 import { clientOf, publicOrigin } from './origin.js'
 import { readAway } from './surplus.js'
+import { pathOf, queryOf } from './target.js'
 
 /** The protocol that is spoken at the addresses of uploads. */
 interface UploadProtocol {
@@ -212,16 +213,4 @@ function httpErrorOf({ request, expects }: Exchange): UploadError | undefined {
   if (expects === 'unknown') return new UploadError('expectation_unknown')
   const hasHost = request.httpVersion !== '1.1' || request.headers.host !== undefined
   return hasHost ? undefined : new UploadError('request_malformed')
-}
-
-/** The query without its `?`; '' where there is none. */
-function queryOf(target = ''): string {
-  const at = target.indexOf('?')
-  return at === -1 ? '' : target.slice(at + 1)
-}
-
-/** The path without its query, from both forms a request may have; '' where there is none. */
-function pathOf(target = ''): string {
-  if (target.startsWith('/')) return target.split('?', 1)[0] ?? ''
-  return URL.canParse(target) ? new URL(target).pathname : ''
 }

@@ -29,7 +29,7 @@ export function isHookEvent(word: string): word is HookEvent {
 /** The request of a client that made a hook run. */
 export interface HookRequest {
   readonly method: string
-  /** The target as the client sent it, such as `/files/<id>`. */
+  /** The target as the client sent it, such as `/files/<id>`, without the server's own tokens in its query. */
   readonly uri: string
   /** Address and port of the connection, such as `127.0.0.1:59395`; the client's own address behind a proxy. */
   readonly remoteAddress: string
@@ -98,6 +98,23 @@ export type Told =
   | { readonly kind: 'failed'; readonly reason: string; readonly afterMs: number | null }
   /** The endpoint wants nothing any more (410). */
   | { readonly kind: 'gone'; readonly reason: string }
+
+/** A call of a hook, as a trace describes it. */
+export interface HookRun {
+  readonly event: HookEvent
+  /** The endpoint's name. */
+  readonly endpoint: string
+  readonly uploadId: string
+  /** Where the receiver is; null where there is none. */
+  readonly url: URL | null
+}
+
+/** Makes hooks a part of traces. */
+export interface HookTraces {
+  hook<T>(run: HookRun, work: () => Promise<T>, outcomeOf: (result: T) => string): Promise<T>
+  /** Sends a request to a receiver, with the headers by which it continues the trace. */
+  outgoing<T>(send: (headers: Record<string, string>) => Promise<T>): Promise<T>
+}
 
 /** Somebody who is told of events: a module's functions, or a receiver behind a URL. */
 export interface HookEndpoint {

@@ -44,9 +44,7 @@ export function withFixed(
   const keys = Object.keys(fixed)
   if (keys.length === 0) return raw
   const own = (raw ?? '').split(',').filter((pair) => !keys.includes(pair.trim().split(' ')[0] ?? ''))
-  const pairs = Object.entries(fixed).map(([key, text]) =>
-    `${key} ${Buffer.from(text).toString('base64')}`.trim(),
-  )
+  const pairs = Object.entries(fixed).map(([key, text]) => pairOf(key, text))
   return [...own.filter((pair) => pair.trim() !== ''), ...pairs].join(',')
 }
 
@@ -69,9 +67,14 @@ export function fieldsOf(raw: string | null): Record<string, string> {
 export function formatMetadata(fields: Readonly<Record<string, string>>): string | null {
   const pairs = Object.entries(fields).map(([key, value]) => {
     if (!KEY.test(key)) throw new UploadError('header_invalid', { detail: 'a key of the metadata' })
-    return value === '' ? key : `${key} ${Buffer.from(value).toString('base64')}`
+    return pairOf(key, value)
   })
   const raw = pairs.join(',')
   if (raw.length > MOST_BYTES) throw new UploadError('metadata_too_large')
   return raw === '' ? null : raw
+}
+
+/** One pair of Upload-Metadata; a key alone where the value is empty. */
+function pairOf(key: string, value: string): string {
+  return value === '' ? key : `${key} ${Buffer.from(value).toString('base64')}`
 }

@@ -6,6 +6,7 @@ import { hookCall, hookUpload } from '../model/hook-call.js'
 import { factsOf, formatMetadata } from '../model/metadata.js'
 import { ownerOf, type Principal } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
+import { withoutTokens } from '../model/signed-query.js'
 
 export interface RequestHooksTools {
   readonly decider: Decider
@@ -42,7 +43,7 @@ export class RequestHooks {
     }
     const { url = '', socket } = request
     const remoteAddress = `${client.includes(':') ? `[${client}]` : client}:${socket.remotePort ?? 0}`
-    return { method, uri: url, remoteAddress, headers: Object.fromEntries(headers) }
+    return { method, uri: withoutTokens(url), remoteAddress, headers: Object.fromEntries(headers) }
   }
 
   /** Asks `pre-access` for a request to an upload; one that does not exist is not asked about. Rejects with the refusal. */

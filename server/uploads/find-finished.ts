@@ -1,5 +1,7 @@
 import type { Engine } from '../model/engine.js'
 import type { FileView } from '../model/file-headers.js'
+import type { HookUpload } from '../model/hook.js'
+import { hookUpload } from '../model/hook-call.js'
 import type { Owned } from '../model/principal.js'
 import { loadUpload } from './load-upload.js'
 
@@ -18,9 +20,13 @@ export async function findFinished(
   return { length, type: type ?? 'application/octet-stream', filename, sha256 }
 }
 
-/** Tells by its files whether an upload is finished. Rejects where they cannot be read now, or are torn. */
-export async function isFinished(id: string, engine: Pick<Engine, 'load' | 'addressOf'>): Promise<boolean> {
+/** An upload by its files, for hooks; null where it is not finished. Rejects where they cannot be read now, or are torn. */
+export async function finishedForHooks(
+  id: string,
+  engine: Pick<Engine, 'load' | 'addressOf'>,
+): Promise<HookUpload | null> {
   const found = await loadUpload(engine, id)
   if (found.kind === 'torn') throw new Error('the sidecar is torn')
-  return found.kind === 'upload' && found.upload.sha256 !== null
+  if (found.kind !== 'upload' || found.upload.sha256 === null) return null
+  return hookUpload(found.upload.toRecordAtRest(), found.upload.parts)
 }

@@ -6,7 +6,7 @@ import type { StorageTools } from './tools.js'
 import { decideType, storedHead } from './type.js'
 import type { StoredUpload } from './upload.js'
 
-type FinisherTools = Pick<StorageTools, 'sniff' | 'sniffBytes' | 'announce' | 'now' | 'hooks'> & {
+type FinisherTools = Pick<StorageTools, 'sniff' | 'sniffBytes' | 'announce' | 'now' | 'hooks' | 'traces'> & {
   readonly engine: Pick<Engine, 'read' | 'digest'>
 }
 
@@ -27,6 +27,12 @@ export class Finisher {
    * with offset_conflict where the prefix turns out damaged, and with the disk's error: nothing has changed then.
    */
   async finish(upload: StoredUpload): Promise<void> {
+    const { traces } = this.#tools
+    const finish = (): Promise<void> => this.#finish(upload)
+    await (traces ? traces.finishing(upload, finish) : finish())
+  }
+
+  async #finish(upload: StoredUpload): Promise<void> {
     if (upload.isTypeDue) await this.#decideType(upload)
     const sha256 = await this.#digest(upload)
     upload.mark(upload.offset, sha256)

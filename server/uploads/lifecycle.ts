@@ -15,7 +15,7 @@ import type { Uploads } from './uploads.js'
 
 type LifecycleTools = Pick<
   StorageTools,
-  'sniff' | 'sniffBytes' | 'announce' | 'now' | 'log' | 'durability' | 'hooks'
+  'sniff' | 'sniffBytes' | 'announce' | 'now' | 'log' | 'durability' | 'hooks' | 'traces'
 > &
   Terms & {
     readonly engine: Pick<Engine, 'read' | 'digest' | 'measure' | 'append' | 'truncate' | 'forget' | 'remove'>

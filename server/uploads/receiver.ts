@@ -15,7 +15,7 @@ import { UploadSink, type UploadSinkParts } from './upload-sink.js'
 
 interface ReceiverParts {
   readonly tools: UploadSinkParts['tools'] &
-    Pick<StorageTools, 'durability' | 'maxSizeBytes' | 'log'> &
+    Pick<StorageTools, 'durability' | 'hooks' | 'maxSizeBytes' | 'log'> &
     Terms & { readonly engine: Pick<Engine, 'open' | 'close' | 'read'> }
   readonly saver: UploadSinkParts['saver'] & Pick<Saver, 'flushLater'>
   readonly prover: UploadSinkParts['prover']
@@ -44,6 +44,8 @@ export class Receiver {
   async receive(upload: StoredUpload, request: UploadRequest): Promise<void> {
     if (await this.#tools.engine.isFull(announcedBytes(upload, request))) throw new UploadError('disk_full')
     const before = upload.offset
+    const { hooks } = this.#tools
+    if (makesWhole(upload, request)) hooks?.expectFinish(upload)
     try {
       const { end, declared } = await this.#takeIn(upload, request)
       if (request.creation && isUnanswered(end)) return await this.#lifecycle.abandon(upload)
@@ -63,6 +65,7 @@ export class Receiver {
       // declared gets an error all the same.
       if (code && (isOverrun || upload.sha256 === null)) throw new UploadError(code)
     } finally {
+      hooks?.endExpectation(upload)
       await this.#close(upload)
     }
   }
@@ -201,6 +204,14 @@ export class Receiver {
     } else if (changed) this.#saver.saveLater(upload)
     this.#tools.announce(upload, 'progress')
   }
+}
+
+/** Tells whether a body says that it has all bytes that are missing. */
+function makesWhole(
+  { kind, length, offset }: StoredUpload,
+  { headers, declaredLength }: UploadRequest,
+): boolean {
+  return kind !== 'partial' && offset + Number(headers['content-length']) === (length ?? declaredLength)
 }
 
 /** Bytes that an upload will have more than was known when it was created: of a length that comes with its body. */

@@ -247,6 +247,9 @@ export class LadingStore extends FileStore {
     const upload = await this.#known(id)
     if (!upload) throw new UploadError('upload_unknown')
     const request = this.#requestOf(id)
+    // A finish takes the upload out of memory: what its hook adds to the answer is this request's all the same.
+    const added = request.upload?.hooks.answer
+    if (added) upload.setHookAnswer(added)
     request.upload = upload
     upload.setHookRequest(request.asked)
     return upload

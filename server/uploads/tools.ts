@@ -50,6 +50,8 @@ export interface StorageTools {
   readonly received: (bytes: number) => void
   /** Null where there are no hooks. */
   readonly hooks: UploadHooks | null
+  /** Makes a finish a part of a trace; null where there are no traces. */
+  readonly traces: { finishing(upload: StoredUpload, work: () => Promise<void>): Promise<void> } | null
   readonly log: Log
   /** The date, in milliseconds since 1970: for what is kept, and for what is compared with files. */
   readonly now: () => number

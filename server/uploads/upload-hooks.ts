@@ -4,16 +4,21 @@ import type { StoredUpload } from './upload.js'
 
 export interface UploadHooksTools {
   readonly decider: Decider
-  /** Notes that an upload is about to be finished, so that nothing can keep its `post-finish` from being told. */
-  readonly intend: (call: HookCall<'post-finish'>) => Promise<void>
+  /** Notes which uploads are being finished, so that nothing can keep their `post-finish` back; null where nobody listens. */
+  readonly finishing: {
+    /** An upload will probably be finished soon: `intend` or `withdraw` follows. Never waits. */
+    expect(id: string): void
+    /** It is about to be finished. Rejects with the error of the disk. */
+    intend(call: HookCall<'post-finish'>): Promise<void>
+    /** It was not finished after all. Never waits. */
+    withdraw(id: string): void
+  } | null
   /** Tells that bytes came; never waits. Null where nobody listens. */
   readonly received: ((call: HookCall<'post-receive'>) => void) | null
   /** The shortest time between two of them for an upload, in milliseconds. */
   readonly progressIntervalMs: number
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
-  /** It was not finished after all. */
-  readonly withdraw: (id: string) => void
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -57,19 +62,31 @@ export class UploadHooks {
     finished: { sha256: string; finishedAt: string },
     work: () => Promise<void>,
   ): Promise<void> {
-    const told = {
+    const { finishing } = this.#tools
+    if (!finishing) return work()
+    const whole = {
       ...this.#uploadOf(upload),
       ...finished,
       state: 'finished',
       updatedAt: finished.finishedAt,
     } as const
-    await this.#tools.intend(hookCall('post-finish', told, upload.hooks.request))
+    await finishing.intend(hookCall('post-finish', whole, upload.hooks.request))
     try {
       await work()
     } catch (error) {
-      this.#tools.withdraw(upload.id)
+      finishing.withdraw(upload.id)
       throw error
     }
+  }
+
+  /** A body comes that will make an upload whole: what `whileFinishing` notes is noted while its bytes come. */
+  expectFinish(upload: StoredUpload): void {
+    this.#tools.finishing?.expect(upload.id)
+  }
+
+  /** The body is over. */
+  endExpectation(upload: StoredUpload): void {
+    if (upload.sha256 === null) this.#tools.finishing?.withdraw(upload.id)
   }
 
   /** Bytes of an upload came. Its first notice comes after one interval: a short upload has none. */

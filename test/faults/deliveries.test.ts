@@ -27,8 +27,10 @@ test.after(killServers)
 
 const WITHIN_MS = 60_000
 const KILLS = Number(process.env.KILLS ?? 10)
-const UPLOADS_A_ROUND = 6
+const UPLOADS_A_ROUND = 8
 const MOST_WAIT_MS = 300
+/** Between an answer to a last PATCH and the kill. */
+const MOST_AFTER_ANSWER_MS = 6
 const RECEIVER = fileURLToPath(new URL('../helpers/receiver-main.js', import.meta.url))
 const random = randomFrom(printedSeed('deliveries'))
 
@@ -41,6 +43,26 @@ async function upload(server: TestServer, ids: string[]): Promise<void> {
   } catch {
     // The server was killed meanwhile.
   }
+}
+
+/**
+ * Sends the bytes of several uploads at once, and kills the server around one of the answers, so that it dies while it
+ * finishes others. Gives the ids of those that were answered.
+ */
+async function killWhileFinishing(server: TestServer, locations: readonly string[]): Promise<string[]> {
+  const answered: string[] = []
+  const killAt = 1 + Math.floor(random() * locations.length)
+  const patches = locations.map(async (location) => {
+    const { status } = await tus.patch(server, location, 0, 'hello')
+    assert.is(status, 204)
+    if (answered.push(idOf(location)) !== killAt) return
+    await pause(random() * MOST_AFTER_ANSWER_MS)
+    server.process.kill('SIGKILL')
+  })
+  // Those that the kill cuts reject.
+  await Promise.allSettled(patches)
+  await server.stop('SIGKILL')
+  return answered
 }
 
 /** The uploads among these that are finished. */
@@ -83,6 +105,7 @@ test('"every finished upload was told at least once", in order, whenever Lading 
   const ids: string[] = []
   /** `event id` as it came, and the life of the server in which it did. */
   const came: { readonly hook: string; readonly life: number }[] = []
+  const answered: string[] = []
   let life = 0
   receiver.reply = ({ type, json }) => {
     if (type.startsWith('post-')) came.push({ hook: `${type} ${json.Event.Upload.ID}`, life })
@@ -90,13 +113,10 @@ test('"every finished upload was told at least once", in order, whenever Lading 
   }
   let server = await startServer(flags)
   for (life = 0; life < KILLS; life += 1) {
-    const uploads = Array.from({ length: UPLOADS_A_ROUND }, () => upload(server, ids))
-    const known = ids.length
-    await eventually(WITHIN_MS, 'a creation', async () => ids.length > known || undefined)
-    await pause(random() * MOST_WAIT_MS)
-    server.process.kill('SIGKILL')
-    await Promise.all(uploads)
-    await server.stop('SIGKILL')
+    const created = await Promise.all(Array.from({ length: UPLOADS_A_ROUND }, () => tus.create(server, 5)))
+    const locations = created.map(locationOf)
+    ids.push(...locations.map(idOf))
+    answered.push(...(await killWhileFinishing(server, locations)))
     server = await startServer(flags, server.dataDir)
   }
   const finished = await eventually(WITHIN_MS, 'the uploads that are whole', async () => {
@@ -119,9 +139,10 @@ test('"every finished upload was told at least once", in order, whenever Lading 
   assert.is(new Set(lives).size, lives.length)
   const again = finishes.length - new Set(finishes).size
   console.log(
-    `${KILLS} kills, ${ids.length} uploads, ${finished.length} finished, ${finishes.length} post-finish (${again} again)`,
+    `${KILLS} kills, ${ids.length} uploads, ${answered.length} answered, ${finished.length} finished, ` +
+      `${finishes.length} post-finish (${again} again)`,
   )
-  assert.ok(finished.length > 0)
+  assert.ok(answered.length >= KILLS && answered.every((id) => finished.includes(id)))
   receiver.close()
 })
 

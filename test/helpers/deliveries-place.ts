@@ -75,9 +75,11 @@ export class DeliveriesPlace {
     return join(this.root, 'deliveries')
   }
 
-  /** The names in the endpoint's folder. */
+  /** The names in the endpoint's folder, but for that of the marks. */
   get files(): string[] {
-    return readdirSync(join(this.folder, 'http')).sort()
+    return readdirSync(join(this.folder, 'http'))
+      .filter((name) => name !== 'finishing')
+      .sort()
   }
 
   /** Starts with short times; the test's options replace them. */
@@ -88,7 +90,7 @@ export class DeliveriesPlace {
     const deliveries = await Deliveries.start({
       folder: this.folder,
       endpoints: [this.endpoint],
-      isFinished: async (id) => this.finished.has(id),
+      finished: async (id) => (this.finished.has(id) ? call('post-finish', numberOf(id)).upload : null),
       stopUpload: (id) => void this.stopped.push(id),
       flushFolder: async () => {},
       progressIntervalMs: 20,

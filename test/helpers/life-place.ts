@@ -38,7 +38,16 @@ export class LifePlace {
     }
     const announcer = new Announcer([({ kind, record }) => note(kind, record)], { now, log })
     const tools: StorageTools = {
-      ...{ engine, log, now, mayAccess, unfinished: this.unfinished, sniffBytes: 4, hooks: null },
+      ...{
+        engine,
+        log,
+        now,
+        mayAccess,
+        unfinished: this.unfinished,
+        sniffBytes: 4,
+        hooks: null,
+        traces: null,
+      },
       monotonic: () => performance.now(),
       takeGrant: async () => {},
       returnGrant: () => {},

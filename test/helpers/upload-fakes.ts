@@ -19,6 +19,7 @@ export const sha256 = (text: string): string => createHash('sha256').update(text
 export const TYPES = {
   sniffBytes: 4,
   hooks: null,
+  traces: null,
   sniff: async ({ head }: { readonly head: Uint8Array }) =>
     head[0] === 33
       ? { accepted: false as const, type: 'text/x-refused', reason: 'It begins with an exclamation mark.' }

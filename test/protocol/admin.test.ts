@@ -134,6 +134,9 @@ test('too_many_refusals: whoever tries many keys is not listened to for a time, 
     }
     assert.ok(refused >= 10 && refused < 200, `${refused} keys were tried`)
     assert.is((await statusFrom(server, '127.0.0.2', AS_ADMIN)).status, 200)
+    // Whoever shares the admin's address would lock them out.
+    assert.is((await statusFrom(server, '127.0.0.1', AS_ADMIN)).status, 200)
+    assert.is((await statusFrom(server, '127.0.0.1', bearer('a-wrong-key........'))).status, 429)
   })
 })
 

@@ -228,6 +228,17 @@ test('a grant with another payload or signature, or of another server, is none',
   }
 })
 
+test('"tolerant when we receive": words of a client under key, link or grant are its own where no token is asked for', async () => {
+  await withApp({ adminKey: ADMIN_KEY }, async (open) => {
+    const askOpen = askOf(() => open.origin)
+    for (const query of ['key=abc', 'link=next', 'grant=yes&key=', 'key=abc&link=1.2'])
+      assert.is((await askOpen('POST', `/files?${query}`, { 'Upload-Length': '5' })).status, 201, query)
+    for (const query of ['grant=lg_abc.def', `key=${'a'.repeat(32)}.abc`, 'key=x&grant=lg_abc.def'])
+      assert.is((await askOpen('POST', `/files?${query}`, { 'Upload-Length': '5' })).status, 401, query)
+  })
+  assert.is((await ask('POST', '/files?key=abc', { 'Upload-Length': '5' })).status, 401)
+})
+
 test('body_invalid: a body that asks for what is no limit makes no grant', async () => {
   const wrong = [
     '{"maxsize":1}',

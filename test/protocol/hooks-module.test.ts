@@ -80,6 +80,16 @@ test('"must not be able to stall the event loop unnoticed": a hook that blocks i
   assert.not.match(quick.log(), 'the event loop was blocked')
 })
 
+test('a hook that blocks each time has a few lines in the log, not one for each time', async () => {
+  const server = await startWith(`preCreate() {
+    for (const until = Date.now() + 60; Date.now() < until; ) {}
+  }`)
+  for (let round = 0; round < 30; round += 1) assert.is((await tus.create(server, 5)).status, 201)
+  const lines = server.log().split('\n')
+  const warnings = lines.filter((line) => line.includes('the event loop was blocked'))
+  assert.ok(warnings.length > 0 && warnings.length < 15, `${warnings.length} lines`)
+})
+
 test('a telling hook that throws is called again, and the next comes after it', async () => {
   const server = await startWith(
     `

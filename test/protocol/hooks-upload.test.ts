@@ -86,6 +86,18 @@ test('pre-finish that fails, or answers 4xx, keeps the bytes: the next request f
   }
 })
 
+test('a PATCH without bytes that is sent after pre-finish failed has what the hook adds to the last answer', async () => {
+  const location = await place.upload()
+  place.answerTo('pre-finish', { status: 500 })
+  assert.is((await tus.patch(place.server, location, 0, 'hello')).status, 500)
+  place.answerTo('pre-finish', {
+    json: { HTTPResponse: { Header: { 'X-File': '17' }, Body: 'It is file 17' } },
+  })
+  const { status, headers, text } = await tus.patch(place.server, location, 5, '')
+  assert.equal([status, headers['x-file'], text], [200, '17', 'It is file 17'])
+  assert.is(headers['upload-offset'], '5')
+})
+
 test('pre-finish is asked about an upload of no bytes too', async () => {
   place.answerTo('pre-finish', { json: { RejectUpload: true } })
   assert.is((await tus.create(place.server, 0)).status, 400)

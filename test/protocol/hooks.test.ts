@@ -43,6 +43,23 @@ test('pre-create gets the upload as it will be, in the JSON of tusd', async () =
   assert.equal(Event.HTTPRequest.Header.Host, [new URL(place.server.origin).host])
 })
 
+test('the address in a hook has no grant, and all else that the client sent', async () => {
+  await send(place.server.origin, {
+    method: 'POST',
+    path: '/files?a=1&key=mine',
+    headers: { 'Tus-Resumable': '1.0.0', 'Upload-Length': 5 },
+  })
+  assert.is(place.lastOf('pre-create').Event.HTTPRequest.URI, '/files?a=1&key=mine')
+  const made = await send(place.server.origin, { method: 'POST', path: '/api/grants', body: '{}' })
+  const { pathname, search } = new URL(JSON.parse(made.text).endpoint)
+  await send(place.server.origin, {
+    method: 'POST',
+    path: `${pathname}${search}&b=2`,
+    headers: { 'Tus-Resumable': '1.0.0', 'Upload-Length': 5 },
+  })
+  assert.is(place.lastOf('pre-create').Event.HTTPRequest.URI, '/files?b=2')
+})
+
 test('pre-create of an upload whose length is deferred has Size 0 and SizeIsDeferred', async () => {
   await tus.create(place.server, null)
   const { Upload } = place.lastOf('pre-create').Event

@@ -91,6 +91,16 @@ for (const [name, make] of Object.entries(FORGED)) {
   })
 }
 
+test('a token that is valid from a moment ahead counts: clocks differ', async () => {
+  const headers = bearer(await signed({ sub: 'ann', nbf: inSeconds(4), exp: inSeconds(60) }))
+  assert.is((await ask('POST', '/files', { 'Upload-Length': '5', ...headers })).status, 201)
+  const early = bearer(await signed({ sub: 'ann', nbf: inSeconds(30), exp: inSeconds(60) }))
+  assert.is((await ask('POST', '/files', { 'Upload-Length': '5', ...early })).status, 401)
+  // The time of a token that is over is not made longer.
+  const over = bearer(await signed({ sub: 'ann', nbf: inSeconds(-60), exp: inSeconds(-1) }))
+  assert.match((await ask('POST', '/files', { 'Upload-Length': '5', ...over })).text, /^token_expired: /)
+})
+
 for (const { name, ask } of ROUTES) {
   test(`token_missing: without a token the answer is 401, whether or not the upload exists: ${name}`, async () => {
     for (const id of await threeOf(await as('ann'))) {

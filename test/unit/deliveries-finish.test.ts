@@ -1,7 +1,8 @@
-import { mkdirSync, rmdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { UploadError } from '../../server/errors.js'
 import { all, call, DeliveriesPlace, DONE, FAILED, idOf, told, until } from '../helpers/deliveries-place.js'
 import { bounded } from '../helpers/test.js'
 
@@ -37,7 +38,9 @@ test('"at least once, whatever crashes": after a restart it goes out if the uplo
 test('an upload that is finished at a later try has one post-finish', async ({ place }) => {
   const before = await place.start()
   await before.intend(call('post-finish'))
-  const deliveries = await place.restart({ isFinished: () => new Promise(() => {}) })
+  before.withdraw(idOf(1))
+  await before.intend(call('post-finish'))
+  const deliveries = await place.restart()
   await deliveries.intend(call('post-finish'))
   place.finished.add(idOf(1))
   const last = await place.restart()
@@ -51,7 +54,6 @@ test('what is withdrawn never goes out', async ({ place }) => {
   const before = await place.start()
   await before.intend(call('post-finish'))
   before.withdraw(idOf(1))
-  await until('an empty spool', () => before.numbers.pending === 0)
   place.finished.add(idOf(1))
   const deliveries = await place.restart()
   deliveries.tell(call('post-create', 2))
@@ -72,38 +74,106 @@ test("an upload's removal does not remove its undelivered events", async ({ plac
   assert.equal(place.endpoint.told, ['post-finish 1', 'post-terminate 1'])
 })
 
-test('a finish fails with the error of the disk where its post-finish cannot be written', async ({
+test('disk_full: a finish fails where it finds no place, and what holds the places cannot be written', async ({
   place,
 }) => {
-  const deliveries = await place.start()
+  const deliveries = await place.start({ limits: { finishes: 1 } })
   const inTheWay = join(place.folder, 'http', `${idOf(1)}.jsonl`)
   mkdirSync(inTheWay)
-  const failed = await deliveries.intend(call('post-finish')).catch((error: Error) => error.message)
-  assert.match(failed ?? '', /^EISDIR: /)
-  rmdirSync(inTheWay)
   await deliveries.intend(call('post-finish'))
   deliveries.confirm(idOf(1))
+  await until('a fault', () => place.log.some((line) => line.includes('EISDIR')))
+  const failed = await deliveries.intend(call('post-finish', 2)).catch((error: unknown) => error)
+  assert.is(failed instanceof UploadError && failed.code, 'disk_full')
+  rmdirSync(inTheWay)
+  await told(place, deliveries, 1)
+  await deliveries.intend(call('post-finish', 2))
+  deliveries.confirm(idOf(2))
+  await told(place, deliveries, 2)
+  assert.equal(place.endpoint.told, ['post-finish 1', 'post-finish 2'])
+})
+
+test('more finishes at once than there are places wait for each other', async ({ place }) => {
+  const deliveries = await place.start({ limits: { finishes: 2 } })
+  const numbers = [1, 2, 3, 4, 5, 6, 7, 8]
+  await Promise.all(
+    numbers.map(async (number) => {
+      await deliveries.intend(call('post-finish', number))
+      if (number % 4 === 0) deliveries.withdraw(idOf(number))
+      else deliveries.confirm(idOf(number))
+    }),
+  )
+  await told(place, deliveries, 6)
+  assert.equal(place.endpoint.tries.map(({ number }) => number).sort(), [1, 2, 3, 5, 6, 7])
+})
+
+test('a finish is marked on the disk before it goes on, until its event is there and flushed', async ({
+  place,
+}) => {
+  let flush = async (): Promise<void> => {}
+  const deliveries = await place.start({ flushFolder: () => flush() })
+  const isMarked = (): boolean =>
+    readFileSync(join(place.folder, 'http', 'finishing'), 'latin1').includes(idOf(1))
+  let goOn = (): void => {}
+  let isFlushing = false
+  flush = () => {
+    isFlushing = true
+    return new Promise((resolve) => {
+      goOn = resolve
+    })
+  }
+  await deliveries.intend(call('post-finish'))
+  assert.ok(isMarked())
+  deliveries.confirm(idOf(1))
+  await until('the event', () => place.files.includes(`${idOf(1)}.jsonl`))
+  assert.equal([isMarked(), place.endpoint.told], [true, []])
+  await until('the flush', () => isFlushing)
+  flush = async () => {}
+  goOn()
+  await told(place, deliveries, 1)
+  await until('the end of the mark', () => !isMarked())
+})
+
+test('an event that was written before the crash goes out once', async ({ place }) => {
+  place.endpoint.answer = () => FAILED
+  const before = await place.start({ scheduleMs: [0, 3_600_000] })
+  const file = join(place.folder, 'http', 'finishing')
+  await before.intend(call('post-finish'))
+  const marked = readFileSync(file)
+  before.confirm(idOf(1))
+  await until('a failure', async () => (await all(before, 'pending'))[0]?.attempts === 1)
+  await place.end()
+  place.finished.add(idOf(1))
+  writeFileSync(file, marked)
+  place.endpoint.answer = () => DONE
+  const second = await place.restart()
+  await told(place, second, 1)
+  await place.end()
+  writeFileSync(file, marked)
+  const third = await place.restart()
+  third.tell(call('post-create', 2))
+  await told(place, third, 1)
+  assert.equal(place.endpoint.told, ['post-create 2'])
+})
+
+test('bodies that take long leave places to uploads that finish', async ({ place }) => {
+  const deliveries = await place.start({ limits: { finishes: 4 } })
+  for (const number of [1, 2, 3, 4, 5]) deliveries.expect(idOf(number))
+  await bounded(30_000, deliveries.intend(call('post-finish', 6)), 'a place')
+  deliveries.confirm(idOf(6))
   await told(place, deliveries, 1)
 })
 
-test('the file and its folder are flushed before an intended line counts', async ({ place }) => {
-  const flushed: string[] = []
-  let goOn = (): void => {}
-  const deliveries = await place.start({
-    flushFolder: (folder) => {
-      flushed.push(folder)
-      return folder.endsWith('http') ? new Promise((resolve) => (goOn = resolve)) : Promise.resolve()
-    },
-  })
-  let isWritten = false
-  const intended = deliveries.intend(call('post-finish')).then(() => {
-    isWritten = true
-  })
-  await until('the flush', () => flushed.length === 3)
-  assert.equal(flushed, [place.root, place.folder, join(place.folder, 'http')])
-  assert.not(isWritten)
-  goOn()
-  await bounded(30_000, intended, 'the end of the flush')
+test('what was expected and did not come leaves nothing', async ({ place }) => {
+  const before = await place.start({ limits: { finishes: 1 } })
+  before.expect(idOf(1))
+  before.withdraw(idOf(1))
+  before.expect(idOf(2))
+  await before.intend(call('post-finish', 2))
+  place.finished.add(idOf(1)).add(idOf(2))
+  const deliveries = await place.restart()
+  await told(place, deliveries, 1)
+  assert.equal(place.endpoint.told, ['post-finish 2'])
 })
 
 test('an event waits in memory while the disk takes nothing, and goes out before what comes after it', async ({

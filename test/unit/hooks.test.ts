@@ -25,6 +25,7 @@ const UPLOAD = hookUpload(RECORD, null)
 function transportOf(name: string, decision: HookDecision): HookTransport {
   return {
     name,
+    url: null,
     listensTo: () => true,
     decide: async () => decision,
     tell: async () => ({ kind: 'done', stop: false }),

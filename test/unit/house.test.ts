@@ -14,6 +14,7 @@ const HOMES: Readonly<Record<string, string>> = {
   mime: 'hooks',
   jose: 'server/http/auth',
   'prom-client': 'server/metrics',
+  '@opentelemetry/api': 'server/traces',
   '@tus/server': 'server/tus',
   '@tus/file-store': 'server/uploads',
 }

@@ -23,9 +23,9 @@ export class AdminDoor {
     this.#refusals = new RefusalLimit(monotonic)
   }
 
-  /** Tells whether a token is the admin key, which begins in another way than a JSON Web Token. An address that was refused too often is not listened to. */
-  isKey(request: IncomingMessage, token: string): boolean {
-    if (!this.#keyHash || isWebToken(token) || this.#refusals.isOver(this.#addressOf(request))) return false
+  /** Tells whether a token is the admin key, which begins in another way than a JSON Web Token. */
+  isKey(token: string): boolean {
+    if (!this.#keyHash || isWebToken(token)) return false
     // Hashes have one length, so that the comparison takes the same time for every token.
     return timingSafeEqual(hashOf(token), this.#keyHash)
   }
@@ -38,8 +38,9 @@ export class AdminDoor {
   /** The admin, at an address that is only for them. Throws admin_key_needed, admin_only or too_many_refusals. */
   enter(request: IncomingMessage, token: string | undefined): Principal {
     if (!this.#keyHash && isOwnMachine(request)) return ADMIN
+    // Also from an address that is refused too often: whoever shares it would lock the admin out.
+    if (token !== undefined && this.isKey(token)) return ADMIN
     if (this.#refusals.isOver(this.#addressOf(request))) throw new UploadError('too_many_refusals')
-    if (token !== undefined && this.isKey(request, token)) return ADMIN
     this.#refusals.note(this.#addressOf(request))
     throw new UploadError(this.#keyHash ? 'admin_key_needed' : 'admin_only')
   }

@@ -1,9 +1,9 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { UploadError } from '../../errors.js'
+import { UploadError, unlessMissing } from '../../errors.js'
 import type { Grant } from '../../model/grant.js'
-import { readIfThere, replaceFile, unlessMissing } from './small-file.js'
+import { readIfThere, replaceFile } from './small-file.js'
 
 /** Grants whose uses are in memory; at most 1000 ids each. The file of any other is read when it is used. */
 const MOST_IN_MEMORY = 64

@@ -1,4 +1,5 @@
 import type { Lapsed, Principal } from '../../model/principal.js'
+import { tokenIn } from '../../model/signed-query.js'
 import type { Asked } from '../gate.js'
 import { type Grants, isGrantToken } from './grants.js'
 import type { UploadTokens } from './upload-tokens.js'
@@ -21,17 +22,21 @@ export interface SignedParts {
 /** No upload finished since then. */
 const NEVER: Lapsed = { finishedSince: '9999' }
 
-/** The signed token of a request: a grant in its header, or else one in its query. Undefined where there is none. */
-export function signedIn(bearer: string | undefined, { query, isUploads }: Asked): Signed | undefined {
+/**
+ * The signed token of a request: a grant in its header, or else one in its query. Undefined where there is none. Where
+ * no token is asked for (`isOpen`), what has not the form of one in a query is a client's own.
+ */
+export function signedIn(
+  bearer: string | undefined,
+  { query, isUploads }: Asked,
+  isOpen: boolean,
+): Signed | undefined {
   if (bearer !== undefined)
     return isGrantToken(bearer) ? { kind: 'grant', token: bearer, isInQuery: false } : undefined
   if (query === '' || !isUploads) return undefined
-  const values = new URLSearchParams(query)
-  for (const kind of ['link', 'key', 'grant'] as const) {
-    const token = values.get(kind)
-    if (token !== null) return { kind, token, isInQuery: true }
-  }
-  return undefined
+  const found = tokenIn(query)
+  if (!found || (isOpen && !found.hasForm)) return undefined
+  return { kind: found.name, token: found.token, isInQuery: true }
 }
 
 /** Verifies tokens that the server itself has signed. */

@@ -1,4 +1,5 @@
 import { open, readFile, rename } from 'node:fs/promises'
+import { unlessMissing } from '../../errors.js'
 
 /** The text of a small file; undefined where there is none. Rejects with the system's other errors. */
 export async function readIfThere(path: string): Promise<string | undefined> {
@@ -15,9 +16,4 @@ export async function replaceFile(path: string, text: string, mode: number): Pro
     await file.close()
   }
   await rename(`${path}.new`, path)
-}
-
-/** Nothing in place of a file or folder that is not there; throws any other error. */
-export function unlessMissing(error: unknown): undefined {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }

@@ -14,6 +14,8 @@ const KEY_SET_ALGORITHMS = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
 ]
+/** The clock of whoever signs may be ahead by so much: a token that has just been made counts. */
+const SKEW_S = 5
 const KEY_SET_LIMITS = { timeoutMs: 3_000, mostBytes: 256 * 1024 }
 /** A name that every file, database and header can have. */
 const OWNER = /^[^\p{Cc}\p{Cs}]{1,256}$/u
@@ -52,9 +54,9 @@ export async function createTokenCheck(
     jose.createLocalJWKSet(keySetOf(await fetchJson(url ?? '', KEY_SET_LIMITS)))
   const keys = new KeySet({ ...tools, load })
   const secret = authSecret === null ? undefined : createSecretKey(Buffer.from(authSecret))
-  const verify = async (token: string): Promise<unknown> => {
-    if (secret) return jose.jwtVerify(token, secret, { ...options, algorithms: SECRET_ALGORITHMS })
-    const asymmetric = { ...options, algorithms: KEY_SET_ALGORITHMS }
+  const verify = async (token: string, skew: Pick<JWTVerifyOptions, 'clockTolerance'>): Promise<unknown> => {
+    if (secret) return jose.jwtVerify(token, secret, { ...options, ...skew, algorithms: SECRET_ALGORITHMS })
+    const asymmetric = { ...options, ...skew, algorithms: KEY_SET_ALGORITHMS }
     try {
       return await jose.jwtVerify(token, keys.find, asymmetric)
     } catch (error) {
@@ -69,9 +71,16 @@ export async function createTokenCheck(
   const unlessOfAnotherKey = (error: unknown): undefined => {
     if (!(error instanceof jose.errors.JWSSignatureVerificationFailed)) throw error
   }
+  // Only for `nbf`: a token whose time is over has rights of its own, from that moment on.
+  const unlessEarly = (error: unknown): boolean =>
+    error instanceof jose.errors.JWTClaimValidationFailed && error.claim === 'nbf'
   return async (token) => {
     try {
-      return userOf(await verify(token))
+      const verified = await verify(token, {}).catch((error: unknown) => {
+        if (!unlessEarly(error)) throw error
+        return verify(token, { clockTolerance: SKEW_S })
+      })
+      return userOf(verified)
     } catch (error) {
       if (error instanceof UploadError) throw error
       // The signature, issuer, audience and subject were right: jose looks at the time last.
