@@ -9,6 +9,7 @@ export const BLOCK_BYTES = 16
 /** A sink that keeps what it gets; `gate` holds a write until it is opened. */
 export class Keeper implements BlockSink {
   wantsFirstBytes = 0
+  takesLastAtOnce = false
   readonly batches: string[] = []
   lasts = 0
   gate: Promise<void> = Promise.resolve()
