@@ -12,6 +12,8 @@ export class Keeper implements BlockSink {
   takesLastAtOnce = false
   readonly batches: string[] = []
   lasts = 0
+  /** Batches that have come. */
+  begun = 0
   gate: Promise<void> = Promise.resolve()
   failWith: Error | undefined
   readonly #arena: Arena
@@ -25,6 +27,7 @@ export class Keeper implements BlockSink {
   }
 
   async write(blocks: readonly Block[], last: boolean): Promise<void> {
+    this.begun += 1
     const text = blocks
       .map(({ index, bytes }) => Buffer.from(this.#arena.view(index, bytes)).toString())
       .join('')
