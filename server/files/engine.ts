@@ -16,6 +16,7 @@ import { currentBoot } from './boot.js'
 import { Disk } from './disk.js'
 import { FileRange } from './file-range.js'
 import { pathsOf } from './paths.js'
+import { RestingFiles } from './resting-files.js'
 import { StoredFiles } from './stored-files.js'
 import { threadCount } from './threads.js'
 import { withDescriptor } from './with-descriptor.js'
@@ -49,14 +50,18 @@ export class FilesEngine extends StoredFiles implements Engine {
   readonly #writer: Writer
   /** Uploads whose file a body has open in a thread. */
   readonly #open = new Set<string>()
+  readonly #resting: RestingFiles
 
   private constructor(options: FilesOptions, disk: Disk) {
     super(options.dataDir, currentBoot(options.now()))
     this.#now = options.now
     this.#disk = disk
-    const { arena, digestThreads, log, flushed } = options
+    const { arena, digestThreads, log, flushed, monotonic } = options
     const ended = (err: Error): void => log.error({ err }, 'a thread ended; the next task starts another')
     this.#writer = new Writer(threadCount(digestThreads, availableParallelism()), { arena, ended }, flushed)
+    // A thread that has ended holds no file any more.
+    const close = (id: string): Promise<void> => this.#writer.closeFile(id).catch(() => {})
+    this.#resting = new RestingFiles({ close, monotonic })
   }
 
   /** Starts the engine on a data folder. Rejects with the system's error where its disk cannot be asked. */
@@ -88,6 +93,7 @@ export class FilesEngine extends StoredFiles implements Engine {
   async open(id: string, offset: number, isOver: () => boolean): Promise<void> {
     // Also where it fails: the worker may have opened the file.
     this.#open.add(id)
+    if (this.#resting.take(id, offset)) return
     await this.#writer.open({ id, path: this.#pathsOf(id).file, bytes: offset }, isOver)
   }
 
@@ -96,7 +102,7 @@ export class FilesEngine extends StoredFiles implements Engine {
     const { position, digest, isChecked, algorithms, begins, ends, closes } = appended
     const blocks = appended.blocks.flatMap(({ index, bytes }) => [index, bytes])
     const path = this.#pathsOf(id).file
-    const task = { id, path, position, blocks, digest, isChecked, begins, closes }
+    const task = { id, path, position, blocks, digest, isChecked, begins, rests: closes }
     if (begins) this.#open.add(id)
     const written = this.#writer.append(task)
     let checksums: Record<string, string> | null = null
@@ -107,8 +113,13 @@ export class FilesEngine extends StoredFiles implements Engine {
       if (checked.status === 'fulfilled') checksums = checked.value
     }
     const digested = await written
-    if (closes) this.#open.delete(id)
+    if (closes) this.#rest(id, position + sumOf(appended))
     return { live: digested.live, sha256: digested.sha256, checksums }
+  }
+
+  #rest(id: string, position: number): void {
+    this.#open.delete(id)
+    this.#resting.add(id, position)
   }
 
   /** See Engine. */
@@ -164,7 +175,8 @@ export class FilesEngine extends StoredFiles implements Engine {
   }
 
   /** See Engine. */
-  truncate(id: string, bytes: number): Promise<void> {
+  async truncate(id: string, bytes: number): Promise<void> {
+    await this.#resting.close(id)
     return this.#writer.truncate({ id, path: this.#pathsOf(id).file, length: bytes })
   }
 
@@ -184,6 +196,7 @@ export class FilesEngine extends StoredFiles implements Engine {
   /** See Engine. */
   async forget(id: string): Promise<void> {
     this.#open.delete(id)
+    this.#resting.delete(id)
     await this.#writer.forget(id)
   }
 
@@ -202,7 +215,8 @@ export class FilesEngine extends StoredFiles implements Engine {
   }
 
   /** See Engine. */
-  remove(ids: readonly string[], { durable }: { durable: boolean }): Promise<void> {
+  async remove(ids: readonly string[], { durable }: { durable: boolean }): Promise<void> {
+    await Promise.all(ids.map((id) => this.#resting.close(id)))
     // The bytes first: a crash in between leaves a sidecar alone, which the sweep removes. Bytes alone might be
     // restored from their record.
     const paths = ids.map((id) => [id, Object.values(this.#pathsOf(id))] as const)
@@ -238,4 +252,8 @@ export class FilesEngine extends StoredFiles implements Engine {
   #textOf(facts: () => UploadFacts, bootId = this.bootId): () => string {
     return () => formatSidecar(sidecarOf(facts(), { updatedAt: new Date(this.#now()).toISOString(), bootId }))
   }
+}
+
+function sumOf({ blocks }: AppendedBlocks): number {
+  return blocks.reduce((total, { bytes }) => total + bytes, 0)
 }

@@ -11,6 +11,8 @@ interface OpenFile {
   /** What still uses the descriptor beside the body. */
   uses: number
   closing: boolean
+  /** No body runs; it is kept for the next one. */
+  resting: boolean
 }
 
 /**
@@ -28,7 +30,8 @@ export class OpenFiles {
     const known = this.#at(path)
     const fd = known?.fd ?? openPresent(path, 'r+')
     const { size, dev, ino } = fs.fstatSync(fd)
-    if (!known) this.#files.set(basename(path), { fd, dev, ino, uses: 0, closing: false })
+    if (known) known.resting = false
+    else this.#files.set(basename(path), { fd, dev, ino, uses: 0, closing: false, resting: false })
     if (size === bytes) return fd
     if (!known) this.close(basename(path))
     throw unlike(size, bytes)
@@ -37,6 +40,17 @@ export class OpenFiles {
   /** Tells whether an upload's file is open. */
   isOpen(id: string): boolean {
     return this.#files.has(id)
+  }
+
+  /** Tells whether an upload's file is open although no body runs. */
+  isResting(id: string): boolean {
+    return this.#files.get(id)?.resting === true
+  }
+
+  /** A body has ended: its upload's file stays open for the next one. */
+  rest(id: string): void {
+    const file = this.#files.get(id)
+    if (file) file.resting = true
   }
 
   #at(path: string): OpenFile | undefined {

@@ -21,8 +21,11 @@ export type WriterTask =
 /** A task of one upload; one that removes files may be of several, which are with the same thread. */
 export type UploadTask = WriterTask & { readonly id: string }
 
-/** What a thread keeps of an upload from one task to the next: nothing, its digest, or its open file and perhaps the digest. */
-export const KEPT = { nothing: 0, digest: 1, file: 2 } as const
+/**
+ * What a thread keeps of an upload from one task to the next: nothing, its digest, its open file and perhaps the digest,
+ * or the same between two bodies.
+ */
+export const KEPT = { nothing: 0, digest: 1, file: 2, resting: 3 } as const
 
 /** Creates an empty file, which must not exist, and its sidecar; `durable` flushes both and their folder. */
 export interface CreateTask {
@@ -55,8 +58,8 @@ export interface AppendTask {
   readonly digest: DigestDue
   /** A commit or a roll-back follows, or may follow: they are of a request that has a checksum, or may end with one. */
   readonly isChecked: boolean
-  /** The body ends with these blocks: the file is compared with what was written, and closed. */
-  readonly closes: boolean
+  /** The body ends with these blocks: the file is compared with what was written, and rests until the next body or `close`. */
+  readonly rests: boolean
   /** These are the first blocks of a request. */
   readonly begins: boolean
 }

@@ -50,7 +50,7 @@ export default function start({ port }: Serving): Promise<void> {
 
 /** What is kept of a task's upload; see Threads. */
 function keeps({ id }: UploadTask): number {
-  if (files.isOpen(id)) return KEPT.file
+  if (files.isOpen(id)) return files.isResting(id) ? KEPT.resting : KEPT.file
   return digests.has(id) || checks.has(id) ? KEPT.digest : KEPT.nothing
 }
 
@@ -101,9 +101,9 @@ function append(task: AppendTask): AppendResult {
   let end = task.position
   try {
     if (task.blocks.length > 0) end = write(task)
-    if (task.closes) {
+    if (task.rests) {
       files.check(task.path, end)
-      files.close(task.id)
+      files.rest(task.id)
     }
   } catch (error) {
     return {

@@ -41,6 +41,8 @@ interface Parsed {
   /** What its Content-Length leaves to come; NaN where that is not known. */
   remainingBytes: number
   readonly isFinal: boolean
+  /** The first bytes of its body have waited for whoever reads it. */
+  hasWaited: boolean
 }
 
 /**
@@ -105,7 +107,7 @@ export class Feed {
     this.#headBytes = 0
     const isKnown = this.#isCutAtHead && request.headers['transfer-encoding'] === undefined
     const remainingBytes = isKnown ? Number(request.headers['content-length'] ?? 0) : Number.NaN
-    this.#last = { request, remainingBytes, isFinal }
+    this.#last = { request, remainingBytes, isFinal, hasWaited: false }
     return bytes
   }
 
@@ -120,6 +122,7 @@ export class Feed {
         // In its turn a connection has at least one head parsed, whatever others have used up.
         const mayParse = (isItsTurn && slices === 0) || this.#isInBody || this.#tools.mayParse()
         if (slices === SLICES_A_TURN || !mayParse) return void this.#takeTurn()
+        if (this.#mustWaitForReader()) return void this.#waitForReader()
         this.#next(this.#rest)
       }
     } catch (error) {
@@ -129,7 +132,7 @@ export class Feed {
     }
     if (this.#isHeld) {
       this.#isHeld = false
-      this.#socket.resume()
+      if (!this.#lane?.isPaused) this.#socket.resume()
     }
     this.#readNatively()
   }
@@ -185,7 +188,8 @@ export class Feed {
     if (empty > 0) return
     const slice = end < rest.length ? rest.subarray(0, end) : rest
     this.#isCutAtHead = !isInBody
-    this.#parse(slice)
+    if (!isInBody || last.remainingBytes === 0 || !this.#lane?.giveKept(last.request, slice))
+      this.#parse(slice)
     // A slice of a body in chunks may hold a part of the next head.
     this.#begun = isInBody && last.remainingBytes === 0 ? '' : startOfEmptyLine(slice, this.#begun)
   }
@@ -194,6 +198,19 @@ export class Feed {
     // Node asserts that it is handed nothing while its answers wait for a client that does not read.
     const nodeWaits = this.#socket.writableNeedDrain || Reflect.get(this.#socket, '_paused') === true
     return nodeWaits || this.#tools.isFull()
+  }
+
+  /** Whoever reads a body has come a turn of the event loop after its head, and may take its bytes where they lie. */
+  #mustWaitForReader(): boolean {
+    const last = this.#last
+    if (!last || last.hasWaited || last.request.complete) return false
+    return last.remainingBytes >= this.#tools.laneFromBytes && this.#enterLane(last.request)
+  }
+
+  #waitForReader(): void {
+    if (this.#last) this.#last.hasWaited = true
+    this.#hold()
+    setImmediate(guarded(() => this.goOn(), this.#tools.threw))
   }
 
   #takeTurn(): void {

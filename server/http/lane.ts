@@ -108,8 +108,14 @@ export class Lane {
     request.on('pause', pause).on('resume', resume)
   }
 
+  /** Whoever reads the body has no place for more of it. */
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
   /** Lets Node read what follows. */
   leave(): void {
+    this.#isPaused = false
     this.#request = undefined
     this.#borrower = undefined
   }
@@ -129,10 +135,15 @@ export class Lane {
 
   /** Hands a request the next bytes of its body. Returns false, and does nothing, where it does not take them at once. */
   give(request: IncomingMessage, bytes: Buffer): boolean {
+    if (this.#socket.isPaused() || this.#socket.readableLength > 0) return false
+    return this.giveKept(request, bytes)
+  }
+
+  /** The same, of bytes that were read before and kept while the socket was paused. */
+  giveKept(request: IncomingMessage, bytes: Buffer): boolean {
     if (request !== this.#request || request.destroyed || request.complete) return false
     // What waits in a stream comes first, and one that is paused keeps what comes.
     if (request.readableFlowing !== true || request.readableLength > 0) return false
-    if (this.#socket.isPaused() || this.#socket.readableLength > 0) return false
     this.#skip(bytes)
     // The parser has seen the end of the head elsewhere: these bytes are not all of this body.
     if (request.complete) throw new Error('the body ended before its length')

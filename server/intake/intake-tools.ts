@@ -1,4 +1,3 @@
-import type { Block, BlockSink } from '../model/body.js'
 import type { Arena } from './arena.js'
 import type { PaceLimits } from './pace.js'
 
@@ -22,8 +21,3 @@ export interface IntakeTools {
 
 /** A block that is being filled. */
 export type Filling = { readonly index: number; bytes: number; readonly sinceMs: number }
-
-/** Hands a batch to a sink. One that throws before it waits has failed like any other. */
-export async function written(sink: BlockSink, batch: readonly Block[], last: boolean): Promise<void> {
-  await sink.write(batch, last)
-}

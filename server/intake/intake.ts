@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
 import { faultOf, guarded } from '../errors.js'
 import type { Block, BlockSink, Body, BodyEnd, BodyStop } from '../model/body.js'
-import { type Filling, type IntakeTools, written } from './intake-tools.js'
+import { Batches } from './batches.js'
+import type { Filling, IntakeTools } from './intake-tools.js'
 import { Pace } from './pace.js'
 
 const SHIP_AFTER_MS = 500
@@ -21,16 +22,14 @@ export class Intake implements Body {
   #sink: BlockSink | undefined
   #roomBytes = 0
   #receivedBytes = 0
-  #settle: { resolve(end: BodyEnd): void; reject(error: unknown): void } | undefined
 
   #current: Filling | undefined
   #queue: Block[] = []
   #held = 0
   #rest: Uint8Array | undefined
   #taking = false
-  #writing = false
+  readonly #batches = new Batches()
   #end: BodyEnd | undefined
-  #settled = false
   #cancelWait: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -49,13 +48,11 @@ export class Intake implements Body {
   drain(sink: BlockSink, roomBytes: number): Promise<BodyEnd> {
     this.#sink = sink
     this.#roomBytes = roomBytes
-    return new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject }
-      this.#guarded(() => {
-        if (this.#end === undefined) this.#attach()
-        this.#pump()
-      })()
-    })
+    this.#guarded(() => {
+      if (this.#end === undefined) this.#attach()
+      this.#pump()
+    })()
+    return this.#batches.over.then(() => this.#end ?? 'complete')
   }
 
   /** It was ended from outside, or its connection is gone. Node also destroys a request that was read to its end. */
@@ -77,7 +74,7 @@ export class Intake implements Body {
   readonly #break = (error: unknown): void => {
     this.#rest = undefined
     this.#cancelWait?.()
-    if (!this.#settled) this.#end = 'cut'
+    if (!this.#batches.isOver) this.#end = 'cut'
     faultOf(this.#source)(error)
     this.#detach()
     this.#ship()
@@ -171,7 +168,7 @@ export class Intake implements Body {
   }
 
   #mustPause(): boolean {
-    return this.#writing && (this.#sink?.wantsFirstBytes ?? 0) > 0
+    return this.#batches.isWriting && (this.#sink?.wantsFirstBytes ?? 0) > 0
   }
 
   #block(): Filling | undefined {
@@ -231,31 +228,24 @@ export class Intake implements Body {
   }
 
   #pump(): void {
-    if (this.#writing || this.#settled || !this.#sink) return
     const last = this.#end !== undefined && this.#rest === undefined && !this.#taking
     if (this.#queue.length === 0 && !last) return
+    if (!this.#sink || !this.#batches.mayGive(this.#sink, last)) return
     const batch = this.#queue
     this.#queue = []
-    this.#writing = true
-    written(this.#sink, batch, last).then(
+    this.#batches.give(this.#sink, batch, last).then(
       this.#guarded(() => this.#written(batch, last)),
       this.#guarded((error: unknown) => this.#fail(batch, error)),
     )
   }
 
   #written(batch: readonly Block[], last: boolean): void {
-    this.#writing = false
-    if (last) {
-      this.#settled = true
-      this.#settle?.resolve(this.#end ?? 'complete')
-    }
     for (const block of batch) this.#giveBack(block.index)
+    this.#batches.taken()
     if (!last) this.#goOn()
   }
 
   #fail(batch: readonly Block[], error: unknown): void {
-    this.#settled = true
-    this.#settle?.reject(error)
     this.#end ??= 'cut'
     this.#rest = undefined
     this.#cancelWait?.()
@@ -264,6 +254,7 @@ export class Intake implements Body {
     if (this.#current) this.#giveBack(this.#current.index)
     this.#queue = []
     this.#current = undefined
+    this.#batches.failed(error)
   }
 
   #giveBack(index: number): void {

@@ -21,7 +21,8 @@ const HOOK_BUCKETS_S = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export class Metrics {
   /** Of its own: an application that has Lading in its process may use the library too. */
   readonly #collected = new Registry()
-  readonly #requests: Counter<'method' | 'status'>
+  /** By method and status. The library makes a text of the labels for each count; these get theirs when they are read. */
+  readonly #requests = new Map<string, Map<string | number, number>>()
   readonly #refusals: Counter<'code'>
   readonly #receivedBytes: Counter
   readonly #uploads: Counter<'outcome'>
@@ -36,11 +37,17 @@ export class Metrics {
 
   constructor({ metricsTusdNames }: { readonly metricsTusdNames: boolean }) {
     const registers = [this.#collected]
-    this.#requests = new Counter({
+    const requests = this.#requests
+    new Counter({
       name: 'lading_requests_total',
       help: 'Requests by method and status of the answer; none: the connection ended without one',
       labelNames: ['method', 'status'],
       registers,
+      collect() {
+        this.reset()
+        for (const [method, counts] of requests)
+          for (const [status, count] of counts) this.inc({ method, status }, count)
+      },
     })
     this.#refusals = new Counter({
       name: 'lading_refusals_total',
@@ -147,11 +154,12 @@ export class Metrics {
   }
 
   #count({ response, refusal }: Answered, method: string): void {
-    const status = response.headersSent ? String(response.statusCode) : 'none'
+    const status = response.headersSent ? response.statusCode : 'none'
     const known = METHODS.has(method) ? method : 'other'
-    this.#requests.inc({ method: known, status })
+    const counts = this.#requests.get(known) ?? new Map<string | number, number>()
+    this.#requests.set(known, counts.set(status, (counts.get(status) ?? 0) + 1))
     if (refusal !== null) this.#refusals.inc({ code: refusal })
-    this.#tusd?.request(known, refusal === null ? null : { status, code: refusal })
+    this.#tusd?.request(known, refusal === null ? null : { status: String(status), code: refusal })
   }
 }
 

@@ -4,10 +4,15 @@ export interface Block {
   readonly bytes: number
 }
 
-/** What takes the blocks of a body. It is called with one batch at a time; `last` comes exactly once, with the final batch. */
+/**
+ * What takes the blocks of a body. It is called with one batch at a time, but for the last one where `takesLastAtOnce`;
+ * `last` comes exactly once, with the final batch.
+ */
 export interface BlockSink {
   /** Bytes it asks for, in a batch of their own, before any more of the body is read; 0 for none. */
   readonly wantsFirstBytes: number
+  /** It takes the last batch also while it writes the one before, and ends with them in order. */
+  readonly takesLastAtOnce: boolean
   write(blocks: readonly Block[], last: boolean): Promise<void>
 }
 

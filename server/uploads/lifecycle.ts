@@ -4,6 +4,7 @@ import { isBytesFault, isReplaced } from '../model/engine-error.js'
 import { nextStep, type Terms } from '../model/next-step.js'
 import { offsetAfterCrash } from '../model/offset-after-crash.js'
 import { isRefusal } from '../model/refusal.js'
+import { lastSaved } from './background-state.js'
 import { Finisher } from './finisher.js'
 import type { Prover } from './prover.js'
 import type { Saver } from './saver.js'
@@ -194,7 +195,7 @@ export class Lifecycle {
     mustLast: boolean,
   ): Promise<void> {
     for (const upload of uploads) upload.markGone()
-    await Promise.allSettled(uploads.flatMap(({ saves, proof }) => [saves.last, proof.running]))
+    await Promise.allSettled(uploads.flatMap(({ saves, proof }) => [lastSaved(saves), proof.running]))
     const ids = uploads.map(({ id }) => id)
     const durable = this.#tools.durability !== 'off' && mustLast
     let removed: Promise<void> | undefined

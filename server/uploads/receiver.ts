@@ -22,6 +22,12 @@ interface ReceiverParts {
   readonly lifecycle: Pick<Lifecycle, 'abandon' | 'cutDamaged' | 'evict' | 'finish' | 'recover' | 'refuse'>
 }
 
+/**
+ * After a request its checkpoint is saved so much later, in milliseconds: a client that sends one small request behind
+ * the other gets one for many of them, and no request waits for that of the request before.
+ */
+const REST_MS = 200
+
 /** Takes one request's body into an upload, from its first byte to what its end means for the upload. */
 export class Receiver {
   readonly #parts: ReceiverParts
@@ -168,7 +174,7 @@ export class Receiver {
 
   /** A whole upload takes no byte: a body that has one runs over. Rejects with length_exceeded or checksum_mismatch. */
   async takeNothing(upload: StoredUpload, request: UploadRequest): Promise<void> {
-    const end = await request.body?.drain({ wantsFirstBytes: 0, write: async () => {} }, 0)
+    const end = await request.body?.drain(TAKES_NOTHING, 0)
     if (end) request.bodyEnd = end
     if (end === 'overrun') throw new UploadError('length_exceeded')
     if (request.creation && end && isUnanswered(end)) return this.#lifecycle.abandon(upload)
@@ -201,7 +207,7 @@ export class Receiver {
       // What was verified counts after a crash only once the sidecar says so.
       await this.#saver.note(upload)
       this.#saver.flushLater(upload)
-    } else if (changed) this.#saver.saveLater(upload)
+    } else if (changed) this.#saver.saveLater(upload, REST_MS)
     this.#tools.announce(upload, 'progress')
   }
 }
@@ -218,6 +224,9 @@ function makesWhole(
 function announcedBytes(upload: StoredUpload, { declaredLength }: UploadRequest): number {
   return upload.length === null && declaredLength !== null ? declaredLength - upload.offset : 0
 }
+
+/** Of a body for which there is no room. */
+const TAKES_NOTHING = { wantsFirstBytes: 0, takesLastAtOnce: true, write: async () => {} }
 
 /** The error that answers a body by how it ended. */
 const ENDS = {

@@ -1,6 +1,7 @@
 import type { Engine } from '../model/engine.js'
 import { dueAtMs, type Terms } from '../model/next-step.js'
 import type { UploadFacts } from '../model/upload-facts.js'
+import { pause } from './background-state.js'
 import type { StorageTools } from './tools.js'
 import type { Unfinished } from './unfinished.js'
 import type { StoredUpload } from './upload.js'
@@ -28,6 +29,7 @@ export class Saver {
    * written. Rejects with the disk's error.
    */
   save(upload: StoredUpload, finished?: Finished): Promise<void> {
+    upload.saves.endPause?.(false)
     return this.#inOrder(upload, () => this.#write(upload, { finished, flush: true }))
   }
 
@@ -36,6 +38,7 @@ export class Saver {
    * after a crash of the machine the digest tells whether they are. Rejects with the disk's error.
    */
   note(upload: StoredUpload): Promise<void> {
+    upload.saves.endPause?.(true)
     return this.#inOrder(upload, () => this.#write(upload, { flush: false }))
   }
 
@@ -67,15 +70,18 @@ export class Saver {
   }
 
   /**
-   * Saves in the background; one save that has not begun yet does for all that ask. The sidecar before it stays
-   * true, so a failure costs a checkpoint only.
+   * Saves in the background after a pause, if one is given; one save that has not begun yet does for all that ask. The
+   * sidecar before it stays true, so a failure costs a checkpoint only.
    */
-  saveLater(upload: StoredUpload): void {
-    if (upload.saves.isDue) return
-    upload.saves.isDue = true
-    const write = (): Promise<void> => {
-      upload.saves.isDue = false
-      return this.#write(upload, { flush: true })
+  saveLater(upload: StoredUpload, pauseMs = 0): void {
+    const { saves } = upload
+    if (saves.isDue) return
+    saves.isDue = true
+    const paused = pauseMs === 0 ? null : pause(saves, pauseMs)
+    const write = async (): Promise<void> => {
+      const isNeeded = paused === null || (await paused)
+      saves.isDue = false
+      if (isNeeded) await this.#write(upload, { flush: true })
     }
     this.#inOrder(upload, write).catch((error: unknown) => {
       this.#tools.log.warn({ err: error, id: upload.id }, 'a checkpoint could not be written')

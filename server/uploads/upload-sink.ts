@@ -41,6 +41,9 @@ export class UploadSink implements BlockSink {
   #markedAt: number
   /** Bytes of this body that are in the file but do not count yet. */
   #unverified = 0
+  /** Bytes that are being stored, and the end of that; the last batch may come while it is not over. */
+  #underWay = 0
+  #earlier: Promise<void> = Promise.resolve()
   #hasBegun = false
   #isHeld = false
   /** The digest of the whole is known, and the thread has let the rolling one go. */
@@ -68,6 +71,11 @@ export class UploadSink implements BlockSink {
   /** Bytes missing for a decision about the type. */
   get wantsFirstBytes(): number {
     return this.#upload.isTypeDue ? this.#tools.sniffBytes - this.#head.length : 0
+  }
+
+  /** What is decided between two batches, or between storing and counting, needs the end of the one before. */
+  get takesLastAtOnce(): boolean {
+    return !this.#upload.isTypeDue && this.#trailing === null && !this.#isUnverified
   }
 
   /** A checksum that nothing announced has come: `verify` or `rollBack` follows. */
@@ -149,11 +157,20 @@ export class UploadSink implements BlockSink {
     await decideType(this.#upload, this.#head, offset, this.#tools)
   }
 
-  async #append(blocks: readonly Block[], last: boolean): Promise<void> {
+  #append(blocks: readonly Block[], last: boolean): Promise<void> {
+    const appended = this.#appendBehind(this.#earlier, blocks, last)
+    this.#earlier = appended
+    return appended
+  }
+
+  async #appendBehind(earlier: Promise<void>, blocks: readonly Block[], last: boolean): Promise<void> {
     const upload = this.#upload
     const bytes = sum(blocks)
-    const position = upload.offset + this.#unverified
+    // An end without bytes has nothing to do where the batch before it was digested as the last one.
+    if (last && bytes === 0) await earlier
     if (last && bytes === 0 && this.#isDigested) return
+    const position = upload.offset + this.#unverified + this.#underWay
+    this.#underWay += bytes
     const digest = this.#digestDue(position + bytes, last)
     // Where a trailer may still come the thread keeps what it needs to take the body back.
     const isChecked = this.#isUnverified || (this.#trailing !== null && !last)
@@ -162,7 +179,13 @@ export class UploadSink implements BlockSink {
     const closes = last && !isChecked && !this.#finishesAt(position + bytes)
     const algorithms = this.#checksums
     const appended = { blocks, position, digest, isChecked, algorithms, begins, ends: last, closes }
-    const done = await this.#tools.engine.append(upload.id, appended)
+    const storing = this.#tools.engine.append(upload.id, appended)
+    // A batch counts once the one before it does. If that fails this one fails too, and its blocks are still in use.
+    const [before, stored] = await Promise.allSettled([earlier, storing])
+    this.#underWay -= bytes
+    if (before.status === 'rejected') throw before.reason
+    if (stored.status === 'rejected') throw stored.reason
+    const done = stored.value
     this.#digests = done.checksums
     upload.setDigestLive(done.live)
     upload.rate.add(bytes, this.#tools.monotonic())

@@ -1,6 +1,7 @@
 import { UploadError } from '../errors.js'
 import type { Engine } from '../model/engine.js'
 import { isUploadId } from '../model/upload-id.js'
+import { lastSaved } from './background-state.js'
 import { loadUpload } from './load-upload.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
@@ -64,6 +65,8 @@ export class Uploads {
   /** Drops an upload from memory, and its rolling digest with it. */
   drop(id: string): void {
     const upload = this.#forget(id)
+    // What is loaded after it must have what this one was to save.
+    upload?.saves.endPause?.(true)
     if (!upload || upload.sha256 !== null) return
     this.#tools.engine.forget(id).catch((error: unknown) => {
       this.#tools.log.error({ err: error, id }, 'a rolling digest could not be dropped')
@@ -99,7 +102,7 @@ export class Uploads {
     for (const upload of this.#inMemory.values()) upload.setHalted(true)
     const all = [...this.#inMemory.values()]
     await Promise.allSettled(
-      all.flatMap((upload) => [upload.saves.last, upload.proof.running, upload.joining]),
+      all.flatMap((upload) => [lastSaved(upload.saves), upload.proof.running, upload.joining]),
     )
   }
 

@@ -139,6 +139,13 @@ starving(
   },
 )
 
+/** Waits for the second after a body in which the file of its upload stays open. */
+async function closed(server: TestServer): Promise<void> {
+  await eventually(30_000, 'the closing of its file', async () => {
+    return openUploads(server).length === 0 ? true : undefined
+  })
+}
+
 /** What comes, the bytes that are stored before, the bytes that it has, and its checksums. */
 const WAITING: readonly (readonly [string, number, number, readonly string[]])[] = [
   ['a PATCH', 0, 2 * MIB, []],
@@ -156,6 +163,7 @@ for (const [what, before, bytes, algorithms] of WAITING) {
       const file = new PseudoFile(seed + 2, before + bytes)
       const path = await createUpload(server, file)
       if (before > 0) await (await Patch.begin(server, path, file, 0, before)).finish()
+      await closed(server)
       const [connection, ...others] = await connections(server, 5)
       const feed = starve(server)
       const checksum = algorithms.map((algorithm) => file.checksum(algorithm, before, file.size))
@@ -186,6 +194,7 @@ starving('a PATCH that never gets a descriptor is answered 503, and keeps its of
   const file = new PseudoFile(seed + 3, 2 * MIB)
   const path = await createUpload(server, file)
   await (await Patch.begin(server, path, file, 0, MIB)).finish()
+  await closed(server)
   const [connection] = await connections(server, 1)
   const feed = starve(server)
   await connection?.head(`PATCH ${path}`, patchHeaders(MIB, 10))

@@ -222,7 +222,7 @@ function slowIntake(limits: Partial<IntakeLimits>) {
   const write = async (blocks: readonly { bytes: number }[]): Promise<void> => {
     for (const { bytes } of blocks) stored += bytes
   }
-  const end = intake.drain({ wantsFirstBytes: 0, write }, 2 ** 30)
+  const end = intake.drain({ wantsFirstBytes: 0, takesLastAtOnce: false, write }, 2 ** 30)
   return { arena, source, clock, end, stored: () => stored }
 }
 

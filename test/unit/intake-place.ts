@@ -9,8 +9,11 @@ export const BLOCK_BYTES = 16
 /** A sink that keeps what it gets; `gate` holds a write until it is opened. */
 export class Keeper implements BlockSink {
   wantsFirstBytes = 0
+  takesLastAtOnce = false
   readonly batches: string[] = []
   lasts = 0
+  /** Batches that have come. */
+  begun = 0
   gate: Promise<void> = Promise.resolve()
   failWith: Error | undefined
   readonly #arena: Arena
@@ -24,6 +27,7 @@ export class Keeper implements BlockSink {
   }
 
   async write(blocks: readonly Block[], last: boolean): Promise<void> {
+    this.begun += 1
     const text = blocks
       .map(({ index, bytes }) => Buffer.from(this.#arena.view(index, bytes)).toString())
       .join('')

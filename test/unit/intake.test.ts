@@ -209,4 +209,47 @@ async function checks(clock: { readonly reads: number }): Promise<void> {
   await until('the checks of the pace', () => clock.reads >= since + 10)
 }
 
+test('a sink that takes it gets the last batch while it writes the one before, and the body ends with both', async () => {
+  const { source, intake, sink, arena } = setUp()
+  const { gate, open } = opening()
+  sink.takesLastAtOnce = true
+  sink.gate = gate
+  const end = intake.drain(sink, 1e6)
+  source.write('x'.repeat(BLOCK_BYTES))
+  await until('the first batch', () => sink.begun === 1)
+  source.write('y'.repeat(2 * BLOCK_BYTES))
+  await until('the reading', () => arena.free === 0)
+  assert.is(sink.begun, 1, 'another batch than the last one waits')
+  source.end('z')
+  await until('the last batch', () => sink.begun === 2)
+  assert.is(arena.free, 0)
+  open()
+  assert.is(await end, 'complete')
+  assert.equal(
+    sink.batches.map((batch) => batch[0]),
+    ['x', 'y'],
+  )
+  assert.is(arena.free, 4)
+})
+
+test('where a batch fails while the last one is with the sink, the body has failed once both are back', async () => {
+  const { source, intake, sink, arena } = setUp()
+  const [first, second] = [opening(), opening()]
+  sink.takesLastAtOnce = true
+  sink.gate = first.gate
+  const end = intake.drain(sink, 1e6).then(String, String)
+  source.write('x'.repeat(BLOCK_BYTES))
+  await until('the first batch', () => sink.begun === 1)
+  sink.gate = second.gate
+  source.end('z')
+  await until('the last batch', () => sink.begun === 2)
+  sink.failWith = new Error('the disk is full')
+  first.open()
+  await until('the blocks of the first batch', () => arena.free === 3)
+  sink.failWith = undefined
+  second.open()
+  assert.match(await end, 'the disk is full')
+  assert.is(arena.free, 4)
+})
+
 test.run()

@@ -1,10 +1,13 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { UploadFacts } from '../../server/model/upload-facts.js'
+import { lastSaved } from '../../server/uploads/background-state.js'
 import { Saver } from '../../server/uploads/saver.js'
 import { Unfinished } from '../../server/uploads/unfinished.js'
 import { MemoryEngine } from '../helpers/memory-engine.js'
 import { noBlocks, uploadOf } from '../helpers/stored-upload.js'
+import { bounded } from '../helpers/test.js'
+import { SOON_MS, until } from './intake-place.js'
 
 const ID = `20261125-${'a'.repeat(32)}`
 
@@ -85,6 +88,38 @@ test('each save in the background has the upload as it is at its turn, and the l
     [null, 'text/plain'],
   )
   assert.is(upload.saves.underWay, 0)
+})
+
+const LONG_MS = 2 * SOON_MS
+
+test('a save after a pause is written at once where somebody waits for it', async () => {
+  const { saver, upload, written, goOn } = place()
+  saver.saveLater(upload, LONG_MS)
+  saver.saveLater(upload, LONG_MS)
+  await turns()
+  assert.is(written.length, 0, 'one that is under way does for all that ask')
+  assert.is(upload.saves.underWay, 1, 'it keeps its upload in memory')
+  const saved = lastSaved(upload.saves)
+  await turns()
+  goOn()
+  await bounded(SOON_MS, saved, 'the save')
+  assert.is(written.length, 1)
+  assert.is(upload.saves.underWay, 0)
+})
+
+test('a save after a pause is left out where another one comes before it', async () => {
+  const { saver, upload, written, goOn } = place()
+  saver.saveLater(upload, LONG_MS)
+  const saved = saver.save(upload)
+  await turns()
+  goOn()
+  await bounded(SOON_MS, saved, 'the save')
+  await turns()
+  assert.is(written.length, 1)
+  saver.saveLater(upload, 1)
+  await until('the save after its pause', () => written.length === 2)
+  goOn()
+  await lastSaved(upload.saves)
 })
 
 test.run()

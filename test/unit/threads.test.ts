@@ -39,7 +39,7 @@ function place() {
     const append = {
       digest: 'none',
       isChecked: false,
-      closes: false,
+      rests: false,
       begins: false,
       blocks: [0, bytes],
     } as const

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FilesEngine } from '../../server/files/engine.js'
@@ -42,28 +43,51 @@ async function receive(
   trailing: UnannouncedChecksum | null,
 ): Promise<number> {
   let proofs = 0
+  const sink = sinkOf(upload, { arena, engine }, trailing, () => {
+    proofs += 1
+  })
+  await sink.write([filled(arena, 0, BYTES)], false)
+  await sink.write([], true)
+  if (sink.isHeld) await sink.verify(trailing?.sent() ?? null)
+  return proofs
+}
+
+function sinkOf(
+  upload: StoredUpload,
+  { arena, engine }: { arena: Arena; engine: UploadSinkParts['tools']['engine'] },
+  trailing: UnannouncedChecksum | null,
+  start: () => void,
+  received: (bytes: number) => void = () => {},
+): UploadSink {
   const tools: UploadSinkParts['tools'] = {
     ...{ engine, sniffBytes: 512, hooks: null, now: Date.now, monotonic: () => performance.now() },
     sniff: async () => ({ accepted: true, type: 'text/plain' }),
     view: (index, bytes) => arena.view(index, bytes),
     announce: () => {},
-    received: () => {},
+    received,
   }
   const saver = { saveLater: () => {}, note: async () => {}, save: async () => {} }
-  const prover = {
-    start: (): void => {
-      proofs += 1
-    },
-  }
   const body = { head: new Uint8Array(), checksums: [], trailing }
-  const sink = new UploadSink(upload, body, { tools, saver, prover })
+  return new UploadSink(upload, body, { tools, saver, prover: { start } })
+}
+
+/** A block of the arena with bytes `from` to `to` of the file. */
+function filled(arena: Arena, from: number, to: number): Block {
   const index = arena.take() ?? 0
-  arena.fill(index, 0, Buffer.alloc(BYTES, 'a'))
-  const block: Block = { index, bytes: BYTES }
-  await sink.write([block], false)
-  await sink.write([], true)
-  if (sink.isHeld) await sink.verify(trailing?.sent() ?? null)
-  return proofs
+  const bytes = Buffer.from(Uint8Array.from({ length: to - from }, (_, i) => from + i))
+  arena.fill(index, 0, bytes)
+  return { index, bytes: bytes.length }
+}
+
+/** What a sink needs of an engine, so that a test may replace one of them. */
+function methodsOf(engine: FilesEngine): UploadSinkParts['tools']['engine'] {
+  return {
+    append: (...given) => engine.append(...given),
+    isFull: () => engine.isFull(),
+    commit: (...given) => engine.commit(...given),
+    rollBack: (...given) => engine.rollBack(...given),
+    checksum: (...given) => engine.checksum(...given),
+  }
 }
 
 const CHUNKED: UnannouncedChecksum = { hasCome: () => false, sent: () => null, isOfNothing: () => true }
@@ -96,6 +120,62 @@ test('nothing is left of a body whose trailer has another checksum, not even wha
   assert.match(String(failed), /checksum/i)
   assert.equal([upload.offset, upload.type, upload.checkpoints], [0, null, []])
   assert.equal(await place.engine.measure(ID), { storedBytes: 0, hasFacts: true })
+})
+
+test('the last batch is stored behind one that is still being stored, and counts after it', async (place) => {
+  const { arena, engine } = place
+  const upload = await stored(engine, null)
+  upload.setType('text/plain')
+  const counted: number[] = []
+  const append: typeof engine.append = async (id, appended) => {
+    const done = await engine.append(id, appended)
+    // The answer about the first batch is the later one here.
+    if (appended.position === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    return done
+  }
+  const slow = { ...methodsOf(engine), append }
+  const sink = sinkOf(upload, { arena, engine: slow }, null, assert.unreachable, (bytes) =>
+    counted.push(bytes),
+  )
+  const first = sink.write([filled(arena, 0, 600)], false)
+  assert.ok(sink.takesLastAtOnce)
+  await Promise.all([first, sink.write([filled(arena, 600, BYTES)], true)])
+  assert.equal([counted, upload.offset, upload.digestLive], [[600, BYTES - 600], BYTES, true])
+  const whole = Buffer.from(Uint8Array.from({ length: BYTES }, (_, i) => i))
+  assert.equal(upload.checkpoints, [
+    { offset: BYTES, sha256: createHash('sha256').update(whole).digest('hex') },
+  ])
+  await engine.close(ID)
+})
+
+test('nothing of a last batch counts where the one before it could not be stored', async (place) => {
+  const { arena, engine } = place
+  const upload = await stored(engine, null)
+  upload.setType('text/plain')
+  const append: typeof engine.append = (id, appended) => {
+    return appended.position === 0
+      ? Promise.reject(new Error('ENOSPC: no space left'))
+      : engine.append(id, appended)
+  }
+  const sink = sinkOf(upload, { arena, engine: { ...methodsOf(engine), append } }, null, assert.unreachable)
+  const both = [
+    sink.write([filled(arena, 0, 600)], false),
+    sink.write([filled(arena, 600, BYTES)], true),
+  ].map((written) => written.then(String, String))
+  assert.equal(await Promise.all(both), Array(2).fill('Error: ENOSPC: no space left'))
+  assert.equal([upload.offset, upload.checkpoints], [0, []])
+  assert.equal(await engine.measure(ID), { storedBytes: 0, hasFacts: true })
+  await engine.close(ID)
+})
+
+test('an end without bytes asks for no second digest behind the one that was the last', async (place) => {
+  const { arena, engine } = place
+  const upload = await stored(engine, null)
+  upload.setType('text/plain')
+  const sink = sinkOf(upload, { arena, engine }, null, assert.unreachable)
+  await Promise.all([sink.write([filled(arena, 0, BYTES)], false), sink.write([], true)])
+  assert.equal([upload.offset, upload.digestLive, upload.checkpoints.length], [BYTES, true, 1])
+  await engine.close(ID)
 })
 
 test.run()
