@@ -85,6 +85,7 @@ test('has the documented defaults', () => {
     logFormat: 'json',
     metrics: true,
     metricsTusdNames: false,
+    eventStreams: 1_000,
   })
 })
 
