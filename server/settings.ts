@@ -155,6 +155,7 @@ export const SETTINGS = {
     secret(/^(?!eyJ)[!-~]{16,}$/, '16 characters or more, without spaces; no JSON Web Token'),
     'none',
   ),
+  page: setting('page', 'on', 'serve the web page at /, and drop links at /drop', onOff),
   metrics: setting(
     'metrics',
     'on',

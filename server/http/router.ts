@@ -13,6 +13,7 @@ import type { Exchange } from './exchange.js'
 import type { Gate } from './gate.js'
 import { readJson } from './json-body.js'
 import { clientOf, publicOrigin } from './origin.js'
+import type { WebPage } from './page.js'
 import { readAway } from './surplus.js'
 
 /** The protocol that is spoken at the addresses of uploads. */
@@ -49,10 +50,13 @@ export interface RouterOptions extends CorsSettings {
   readonly api: { answer(request: ApiRequest, principal: Principal): Promise<Answer> }
   /** Issues what is asked for by a POST beside tus. Rejects with an UploadError. */
   readonly issuer: { isAt(path: string): boolean; answer(asked: AskedToken): Promise<Answer> }
+  /** Null with `--no-page`. */
+  readonly page: Pick<WebPage, 'isAt' | 'answer'> | null
 }
 
 const CREATION_METHODS = 'POST, OPTIONS'
 const UPLOAD_METHODS = 'GET, HEAD, PATCH, DELETE, OPTIONS'
+const PAGE_METHODS = 'GET, HEAD, OPTIONS'
 /** Addresses beside those of uploads and those below /api. */
 const BESIDE: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
 
@@ -159,8 +163,10 @@ export class Router {
 
   async #beside(visit: Visit, path: string): Promise<Outcome> {
     const { method = '' } = visit.exchange.request
-    if (!BESIDE.has(path) && !path.startsWith('/api/')) throw new UploadError('not_found')
+    const isPage = this.#options.page?.isAt(path) ?? false
+    if (!isPage && !BESIDE.has(path) && !path.startsWith('/api/')) throw new UploadError('not_found')
     if (method === 'OPTIONS') return this.#preflight()
+    if (isPage) return this.#page(visit, method, path)
     const id = /^\/api\/uploads\/([^/]+)/.exec(path)?.[1]
     if (id !== undefined) await this.#askHook(visit, method, id)
     const { issuer, behindProxy, api } = this.#options
@@ -176,6 +182,13 @@ export class Router {
     if (!allowed.split(', ').includes(method)) return this.#notAllowed(visit, allowed, {})
     const query = new URLSearchParams(queryOf(exchange.request.url))
     return api.answer({ method, path, query }, principal)
+  }
+
+  #page(visit: Visit, method: string, path: string): Answer {
+    if (method !== 'GET' && method !== 'HEAD') return this.#notAllowed(visit, PAGE_METHODS, {})
+    const answer = this.#options.page?.answer(path, visit.exchange.request)
+    if (!answer) throw new UploadError('not_found')
+    return answer
   }
 
   /** Asks `pre-access` for a request that does not go through the protocol. Rejects with the refusal. */

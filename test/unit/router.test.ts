@@ -55,6 +55,7 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
         return OK
       },
     },
+    page: null,
     ...changes,
   })
   return { router, asked, principals }

@@ -16,6 +16,8 @@ const AskedLink = v.strictObject({
 
 export interface IssueParts {
   readonly basePath: string
+  /** The page is there, and so are drop links. */
+  readonly page: boolean
   readonly grants: Pick<Grants, 'make'>
   readonly uploadTokens: Pick<UploadTokens, 'link'>
   /** An upload's record; undefined where there is none for this principal. */
@@ -55,10 +57,11 @@ export class Issuer {
   }
 
   async #grant({ body, origin }: AskedToken): Promise<object> {
-    const { basePath, grants } = this.#parts
+    const { basePath, grants, page } = this.#parts
     const { token, grant } = await grants.make(body)
     const endpoint = `${origin}${basePath}?grant=${token}`
-    return { token, endpoint, expiresAt: dateOf(grant.expiresAt) }
+    const dropUrl = page ? { dropUrl: `${origin}/drop/${token}` } : {}
+    return { token, endpoint, ...dropUrl, expiresAt: dateOf(grant.expiresAt) }
   }
 
   async #link({ body, origin, principal }: AskedToken, id: string): Promise<object> {
