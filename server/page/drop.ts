@@ -57,7 +57,6 @@ function limitsOf({ maxSize, accept, count }: Grant, sent: number): DropLimits {
     maxSize: Math.min(maxSize ?? settings.maxSizeBytes, settings.maxSizeBytes),
     accept: accept && !accept.includes('*/*') ? accept : null,
     count: count === null ? null : Math.max(0, count - sent),
-    note: 'Goes on where it stopped when the connection breaks',
   }
 }
 

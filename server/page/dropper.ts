@@ -18,8 +18,6 @@ export interface DropLimits {
   readonly accept: string[] | null
   /** Files that may still be sent; null for no limit. */
   readonly count: number | null
-  /** The limits in words. */
-  readonly note: string
 }
 
 /** A file on its way, or at its end. */
@@ -62,6 +60,7 @@ const STRINGS = {
   browseFiles: 'choose files',
   browseFolders: 'a folder',
   dropHint: 'Drop to send',
+  youCanOnlyUploadFileTypes: 'Only files of these types are accepted here: %{types}',
 }
 
 /** Uppy's Dashboard, with uploads by tus that go on after a cut, and after the tab was closed. */
@@ -86,6 +85,8 @@ export class Dropper {
       fileManagerSelectionType: 'both',
       proudlyDisplayPoweredByUppy: false,
       singleFileFullScreen: false,
+      // Files are not shown for long: they leave when they have arrived.
+      disableThumbnailGenerator: true,
       // What it would say, the page says of each file, in words for people.
       disableInformer: true,
       locale: { strings: STRINGS },
@@ -112,15 +113,9 @@ export class Dropper {
 
   set limits(limits: DropLimits) {
     this.#limits = limits
-    const { maxSize, accept, count, note } = limits
+    const { maxSize, accept, count } = limits
     const restrictions = { maxFileSize: maxSize, allowedFileTypes: accept, maxNumberOfFiles: count }
     this.#uppy.setOptions({ restrictions })
-    this.#uppy.getPlugin('Dashboard')?.setOptions({ note })
-  }
-
-  /** Takes no more files. */
-  disable(): void {
-    this.#uppy.getPlugin('Dashboard')?.setOptions({ disabled: true })
   }
 
   #listen(): void {

@@ -1,6 +1,7 @@
 import { byId } from './dom.js'
 
 const AFTER_TYPING_MS = 250
+const TYPE = /^[^/\s]+\/[^/\s]+$/
 
 /** The search and the filters above the list. */
 export class Filters {
@@ -35,7 +36,9 @@ export class Filters {
     const query = new URLSearchParams()
     for (const [name, value] of new FormData(this.#form)) {
       const text = typeof value === 'string' ? value.trim() : ''
-      if (text !== '') query.set(name, isDay(name) ? momentOf(name, text) : text)
+      // While somebody types it, a type is not one yet.
+      if (text === '' || (name === 'type' && !TYPE.test(text))) continue
+      query.set(name, isDay(name) ? momentOf(name, text) : text)
     }
     return query
   }

@@ -72,13 +72,13 @@ new Dropper({
     maxSize: settings.maxSizeBytes,
     accept: null,
     count: null,
-    note: limitsInWords(),
   },
   arrived: (file, receipt) => void arrivals.arrived(file, receipt),
   waiting: (file, words) => arrivals.waiting(file, words),
   sending: (file) => arrivals.sending(file),
   failed: (file, words, isFinal) => arrivals.failed(file, words, isFinal),
 })
+setText(byId('limits', HTMLElement), limitsInWords())
 showInterrupted(byId('interrupted', HTMLElement), endpoint)
 byId('new-drop-link', HTMLElement).addEventListener('click', () => dropLinks.open())
 void show()
@@ -96,8 +96,9 @@ async function show(): Promise<void> {
 }
 
 function limitsInWords(): string {
-  const types = settings.accept.length === 0 ? '' : ` · ${settings.accept.join(', ')}`
-  return `Files up to ${bytes(settings.maxSizeBytes)}${types} · resumes after a cut`
+  const types = settings.accept.length === 0 ? '' : ` of the types ${settings.accept.join(', ')}`
+  const most = bytes(settings.maxSizeBytes)
+  return `Files up to ${most}${types}. When the connection breaks, they go on where they stopped.`
 }
 
 function idIn(url: string): string {

@@ -27,7 +27,7 @@ class Place {
     this.element.dataset.state = 'free'
     setText(this.#name, 'Free')
     this.#progress.hidden = true
-    setText(this.#numbers, '')
+    this.#numbers.replaceChildren()
   }
 
   show({ id, filename, offset, length, bytesPerSecond }: Active): void {
@@ -41,7 +41,7 @@ class Place {
     if (length === null) this.#progress.removeAttribute('value')
     else this.#progress.value = length === 0 ? 100 : (offset / length) * 100
     const done = length === null ? bytes(offset) : `${percent(offset, length)} of ${bytes(length)}`
-    setText(this.#numbers, `${done} · ${speed(bytesPerSecond)}`)
+    this.#numbers.replaceChildren(done, element('br'), speed(bytesPerSecond))
   }
 }
 

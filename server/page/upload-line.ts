@@ -31,13 +31,13 @@ export class UploadLine {
   readonly #tools: UploadTools
   readonly #name = element('span', { class: 'name' })
   readonly #note = element('span', { class: 'note muted' })
-  readonly #type = cell('Type', 'type')
-  readonly #size = cell('Size', 'size')
+  readonly #type = cell('type')
+  readonly #size = cell('size')
   readonly #badge = element('span', { class: 'badge' })
   readonly #progress = element('progress', { max: 100, value: 0 })
   readonly #age = element('time', {})
-  readonly #digest = cell('SHA-256', 'sha')
-  readonly #actions = cell('', 'actions')
+  readonly #digest = cell('sha')
+  readonly #actions = cell('actions')
   #row: UploadRow
 
   constructor(row: UploadRow, tools: UploadTools) {
@@ -49,8 +49,8 @@ export class UploadLine {
       element('th', { scope: 'row' }, this.#name, this.#note),
       this.#type,
       this.#size,
-      cell('State', 'state', this.#badge, this.#progress),
-      cell('Age', 'age', this.#age),
+      cell('state', this.#badge, this.#progress),
+      cell('age', this.#age),
       this.#digest,
       this.#actions,
     )
@@ -72,6 +72,7 @@ export class UploadLine {
     setText(this.#size, isWhole ? length : `${bytes(row.offset)} of ${length}`)
     this.#size.title = `${row.offset} of ${row.length ?? 'an unknown number of'} bytes`
     setText(this.#type, row.type ?? 'not seen yet')
+    this.#type.title = row.type ?? ''
     this.#type.classList.toggle('muted', row.type === null)
     setText(this.#badge, badgeOf(row))
     this.#badge.dataset.state = row.state
@@ -127,9 +128,8 @@ export class UploadLine {
   }
 }
 
-/** A cell that says on a phone, where there is no head, what it shows. */
-function cell(label: string, kind: string, ...children: Child[]): HTMLTableCellElement {
-  return element('td', { 'data-label': label, class: `cell-${kind}` }, ...children)
+function cell(kind: string, ...children: Child[]): HTMLTableCellElement {
+  return element('td', { class: `cell-${kind}` }, ...children)
 }
 
 function badgeOf({ state, length, offset, bytesPerSecond }: UploadRow): string {
