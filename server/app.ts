@@ -197,7 +197,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   const find = (id: string, principal: Principal) =>
     findUpload(id, principal, { ...tools, uploads, log: refusals })
   const api = new Api({
-    ...{ log: refusals, deliveries, metrics, findUpload: find },
+    ...{ log: refusals, deliveries, metrics, findUpload: find, issuer: access.issuerFor(find) },
     status: createStatus(shown, () => listener.connections),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
@@ -205,7 +205,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     },
   })
   const router = new Router({
-    ...{ ...config, isUploadId, downloads, api, issuer: access.issuerFor(find) },
+    ...{ ...config, isUploadId, downloads, api },
     identify: (request, asked) => gate.identify(request, asked),
     hooks: requestHooks,
     protocol: frontDoor,

@@ -1,12 +1,20 @@
 import { asUploadError, UploadError } from '../errors.js'
-import type { Answer } from '../model/answer.js'
+import type { Answer, HeaderFields } from '../model/answer.js'
 import type { Principal } from '../model/principal.js'
+import type { AskedToken } from './auth/issue.js'
 import { type ListedDeliveries, listDeliveries, resendDelivery } from './deliveries-api.js'
+import type { Exchange } from './exchange.js'
+import { readJson } from './json-body.js'
 
 interface ApiOptions {
   /** An upload's record with its live progress; undefined where there is none for this principal. */
   readonly findUpload: (id: string, principal: Principal) => Promise<object | undefined>
   readonly status: () => object
+  /** Issues what the server signs. Rejects with an UploadError. */
+  readonly issuer: {
+    grant(asked: Pick<AskedToken, 'body' | 'origin'>): Promise<object>
+    link(id: string, asked: AskedToken): Promise<object>
+  }
   /** Null where there are no hooks. */
   readonly deliveries: ListedDeliveries | null
   /** What `GET /metrics` shows; null with `--no-metrics`. */
@@ -16,73 +24,136 @@ interface ApiOptions {
   readonly log: { error(fields: object, message: string): void }
 }
 
-/** A request to the API. */
+/** A request to an address beside those of uploads. */
 export interface ApiRequest {
-  /** One of `apiMethods`. */
-  readonly method: string
-  readonly path: string
+  readonly exchange: Exchange
+  readonly principal: Principal
   readonly query: URLSearchParams
+  /** Scheme and host by which the client reached us. */
+  readonly origin: string
+  /** Headers of every answer, for a route that sends its answer itself. */
+  readonly headers: HeaderFields
 }
 
-const RESEND = /^\/api\/deliveries\/([^/]+)\/resend$/
+/** What stands at `{id}` in the path of a route; '' where there is no such place. */
+type Asked = ApiRequest & { readonly id: string }
+type Serve = (asked: Asked) => Promise<Answer | 'sent'>
+type Methods = Readonly<Partial<Record<'GET' | 'POST' | 'DELETE', Serve>>>
 
-/** The methods of one of the API's paths, as in Allow. */
-export function apiMethods(path: string): string {
-  return RESEND.test(path) ? 'POST, OPTIONS' : 'GET, HEAD, OPTIONS'
+/** A route that a request's path leads to. */
+export interface FoundRoute {
+  /** Its methods, as in Allow. */
+  readonly allow: string
+  /** The upload that its path names; undefined for none. */
+  readonly uploadId: string | undefined
+  /** Serves a request whose method is one of `allow`; a HEAD is served as GET. Rejects with an UploadError. */
+  serve(method: string, asked: ApiRequest): Promise<Answer | 'sent'>
 }
 
-/** What is served beside tus: progress, status, deliveries and the two probes as JSON, and metrics. */
+/** What is served beside tus, as one table of paths and methods. */
 export class Api {
   readonly #options: ApiOptions
+  readonly #routes: ReadonlyArray<{
+    readonly pattern: RegExp
+    readonly path: string
+    readonly methods: Methods
+  }>
 
   constructor(options: ApiOptions) {
     this.#options = options
+    this.#routes = Object.entries(routesOf(options)).map(([path, methods]) => {
+      return { path, methods, pattern: new RegExp(`^${path.replace('{id}', '([^/]+)')}$`) }
+    })
   }
 
-  /** Answers a request. Rejects with not_found, query_invalid, upload_unknown, delivery_unknown or internal. */
-  async answer(request: ApiRequest, principal: Principal): Promise<Answer> {
+  /** Every path, with `{id}` where an id stands, and its methods. */
+  get routes(): ReadonlyArray<{ readonly path: string; readonly methods: readonly string[] }> {
+    return this.#routes.map(({ path, methods }) => ({ path, methods: Object.keys(methods) }))
+  }
+
+  /** The route of a path; undefined where nothing is there. */
+  find(path: string): FoundRoute | undefined {
+    for (const { pattern, methods } of this.#routes) {
+      const match = pattern.exec(path)
+      if (!match) continue
+      const id = match[1] ?? ''
+      return {
+        allow: allowOf(methods),
+        uploadId: path.startsWith('/api/uploads/') ? id : undefined,
+        serve: (method, asked) => this.#serve(path, serveOf(methods, method), { ...asked, id }),
+      }
+    }
+    return undefined
+  }
+
+  async #serve(path: string, serve: Serve | undefined, asked: Asked): Promise<Answer | 'sent'> {
     try {
-      if (request.path === '/metrics') return await this.#metrics()
-      const { status, value } = await this.#value(request, principal)
-      const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }
-      return { status, headers, text: `${JSON.stringify(value)}\n` }
+      if (!serve) throw new UploadError('method_not_allowed')
+      return await serve(asked)
     } catch (thrown) {
       const error = asUploadError(thrown)
-      if (error.status >= 500)
-        this.#options.log.error({ path: request.path, err: error }, 'an API request failed')
+      if (error.status >= 500) this.#options.log.error({ path, err: error }, 'an API request failed')
       throw error
     }
   }
+}
 
-  async #metrics(): Promise<Answer> {
-    const { metrics } = this.#options
-    if (!metrics) throw new UploadError('not_found')
-    const { type, text } = await metrics.scrape()
-    return { status: 200, headers: { 'Content-Type': type, 'Cache-Control': 'no-store' }, text }
+function routesOf(options: ApiOptions): Readonly<Record<string, Methods>> {
+  const { findUpload, status, issuer, deliveries, metrics, notReady } = options
+  return {
+    '/healthz': { GET: async () => json(200, { status: 'ok' }) },
+    '/readyz': {
+      GET: async () => {
+        const reason = await notReady()
+        return reason === undefined
+          ? json(200, { status: 'ready' })
+          : json(503, { status: 'not ready', reason })
+      },
+    },
+    '/metrics': {
+      GET: async () => {
+        if (!metrics) throw new UploadError('not_found')
+        const { type, text } = await metrics.scrape()
+        return { status: 200, headers: { 'Content-Type': type, 'Cache-Control': 'no-store' }, text }
+      },
+    },
+    '/api/status': { GET: async () => json(200, status()) },
+    '/api/uploads/{id}': {
+      GET: async ({ id, principal }) => {
+        const upload = await findUpload(id, principal)
+        if (!upload) throw new UploadError('upload_unknown')
+        return json(200, upload)
+      },
+    },
+    '/api/uploads/{id}/links': {
+      POST: async (asked) => json(201, await issuer.link(asked.id, { ...asked, body: await bodyOf(asked) })),
+    },
+    '/api/grants': {
+      POST: async (asked) => json(201, await issuer.grant({ ...asked, body: await bodyOf(asked) })),
+    },
+    '/api/deliveries': { GET: async ({ query }) => json(200, await listDeliveries(query, deliveries)) },
+    '/api/deliveries/{id}/resend': {
+      POST: async ({ id }) => json(202, await resendDelivery(id, deliveries)),
+    },
   }
+}
 
-  async #value(
-    { path, query }: ApiRequest,
-    principal: Principal,
-  ): Promise<{ status: number; value: object }> {
-    if (path === '/healthz') return { status: 200, value: { status: 'ok' } }
-    if (path === '/api/status') return { status: 200, value: this.#options.status() }
-    if (path === '/readyz') return this.#ready()
-    const { deliveries } = this.#options
-    if (path === '/api/deliveries') return { status: 200, value: await listDeliveries(query, deliveries) }
-    const resent = RESEND.exec(path)?.[1]
-    if (resent !== undefined) return { status: 202, value: await resendDelivery(resent, deliveries) }
-    const id = /^\/api\/uploads\/([^/]+)$/.exec(path)?.[1]
-    if (id === undefined) throw new UploadError('not_found')
-    const upload = await this.#options.findUpload(id, principal)
-    if (!upload) throw new UploadError('upload_unknown')
-    return { status: 200, value: upload }
-  }
+function bodyOf({ exchange }: Asked): Promise<unknown> {
+  exchange.askForBody()
+  return readJson(exchange.request)
+}
 
-  async #ready(): Promise<{ status: number; value: object }> {
-    const reason = await this.#options.notReady()
-    return reason === undefined
-      ? { status: 200, value: { status: 'ready' } }
-      : { status: 503, value: { status: 'not ready', reason } }
-  }
+function json(status: number, value: object): Answer {
+  const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }
+  return { status, headers, text: `${JSON.stringify(value)}\n` }
+}
+
+function allowOf(methods: Methods): string {
+  const names = Object.keys(methods).flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]))
+  return [...names, 'OPTIONS'].join(', ')
+}
+
+function serveOf(methods: Methods, method: string): Serve | undefined {
+  if (method === 'POST' || method === 'DELETE') return methods[method]
+  return method === 'GET' || method === 'HEAD' ? methods.GET : undefined
 }

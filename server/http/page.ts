@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { extname } from 'node:path'
 import type { Answer, HeaderFields } from '../model/answer.js'
+import type { FoundRoute } from './api.js'
 
 export interface PageSettings {
   readonly basePath: string
@@ -98,32 +99,14 @@ export class WebPage {
     return new WebPage(new Map(names.map((name, index) => [name, files[index]] as const).filter(isThere)))
   }
 
-  /** Tells whether one of the page's files is at this path. */
-  isAt(path: string): boolean {
-    return this.#at(path) !== undefined
-  }
-
-  /** Answers a GET or HEAD; undefined where nothing is at this path. */
-  answer(path: string, request: IncomingMessage): Answer | undefined {
+  /** The route to one of the page's files; undefined where none is at this path. */
+  find(path: string): FoundRoute | undefined {
     const file = this.#at(path)
     if (!file) return undefined
-    const coding = bestOf(file, request.headers['accept-encoding'] ?? '')
-    const body = file.bodies.get(coding)
-    const etag = `"${file.etag}-${coding}"`
-    const headers = {
-      ...file.headers,
-      ETag: etag,
-      ...(file.bodies.size > 1 ? { Vary: 'Accept-Encoding' } : {}),
-    }
-    if (isKnown(etag, request.headers['if-none-match'])) return { status: 304, headers }
     return {
-      status: 200,
-      headers: {
-        ...headers,
-        ...(coding === 'identity' ? {} : { 'Content-Encoding': coding }),
-        'Content-Length': String(body?.length ?? 0),
-      },
-      ...(body ? { bytes: body } : {}),
+      allow: 'GET, HEAD, OPTIONS',
+      uploadId: undefined,
+      serve: async (_method, { exchange }) => answerWith(file, exchange.request),
     }
   }
 
@@ -133,6 +116,17 @@ export class WebPage {
     const name = /^\/page\/([\w-]+\.(?:css|js|txt))$/.exec(path)?.[1]
     return name === undefined ? undefined : this.#files.get(name)
   }
+}
+
+function answerWith(file: PageFile, request: IncomingMessage): Answer {
+  const coding = bestOf(file, request.headers['accept-encoding'])
+  const bytes = file.bodies.get(coding) ?? new Uint8Array()
+  const etag = `"${file.etag}-${coding}"`
+  const vary = file.bodies.size > 1 ? { Vary: 'Accept-Encoding' } : {}
+  const headers = { ...file.headers, ...vary, ETag: etag }
+  if (isKnown(etag, request.headers['if-none-match'])) return { status: 304, headers }
+  const encoding = coding === 'identity' ? {} : { 'Content-Encoding': coding }
+  return { status: 200, headers: { ...headers, ...encoding, 'Content-Length': String(bytes.length) }, bytes }
 }
 
 function isThere<T>(entry: readonly [string, T | undefined]): entry is readonly [string, T] {
@@ -163,8 +157,8 @@ function withSettings(text: string, settings: PageSettings): Buffer {
 }
 
 /** The best coding that a client takes (RFC 9110, section 12.5.3). */
-function bestOf({ bodies }: PageFile, accepted: string): Coding {
-  const taken = accepted
+function bestOf({ bodies }: PageFile, accepted: string | string[] = ''): Coding {
+  const taken = String(accepted)
     .toLowerCase()
     .split(',')
     .filter((entry) => !/;\s*q=0(?:\.0*)?\s*$/.test(entry))

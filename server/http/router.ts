@@ -5,13 +5,11 @@ import type { Arrival } from '../model/arrival.js'
 import type { HookRequest } from '../model/hook.js'
 import { ANONYMOUS, type Principal } from '../model/principal.js'
 import type { UploadMethod } from '../model/request.js'
-import { type ApiRequest, apiMethods } from './api.js'
-import type { AskedToken } from './auth/issue.js'
+import type { FoundRoute } from './api.js'
 import { type CorsSettings, corsHeaders, preflightHeaders } from './cors.js'
 import type { AskedFile } from './downloads.js'
 import type { Exchange } from './exchange.js'
 import type { Gate } from './gate.js'
-import { readJson } from './json-body.js'
 import { clientOf, publicOrigin } from './origin.js'
 import type { WebPage } from './page.js'
 import { readAway } from './surplus.js'
@@ -46,19 +44,14 @@ export interface RouterOptions extends CorsSettings {
   readonly protocol: UploadProtocol
   /** Sends a finished file to its end. Rejects with an UploadError where nothing was sent. */
   readonly downloads: { send(exchange: Exchange, asked: AskedFile): Promise<void> }
-  /** Answers what is served beside uploads. Rejects with an UploadError. */
-  readonly api: { answer(request: ApiRequest, principal: Principal): Promise<Answer> }
-  /** Issues what is asked for by a POST beside tus. Rejects with an UploadError. */
-  readonly issuer: { isAt(path: string): boolean; answer(asked: AskedToken): Promise<Answer> }
-  /** Null with `--no-page`. */
-  readonly page: Pick<WebPage, 'isAt' | 'answer'> | null
+  /** What is served beside uploads, by its path; undefined where nothing is. */
+  readonly api: { find(path: string): FoundRoute | undefined }
+  /** The web page; null where there is none. */
+  readonly page: Pick<WebPage, 'find'> | null
 }
 
 const CREATION_METHODS = 'POST, OPTIONS'
 const UPLOAD_METHODS = 'GET, HEAD, PATCH, DELETE, OPTIONS'
-const PAGE_METHODS = 'GET, HEAD, OPTIONS'
-/** Addresses beside those of uploads and those below /api. */
-const BESIDE: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
 
 /** A request whose principal is known. */
 interface Visit {
@@ -162,33 +155,22 @@ export class Router {
   }
 
   async #beside(visit: Visit, path: string): Promise<Outcome> {
-    const { method = '' } = visit.exchange.request
-    const isPage = this.#options.page?.isAt(path) ?? false
-    if (!isPage && !BESIDE.has(path) && !path.startsWith('/api/')) throw new UploadError('not_found')
-    if (method === 'OPTIONS') return this.#preflight()
-    if (isPage) return this.#page(visit, method, path)
-    const id = /^\/api\/uploads\/([^/]+)/.exec(path)?.[1]
-    if (id !== undefined) await this.#askHook(visit, method, id)
-    const { issuer, behindProxy, api } = this.#options
+    const { behindProxy, api, page } = this.#options
     const { exchange, principal } = visit
-    if (issuer.isAt(path)) {
-      if (method !== 'POST') return this.#notAllowed(visit, CREATION_METHODS, {})
-      exchange.askForBody()
-      const body = await readJson(exchange.request)
-      const origin = publicOrigin(exchange.request, behindProxy)
-      return issuer.answer({ path, principal, body, origin })
-    }
-    const allowed = apiMethods(path)
-    if (!allowed.split(', ').includes(method)) return this.#notAllowed(visit, allowed, {})
-    const query = new URLSearchParams(queryOf(exchange.request.url))
-    return api.answer({ method, path, query }, principal)
-  }
-
-  #page(visit: Visit, method: string, path: string): Answer {
-    if (method !== 'GET' && method !== 'HEAD') return this.#notAllowed(visit, PAGE_METHODS, {})
-    const answer = this.#options.page?.answer(path, visit.exchange.request)
-    if (!answer) throw new UploadError('not_found')
-    return answer
+    const { method = '', url } = exchange.request
+    const route = page?.find(path) ?? api.find(path)
+    if (!route && !path.startsWith('/api/')) throw new UploadError('not_found')
+    if (method === 'OPTIONS') return this.#preflight()
+    if (!route) throw new UploadError('not_found')
+    if (!route.allow.split(', ').includes(method)) return this.#notAllowed(visit, route.allow, {})
+    if (route.uploadId !== undefined) await this.#askHook(visit, method, route.uploadId)
+    return route.serve(method, {
+      exchange,
+      principal,
+      query: new URLSearchParams(queryOf(url)),
+      origin: publicOrigin(exchange.request, behindProxy),
+      headers: this.#cors(exchange),
+    })
   }
 
   /** Asks `pre-access` for a request that does not go through the protocol. Rejects with the refusal. */

@@ -67,15 +67,15 @@ export interface Owned {
   readonly owner: string | null
   /** ISO 8601; null before that. */
   readonly finishedAt: string | null
-  /** The grant that it was created with; a record does not say. */
-  readonly grant?: GrantTerms | null
+  /** The grant that it was created with; null for none. */
+  readonly grantId: string | null
 }
 
 /** Decides whether a principal may know of an upload. For one who may not, the upload is not there. */
 export type AccessRule = (principal: Principal, upload: Owned) => boolean
 
 /** The rule of access. An upload without an owner is there for everybody who has its address while no token is asked for. */
-export const mayAccess: AccessRule = (principal, { id, owner, finishedAt, grant }) => {
+export const mayAccess: AccessRule = (principal, { id, owner, finishedAt, grantId }) => {
   switch (principal.kind) {
     case 'anonymous':
       return owner === null
@@ -84,7 +84,7 @@ export const mayAccess: AccessRule = (principal, { id, owner, finishedAt, grant 
     case 'user':
       return owner === principal.owner && isStillOpen(principal.lapsed, finishedAt)
     case 'grant':
-      return grant?.id === principal.grant.id && isStillOpen(principal.lapsed, finishedAt)
+      return grantId === principal.grant.id && isStillOpen(principal.lapsed, finishedAt)
     case 'upload key':
       return id === principal.id && isStillOpen(principal.lapsed, finishedAt)
     case 'link':

@@ -1,4 +1,5 @@
 import type { UploadRecord } from './record.js'
+import type { ListPage, ListPlace, UploadFilter } from './upload-list.js'
 
 /** Why a store cannot answer. Callers fall back to the sidecar, which is the truth anyway. */
 export type RecordsProblem = 'locked' | 'failing' | 'newer' | 'slow' | 'overloaded' | 'closed'
@@ -56,8 +57,8 @@ export interface RecordPlace {
 /**
  * The index of all uploads: a bounded queue in front of a database. The disk is the truth, and the index may lag.
  *
- * A list is what the database has, without the records that still wait. A page may be shorter than its limit
- * where records are long; an empty page is the end.
+ * The lists by id and by time are what the database has, without the records that still wait; `list` and `count` have
+ * them too. A page may be shorter than its limit where records are long; but for `list`, an empty page is the end.
  */
 export interface RecordStore {
   /**
@@ -95,6 +96,15 @@ export interface RecordStore {
   unfinished(afterId: string, limit: number): Promise<readonly UploadRecord[]>
   /** The records that are receiving, paused or finished, by id, after `afterId`. Rejects as `unfinished` does. */
   withFiles(afterId: string, limit: number): Promise<readonly UploadRecord[]>
+  /**
+   * The records that pass a filter, newest first, behind a place; those that wait count as they are. A page may be short,
+   * and even empty, where few of many records pass: its `next` says whether the list goes on.
+   *
+   * @throws RecordsError (rejects) when the database cannot answer within two seconds
+   */
+  list(filter: UploadFilter, after: ListPlace, limit: number): Promise<ListPage<UploadRecord>>
+  /** How many records pass a filter. Rejects as `list` does. */
+  count(filter: UploadFilter): Promise<number>
   /** Finished final uploads in the order of `updatedAt` and id, after a place. Rejects as `unfinished` does. */
   finals(after: RecordPlace, limit: number): Promise<readonly UploadRecord[]>
   /** Those of the ids that have no record. Rejects as `unfinished` does. */

@@ -38,6 +38,8 @@ export interface UploadRecord {
   readonly joinedInto: string | null
   /** Who created it; null where uploads have no owner. */
   readonly owner: string | null
+  /** The grant that it was created with; null for none. */
+  readonly grantId: string | null
 }
 
 /** Tells whether an upload in this state may still receive bytes. */

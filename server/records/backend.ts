@@ -1,5 +1,6 @@
 import type { RecordState, UploadRecord } from '../model/record.js'
 import type { RecordPlace, RecordsProblem } from '../model/record-store.js'
+import type { ListPlace, UploadFilter } from '../model/upload-list.js'
 
 /** Rows that a reindex looks at, or a purge deletes, at once: no batch waits long behind them. */
 export const ROWS_AT_ONCE = 256
@@ -33,7 +34,23 @@ export type Call =
   | { readonly name: 'markClean' }
   /** Removes that mark; `changes` is 1 where it was there. */
   | { readonly name: 'takeClean' }
+  /** A page of a list, behind a place. */
+  | {
+      readonly name: 'list'
+      readonly filter: UploadFilter
+      readonly after: ListPlace
+      readonly limit: number
+    }
+  /** How many uploads a list has behind a place, as far as one look goes, and without those that wait in a newer state. */
+  | CountCall
   | Search
+
+interface CountCall {
+  readonly name: 'count'
+  readonly filter: UploadFilter
+  readonly after: ListPlace
+  readonly without: readonly string[]
+}
 
 /** The questions of the background work. */
 export type Search =
@@ -50,7 +67,9 @@ export interface Answer {
   readonly rows: readonly UploadRecord[]
   /** Ids or times, where only they are asked for. */
   readonly found?: readonly string[]
-  /** How many rows or marks were deleted. */
+  /** Where a list goes on behind what was looked at; null at its end. */
+  readonly next?: ListPlace | null
+  /** How many rows or marks were deleted, or were counted. */
   readonly changes: number
 }
 

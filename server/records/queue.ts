@@ -88,6 +88,14 @@ export class RecordQueue {
     return this.#waiting.get(id) ?? this.#inFlight.get(id)
   }
 
+  /** The newest records that uploads gave, by id. */
+  live(): ReadonlyMap<string, UploadRecord> {
+    const all = new Map<string, UploadRecord>()
+    for (const entries of [this.#inFlight, this.#waiting])
+      for (const [id, { record, live }] of entries) if (live) all.set(id, record)
+    return all
+  }
+
   /**
    * Adds a record. A live one replaces what waits of its upload; a restored one gives way to a live one, which the
    * upload gave after the sidecar was written.

@@ -4,12 +4,12 @@ import {
   type RecordPlace,
   type RecordStore,
   RecordsError,
-  type RecordsProblem,
   type RecordsReady,
   type RecordsStats,
   type ReindexCause,
   type ReindexResult,
 } from '../model/record-store.js'
+import type { ListPage, ListPlace, UploadFilter } from '../model/upload-list.js'
 import {
   type Answer,
   type Backend,
@@ -19,12 +19,16 @@ import {
   ROWS_AT_ONCE,
   type RowFault,
 } from './backend.js'
+import { countRecords, listRecords } from './listing.js'
 import { purge } from './purge.js'
 import { rebuild } from './reindex.js'
+import { logTrouble } from './trouble.js'
 import { RecordWriter, type WriterNeeds } from './writer.js'
 
 /** How long a task in the background tries a locked database again before it gives up. */
 const TASK_RETRY_MS = 30_000
+/** Somebody waits for a list. */
+const LIST_RETRY_MS = 2_000
 /** How long the end of the backend may take at a close, where its timeout leaves less. */
 const STOP_MS = 250
 
@@ -54,6 +58,7 @@ export class QueuedRecords implements RecordStore {
   #wholeSinceMs = 0
   /** `close` may leave the mark that nothing is missing. */
   #leavesClean = false
+  readonly #ask = (call: Call): Promise<Answer> => this.#call(call, LIST_RETRY_MS)
 
   /** Starts the database and returns at once, whatever state it is in. */
   constructor(options: QueuedRecordsOptions, start: (events: BackendEvents) => Backend) {
@@ -75,8 +80,11 @@ export class QueuedRecords implements RecordStore {
       opened: (opening) => this.#opened(opening),
       written: (faults) => this.#written(faults),
       lost: () => this.#writer.lost(),
-      troubled: (problem, cause) => this.#troubled(problem, cause),
-      recovered: (afterMs, tries) => this.#recovered(afterMs, tries),
+      troubled: (problem, cause) => logTrouble(options.log, this.#fields({ cause }), problem),
+      recovered: (afterMs, tries) => {
+        const fields = this.#fields({ afterMs: Math.round(afterMs), tries })
+        options.log.info(fields, 'the database of records answers again')
+      },
       halted: (cause) => this.#halted(cause),
     })
   }
@@ -113,6 +121,14 @@ export class QueuedRecords implements RecordStore {
 
   async withFiles(afterId: string, limit: number): Promise<readonly UploadRecord[]> {
     return (await this.#call({ name: 'withFiles', afterId, limit })).rows
+  }
+
+  list(filter: UploadFilter, after: ListPlace, limit: number): Promise<ListPage<UploadRecord>> {
+    return listRecords({ filter, after, limit }, this.#writer.live(), this.#ask)
+  }
+
+  count(filter: UploadFilter): Promise<number> {
+    return countRecords(filter, this.#writer.live(), this.#ask)
   }
 
   async finals(after: RecordPlace, limit: number): Promise<readonly UploadRecord[]> {
@@ -221,21 +237,6 @@ export class QueuedRecords implements RecordStore {
     // The index does not know of the records that were left out.
     if (faults.length > 0) this.#wholeSinceMs = Date.now()
     this.#writer.wrote()
-  }
-
-  #troubled(problem: RecordsProblem, cause: string): void {
-    const { log } = this.#options
-    const fields = this.#fields({ cause })
-    if (problem === 'locked') {
-      log.warn(fields, 'another process has locked the database; records wait, uploads continue')
-    } else {
-      log.error(fields, 'the database cannot be written and is tried again; uploads continue')
-    }
-  }
-
-  #recovered(afterMs: number, tries: number): void {
-    const fields = this.#fields({ afterMs: Math.round(afterMs), tries })
-    this.#options.log.info(fields, 'the database of records answers again')
   }
 
   #halted(cause: string): void {

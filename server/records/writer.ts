@@ -63,6 +63,11 @@ export class RecordWriter {
     return this.#queue.find(id)
   }
 
+  /** The newest records of uploads that the database may not have yet, by id; not those of sidecars. */
+  live(): ReadonlyMap<string, UploadRecord> {
+    return this.#queue.live()
+  }
+
   /** Queues a record; a live one is newer than all before, a restored one was read from a sidecar. */
   add(record: UploadRecord, live: boolean): void {
     const { dropped } = this.#queue

@@ -4,7 +4,7 @@ import type { Creation } from '../model/creation.js'
 import type { Decider, HookDecision, HookRequest, HookUpload } from '../model/hook.js'
 import { hookCall, hookUpload } from '../model/hook-call.js'
 import { factsOf, formatMetadata } from '../model/metadata.js'
-import { ownerOf, type Principal } from '../model/principal.js'
+import { grantTermsOf, ownerOf, type Principal } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
 
 export interface RequestHooksTools {
@@ -97,6 +97,7 @@ export class RequestHooks {
       concat: concat === null ? null : concat.parts === null ? 'partial' : 'final',
       joinedInto: null,
       owner: ownerOf(principal),
+      grantId: grantTermsOf(principal)?.id ?? null,
     } as const
     return hookUpload(record, concat?.parts ?? null)
   }

@@ -39,5 +39,6 @@ export function recordOf(upload: Recorded, nowMs: number, end: RecordEnd | undef
     concat: upload.kind === 'single' ? null : upload.kind,
     joinedInto: end?.joinedInto ?? null,
     owner: upload.owner,
+    grantId: upload.grantId,
   }
 }

@@ -27,6 +27,7 @@ class Upload {
   /** Who created it, and with which grant. */
   readonly owner: string | null
   readonly grant: GrantTerms | null
+  readonly grantId: string | null
   length: number | null
   type: string | null
   /** Bytes that are in the file and count. */
@@ -65,6 +66,7 @@ class Upload {
     this.createdAt = facts.createdAt
     this.owner = facts.owner
     this.grant = facts.grant
+    this.grantId = facts.grant?.id ?? null
     this.metadata = facts.metadata
     this.filename = facts.filename
     this.declaredType = facts.declaredType
@@ -90,7 +92,6 @@ class Upload {
     return this.concat === null ? 'single' : 'partial'
   }
 
-  /** Milliseconds since 1970. */
   get joinedAtMs(): number | null {
     return this.joinedAt === null ? null : Date.parse(this.joinedAt)
   }

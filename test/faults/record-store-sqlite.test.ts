@@ -1,5 +1,6 @@
 import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
+import { testRecordList } from '../helpers/list-contract.js'
 import { type StorePlace, testRecordStore } from '../helpers/record-store-contract.js'
 import { arrive, leave, type Place } from '../helpers/records-place.js'
 
@@ -17,4 +18,5 @@ sqlite.before.each((context) => {
 })
 sqlite.after.each(leave)
 testRecordStore(sqlite)
+testRecordList(sqlite)
 sqlite.run()

@@ -1,5 +1,12 @@
 import { isUnfinished, STATES_WITH_FILES, type UploadRecord } from '../../server/model/record.js'
 import type { RecordStore } from '../../server/model/record-store.js'
+import {
+  isBehind,
+  type ListPlace,
+  matches,
+  newestFirst,
+  type UploadFilter,
+} from '../../server/model/upload-list.js'
 import type {
   Answer,
   Backend,
@@ -98,6 +105,17 @@ export class MemoryDatabase {
         const old = this.#some((row) => row.state === call.state && row.updatedAt < call.before)
         return this.#delete(old.slice(0, call.limit))
       }
+      case 'list': {
+        const rows = this.#listed(call).slice(0, call.limit)
+        const isWhole = this.#listed(call).length <= call.limit
+        return { rows, next: isWhole ? null : (rows.at(-1) ?? null), changes: 0 }
+      }
+      case 'count':
+        return {
+          rows: [],
+          changes: this.#listed(call).filter(({ id }) => !call.without.includes(id)).length,
+          next: null,
+        }
       case 'complete':
         this.isIncomplete = false
         this.wholeSinceMs = call.wholeSinceMs
@@ -115,6 +133,10 @@ export class MemoryDatabase {
 
   #some(filter: (row: UploadRecord) => boolean): UploadRecord[] {
     return [...this.rows.values()].filter(filter)
+  }
+
+  #listed({ filter, after }: { filter: UploadFilter; after: ListPlace }): UploadRecord[] {
+    return this.#some((row) => matches(filter, row) && isBehind(row, after)).sort(newestFirst)
   }
 
   #page(at: { afterId: string; limit: number }, filter: (row: UploadRecord) => boolean): UploadRecord[] {

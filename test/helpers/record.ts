@@ -27,6 +27,7 @@ export function record(number: number, changes: Partial<UploadRecord> = {}): Upl
     concat: null,
     joinedInto: null,
     owner: null,
+    grantId: null,
     ...changes,
   }
 }

@@ -6,6 +6,7 @@ export function viewOf(changes: Partial<UploadView> = {}): UploadView {
     ...{
       id: 'an-id',
       owner: null,
+      grantId: null,
       sha256: null,
       finishedAt: null,
       length: 5,

@@ -5,10 +5,12 @@ import { Api } from '../../server/http/api.js'
 import { ANONYMOUS } from '../../server/model/principal.js'
 import { startApp, type TestApp, withApp } from '../helpers/app-place.js'
 import { until } from '../helpers/deliveries-place.js'
+import { FakeExchange, fakeRequest } from '../helpers/fake-exchange.js'
 import { Receiver } from '../helpers/receiver.js'
 import { askOf } from '../helpers/routes.js'
 import { nameOf, type Scrape, scrape } from '../helpers/scrape.js'
 import { locationOf, send } from '../helpers/server.js'
+import { never } from '../helpers/upload-fakes.js'
 import { OFFSET_TYPE } from '../helpers/wire.js'
 
 const test = suite('metrics')
@@ -178,15 +180,15 @@ test('"--no-metrics": nothing is there', async () => {
 test('a fault while metrics are collected is answered with 500 and logged', async () => {
   const logged: object[] = []
   const api = new Api({
-    findUpload: async () => undefined,
-    deliveries: null,
-    status: () => ({}),
-    notReady: async () => undefined,
+    ...{ findUpload: never, status: () => ({}), issuer: { grant: never, link: never } },
+    ...{ deliveries: null, notReady: never },
     metrics: { scrape: async () => Promise.reject(new Error('a part cannot say its number')) },
     log: { error: (fields) => void logged.push(fields) },
   })
+  const asked = { exchange: new FakeExchange(fakeRequest('GET', '/metrics')), principal: ANONYMOUS }
   const thrown: unknown = await api
-    .answer({ method: 'GET', path: '/metrics', query: new URLSearchParams() }, ANONYMOUS)
+    .find('/metrics')
+    ?.serve('GET', { ...asked, query: new URLSearchParams(), origin: '', headers: {} })
     .catch((error: unknown) => error)
   assert.is(thrown instanceof Error && 'status' in thrown && thrown.status, 500)
   assert.is(logged.length, 1)

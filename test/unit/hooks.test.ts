@@ -18,7 +18,7 @@ const RECORD: UploadRecord = {
   ...{ id: '20261126-a', filename: null, type: null, declaredType: null, length: 5 },
   ...{ offset: 0, sha256: null, metadata: null, path: 'a', createdAt: '', updatedAt: '', finishedAt: null },
   state: 'paused',
-  ...{ reason: null, concat: null, joinedInto: null, owner: null },
+  ...{ reason: null, concat: null, joinedInto: null, owner: null, grantId: null },
 }
 const UPLOAD = hookUpload(RECORD, null)
 

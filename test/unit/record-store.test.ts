@@ -1,4 +1,5 @@
 import { suite } from 'uvu'
+import { testRecordList } from '../helpers/list-contract.js'
 import { MemoryDatabase, openMemoryRecords } from '../helpers/memory-records.js'
 import { type StorePlace, testRecordStore } from '../helpers/record-store-contract.js'
 
@@ -19,4 +20,5 @@ memory.before.each((context) => {
   }
 })
 testRecordStore(memory)
+testRecordList(memory)
 memory.run()

@@ -14,6 +14,7 @@ function record(id: string, state: RecordState, offset = 0): UploadRecord {
     concat: null,
     joinedInto: null,
     owner: null,
+    grantId: null,
   }
   return { id, state, offset, length: null, sha256: null, path: `uploads/${id}`, ...names, ...times }
 }

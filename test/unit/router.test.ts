@@ -10,6 +10,15 @@ const PRINCIPAL: Principal = { ...ANONYMOUS }
 const ID = 'an-id'
 const OK: Answer = { status: 200, headers: { 'X-Own': 'yes' } }
 
+/** The paths of the API that is a fake, and their methods. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  '/healthz': 'GET, HEAD, OPTIONS',
+  '/readyz': 'GET, HEAD, OPTIONS',
+  '/api/status': 'GET, HEAD, OPTIONS',
+  '/api/uploads/x': 'GET, HEAD, DELETE, OPTIONS',
+  '/api/grants': 'POST, OPTIONS',
+}
+
 /** A router among fakes, and what each of them was asked, in order. */
 function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer | null> = async () => OK) {
   const asked: string[] = []
@@ -42,17 +51,18 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
       },
     },
     api: {
-      answer: async ({ method, path }, principal) => {
-        asked.push(method === 'POST' ? `api POST ${path}` : `api ${path}`)
-        principals.push(principal)
-        return OK
-      },
-    },
-    issuer: {
-      isAt: (path) => path === '/api/grants',
-      answer: async ({ path }) => {
-        asked.push(`issuer ${path}`)
-        return OK
+      find: (path) => {
+        const allow = ALLOWED[path]
+        if (allow === undefined) return undefined
+        return {
+          allow,
+          uploadId: undefined,
+          serve: async (method, { principal }) => {
+            asked.push(`api ${method} ${path}`)
+            principals.push(principal)
+            return OK
+          },
+        }
       },
     },
     page: null,
@@ -84,13 +94,15 @@ const ROUTES: ReadonlyArray<[method: string, target: string, served: string | nu
   ['GET', '/filesystem', 404],
   ['GET', '/', 404],
   ['GET', 'no address', 404],
-  ['GET', '/healthz', 'api /healthz'],
-  ['HEAD', '/readyz', 'api /readyz'],
-  ['GET', '/api/anything', 'api /api/anything'],
+  ['GET', '/healthz', 'api GET /healthz'],
+  ['HEAD', '/readyz', 'api HEAD /readyz'],
+  ['GET', '/api/anything', 404],
+  ['POST', '/api/anything', 404],
+  ['OPTIONS', '/api/anything', 204],
+  ['POST', '/api/grants', 'api POST /api/grants'],
   ['GET', '/api/grants', 405, 'POST, OPTIONS'],
-  ['POST', '/api/anything', 405, 'GET, HEAD, OPTIONS'],
-  ['POST', '/api/deliveries/msg_1/resend', 'api POST /api/deliveries/msg_1/resend'],
-  ['GET', '/api/deliveries/msg_1/resend', 405, 'POST, OPTIONS'],
+  ['POST', '/api/status', 405, 'GET, HEAD, OPTIONS'],
+  ['DELETE', '/api/uploads/x', 'api DELETE /api/uploads/x'],
 ]
 
 for (const [method, target, served, allow] of ROUTES) {
@@ -154,7 +166,7 @@ test('preflights and probes are answered without asking the gate, because they c
     assert.is((await answerOf(router, new FakeExchange(fakeRequest('OPTIONS', target)))).status, 204)
   await router.serve(new FakeExchange(fakeRequest('GET', '/healthz')))
   await router.serve(new FakeExchange(fakeRequest('GET', '/readyz')))
-  assert.equal(asked, ['api /healthz', 'api /readyz'])
+  assert.equal(asked, ['api GET /healthz', 'api GET /readyz'])
   const disguised = new FakeExchange(fakeRequest('OPTIONS', `/files/${ID}`, { override: 'DELETE' }))
   assert.is((await answerOf(router, disguised)).status, 404)
 })
@@ -164,7 +176,7 @@ test('the method that counts is the one the protocol names, at the addresses of 
   const override = { override: 'DELETE' }
   await router.serve(new FakeExchange(fakeRequest('POST', `/files/${ID}`, override)))
   await router.serve(new FakeExchange(fakeRequest('GET', '/healthz', override)))
-  assert.equal(asked, [`protocol DELETE ${ID}`, 'api /healthz'])
+  assert.equal(asked, [`protocol DELETE ${ID}`, 'api GET /healthz'])
 })
 
 test('another version is refused also where there is no upload, with the headers of the protocol', async () => {

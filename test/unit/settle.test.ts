@@ -107,6 +107,7 @@ const ROW: UploadRecord = {
   ...{ length: 10, offset: 10, sha256: 'c'.repeat(64), metadata: 'filename YQ==', path: 'x' },
   ...{ createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' },
   ...{ finishedAt: '2026-01-01T00:00:00.000Z', reason: null, concat: null, joinedInto: null, owner: null },
+  grantId: null,
 }
 
 test('bytes without a sidecar keep their digest where the record vouches for every byte', () => {

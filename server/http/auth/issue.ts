@@ -1,6 +1,5 @@
 import * as v from 'valibot'
 import { UploadError } from '../../errors.js'
-import type { Answer } from '../../model/answer.js'
 import type { Principal } from '../../model/principal.js'
 import type { Grants } from './grants.js'
 import type { UploadTokens } from './upload-tokens.js'
@@ -27,7 +26,6 @@ export interface IssueParts {
 }
 
 export interface AskedToken {
-  readonly path: string
   readonly principal: Principal
   /** The body as JSON. */
   readonly body: unknown
@@ -43,20 +41,8 @@ export class Issuer {
     this.#parts = parts
   }
 
-  /** Tells whether tokens are issued at this path. */
-  isAt(path: string): boolean {
-    return path === '/api/grants' || linkedId(path) !== undefined
-  }
-
-  /** Answers a POST. Rejects with not_found, body_invalid, upload_unknown or upload_unfinished. */
-  async answer(asked: AskedToken): Promise<Answer> {
-    const id = linkedId(asked.path)
-    const value = id === undefined ? await this.#grant(asked) : await this.#link(asked, id)
-    const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }
-    return { status: 201, headers, text: `${JSON.stringify(value)}\n` }
-  }
-
-  async #grant({ body, origin }: AskedToken): Promise<object> {
+  /** What the answer to `POST /api/grants` says. Rejects with body_invalid. */
+  async grant({ body, origin }: Pick<AskedToken, 'body' | 'origin'>): Promise<object> {
     const { basePath, grants, page } = this.#parts
     const { token, grant } = await grants.make(body)
     const endpoint = `${origin}${basePath}?grant=${token}`
@@ -64,7 +50,8 @@ export class Issuer {
     return { token, endpoint, ...dropUrl, expiresAt: dateOf(grant.expiresAt) }
   }
 
-  async #link({ body, origin, principal }: AskedToken, id: string): Promise<object> {
+  /** What the answer to `POST /api/uploads/<id>/links` says. Rejects with body_invalid, upload_unknown or upload_unfinished. */
+  async link(id: string, { body, origin, principal }: AskedToken): Promise<object> {
     const { basePath, uploadTokens, findUpload, now } = this.#parts
     const parsed = v.safeParse(AskedLink, body)
     if (!parsed.success) throw new UploadError('body_invalid')
@@ -80,10 +67,6 @@ export class Issuer {
 
 function finishedAtOf(upload: object): string | undefined {
   return 'finishedAt' in upload && typeof upload.finishedAt === 'string' ? upload.finishedAt : undefined
-}
-
-function linkedId(path: string): string | undefined {
-  return /^\/api\/uploads\/([^/]+)\/links$/.exec(path)?.[1]
 }
 
 function dateOf(seconds: number): string {

@@ -1,51 +1,14 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import type { UploadRecord } from '../../model/record.js'
+import { nameKey } from '../../model/upload-list.js'
 import type { Answer, Call, Opening, RecordBatch, RowFault } from '../backend.js'
+import { prepareLists } from './lists.js'
 import { Marks } from './marks.js'
 import { page } from './page.js'
-import { MIGRATIONS, SCHEMA_VERSION } from './schema.js'
+import { prepareRows, SELECT } from './rows.js'
+import { MIGRATIONS, NAME_KEYS, NAME_KEYS_VERSION, SCHEMA_VERSION } from './schema.js'
 import { prepareSearches } from './searches.js'
-
-/** Each field of a record and its column. */
-const COLUMNS = {
-  id: 'id',
-  state: 'state',
-  filename: 'filename',
-  type: 'type',
-  declaredType: 'declared_type',
-  length: 'length',
-  offset: 'offset',
-  sha256: 'sha256',
-  metadata: 'metadata',
-  path: 'path',
-  createdAt: 'created_at',
-  updatedAt: 'updated_at',
-  finishedAt: 'finished_at',
-  reason: 'reason',
-  concat: 'concat',
-  joinedInto: 'joined_into',
-  owner: 'owner',
-} as const satisfies Record<keyof UploadRecord, string>
-
-const SELECT = `SELECT ${Object.entries(COLUMNS)
-  .map(([field, column]) => `${column} AS ${field}`)
-  .join(', ')} FROM uploads`
-
-const UPSERT = `INSERT INTO uploads (${Object.values(COLUMNS).join(', ')})
-  VALUES (${Object.keys(COLUMNS)
-    .map((field) => `@${field}`)
-    .join(', ')})
-  ON CONFLICT (id) DO UPDATE SET ${Object.values(COLUMNS)
-    .map((column) => `${column} = excluded.${column}`)
-    .join(', ')}`
-
-/**
- * A row that this process has written since the sidecar was read stays. A row from before this process gives way to
- * the sidecar, because the disk is the truth.
- */
-const UPSERT_UNLESS_NEWER = `${UPSERT}
-  WHERE excluded.updated_at >= uploads.updated_at OR uploads.updated_at < @openedAt`
 
 /** The exact words of the condition of the index `uploads_unfinished`; otherwise SQLite would not use it. */
 const UNFINISHED = `state IN ('receiving', 'paused')`
@@ -67,14 +30,15 @@ export class Database {
   /** How the database was found. */
   readonly opening: Opening
   readonly #path: string
-  readonly #openedAt: string
   readonly #file: string | undefined
   readonly #writer: Sqlite.Database
   readonly #reader: Sqlite.Database
+  readonly #rows: ReturnType<typeof prepareRows>
   readonly #statements: ReturnType<typeof prepareWrites>
   readonly #questions: ReturnType<typeof prepareReads>
   readonly #marks: Marks
   readonly #search: ReturnType<typeof prepareSearches>
+  readonly #lists: ReturnType<typeof prepareLists>
 
   /**
    * Opens or creates the file and brings its schema up to date. It never waits for a lock.
@@ -85,7 +49,6 @@ export class Database {
   constructor(path: string, openedAt: string) {
     createPrivately(path)
     this.#path = path
-    this.#openedAt = openedAt
     this.#writer = new Sqlite(path, { timeout: 0 })
     let reader: Sqlite.Database | undefined
     try {
@@ -94,10 +57,12 @@ export class Database {
       reader = new Sqlite(path, { timeout: 0, readonly: true })
       reader.pragma('cache_size = -512')
       this.#reader = reader
+      this.#rows = prepareRows(this.#writer, openedAt)
       this.#statements = prepareWrites(this.#writer)
       this.#questions = prepareReads(reader)
       this.#marks = new Marks(this.#writer, reader)
       this.#search = prepareSearches(reader, SELECT)
+      this.#lists = prepareLists(reader, SELECT)
       this.#file = identify(path)
       this.opening = {
         isNew,
@@ -125,17 +90,14 @@ export class Database {
    * @throws SQLite's errors; then nothing of the batch is written
    */
   write(batch: RecordBatch): RowFault[] {
-    const { upsert, upsertUnlessNewer } = this.#statements
-    const faults: RowFault[] = []
-    const openedAt = this.#openedAt
+    const { live, restored } = this.#rows
+    const faults: Array<RowFault | undefined> = []
     const writeAll = this.#writer.transaction(() => {
       if (batch.incomplete) this.#marks.setIncomplete()
-      for (const record of batch.live) writeRow(upsert, record, faults)
-      const unlessNewer = { run: (record: UploadRecord) => upsertUnlessNewer.run({ ...record, openedAt }) }
-      for (const record of batch.restored) writeRow(unlessNewer, record, faults)
+      faults.push(...batch.live.map(live), ...batch.restored.map(restored))
     })
     writeAll.immediate()
-    return faults
+    return faults.filter((fault) => fault !== undefined)
   }
 
   /** Answers a question or does a task. @throws SQLite's errors; then nothing was changed */
@@ -159,6 +121,10 @@ export class Database {
         return { rows: [], changes: 0 }
       case 'takeClean':
         return { rows: [], changes: this.#marks.takeClean() ? 1 : 0 }
+      case 'list':
+        return this.#lists.list(call)
+      case 'count':
+        return this.#lists.count(call)
       default:
         return this.#search(call)
     }
@@ -202,6 +168,10 @@ function migrateOnce(db: Sqlite.Database): void {
   const migration = MIGRATIONS[version]
   if (migration === undefined) return
   db.exec(migration)
+  if (version + 1 === NAME_KEYS_VERSION) {
+    db.function('name_key', { deterministic: true }, (name) => nameKey(String(name)))
+    db.exec(NAME_KEYS)
+  }
   db.pragma(`user_version = ${version + 1}`)
 }
 
@@ -211,8 +181,6 @@ function versionOf(db: Sqlite.Database): number {
 
 function prepareWrites(db: Sqlite.Database) {
   return {
-    upsert: db.prepare<UploadRecord>(UPSERT),
-    upsertUnlessNewer: db.prepare<UploadRecord & { openedAt: string }>(UPSERT_UNLESS_NEWER),
     remove: db.prepare<string>(
       `DELETE FROM uploads WHERE id IN (SELECT value FROM json_each(?)) AND ${WITH_FILES}`,
     ),
@@ -241,28 +209,4 @@ function prepareReads(db: Sqlite.Database) {
        FROM states`,
     ),
   }
-}
-
-function writeRow(
-  upsert: { run(record: UploadRecord): unknown },
-  record: UploadRecord,
-  faults: RowFault[],
-): void {
-  try {
-    upsert.run(record)
-  } catch (error) {
-    // A record that can never be written must not hold up its batch for ever.
-    if (!isRowFault(error)) throw error
-    faults.push({ id: record.id, cause: String(error) })
-  }
-}
-
-function isRowFault(error: unknown): boolean {
-  if (error instanceof TypeError || error instanceof RangeError) return true
-  return /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)/.test(codeOf(error))
-}
-
-/** SQLite's code of an error, e.g. `SQLITE_BUSY`; empty for any other error. */
-export function codeOf(error: unknown): string {
-  return error instanceof Sqlite.SqliteError ? error.code : ''
 }

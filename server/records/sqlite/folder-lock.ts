@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
-import { codeOf } from './database.js'
+import { codeOf } from './rows.js'
 
 /** A server that was killed may take a moment to end, and one that has just begun to write its name. */
 const TRIES = 6

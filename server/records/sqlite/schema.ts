@@ -30,7 +30,25 @@ export const MIGRATIONS: readonly string[] = [
    ALTER TABLE uploads ADD COLUMN owner TEXT;
    UPDATE uploads SET joined_into = substr(reason, length('joined into ') + 1)
      WHERE state = 'terminated' AND reason GLOB 'joined into ?*' AND reason NOT GLOB 'joined into * *';`,
+  // For lists: each index has the rows of one value in the order of a list. `name_key` is how names are found, and
+  // NAME_KEYS completes it; it is no function of SQLite's, so that outside tools can still write the table.
+  `ALTER TABLE uploads ADD COLUMN grant_id TEXT;
+   ALTER TABLE uploads ADD COLUMN name_key TEXT;
+   ALTER TABLE uploads ADD COLUMN family TEXT AS (substr(type, 1, instr(type, '/'))) VIRTUAL;
+   UPDATE uploads SET name_key = substr(upper(filename), 1, 80) WHERE filename IS NOT NULL;
+   CREATE INDEX uploads_by_creation ON uploads (created_at, id);
+   CREATE INDEX uploads_in_state ON uploads (state, created_at, id);
+   CREATE INDEX uploads_of_type ON uploads (type, created_at, id) WHERE type IS NOT NULL;
+   CREATE INDEX uploads_of_family ON uploads (family, created_at, id) WHERE family IS NOT NULL;
+   CREATE INDEX uploads_of_owner ON uploads (owner, created_at, id) WHERE owner IS NOT NULL;
+   CREATE INDEX uploads_of_grant ON uploads (grant_id, created_at, id) WHERE grant_id IS NOT NULL;
+   CREATE INDEX uploads_by_name ON uploads (name_key, created_at, id) WHERE name_key IS NOT NULL;`,
 ]
+
+/** The version from which on there are keys of names: SQLite's `upper` knows ASCII alone. */
+export const NAME_KEYS_VERSION = 6
+/** Makes the keys of other names; `name_key` is a function of this program. */
+export const NAME_KEYS = `UPDATE uploads SET name_key = name_key(filename) WHERE filename GLOB '*[^ -~]*'`
 
 /** The version this program reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length
