@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { createHooks } from '../hooks/create-hooks.js'
 import { DayBytes } from '../hooks/day-bytes.js'
@@ -8,25 +7,24 @@ import { HookModuleError } from '../hooks/module.js'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer } from '../hooks/types/sniff.js'
 import { createBase } from './base.js'
+import { createApi, createEvents } from './beside-tus.js'
+import { createBodies } from './bodies.js'
 import { type Config, ConfigError, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
 import { CHECKSUM_BYTES } from './files/checksum.js'
 import { FilesEngine } from './files/engine.js'
 import { flushFolder } from './files/flush-folder.js'
-import { Api } from './http/api.js'
 import { createAccess } from './http/auth/access.js'
 import { Downloads } from './http/downloads.js'
 import type { Exchange } from './http/exchange.js'
 import type { Gate } from './http/gate.js'
-import { LANE_FROM_BYTES, lendTo } from './http/lane.js'
+import { LANE_FROM_BYTES } from './http/lane.js'
 import { laneWorks } from './http/lane-test.js'
 import { Listener } from './http/listener.js'
 import { loadPage } from './http/page.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
 import { createGarbageKeeper } from './intake/garbage.js'
-import { Intake } from './intake/intake.js'
-import type { IntakeTools } from './intake/intake-tools.js'
 import { loadMetrics } from './metrics/load.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import type { Principal } from './model/principal.js'
@@ -40,6 +38,7 @@ import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
 import { RequestHooks } from './tus/request-hooks.js'
+import { activeUploads } from './uploads/active-uploads.js'
 import { Announcer } from './uploads/announcer.js'
 import { createBackground } from './uploads/background.js'
 import { findFinished, isFinished } from './uploads/find-finished.js'
@@ -59,8 +58,6 @@ export { reindex } from './reindex.js'
 // 32 blocks of 256 KiB: 8 MiB for all uploads together. A block fits into a core's cache; more or larger
 // ones were not faster (server/intake/README.md).
 const ARENA = { blocks: 32, blockBytes: 256 * 1024 }
-const BLOCKS_A_BODY = 16
-const PACE_CHECKED_EVERY_MS = 250
 const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
@@ -112,7 +109,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     called: (event, outcome, ms) => metrics?.hookCalled(event, outcome, ms),
     isFinished: (id) => isFinished(id, engine),
     stopUpload: (id) => {
-      store
+      store.removals
         .stop(id)
         .catch((error: unknown) => faults.error({ err: error, id }, 'an upload could not be stopped'))
     },
@@ -130,6 +127,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
       ({ record }) => unfinished.note(record, now() + firstByteWithinMs(config)),
       ...(hooks ? [hooks.listener] : []),
       ...(metrics ? [metrics.listener] : []),
+      (event) => events.listener(event),
     ],
     { now, log: faults },
   )
@@ -156,6 +154,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
   const { uploads } = store
+  const events = createEvents({ ...{ config, uploads, now, monotonic, log: refusals } })
   const background = createBackground({
     ...{ tools, store, unfinished, records, locks },
     indexIsWhole: (sinceMs) => sinceMs > records.wholeSinceMs,
@@ -193,12 +192,29 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   })
   const vitals = new Vitals()
   const deliveries = hooks?.deliveries ?? null
-  const shown = { arena, deliveries, downloads, engine, lane, records, slots, unfinished, vitals, monotonic }
+  const shown = {
+    arena,
+    deliveries,
+    downloads,
+    engine,
+    events,
+    lane,
+    records,
+    slots,
+    unfinished,
+    vitals,
+    monotonic,
+  }
   const find = (id: string, principal: Principal) =>
     findUpload(id, principal, { ...tools, uploads, log: refusals })
-  const api = new Api({
-    ...{ log: refusals, deliveries, metrics, findUpload: find, issuer: access.issuerFor(find) },
-    status: createStatus(shown, () => listener.connections),
+  const api = createApi({
+    ...{ config, deliveries, events, metrics, monotonic, records, store, log: refusals, findUpload: find },
+    issuer: access.issuerFor(find),
+    hooks: requestHooks,
+    status: createStatus(
+      { ...shown, active: () => activeUploads(uploads, monotonic()) },
+      () => listener.connections,
+    ),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
       return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
@@ -226,7 +242,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   metrics?.watch({ ...shown, minFreeBytes, version: readVersion(), connections: listener.connections })
 
   let closed: Promise<void> | undefined
-  const ending = { listener, background, frontDoor, uploads, hooks, records, engine, vitals, log }
+  const ending = { listener, events, background, frontDoor, uploads, hooks, records, engine, vitals, log }
   const close = (): Promise<void> => {
     closed ??= shutdown({ ...ending, quietLogs: [refusals, faults] }).finally(() => folder.release())
     return closed
@@ -255,22 +271,4 @@ function asConfigError(error: unknown): never {
 
 function slotLimits({ slots, slotsPerOwner, slotWaitMs }: Config) {
   return { limit: slots, limitPerOwner: slotsPerOwner === 'auto' ? slots : slotsPerOwner, waitMs: slotWaitMs }
-}
-
-/** Makes the body of a request: its socket, read into blocks. */
-function createBodies(config: Config, tools: Pick<IntakeTools, 'arena' | 'monotonic'>) {
-  const { idleTimeoutMs, minRateBytesPerMinute } = config
-  const limits = {
-    blocks: BLOCKS_A_BODY,
-    tickMs: PACE_CHECKED_EVERY_MS,
-    idleTimeoutMs,
-    minRateBytesPerMinute,
-  }
-  return (request: IncomingMessage, begins: () => void): Intake => {
-    const length = request.headers['content-length']
-    const bodyBytes = length === undefined ? null : Number(length)
-    const intake = new Intake(request, { ...tools, limits, begins, bodyBytes })
-    lendTo(intake, request)
-    return intake
-  }
 }

@@ -16,16 +16,27 @@ const REFUSED_AT_ONCE = 32
  * Throws ConfigError where more are asked for than the process may have.
  */
 export function connectionLimit(
-  config: Pick<Config, 'connections' | 'slots' | 'downloads' | 'hooksHttp'>,
+  config: Pick<Config, 'connections' | 'slots' | 'downloads' | 'hooksHttp' | 'eventStreams'>,
   openFiles: number,
 ): number {
-  const { connections, slots, downloads, hooksHttp } = config
+  const { connections, slots, downloads, hooksHttp, eventStreams } = config
   const files = OWN_FILES + (hooksHttp === null ? 0 : FILES_OF_HOOKS)
   const reserve = files + slots * FILES_A_SLOT + downloads + REFUSED_AT_ONCE
   const room = Math.max(LEAST_CONNECTIONS, openFiles - reserve)
-  if (connections === 'auto') return Math.min(MOST_CONNECTIONS, room)
+  if (connections === 'auto') return Math.min(MOST_CONNECTIONS + eventStreams, room)
   if (connections <= room) return connections
   throw new ConfigError(
     `connections is ${connections} but ulimit -n (${openFiles}) leaves room for ${room} only`,
   )
+}
+
+/** How many of the connections may be event streams: what is left are a hundred connections, or half of them. */
+export function streamLimit({
+  connections,
+  eventStreams,
+}: {
+  connections: number
+  eventStreams: number
+}): number {
+  return Math.min(eventStreams, Math.max(connections - 100, Math.floor(connections / 2)))
 }

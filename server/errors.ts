@@ -122,6 +122,11 @@ export const ERRORS = {
     status: 503,
     text: 'The server has just started and is still looking for a partial upload; try again shortly',
   },
+  event_streams_full: { status: 503, text: 'Too many event streams are open; try again shortly' },
+  index_unavailable: {
+    status: 503,
+    text: 'The index of uploads cannot be asked now; try again shortly',
+  },
   files_exhausted: {
     status: 503,
     text: 'The server has reached its limit of open files; try again shortly',

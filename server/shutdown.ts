@@ -13,6 +13,7 @@ const LOG_ENDS_WITHIN_MS = 1_000
 /** What ends with the server. */
 export interface Ending {
   readonly listener: { refuseNew(): void; close(withinMs: number): Promise<unknown> }
+  readonly events: { close(): void }
   readonly background: { stop(): void; close(): Promise<void> }
   readonly frontDoor: { close(): void }
   readonly uploads: { end(): Promise<void> }
@@ -30,8 +31,10 @@ export interface Ending {
  * queue of records is written, and the log is flushed. What takes longer than its time is left behind.
  */
 export async function shutdown(ending: Ending): Promise<void> {
-  const { listener, background, frontDoor, uploads, records, engine, vitals, quietLogs, hooks, log } = ending
+  const { listener, events, background, frontDoor, uploads, records, engine, vitals, quietLogs, hooks, log } =
+    ending
   listener.refuseNew()
+  events.close()
   background.stop()
   frontDoor.close()
   await listener.close(REQUESTS_END_WITHIN_MS)

@@ -11,6 +11,9 @@ interface Limited {
 interface Counted {
   readonly arena: { readonly blocks: number; readonly free: number; readonly blockBytes: number }
   readonly downloads: Limited
+  readonly events: Limited
+  /** The uploads that receive now. */
+  readonly active: () => readonly object[]
   readonly engine: { readonly space: object }
   /** Null where there are no hooks. */
   readonly deliveries: { readonly numbers: object } | null
@@ -33,7 +36,20 @@ interface Connections {
 
 /** Returns what makes the answer to `GET /api/status`: what is taken of each limit now, and how the process fares. */
 export function createStatus(parts: Counted, connectionsOf: () => Connections): () => object {
-  const { arena, deliveries, downloads, engine, lane, records, slots, unfinished, vitals, monotonic } = parts
+  const {
+    active,
+    arena,
+    deliveries,
+    downloads,
+    events,
+    engine,
+    lane,
+    records,
+    slots,
+    unfinished,
+    vitals,
+    monotonic,
+  } = parts
   const startedAtMs = monotonic()
   const version = readVersion()
   return () => {
@@ -44,7 +60,9 @@ export function createStatus(parts: Counted, connectionsOf: () => Connections): 
       connections: { open: connections.open, limit: connections.limit },
       faults: { requests: connections.faults },
       slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
+      active: active(),
       downloads: { taken: downloads.taken, limit: downloads.limit },
+      eventStreams: { taken: events.taken, limit: events.limit },
       lane: lane ? 'on' : 'off',
       arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
       uploads: { unfinished: unfinished.size, limit: unfinished.limit },

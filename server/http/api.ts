@@ -1,14 +1,25 @@
 import { asUploadError, UploadError } from '../errors.js'
 import type { Answer, HeaderFields } from '../model/answer.js'
 import type { Principal } from '../model/principal.js'
+import type { ListPage, ListPlace, UploadFilter } from '../model/upload-list.js'
 import type { AskedToken } from './auth/issue.js'
 import { type ListedDeliveries, listDeliveries, resendDelivery } from './deliveries-api.js'
 import type { Exchange } from './exchange.js'
 import { readJson } from './json-body.js'
+import { cursorOf, readListQuery, withinScope } from './list-query.js'
 
 interface ApiOptions {
   /** An upload's record with its live progress; undefined where there is none for this principal. */
   readonly findUpload: (id: string, principal: Principal) => Promise<object | undefined>
+  /** A page of uploads, and how many there are. Reject with index_unavailable. */
+  readonly uploads: {
+    page(filter: UploadFilter, after: ListPlace, limit: number): Promise<ListPage<object>>
+    count(filter: UploadFilter): Promise<number>
+  }
+  /** Removes an upload that is there for a principal. Rejects with an UploadError. */
+  readonly removeUpload: (id: string, principal: Principal, exchange: Exchange) => Promise<void>
+  /** Sends events until their reader leaves. Rejects with an UploadError where nothing was sent. */
+  readonly events: { serve(asked: ApiRequest): Promise<void> }
   readonly status: () => object
   /** Issues what the server signs. Rejects with an UploadError. */
   readonly issuer: {
@@ -99,7 +110,7 @@ export class Api {
 }
 
 function routesOf(options: ApiOptions): Readonly<Record<string, Methods>> {
-  const { findUpload, status, issuer, deliveries, metrics, notReady } = options
+  const { findUpload, removeUpload, events, status, issuer, deliveries, metrics, notReady } = options
   return {
     '/healthz': { GET: async () => json(200, { status: 'ok' }) },
     '/readyz': {
@@ -118,11 +129,22 @@ function routesOf(options: ApiOptions): Readonly<Record<string, Methods>> {
       },
     },
     '/api/status': { GET: async () => json(200, status()) },
+    '/api/uploads': { GET: async (asked) => json(200, await listOf(asked, options)) },
+    '/api/events': {
+      GET: async (asked) => {
+        await events.serve(asked)
+        return 'sent'
+      },
+    },
     '/api/uploads/{id}': {
       GET: async ({ id, principal }) => {
         const upload = await findUpload(id, principal)
         if (!upload) throw new UploadError('upload_unknown')
         return json(200, upload)
+      },
+      DELETE: async ({ id, principal, exchange }) => {
+        await removeUpload(id, principal, exchange)
+        return { status: 204, headers: { 'Cache-Control': 'no-store' } }
       },
     },
     '/api/uploads/{id}/links': {
@@ -136,6 +158,18 @@ function routesOf(options: ApiOptions): Readonly<Record<string, Methods>> {
       POST: async ({ id }) => json(202, await resendDelivery(id, deliveries)),
     },
   }
+}
+
+async function listOf(
+  { query, principal }: Asked,
+  { uploads }: Pick<ApiOptions, 'uploads'>,
+): Promise<object> {
+  const { filter, after, limit, isTotalAsked } = readListQuery(query)
+  const own = withinScope(filter, principal)
+  if (!own) return { uploads: [], cursor: null, ...(isTotalAsked ? { total: 0 } : {}) }
+  const { items, next } = await uploads.page(own, after, limit)
+  const total = isTotalAsked ? { total: await uploads.count(own) } : {}
+  return { uploads: items, cursor: next && cursorOf(next), ...total }
 }
 
 function bodyOf({ exchange }: Asked): Promise<unknown> {

@@ -13,6 +13,7 @@ export interface Watched {
   readonly connections: { readonly open: number; readonly limit: number; readonly faults: number }
   readonly slots: Limited & { readonly waiting: number }
   readonly downloads: Limited
+  readonly events: Limited
   readonly unfinished: { readonly size: number; readonly limit: number }
   readonly arena: { readonly blocks: number; readonly free: number; readonly blockBytes: number }
   readonly records: Pick<RecordStore, 'stats'>
@@ -63,6 +64,7 @@ const GAUGES: Numbers = {
   lading_slots_waiting: ['Requests that wait for a slot', (parts) => parts.slots.waiting],
   lading_downloads_taken: ['Downloads that run', (parts) => parts.downloads.taken],
   lading_downloads_limit: ['Downloads that may run', (parts) => parts.downloads.limit],
+  lading_event_streams_open: ['Event streams that are open', (parts) => parts.events.taken],
   lading_uploads_unfinished: ['Uploads that are unfinished', (parts) => parts.unfinished.size],
   lading_uploads_unfinished_limit: ['Uploads that may be unfinished', (parts) => parts.unfinished.limit],
   lading_arena_blocks: ['Blocks of memory for bodies', (parts) => parts.arena.blocks],

@@ -97,14 +97,20 @@ export interface RecordStore {
   /** The records that are receiving, paused or finished, by id, after `afterId`. Rejects as `unfinished` does. */
   withFiles(afterId: string, limit: number): Promise<readonly UploadRecord[]>
   /**
-   * The records that pass a filter, newest first, behind a place; those that wait count as they are. A page may be short,
-   * and even empty, where few of many records pass: its `next` says whether the list goes on.
+   * The records that pass a filter, newest first, behind a place; those that wait count as they are, and those that the
+   * caller has `newer`, by id. A page may be short, and even empty, where few of many records pass: its `next` says
+   * whether the list goes on.
    *
    * @throws RecordsError (rejects) when the database cannot answer within two seconds
    */
-  list(filter: UploadFilter, after: ListPlace, limit: number): Promise<ListPage<UploadRecord>>
+  list(
+    filter: UploadFilter,
+    after: ListPlace,
+    limit: number,
+    newer?: ReadonlyMap<string, UploadRecord>,
+  ): Promise<ListPage<UploadRecord>>
   /** How many records pass a filter. Rejects as `list` does. */
-  count(filter: UploadFilter): Promise<number>
+  count(filter: UploadFilter, newer?: ReadonlyMap<string, UploadRecord>): Promise<number>
   /** Finished final uploads in the order of `updatedAt` and id, after a place. Rejects as `unfinished` does. */
   finals(after: RecordPlace, limit: number): Promise<readonly UploadRecord[]>
   /** Those of the ids that have no record. Rejects as `unfinished` does. */

@@ -89,7 +89,7 @@ export class RecordQueue {
   }
 
   /** The newest records that uploads gave, by id. */
-  live(): ReadonlyMap<string, UploadRecord> {
+  live(): Map<string, UploadRecord> {
     const all = new Map<string, UploadRecord>()
     for (const entries of [this.#inFlight, this.#waiting])
       for (const [id, { record, live }] of entries) if (live) all.set(id, record)

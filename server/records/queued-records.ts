@@ -9,7 +9,7 @@ import {
   type ReindexCause,
   type ReindexResult,
 } from '../model/record-store.js'
-import type { ListPage, ListPlace, UploadFilter } from '../model/upload-list.js'
+import type { UploadFilter } from '../model/upload-list.js'
 import {
   type Answer,
   type Backend,
@@ -123,12 +123,12 @@ export class QueuedRecords implements RecordStore {
     return (await this.#call({ name: 'withFiles', afterId, limit })).rows
   }
 
-  list(filter: UploadFilter, after: ListPlace, limit: number): Promise<ListPage<UploadRecord>> {
-    return listRecords({ filter, after, limit }, this.#writer.live(), this.#ask)
+  list(...[filter, after, limit, newer]: Parameters<RecordStore['list']>): ReturnType<RecordStore['list']> {
+    return listRecords({ filter, after, limit }, this.#writer.live(newer), this.#ask)
   }
 
-  count(filter: UploadFilter): Promise<number> {
-    return countRecords(filter, this.#writer.live(), this.#ask)
+  count(filter: UploadFilter, newer?: ReadonlyMap<string, UploadRecord>): Promise<number> {
+    return countRecords(filter, this.#writer.live(newer), this.#ask)
   }
 
   async finals(after: RecordPlace, limit: number): Promise<readonly UploadRecord[]> {

@@ -63,9 +63,11 @@ export class RecordWriter {
     return this.#queue.find(id)
   }
 
-  /** The newest records of uploads that the database may not have yet, by id; not those of sidecars. */
-  live(): ReadonlyMap<string, UploadRecord> {
-    return this.#queue.live()
+  /** The newest records of uploads that the database may not have yet, by id, and `newer` ones; not those of sidecars. */
+  live(newer: ReadonlyMap<string, UploadRecord> = new Map()): ReadonlyMap<string, UploadRecord> {
+    const all = this.#queue.live()
+    for (const [id, record] of newer) all.set(id, record)
+    return all
   }
 
   /** Queues a record; a live one is newer than all before, a restored one was read from a sidecar. */

@@ -2,6 +2,7 @@ import type { Engine } from '../model/engine.js'
 import type { AccessRule, Principal } from '../model/principal.js'
 import type { UploadRecord } from '../model/record.js'
 import { isUploadId } from '../model/upload-id.js'
+import { liveView, restView, type UploadState } from './live-view.js'
 import { loadUpload } from './load-upload.js'
 import type { Uploads } from './uploads.js'
 
@@ -24,21 +25,18 @@ export async function findUpload(
   id: string,
   principal: Principal,
   tools: FindTools,
-): Promise<object | undefined> {
+): Promise<UploadState | undefined> {
   if (!isUploadId(id)) return undefined
   const live = tools.uploads.peek(id)
   if (live && !tools.mayAccess(principal, live)) return undefined
-  if (live) {
-    const bytesPerSecond = live.body ? live.rate.perSecond(tools.monotonic()) : 0
-    return { ...live.toRecordAtRest(), bytesPerSecond }
-  }
+  if (live) return liveView(live, tools.monotonic())
   const row = await tools.row(id).catch((error: unknown) => {
     tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
     return undefined
   })
   if (row && !tools.mayAccess(principal, row)) return undefined
-  if (row) return { ...row, bytesPerSecond: 0 }
+  if (row) return restView(row)
   const found = await loadUpload(tools.engine, id)
   if (found.kind !== 'upload' || !tools.mayAccess(principal, found.upload)) return undefined
-  return { ...found.upload.toRecordAtRest(), bytesPerSecond: 0 }
+  return restView(found.upload.toRecordAtRest())
 }

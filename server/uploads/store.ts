@@ -11,6 +11,7 @@ import { loadUpload } from './load-upload.js'
 import { newUpload, type TusUpload, tusUpload } from './new-upload.js'
 import { Prover } from './prover.js'
 import { Receiver } from './receiver.js'
+import { Removals } from './removals.js'
 import { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
@@ -25,6 +26,7 @@ import { withGrant } from './with-grant.js'
  */
 export class LadingStore extends FileStore {
   readonly uploads: Uploads
+  readonly removals: Removals
   readonly #tools: StorageTools
   readonly #requestOf: (id: string) => UploadRequest
   readonly #lifecycle: Lifecycle
@@ -46,6 +48,7 @@ export class LadingStore extends FileStore {
     this.#lifecycle = lifecycle
     this.#receiver = new Receiver({ tools, saver, prover, lifecycle })
     this.#joiner = new Joiner({ tools, uploads, saver, prover, lifecycle })
+    this.removals = new Removals({ tools, uploads, lifecycle, joiner: this.#joiner })
   }
 
   /**
@@ -162,25 +165,12 @@ export class LadingStore extends FileStore {
    * and its bytes go later; one that was joined is gone already. Rejects with upload_unknown.
    */
   override async remove(id: string): Promise<void> {
-    const upload = await this.#known(id)
-    if (!upload && (await this.#joiner.hasJoined(id, this.#requestOf(id).principal))) return
+    const { principal, asked } = this.#requestOf(id)
+    const upload = await this.removals.known(id, principal)
+    if (!upload && (await this.#joiner.hasJoined(id, principal))) return
     if (!upload) throw new UploadError('upload_unknown')
-    await this.#tools.hooks?.beforeRemoval(upload, this.#requestOf(id).asked)
-    if (this.#isNeeded(upload) && isWhole(upload)) return this.#joiner.terminate(upload)
-    await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
-    if (upload.kind === 'final') await this.#joiner.forget(upload)
-    if (upload.kind === 'partial') this.#joiner.partChanged(id)
-  }
-
-  /** Ends and removes an unfinished upload, because a hook says so. Rejects with upload_locked, and with the disk's error. */
-  async stop(id: string): Promise<void> {
-    this.uploads.peek(id)?.body?.stop('stopped')
-    await this.#tools.underLock(id, async () => {
-      const upload = await this.uploads.load(id)
-      if (!upload || upload.sha256 !== null) return
-      await this.#lifecycle.remove(upload, 'terminated', 'stopped by a hook')
-      if (upload.kind === 'partial') this.#joiner.partChanged(id)
-    })
+    await this.#tools.hooks?.beforeRemoval(upload, asked)
+    await this.removals.terminate(upload)
   }
 
   /** Tells whether a principal may end what runs on an upload; asked without its lock. Rejects with the disk's error. */
@@ -244,19 +234,12 @@ export class LadingStore extends FileStore {
   }
 
   async #found(id: string): Promise<StoredUpload> {
-    const upload = await this.#known(id)
-    if (!upload) throw new UploadError('upload_unknown')
     const request = this.#requestOf(id)
+    const upload = await this.removals.known(id, request.principal)
+    if (!upload) throw new UploadError('upload_unknown')
     request.upload = upload
     upload.setHookRequest(request.asked)
     return upload
-  }
-
-  /** An upload as the client sees it: one that was terminated is not there, also while its bytes are needed. */
-  async #known(id: string): Promise<StoredUpload | undefined> {
-    const upload = await this.uploads.load(id)
-    if (!upload || upload.terminatedAt !== null) return undefined
-    return this.#tools.mayAccess(this.#requestOf(id).principal, upload) ? upload : undefined
   }
 
   /** Finishes an upload that a crash left whole; where its prefix proves damaged, its offset has fallen back. */

@@ -41,6 +41,11 @@ export class Uploads {
     return this.#inMemory.get(id)
   }
 
+  /** Those that receive a body now, or are being joined. */
+  receiving(): readonly StoredUpload[] {
+    return [...this.#inMemory.values()].filter(({ state }) => state === 'receiving')
+  }
+
   /** Keeps a new upload. */
   add(upload: StoredUpload): void {
     this.#forget(upload.id)

@@ -124,6 +124,8 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
   body_invalid: { testedIn: 'protocol/grants' },
   grant_used: { testedIn: 'protocol/grants' },
   auth_unavailable: { testedIn: 'protocol/key-sets' },
+  event_streams_full: { testedIn: 'protocol/events' },
+  index_unavailable: { testedIn: 'unit/upload-list' },
   admin_key_needed: { testedIn: 'protocol/admin' },
   admin_only: { testedIn: 'protocol/admin' },
   too_many_refusals: { testedIn: 'protocol/admin' },

@@ -181,7 +181,8 @@ test('a fault while metrics are collected is answered with 500 and logged', asyn
   const logged: object[] = []
   const api = new Api({
     ...{ findUpload: never, status: () => ({}), issuer: { grant: never, link: never } },
-    ...{ deliveries: null, notReady: never },
+    ...{ deliveries: null, notReady: never, removeUpload: never },
+    ...{ uploads: { page: never, count: never }, events: { serve: never } },
     metrics: { scrape: async () => Promise.reject(new Error('a part cannot say its number')) },
     log: { error: (fields) => void logged.push(fields) },
   })

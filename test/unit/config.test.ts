@@ -86,6 +86,7 @@ test('has the documented defaults', () => {
     page: true,
     metrics: true,
     metricsTusdNames: false,
+    eventStreams: 1_000,
   })
 })
 

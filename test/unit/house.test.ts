@@ -22,7 +22,7 @@ const HOMES: Readonly<Record<string, string>> = {
 const MAY_USE_PROCESS: readonly string[] = ['server/main.ts', 'server/vitals.ts']
 
 /** Where the parts of the server meet. */
-const MEETING_PLACES = ['server/app.ts', 'server/reindex.ts']
+const MEETING_PLACES = ['server/app.ts', 'server/beside-tus.ts', 'server/bodies.ts', 'server/reindex.ts']
 const TOP_LEVEL = ['server', 'hooks', 'test', 'data', 'README.md', 'LICENSE', 'tsconfig.json', 'package.json']
 const TEST_FOLDERS = ['unit', 'protocol', 'clients', 'faults']
 const LINE_LIMIT = 280

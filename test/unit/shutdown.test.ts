@@ -14,6 +14,7 @@ function endingOf(done: string[], hangs = ''): Ending {
   const now = (name: string) => (): void => void done.push(name)
   return {
     listener: { refuseNew: now('refuse new'), close: end('connections') },
+    events: { close: now('end event streams') },
     background: { stop: now('stop background'), close: end('background') },
     frontDoor: { close: now('end bodies') },
     hooks: null,
@@ -35,7 +36,16 @@ test('nothing new is taken before what runs has ended, and records are written b
   const done: string[] = []
   await shutdown(endingOf(done))
   assert.equal(done, [
-    ...['refuse new', 'stop background', 'end bodies', 'connections', 'background', 'uploads', 'records'],
+    ...[
+      'refuse new',
+      'end event streams',
+      'stop background',
+      'end bodies',
+      'connections',
+      'background',
+      'uploads',
+      'records',
+    ],
     ...['engine', 'vitals', 'quiet log', 'log'],
   ])
 })

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { UploadError } from '../../errors.js'
+import { type ErrorCode, UploadError } from '../../errors.js'
 import { ADMIN, type Principal } from '../../model/principal.js'
 import { clientOf, isOwnMachine } from '../origin.js'
 import { RefusalLimit } from './refusal-limit.js'
@@ -44,13 +44,19 @@ export class AdminDoor {
     throw new UploadError(this.#keyHash ? 'admin_key_needed' : 'admin_only')
   }
 
+  /** The admin, where the machine itself asks a server without a key. Throws `code` for others, who have sent nothing. */
+  enterOr(request: IncomingMessage, code: ErrorCode): Principal {
+    if (!this.#keyHash && isOwnMachine(request)) return ADMIN
+    throw new UploadError(code)
+  }
+
   #addressOf(request: IncomingMessage): string {
     return clientOf(request, this.#behindProxy)
   }
 }
 
-/** The head of every JSON Web Token is an object, and `{"` is `eyJ` in Base64. */
-function isWebToken(token: string): boolean {
+/** Tells whether a token begins as every JSON Web Token does: its head is an object, and `{"` is `eyJ` in Base64. */
+export function isWebToken(token: string): boolean {
   return token.startsWith('eyJ')
 }
 

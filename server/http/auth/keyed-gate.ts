@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { asUploadError, UploadError } from '../../errors.js'
 import { ADMIN, ANONYMOUS, mayAccess, type Principal } from '../../model/principal.js'
 import type { Asked, Gate } from '../gate.js'
-import { AdminDoor, type AdminSettings } from './admin-door.js'
+import { AdminDoor, type AdminSettings, isWebToken } from './admin-door.js'
 import { bearerOf } from './bearer.js'
-import { checkPermission } from './permission.js'
+import { checkPermission, isOfLists } from './permission.js'
 import { type SignedParts, SignedTokens, signedIn } from './signed-tokens.js'
 import { createTokenCheck, type TokenCheck, type TokenSettings, type TokenTools } from './token-check.js'
 
-/** Addresses of one upload, which its owner may use; all others below /api are the admin's. */
+/** Addresses of one upload, which its owner may use; but for lists, all others below /api are the admin's. */
 const OF_ONE_UPLOAD = /^\/api\/uploads\//
 
 interface GateParts {
@@ -34,11 +34,16 @@ export class KeyedGate implements Gate {
     const audience = audienceOf(asked)
     if (audience === 'everybody') return ANONYMOUS
     const token = bearerOf(request)
-    const signed = audience === 'owner' ? signedIn(token, asked) : undefined
+    const signed = audience === 'admin' ? undefined : signedIn(token, asked)
     if (signed) return this.#verified(() => this.#parts.signedTokens.check(signed, asked), asked)
     if (audience === 'owner' && token === undefined && !checkToken) return ANONYMOUS
+    if (audience === 'own' && checkToken && token !== undefined && isWebToken(token))
+      return this.#verified(() => checkToken(token), asked)
     try {
-      if (audience === 'admin') return admin.enter(request, token)
+      // Whoever may have a token is asked for that.
+      if (audience === 'own' && checkToken && token === undefined)
+        return admin.enterOr(request, 'token_missing')
+      if (audience !== 'owner') return admin.enter(request, token)
       if (token === undefined) throw new UploadError('token_missing')
       if (admin.isKey(request, token)) return ADMIN
     } catch (error) {
@@ -83,8 +88,14 @@ export async function createGate(settings: AdminSettings & TokenSettings, tools:
   })
 }
 
-/** Whom an address is for. An address that is new below /api is the admin's until this says otherwise. */
-function audienceOf({ isUploads, path }: Asked): 'owner' | 'admin' | 'everybody' {
-  if (isUploads || OF_ONE_UPLOAD.test(path)) return 'owner'
+/**
+ * Whom an address is for. `own`: for the admin, and for whoever has a token or a grant, who sees what is their own. An
+ * address that is new below /api is the admin's until this says otherwise.
+ */
+function audienceOf({ isUploads, path, method }: Asked): 'owner' | 'own' | 'admin' | 'everybody' {
+  if (isUploads) return 'owner'
+  // Whoever has the address of an upload without an owner may read its record, and no more.
+  if (OF_ONE_UPLOAD.test(path)) return method === 'DELETE' ? 'own' : 'owner'
+  if (isOfLists(path)) return 'own'
   return path === '/metrics' || path === '/api' || path.startsWith('/api/') ? 'admin' : 'everybody'
 }

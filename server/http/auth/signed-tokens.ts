@@ -1,6 +1,7 @@
 import type { Lapsed, Principal } from '../../model/principal.js'
 import type { Asked } from '../gate.js'
 import { type Grants, isGrantToken } from './grants.js'
+import { isOfLists } from './permission.js'
 import type { UploadTokens } from './upload-tokens.js'
 
 /** A token that the server itself has signed, and whether it came in the query. */
@@ -22,12 +23,13 @@ export interface SignedParts {
 const NEVER: Lapsed = { finishedSince: '9999' }
 
 /** The signed token of a request: a grant in its header, or else one in its query. Undefined where there is none. */
-export function signedIn(bearer: string | undefined, { query, isUploads }: Asked): Signed | undefined {
+export function signedIn(bearer: string | undefined, { query, isUploads, path }: Asked): Signed | undefined {
   if (bearer !== undefined)
     return isGrantToken(bearer) ? { kind: 'grant', token: bearer, isInQuery: false } : undefined
-  if (query === '' || !isUploads) return undefined
+  if (query === '' || !(isUploads || isOfLists(path))) return undefined
   const values = new URLSearchParams(query)
-  for (const kind of ['link', 'key', 'grant'] as const) {
+  // A browser's EventSource sends no headers of a page.
+  for (const kind of isUploads ? (['link', 'key', 'grant'] as const) : (['grant'] as const)) {
     const token = values.get(kind)
     if (token !== null) return { kind, token, isInQuery: true }
   }

@@ -1,0 +1,85 @@
+import type { ServerResponse } from 'node:http'
+import type { SentEvent } from './ring.js'
+
+/** What may wait for a reader in this process; one that does not read is dropped. */
+const MOST_BUFFERED_BYTES = 64 * 1024
+
+/** Which events a reader gets; null: all. */
+export interface ReaderFilter {
+  readonly uploadId: string | null
+  readonly owner: string | null
+  readonly grantId: string | null
+}
+
+/** One open event stream. */
+export class EventReader {
+  /** It has all events up to this number. */
+  at: number
+  /** It is given older events first, and no new ones until it has them. */
+  isBehind = true
+  readonly isUnlimited: boolean
+  /** When the stream ends and the token is looked at again; milliseconds of a clock that nobody sets. */
+  readonly endsAtMs: number
+  readonly #response: ServerResponse
+  readonly #filter: ReaderFilter
+
+  constructor(response: ServerResponse, filter: ReaderFilter, from: { at: number; endsAtMs: number }) {
+    this.#response = response
+    this.#filter = filter
+    this.at = from.at
+    this.endsAtMs = from.endsAtMs
+    this.isUnlimited = filter.uploadId === null && filter.owner === null && filter.grantId === null
+  }
+
+  /** Those of these events that are for this reader and new to it. */
+  bytesOf(events: readonly SentEvent[]): Buffer {
+    const own = events.filter((event) => event.number > this.at && this.#takes(event))
+    return Buffer.concat(own.map(({ bytes }) => bytes))
+  }
+
+  #takes({ uploadId, owner, grantId }: SentEvent): boolean {
+    const { uploadId: wanted, owner: ofOwner, grantId: ofGrant } = this.#filter
+    if (wanted !== null && uploadId !== wanted) return false
+    return (ofOwner === null || owner === ofOwner) && (ofGrant === null || grantId === ofGrant)
+  }
+
+  /** Sends bytes; false where the reader takes nothing, or is gone: then nothing is kept for it. */
+  write(bytes: Uint8Array | string): boolean {
+    const response = this.#response
+    if (response.destroyed || response.writableEnded) return false
+    const waiting = response.writableLength
+    if (waiting > 0 && waiting + bytes.length > MOST_BUFFERED_BYTES) return false
+    response.write(bytes)
+    return true
+  }
+
+  /** Sends bytes, and resolves with true when the system has taken them, or with false where the reader is gone. */
+  writeAndWait(bytes: Uint8Array): Promise<boolean> {
+    const response = this.#response
+    return new Promise((resolve) => {
+      if (response.destroyed || response.writableEnded) return resolve(false)
+      if (bytes.length === 0) return resolve(true)
+      const gone = (): void => resolve(false)
+      response.once('close', gone)
+      response.write(bytes, (error) => {
+        response.off('close', gone)
+        resolve(!error)
+      })
+    })
+  }
+
+  /** Ends the stream behind what was written. */
+  end(): void {
+    this.#response.end()
+  }
+
+  /** Ends the connection. */
+  drop(): void {
+    this.#response.destroy()
+  }
+}
+
+/** Dispatches nothing, but from here the reader goes on when it comes again. */
+export function comment(id: string): string {
+  return `: ${id}\nid: ${id}\n\n`
+}

@@ -1,0 +1,75 @@
+import { UploadError } from '../errors.js'
+import type { HookRequest } from '../model/hook.js'
+import { isWhole } from '../model/next-step.js'
+import type { Principal } from '../model/principal.js'
+import type { Joiner } from './joining/joiner.js'
+import type { Lifecycle } from './lifecycle.js'
+import type { StorageTools } from './tools.js'
+import type { StoredUpload } from './upload.js'
+import { TERMINATED } from './upload-record.js'
+import type { Uploads } from './uploads.js'
+
+interface RemovalTools {
+  readonly tools: Pick<StorageTools, 'hooks' | 'mayAccess' | 'underLock'>
+  readonly uploads: Pick<Uploads, 'load' | 'peek'>
+  readonly lifecycle: Pick<Lifecycle, 'remove'>
+  readonly joiner: Pick<Joiner, 'needs' | 'terminate' | 'forget' | 'partChanged'>
+}
+
+/** Removes uploads because somebody wishes it: a client, the admin, or a hook. */
+export class Removals {
+  readonly #parts: RemovalTools
+
+  constructor(parts: RemovalTools) {
+    this.#parts = parts
+  }
+
+  /** An upload as the client sees it: one that was terminated is not there, also while its bytes are needed. */
+  async known(id: string, principal: Principal): Promise<StoredUpload | undefined> {
+    const upload = await this.#parts.uploads.load(id)
+    if (!upload || upload.terminatedAt !== null) return undefined
+    return this.#parts.tools.mayAccess(principal, upload) ? upload : undefined
+  }
+
+  /**
+   * Removes an upload; the caller holds its lock. A whole part that a final upload still needs is gone for clients, and
+   * its bytes go later. Rejects with the disk's error.
+   */
+  async terminate(upload: StoredUpload): Promise<void> {
+    const { joiner, lifecycle } = this.#parts
+    const isNeeded = upload.kind === 'partial' && joiner.needs(upload.id)
+    if (isNeeded && isWhole(upload)) return joiner.terminate(upload)
+    await lifecycle.remove(upload, 'terminated', TERMINATED)
+    if (upload.kind === 'final') await joiner.forget(upload)
+    if (upload.kind === 'partial') joiner.partChanged(upload.id)
+  }
+
+  /**
+   * Removes an upload, finished or not, for whom it is there. `pre-terminate` is asked first; then a request that sends
+   * to it is ended, and its client is told that the upload is removed. Rejects with upload_unknown, upload_locked, the
+   * hook's refusal, and with the disk's error.
+   */
+  async removeFor(id: string, principal: Principal, asked: HookRequest | null): Promise<void> {
+    const { tools, uploads } = this.#parts
+    const known = async (): Promise<StoredUpload> => {
+      const upload = await this.known(id, principal)
+      if (!upload) throw new UploadError('upload_unknown')
+      return upload
+    }
+    await tools.hooks?.beforeRemoval(await known(), asked)
+    uploads.peek(id)?.body?.stop('stopped')
+    await tools.underLock(id, async () => this.terminate(await known()))
+  }
+
+  /** Ends and removes an unfinished upload, because a hook says so. Rejects with upload_locked, and with the disk's error. */
+  async stop(id: string): Promise<void> {
+    const { tools, uploads, lifecycle, joiner } = this.#parts
+    uploads.peek(id)?.body?.stop('stopped')
+    await tools.underLock(id, async () => {
+      const upload = await uploads.load(id)
+      if (!upload || upload.sha256 !== null) return
+      await lifecycle.remove(upload, 'terminated', 'stopped by a hook')
+      if (upload.kind === 'partial') joiner.partChanged(id)
+    })
+  }
+}

@@ -1,0 +1,44 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { UploadError } from '../../server/errors.js'
+import type { UploadRecord } from '../../server/model/record.js'
+import { RecordsError } from '../../server/model/record-store.js'
+import { EVERY_UPLOAD, LIST_START, nameKey } from '../../server/model/upload-list.js'
+import { UploadList } from '../../server/uploads/list-uploads.js'
+import { record } from '../helpers/record.js'
+
+const none = { peek: () => undefined, receiving: () => [] }
+
+test('index_unavailable: where the database cannot answer, the list says so and names no cause', async () => {
+  const locked = async (): Promise<never> => {
+    throw new RecordsError('locked', 'SQLITE_BUSY: a secret path')
+  }
+  const list = new UploadList({ uploads: none, records: { list: locked, count: locked }, monotonic: () => 0 })
+  for (const asked of [list.page(EVERY_UPLOAD, LIST_START, 1), list.count(EVERY_UPLOAD)]) {
+    const thrown: unknown = await asked.catch((error: unknown) => error)
+    assert.ok(thrown instanceof UploadError)
+    assert.equal([thrown.code, thrown.status], ['index_unavailable', 503])
+    assert.not.match(thrown.text, 'secret')
+  }
+})
+
+test('what the index has is shown with no speed', async () => {
+  const items: readonly UploadRecord[] = [record(1)]
+  const records = { list: async () => ({ items, next: null }), count: async () => 1 }
+  const list = new UploadList({ uploads: none, records, monotonic: () => 0 })
+  const page = await list.page(EVERY_UPLOAD, LIST_START, 1)
+  assert.equal(page, { items: [{ ...record(1), bytesPerSecond: 0 }], next: null })
+})
+
+test('names are found in any case, of every script', () => {
+  for (const [one, other] of [
+    ['Straße', 'STRASSE'],
+    ['ΟΔΟΣ', 'οδος'],
+    ['ﬁle', 'FILE'],
+    ['e\u0301', 'É'],
+  ] as const)
+    assert.is(nameKey(one), nameKey(other))
+  assert.is(nameKey('x'.repeat(500)).length, 80)
+})
+
+test.run()
