@@ -23,6 +23,7 @@ import type { Gate } from './http/gate.js'
 import { LANE_FROM_BYTES } from './http/lane.js'
 import { laneWorks } from './http/lane-test.js'
 import { Listener } from './http/listener.js'
+import { loadPage } from './http/page.js'
 import { requestFacts } from './http/request-facts.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
@@ -232,6 +233,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     identify: (request, asked) => gate.identify(request, asked),
     hooks: requestHooks,
     protocol: frontDoor,
+    page: await loadPage(config, log),
   })
   const anyOrigin = config.corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
   const serve = (exchange: Exchange): Promise<void> => router.serve(exchange)

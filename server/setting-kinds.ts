@@ -103,7 +103,7 @@ export const host = v.pipe(
   v.description('a host name or an IP address, without a port'),
 )
 
-const RESERVED = new Set(['api', 'healthz', 'readyz', 'metrics'])
+const RESERVED = new Set(['api', 'healthz', 'readyz', 'metrics', 'page', 'drop'])
 
 export const basePath = v.pipe(
   v.string(),
@@ -114,7 +114,7 @@ export const basePath = v.pipe(
   v.check((path) => !RESERVED.has(path.split('/')[1] ?? '')),
   v.description(
     'a path such as /files, made of letters, digits and . _ ~ - between slashes; neither / itself ' +
-      'nor below /api, /healthz, /readyz or /metrics',
+      'nor below /api, /healthz, /readyz, /metrics, /page or /drop',
   ),
 )
 

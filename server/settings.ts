@@ -164,6 +164,7 @@ export const SETTINGS = {
     ),
     'none',
   ),
+  page: setting('page', 'on', 'serve the web page at /, and drop links at /drop', onOff),
   metrics: setting(
     'metrics',
     'on',

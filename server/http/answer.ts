@@ -15,12 +15,13 @@ const REASONS: Readonly<Record<number, string>> = { 460: 'Checksum Mismatch' }
  */
 export function sendAnswer(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
   if (response.destroyed || response.headersSent) return
-  const text = answer.text ?? ''
+  const text = answer.bytes ?? answer.text ?? ''
   const isHead = request.method === 'HEAD'
-  const hasBody = answer.status !== 204 && !isHead
+  const isBare = answer.status === 204 || answer.status === 304
+  const hasBody = !isBare && !isHead
   // The answer to HEAD may have the length of what GET would send (RFC 9110, section 8.6); no other may.
   const ofGet = isHead ? answer.headers['Content-Length'] : undefined
-  const length = answer.status === 204 ? {} : { 'Content-Length': ofGet ?? String(Buffer.byteLength(text)) }
+  const length = isBare ? {} : { 'Content-Length': ofGet ?? String(Buffer.byteLength(text)) }
   const reason = REASONS[answer.status]
   if (reason !== undefined) response.statusMessage = reason
   response.writeHead(answer.status, { ...answer.headers, ...length })
@@ -29,7 +30,7 @@ export function sendAnswer(request: IncomingMessage, response: ServerResponse, a
     return
   }
   // Ended only when the body has: Node closes a connection that is not kept alive as soon as the answer ends.
-  if (hasBody && text !== '') response.write(text)
+  if (hasBody && text.length > 0) response.write(text)
   else response.flushHeaders()
   endAnswer(request, response)
 }
@@ -59,7 +60,7 @@ function readOn(request: IncomingMessage, done: () => void): void {
 }
 
 /** Ends a response. A client that does not read what is left of it loses its connection. */
-function end(response: ServerResponse, text?: string): void {
+function end(response: ServerResponse, text?: string | Uint8Array): void {
   response.end(text)
   const { socket } = response
   // What the system took at once needs no reader.

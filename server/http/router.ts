@@ -11,6 +11,7 @@ import type { AskedFile } from './downloads.js'
 import type { Exchange } from './exchange.js'
 import type { Gate } from './gate.js'
 import { clientOf, publicOrigin } from './origin.js'
+import type { WebPage } from './page.js'
 import { readAway } from './surplus.js'
 import { pathOf, queryOf } from './target.js'
 
@@ -46,6 +47,8 @@ export interface RouterOptions extends CorsSettings {
   readonly downloads: { send(exchange: Exchange, asked: AskedFile): Promise<void> }
   /** What is served beside uploads, by its path; undefined where nothing is. */
   readonly api: { find(path: string): FoundRoute | undefined }
+  /** The web page; null where there is none. */
+  readonly page: Pick<WebPage, 'find'> | null
 }
 
 const CREATION_METHODS = 'POST, OPTIONS'
@@ -153,10 +156,10 @@ export class Router {
   }
 
   async #beside(visit: Visit, path: string): Promise<Outcome> {
-    const { behindProxy, api } = this.#options
+    const { behindProxy, api, page } = this.#options
     const { exchange, principal } = visit
     const { method = '', url } = exchange.request
-    const route = api.find(path)
+    const route = page?.find(path) ?? api.find(path)
     if (!route && !path.startsWith('/api/')) throw new UploadError('not_found')
     if (method === 'OPTIONS') return this.#preflight()
     if (!route) throw new UploadError('not_found')

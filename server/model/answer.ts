@@ -8,9 +8,11 @@ export function withHeaders(headers: HeaderFields, more: HeaderFields): HeaderFi
   return Object.assign(Object.fromEntries(kept), more)
 }
 
-/** An answer to a request; without `text` it has no body. */
+/** An answer to a request; without `text` and `bytes` it has no body. */
 export interface Answer {
   readonly status: number
   readonly headers: HeaderFields
   readonly text?: string
+  /** The body where it is no text. */
+  readonly bytes?: Uint8Array
 }

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import unpacked from '@sparticuz/chromium'
 import { type Browser, chromium } from 'playwright-core'
@@ -19,11 +20,17 @@ export async function startBrowser(): Promise<Browser> {
   const executablePath = await withVariables({ TMPDIR: folder, AWS_EXECUTION_ENV: WITH_LIBRARIES }, () =>
     unpacked.executablePath(),
   )
+  const fonts = join(folder, 'fonts')
+  // The package's own file names folders that are not there. Without a font Chromium shows no text, and crashes at fields.
+  writeFileSync(
+    join(fonts, 'fonts.conf'),
+    `<fontconfig><dir>${fonts}</dir><cachedir>${join(folder, 'fonts-cache')}</cachedir></fontconfig>\n`,
+  )
   const env = {
     ...environment(),
     TMPDIR: folder,
     HOME: folder,
-    FONTCONFIG_PATH: join(folder, 'fonts'),
+    FONTCONFIG_PATH: fonts,
     LD_LIBRARY_PATH: join(folder, 'al2023', 'lib'),
   }
   return chromium.launch({ executablePath, args: FLAGS, env, headless: true, timeout: LAUNCH_WITHIN_MS })

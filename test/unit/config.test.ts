@@ -83,6 +83,7 @@ test('has the documented defaults', () => {
     idForm: 'dashed',
     logLevel: 'info',
     logFormat: 'json',
+    page: true,
     metrics: true,
     metricsTusdNames: false,
     eventStreams: 1_000,

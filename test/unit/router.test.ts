@@ -65,6 +65,7 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
         }
       },
     },
+    page: null,
     ...changes,
   })
   return { router, asked, principals }

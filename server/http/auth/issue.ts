@@ -15,6 +15,8 @@ const AskedLink = v.strictObject({
 
 export interface IssueParts {
   readonly basePath: string
+  /** The page is there, and so are drop links. */
+  readonly page: boolean
   readonly grants: Pick<Grants, 'make'>
   readonly uploadTokens: Pick<UploadTokens, 'link'>
   /** An upload's record; undefined where there is none for this principal. */
@@ -41,10 +43,11 @@ export class Issuer {
 
   /** What the answer to `POST /api/grants` says. Rejects with body_invalid. */
   async grant({ body, origin }: Pick<AskedToken, 'body' | 'origin'>): Promise<object> {
-    const { basePath, grants } = this.#parts
+    const { basePath, grants, page } = this.#parts
     const { token, grant } = await grants.make(body)
     const endpoint = `${origin}${basePath}?grant=${token}`
-    return { token, endpoint, expiresAt: dateOf(grant.expiresAt) }
+    const dropUrl = page ? { dropUrl: `${origin}/drop/${token}` } : {}
+    return { token, endpoint, ...dropUrl, expiresAt: dateOf(grant.expiresAt) }
   }
 
   /** What the answer to `POST /api/uploads/<id>/links` says. Rejects with body_invalid, upload_unknown or upload_unfinished. */

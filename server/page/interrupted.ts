@@ -1,0 +1,46 @@
+import * as v from 'valibot'
+import { element } from './dom.js'
+import { age, bytes } from './format.js'
+
+const MOST_NAMED = 5
+/** tus-js-client keeps the address of each unfinished upload under such a name. */
+const PREFIX = 'tus::'
+
+const Kept = v.object({
+  size: v.nullable(v.number()),
+  creationTime: v.string(),
+  uploadUrl: v.optional(v.nullable(v.string())),
+  metadata: v.object({ name: v.optional(v.string(), 'unnamed') }),
+})
+
+/** Names the uploads of this browser that were interrupted, and says how they go on. Shows nothing where there are none. */
+export function showInterrupted(panel: HTMLElement, endpoint: URL): void {
+  const kept = Object.keys(localStorage)
+    .filter((name) => name.startsWith(PREFIX))
+    .flatMap((name) => {
+      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Kept), localStorage.getItem(name))
+      return parsed.success && parsed.output.uploadUrl?.startsWith(endpoint.href)
+        ? [{ name, ...parsed.output }]
+        : []
+    })
+  panel.hidden = kept.length === 0
+  if (kept.length === 0) return
+  const lines = kept.slice(0, MOST_NAMED).map(({ metadata, size, creationTime }) => {
+    const when = age(new Date(creationTime).toISOString())
+    return element('li', {}, element('strong', {}, metadata.name), ` (${bytes(size ?? 0)}, begun ${when})`)
+  })
+  const rest = kept.length - lines.length
+  const forget = (): void => {
+    for (const { name } of kept) localStorage.removeItem(name)
+    panel.hidden = true
+  }
+  panel.replaceChildren(
+    element(
+      'p',
+      {},
+      'These uploads were interrupted. Drop the same files again, and they go on where they stopped:',
+    ),
+    element('ul', {}, ...lines, ...(rest > 0 ? [element('li', {}, `and ${rest} more`)] : [])),
+    element('button', { type: 'button', class: 'quiet', click: forget }, 'Forget them'),
+  )
+}
