@@ -12,6 +12,7 @@ import { UploadTokens } from './upload-tokens.js'
 export interface AccessSettings extends AdminSettings, TokenSettings {
   readonly dataDir: string
   readonly basePath: string
+  readonly disableDownload: boolean
 }
 
 interface EndedUpload {
@@ -26,7 +27,7 @@ type AccessTools = Pick<GateTools, 'log' | 'now' | 'monotonic'> & {
 
 /** Builds what decides about access: the gate, the uses of grants, and what issues tokens. */
 export async function createAccess(settings: AccessSettings, { faults, ...tools }: AccessTools) {
-  const { dataDir, basePath } = settings
+  const { dataDir, basePath, disableDownload } = settings
   const { now } = tools
   const signer = new Signer(join(dataDir, 'lading.key'))
   const signed = { grants: new Grants(signer, now), uploadTokens: new UploadTokens(signer, now) }
@@ -41,6 +42,7 @@ export async function createAccess(settings: AccessSettings, { faults, ...tools 
     uploadEnded: ({ id, grant, sha256 }: EndedUpload): void => {
       if (grant && sha256 === null) grantUses.giveBack(grant.id, id)
     },
-    issuerFor: (findUpload: IssueParts['findUpload']) => new Issuer({ ...signed, basePath, findUpload, now }),
+    issuerFor: (findUpload: IssueParts['findUpload']) =>
+      new Issuer({ ...signed, basePath, disableDownload, findUpload, now }),
   }
 }

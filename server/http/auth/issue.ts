@@ -16,6 +16,8 @@ const AskedLink = v.strictObject({
 
 export interface IssueParts {
   readonly basePath: string
+  /** A link would open nothing. */
+  readonly disableDownload: boolean
   readonly grants: Pick<Grants, 'make'>
   readonly uploadTokens: Pick<UploadTokens, 'link'>
   /** An upload's record; undefined where there is none for this principal. */
@@ -46,7 +48,7 @@ export class Issuer {
     return path === '/api/grants' || linkedId(path) !== undefined
   }
 
-  /** Answers a POST. Rejects with not_found, body_invalid, upload_unknown or upload_unfinished. */
+  /** Answers a POST. Rejects with not_found, body_invalid, upload_unknown, upload_unfinished or downloads_disabled. */
   async answer(asked: AskedToken): Promise<Answer> {
     const id = linkedId(asked.path)
     const value = id === undefined ? await this.#grant(asked) : await this.#link(asked, id)
@@ -62,7 +64,8 @@ export class Issuer {
   }
 
   async #link({ body, origin, principal }: AskedToken, id: string): Promise<object> {
-    const { basePath, uploadTokens, findUpload, now } = this.#parts
+    const { basePath, disableDownload, uploadTokens, findUpload, now } = this.#parts
+    if (disableDownload) throw new UploadError('downloads_disabled', { headers: { Allow: 'OPTIONS' } })
     const parsed = v.safeParse(AskedLink, body)
     if (!parsed.success) throw new UploadError('body_invalid')
     const upload = await findUpload(id, principal)
