@@ -13,7 +13,7 @@ const MOST_RANGES = 16
  * that overlap so much that they have more bytes than the file. 'none' where it asks for no byte that the file has, or is malformed.
  */
 export function rangesOf(header: string, length: number): readonly ByteRange[] | 'none' | undefined {
-  const [, set] = /^bytes=(.*)$/is.exec(header) ?? []
+  const [, set] = /^bytes=(.+)$/is.exec(header) ?? []
   // Node joins repeated headers, which leaves a second unit in the list.
   if (set === undefined || set.includes('=')) return undefined
   const ranges: ByteRange[] = []
