@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import type { HeaderFields } from './model/answer.js'
 import type { HookAnswer } from './model/hook.js'
 
 /**
@@ -42,6 +43,14 @@ export const ERRORS = {
   expectation_unknown: {
     status: 417,
     text: 'The only value of Expect that this server supports is 100-continue',
+  },
+  precondition_failed: {
+    status: 412,
+    text: 'The file is not the one that If-Match or If-Unmodified-Since names',
+  },
+  range_unsatisfiable: {
+    status: 416,
+    text: 'The file has none of the bytes that Range asks for; see Content-Range',
   },
   headers_too_large: { status: 431, text: 'The headers of the request are too large' },
 
@@ -94,6 +103,7 @@ export const ERRORS = {
     status: 404,
     text: 'This upload is not finished; only finished uploads can be downloaded',
   },
+  downloads_disabled: { status: 405, text: 'This server does not give files back' },
 
   // The hooks of this server's owner; a hook may name another status and another text
   access_rejected: { status: 403, text: 'This server does not let you use this upload' },
@@ -143,17 +153,24 @@ export type ErrorCode = keyof typeof ERRORS
 /**
  * An error that a client gets as an answer. `code` selects the status and the sentence. `cause` and `detail` only go
  * to the log. `sentence` replaces the table's sentence with a more exact one, without any text from a client.
- * `answer` is what a hook of the server's owner wants the client to get instead.
+ * `headers` go with the answer. `answer` is what a hook of the server's owner wants the client to get instead.
  */
 export class UploadError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined
   readonly sentence: string
+  readonly headers: HeaderFields
   readonly answer: HookAnswer | undefined
 
   constructor(
     code: ErrorCode,
-    options: { cause?: unknown; detail?: string; sentence?: string; answer?: HookAnswer } = {},
+    options: {
+      cause?: unknown
+      detail?: string
+      sentence?: string
+      headers?: HeaderFields
+      answer?: HookAnswer
+    } = {},
   ) {
     const sentence = options.sentence ?? ERRORS[code].text
     super(options.detail ? `${sentence} (${options.detail})` : sentence, { cause: options.cause })
@@ -161,6 +178,7 @@ export class UploadError extends Error {
     this.code = code
     this.detail = options.detail
     this.sentence = sentence
+    this.headers = options.headers ?? {}
     this.answer = options.answer
   }
 

@@ -40,6 +40,12 @@ export const SETTINGS = {
     duration('0s', '1h'),
   ),
   downloads: setting('downloads', 64, 'downloads at once; the next gets 503', whole(1, 10_000)),
+  disableDownload: setting(
+    'disable-download',
+    'off',
+    'refuse GET of files with 405; HEAD still describes uploads, and no links are made',
+    onOff,
+  ),
   eventStreams: setting(
     'event-streams',
     1_000,

@@ -3,20 +3,18 @@ import { isMissing } from '../errors.js'
 import type { RangeReader } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 
-const PIECE_BYTES = 64 * 1024
-
-/** A range of a file, piece by piece through one buffer. */
+/** A range of a file, piece by piece through two buffers: one is read into while the other is sent. */
 export class FileRange implements RangeReader {
   readonly #file: FileHandle
-  readonly #to: number
-  readonly #piece: Buffer
   #at: number
+  #to: number
+  #buffer = Buffer.alloc(0)
+  #other = Buffer.alloc(0)
 
   private constructor(file: FileHandle, { from, to }: { from: number; to: number }) {
     this.#file = file
     this.#at = from
     this.#to = to
-    this.#piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, to - from))
   }
 
   /** Opens the file. Rejects with BytesFault where it is gone, and with the system's error. */
@@ -28,12 +26,21 @@ export class FileRange implements RangeReader {
   }
 
   /** See RangeReader. */
-  async next(): Promise<Uint8Array | undefined> {
-    const most = Math.min(this.#piece.length, this.#to - this.#at)
+  async next(mostBytes: number): Promise<Uint8Array | undefined> {
+    const most = Math.min(mostBytes, this.#to - this.#at)
     if (most === 0) return undefined
-    const { bytesRead } = await this.#file.read(this.#piece, 0, most, this.#at)
+    const piece = this.#other.length < most ? Buffer.allocUnsafeSlow(most) : this.#other
+    this.#other = this.#buffer
+    this.#buffer = piece
+    const { bytesRead } = await this.#file.read(piece, 0, most, this.#at)
     this.#at += bytesRead
-    return bytesRead === 0 ? undefined : this.#piece.subarray(0, bytesRead)
+    return bytesRead === 0 ? undefined : piece.subarray(0, bytesRead)
+  }
+
+  /** See RangeReader. */
+  goTo({ from, to }: { from: number; to: number }): void {
+    this.#at = from
+    this.#to = to
   }
 
   /** See RangeReader. */

@@ -17,11 +17,12 @@ export function sendAnswer(request: IncomingMessage, response: ServerResponse, a
   if (response.destroyed || response.headersSent) return
   const text = answer.bytes ?? answer.text ?? ''
   const isHead = request.method === 'HEAD'
-  const isBare = answer.status === 204 || answer.status === 304
-  const hasBody = !isBare && !isHead
+  // Neither has a body; a 304 could have only the length of the 200 in its place (RFC 9110, section 8.6).
+  const isBodiless = answer.status === 204 || answer.status === 304
+  const hasBody = !isBodiless && !isHead
   // The answer to HEAD may have the length of what GET would send (RFC 9110, section 8.6); no other may.
   const ofGet = isHead ? answer.headers['Content-Length'] : undefined
-  const length = isBare ? {} : { 'Content-Length': ofGet ?? String(Buffer.byteLength(text)) }
+  const length = isBodiless ? {} : { 'Content-Length': ofGet ?? String(Buffer.byteLength(text)) }
   const reason = REASONS[answer.status]
   if (reason !== undefined) response.statusMessage = reason
   response.writeHead(answer.status, { ...answer.headers, ...length })

@@ -1,11 +1,16 @@
 import type { ServerResponse } from 'node:http'
-import { asUploadError, faultOf, guarded, isFault, UploadError } from '../errors.js'
-import type { HeaderFields } from '../model/answer.js'
+import { asUploadError, isFault, UploadError } from '../errors.js'
+import type { Answer, HeaderFields } from '../model/answer.js'
 import type { RangeReader } from '../model/engine.js'
-import { type FileView, fileHeaders } from '../model/file-headers.js'
+import type { FileView } from '../model/file-headers.js'
 import type { Principal } from '../model/principal.js'
 import { endAnswer } from './answer.js'
+import { unchanged } from './conditions.js'
+import { type DownloadPlan, planDownload } from './download-plan.js'
 import type { Exchange } from './exchange.js'
+import { LargePieces, PacedBody } from './paced-body.js'
+
+const NOTHING = { from: 0, to: 0 }
 
 /** The upload a download asks for, who asks, and headers that go with the answer. */
 export interface AskedFile {
@@ -29,9 +34,10 @@ export interface DownloadOptions {
   readonly log: { info(fields: object, message: string): void; error(fields: object, message: string): void }
 }
 
-/** Serves `GET /files/<id>`: the whole of a finished file, never shown inside the browser. */
+/** Serves `GET /files/<id>`: a finished file, or ranges of it. */
 export class Downloads {
   readonly #options: DownloadOptions
+  readonly #large = new LargePieces()
   #taken = 0
 
   constructor(options: DownloadOptions) {
@@ -54,7 +60,10 @@ export class Downloads {
   async send(exchange: Exchange, asked: AskedFile): Promise<void> {
     try {
       // A HEAD that says GET by X-HTTP-Method-Override is answered without a body, and so without the file.
-      if (exchange.request.method === 'HEAD') return await this.#describe(exchange, asked)
+      if (exchange.request.method === 'HEAD') {
+        const plan = await this.#plan(exchange, asked)
+        return this.#describe(exchange, plan.status === 304 ? unchanged(plan.headers) : plan)
+      }
       if (this.#taken >= this.limit) throw new UploadError('downloads_full')
       this.#taken += 1
       try {
@@ -71,48 +80,59 @@ export class Downloads {
     }
   }
 
-  async #describe({ request, response }: Exchange, asked: AskedFile): Promise<void> {
-    const file = await this.#find(asked)
-    if (response.destroyed) return
-    response.writeHead(200, { ...fileHeaders(file), ...asked.headers })
+  /** Answers without a body: to a HEAD, and to a client that has the file already. */
+  #describe({ request, response }: Exchange, { status, headers }: Answer): void {
+    response.writeHead(status, headers)
     response.flushHeaders()
     endAnswer(request, response)
   }
 
-  async #sendFile({ request, response }: Exchange, asked: AskedFile): Promise<void> {
-    const finished = await this.#find(asked)
-    const range = await this.#options.read(asked.id, { from: 0, to: finished.length })
+  async #sendFile(exchange: Exchange, asked: AskedFile): Promise<void> {
+    const plan = await this.#plan(exchange, asked)
+    if (plan.status === 304) return this.#describe(exchange, unchanged(plan.headers))
+    const { request, response } = exchange
+    const [{ from, to } = NOTHING] = plan.parts
+    const reader = await this.#options.read(asked.id, { from, to })
     try {
       if (response.destroyed) return
-      response.writeHead(200, { ...fileHeaders(finished), ...asked.headers })
-      if (finished.length === 0) response.flushHeaders()
-      const isSent = await this.#pieces(range, finished.length, response, asked.id)
+      response.writeHead(plan.status, plan.headers)
+      if (from === to) response.flushHeaders()
+      const isSent = await this.#body(reader, plan, response, asked.id)
       if (isSent) endAnswer(request, response)
     } finally {
-      await range.close()
+      await reader.close()
     }
   }
 
-  /** Sends the bytes piece by piece; the next is read when the system has taken the last. False where its reader is gone. */
-  async #pieces(range: RangeReader, length: number, response: ServerResponse, id: string): Promise<boolean> {
+  /** Sends the parts, one behind the other; the reader has the first range already. False where its client is gone. */
+  async #body(
+    reader: RangeReader,
+    { parts, end }: DownloadPlan,
+    response: ServerResponse,
+    id: string,
+  ): Promise<boolean> {
     const { idleTimeoutMs, log } = this.#options
-    const endSilence = (): void => {
+    const ended = (): void =>
       log.info({ id }, 'a download was ended: its reader took nothing for --idle-timeout')
-      response.destroy()
-    }
-    const silence = setTimeout(guarded(endSilence, faultOf(response)), idleTimeoutMs)
+    const body = new PacedBody(response, this.#large, { timeoutMs: idleTimeoutMs, ended })
     try {
-      for (let at = 0; at < length; ) {
-        const piece = await range.next()
-        if (!piece) throw shorter(at, length)
-        if (!(await isWritten(response, piece))) return false
-        silence.refresh()
-        at += piece.length
+      for (const { head, from, to } of parts) {
+        reader.goTo({ from, to })
+        if (!(await body.text(head))) return false
+        const sent = await body.bytes(reader, to - from)
+        if (sent === undefined) return false
+        if (from + sent < to) throw shorter(from + sent, to)
       }
-      return true
+      return await body.text(end)
     } finally {
-      clearTimeout(silence)
+      body.end()
     }
+  }
+
+  /** What is answered, with the headers of this server. Rejects where that is a refusal. */
+  async #plan({ request }: Exchange, asked: AskedFile): Promise<DownloadPlan> {
+    const plan = planDownload(request, await this.#find(asked))
+    return { ...plan, headers: { ...plan.headers, ...asked.headers } }
   }
 
   async #find({ id, principal }: AskedFile): Promise<FileView> {
@@ -121,19 +141,6 @@ export class Downloads {
     if (found === 'unfinished') throw new UploadError('upload_unfinished')
     return found
   }
-}
-
-/** Resolves when the system has taken a piece, with false where the connection is gone. */
-function isWritten(response: ServerResponse, piece: Uint8Array): Promise<boolean> {
-  return new Promise((resolve) => {
-    if (response.destroyed) return resolve(false)
-    const gone = (): void => resolve(false)
-    response.once('close', gone)
-    response.write(piece, (error) => {
-      response.off('close', gone)
-      resolve(!error)
-    })
-  })
 }
 
 function shorter(at: number, length: number): UploadError {

@@ -15,12 +15,16 @@ const INVALID_TOKEN = 'Bearer realm="lading", error="invalid_token"'
 const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' }
 
 /** The answer for an error: its status, and its code word and sentence as plain text. Every refusal is built here. */
-export function refusalOf({ code, status, text, answer }: UploadError, headers: HeaderFields = {}): Answer {
+export function refusalOf(error: UploadError, headers: HeaderFields = {}): Answer {
+  const { code, status, text, answer } = error
   const retry = RETRY_STATUSES.includes(status) ? RETRY_AFTER : {}
   const challenge = status === 401 ? { 'WWW-Authenticate': challengeOf(code, answer !== undefined) } : {}
   return {
     status,
-    headers: withHeaders({ ...TEXT, ...retry, ...challenge, ...headers }, answer?.headers ?? {}),
+    headers: withHeaders(
+      { ...TEXT, ...retry, ...challenge, ...headers, ...error.headers },
+      answer?.headers ?? {},
+    ),
     text,
   }
 }

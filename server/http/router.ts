@@ -6,6 +6,7 @@ import type { HookRequest } from '../model/hook.js'
 import { ANONYMOUS, type Principal } from '../model/principal.js'
 import type { UploadMethod } from '../model/request.js'
 import type { FoundRoute } from './api.js'
+import { isUnchanged, unchanged } from './conditions.js'
 import { type CorsSettings, corsHeaders, preflightHeaders } from './cors.js'
 import type { AskedFile } from './downloads.js'
 import type { Exchange } from './exchange.js'
@@ -34,6 +35,8 @@ interface UploadProtocol {
 export interface RouterOptions extends CorsSettings {
   readonly basePath: string
   readonly behindProxy: boolean
+  /** GET of a file is refused. */
+  readonly disableDownload: boolean
   readonly isUploadId: (text: string) => boolean
   /** Decides who is asking, but for OPTIONS and probes; see Gate. */
   readonly identify: Gate['identify']
@@ -53,6 +56,11 @@ export interface RouterOptions extends CorsSettings {
 
 const CREATION_METHODS = 'POST, OPTIONS'
 const UPLOAD_METHODS = 'GET, HEAD, PATCH, DELETE, OPTIONS'
+const METHODS_WITHOUT_GET = 'HEAD, PATCH, DELETE, OPTIONS'
+/** A cache may keep a file, and asks each time whether it is still there. */
+const OPEN_FILE = { 'Cache-Control': 'no-cache' }
+/** A cache between us would show it to others, and when a link is over. */
+const OWNED_FILE = { 'Cache-Control': 'no-store' }
 
 /** A request whose principal is known. */
 interface Visit {
@@ -118,24 +126,33 @@ export class Router {
   }
 
   async #upload(visit: Visit, method: string, id: string): Promise<Outcome> {
-    const { downloads, protocol } = this.#options
+    const { downloads, protocol, disableDownload } = this.#options
+    const allowed = disableDownload ? METHODS_WITHOUT_GET : UPLOAD_METHODS
     switch (method) {
       case 'GET': {
         const { exchange, principal } = visit
+        if (disableDownload) throw new UploadError('downloads_disabled', { headers: { Allow: allowed } })
         await this.#askHook(visit, method, id)
-        // A cache between us would show it to others, and when a link is over.
-        const own = principal.kind === 'anonymous' ? {} : { 'Cache-Control': 'no-store' }
+        const own = principal.kind === 'anonymous' ? OPEN_FILE : OWNED_FILE
         const headers = { ...protocol.headers, ...own, ...this.#cors(exchange) }
         await downloads.send(exchange, { id, principal, headers })
         return 'sent'
       }
       case 'HEAD':
+        return this.#head(visit, id)
       case 'PATCH':
       case 'DELETE':
         return this.#protocol(visit, method, id)
       default:
-        return this.#notAllowed(visit, UPLOAD_METHODS, protocol.headers)
+        return this.#notAllowed(visit, allowed, protocol.headers)
     }
+  }
+
+  /** Of a finished upload, a HEAD has the conditions of a GET too. */
+  async #head(visit: Visit, id: string): Promise<Outcome> {
+    const answer = await this.#protocol(visit, 'HEAD', id)
+    if (answer === 'cut' || answer.headers.ETag === undefined) return answer
+    return isUnchanged(visit.exchange.request.headers, answer.headers) ? unchanged(answer.headers) : answer
   }
 
   async #protocol({ exchange, principal }: Visit, method: UploadMethod, id: string | undefined) {

@@ -62,10 +62,15 @@ export interface CheckpointOptions {
   readonly finishedBytes?: number
 }
 
-/** Reads a range of an upload's bytes once, in order. */
+/** Reads a range of an upload's bytes in order, then perhaps another range. It also works after the upload was removed. */
 export interface RangeReader {
-  /** The next piece, good until the next call; undefined at the end of the range, or of what is stored. */
-  next(): Promise<Uint8Array | undefined>
+  /**
+   * The next piece of at most `mostBytes`; undefined at the end of the range, or of what is stored. The piece is good
+   * until the second call after it, so that the next one can be read while it is sent. One call at a time.
+   */
+  next(mostBytes: number): Promise<Uint8Array | undefined>
+  /** Goes on with another range, while no call runs. */
+  goTo(range: { readonly from: number; readonly to: number }): void
   /** Gives back what reading holds; needed on every path. */
   close(): Promise<void>
 }

@@ -12,6 +12,8 @@ const PASSED_OF_FINAL = ['Cache-Control']
 
 interface HeaderOptions {
   readonly basePath: string
+  /** GET is refused, and HEAD has no headers of it. */
+  readonly disableDownload: boolean
   /** When an unfinished upload expires; milliseconds since 1970. */
   readonly expiresAtMs: (upload: UploadView) => number
 }
@@ -21,7 +23,7 @@ export function answerHeaders(
   request: UploadRequest,
   arrival: Arrival,
   answered: HeaderValues,
-  { expiresAtMs, basePath }: HeaderOptions,
+  { expiresAtMs, basePath, disableDownload }: HeaderOptions,
 ): HeaderFields {
   const { upload, method } = request
   const id = upload?.id ?? request.id
@@ -37,7 +39,10 @@ export function answerHeaders(
   // The answer to a creation that may bring bytes says how many are stored, also where it brings none.
   const hasOffset = method === 'POST' && isOffsetType(arrival.request) && upload.kind !== 'final'
   if (hasOffset) headers['Upload-Offset'] = String(upload.offset)
-  return Object.assign(headers, uploadHeaders(upload, method === 'HEAD', expiresAtMs))
+  return Object.assign(
+    headers,
+    uploadHeaders(upload, { isHead: method === 'HEAD', expiresAtMs, disableDownload }),
+  )
 }
 
 /**
@@ -46,21 +51,21 @@ export function answerHeaders(
  */
 function uploadHeaders(
   upload: UploadView,
-  isHead: boolean,
-  expiresAtMs: (upload: UploadView) => number,
+  asked: Omit<HeaderOptions, 'basePath'> & { readonly isHead: boolean },
 ): HeaderFields {
+  const { isHead, expiresAtMs, disableDownload } = asked
   const headers: HeaderFields = {}
   if (upload.kind === 'final') Object.assign(headers, finalHeaders(upload))
   if (isHead && upload.concat !== null) headers['Upload-Concat'] = upload.concat
   if (isHead && upload.metadata !== null) headers['Upload-Metadata'] = upload.metadata
-  const { sha256, length, filename } = upload
+  const { sha256, length, filename, finishedAt } = upload
   if (sha256 === null || length === null) {
     headers['Upload-Expires'] = new Date(expiresAtMs(upload)).toUTCString()
     return headers
   }
-  if (!isHead) return Object.assign(headers, { 'Repr-Digest': reprDigest(sha256) })
+  if (!isHead || disableDownload) return Object.assign(headers, { 'Repr-Digest': reprDigest(sha256) })
   const type = upload.type ?? 'application/octet-stream'
-  return Object.assign(headers, fileHeaders({ type, length, filename, sha256 }))
+  return Object.assign(headers, fileHeaders({ type, length, filename, sha256, finishedAt }))
 }
 
 /** A final upload has an offset once it is joined, and not before (tus 1.0.0, concatenation). */

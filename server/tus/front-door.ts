@@ -20,6 +20,8 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
   /** Null where there are no hooks. */
   readonly hooks: Pick<RequestHooks, 'describe' | 'access' | 'create'> | null
   readonly basePath: string
+  /** GET of a file is refused. */
+  readonly disableDownload: boolean
   /** When an unfinished upload expires; milliseconds since 1970. */
   readonly expiresAtMs: (upload: UploadView) => number
   readonly extensions: readonly string[]

@@ -15,9 +15,9 @@ export async function findFinished(
 ): Promise<FileView | 'unfinished' | undefined> {
   const found = await loadUpload(tools.engine, id)
   if (found.kind !== 'upload' || !tools.isThere(found.upload)) return undefined
-  const { sha256, length, type, filename } = found.upload
+  const { sha256, length, type, filename, finishedAt } = found.upload
   if (sha256 === null || length === null) return 'unfinished'
-  return { length, type: type ?? 'application/octet-stream', filename, sha256 }
+  return { length, type: type ?? 'application/octet-stream', filename, sha256, finishedAt }
 }
 
 /** An upload by its files, for hooks; null where it is not finished. Rejects where they cannot be read now, or are torn. */

@@ -43,7 +43,7 @@ export async function storedHead(
   const range = await engine.read(id, { from: 0, to: Math.min(offset, sniffBytes) }, isOver)
   try {
     const pieces: Uint8Array[] = []
-    for (let piece = await range.next(); piece; piece = await range.next())
+    for (let piece = await range.next(sniffBytes); piece; piece = await range.next(sniffBytes))
       pieces.push(Uint8Array.from(piece))
     const head = Buffer.concat(pieces)
     const wanted = Math.min(offset, sniffBytes)

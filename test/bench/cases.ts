@@ -105,6 +105,14 @@ export function cases(divisor: number): readonly Case[] {
       measure: (contender, workspace, variant) => joining(contender, workspace, one, variant !== ''),
     },
     {
+      name: 'downloads',
+      title: `1 × ${sizeOf(one)} fetched with GET`,
+      ...BYTES,
+      variants: PLAIN,
+      room: one,
+      measure: (contender, workspace) => download(contender, workspace, one),
+    },
+    {
       name: 'memory',
       title: 'ten uploads at once, of 4 GiB or of 400 MB each',
       ...BYTES,
@@ -125,6 +133,18 @@ async function bulk(contender: Contender, workspace: Workspace, size: { bytes: n
   return within(contender, workspace, async (server) => {
     await warmUp(server.endpoint)
     return measured(server, { kind: 'upload', server: server.endpoint, ...size }, total / 1e6, total / GIB)
+  })
+}
+
+async function download(contender: Contender, workspace: Workspace, bytes: number): Promise<Sample> {
+  await workspace.warm(bytes + 2 * WARM_UP.bytes)
+  return within(contender, workspace, async ({ endpoint, ...server }) => {
+    const small = await load({ kind: 'upload', server: endpoint, bytes: WARM_UP.bytes, parallel: 1 })
+    const large = await load({ kind: 'upload', server: endpoint, bytes, parallel: 1 })
+    const job = { kind: 'download', server: endpoint } as const
+    await load({ ...job, bytes: WARM_UP.bytes, location: small.locations[0] ?? '' })
+    const asked = { ...job, bytes, location: large.locations[0] ?? '' }
+    return measured({ endpoint, ...server }, asked, bytes / 1e6, bytes / GIB)
   })
 }
 

@@ -1,5 +1,6 @@
 /** The client's process: `node client.js <job as JSON>` does one job and prints its result as JSON. */
 import { Connection, checksumOf } from './connection.js'
+import { fetchFile } from './fetch-file.js'
 import type { Endpoint, Job, JobOf, JobResult } from './job.js'
 import { opensslDigest } from './openssl.js'
 import { endedChildrenCpuSeconds } from './usage.js'
@@ -151,6 +152,11 @@ async function many(job: JobOf<'many'>): Promise<Timed> {
   return { seconds, locations }
 }
 
+async function download({ location, bytes }: JobOf<'download'>): Promise<Timed> {
+  const seconds = await timed(() => fetchFile(location, bytes))
+  return { seconds, locations: [] }
+}
+
 function perform(job: Job): Promise<Timed> {
   switch (job.kind) {
     case 'upload':
@@ -163,6 +169,8 @@ function perform(job: Job): Promise<Timed> {
       return firstHalf(job)
     case 'second-half':
       return secondHalf(job)
+    case 'download':
+      return download(job)
     case 'many':
       return many(job)
   }

@@ -78,7 +78,7 @@ export function stock(digest: 'no digest' | 'digest'): Contender {
       'resume',
       'many',
       'small',
-      ...(isDigesting ? [] : (['patches', 'memory'] as const)),
+      ...(isDigesting ? [] : (['patches', 'downloads', 'memory'] as const)),
     ],
     start: (folder) => {
       return announced(start(process.execPath, [script, folder, digest]), { answersDigest: isDigesting })
@@ -94,8 +94,8 @@ export function nginx(): Contender | LeftOut {
   const version = /nginx\/\S+/.exec(asked.stderr)?.[0] ?? 'nginx'
   return {
     name: 'nginx',
-    about: `${version} WebDAV PUT, no digest, no fdatasync, cannot resume`,
-    cases: ['one', 'eight', 'many', 'small'],
+    about: `${version} WebDAV PUT, no digest, no fdatasync, cannot resume; GET with sendfile`,
+    cases: ['one', 'eight', 'many', 'small', 'downloads'],
     start: startNginx,
   }
 }

@@ -40,6 +40,11 @@ export type Job = { readonly server: Endpoint; readonly bytes: number } & (
       readonly parallel: number
     }
   | {
+      /** Fetches the file at `location`, and keeps nothing of it. */
+      readonly kind: 'download'
+      readonly location: string
+    }
+  | {
       /** Sends `count` uploads over `parallel` connections that are kept alive. The creations are timed too. */
       readonly kind: 'many'
       readonly count: number

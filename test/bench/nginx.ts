@@ -18,6 +18,8 @@ http {
   access_log off;
   ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
   client_max_body_size 0;
+  sendfile on;
+  tcp_nopush on;
   keepalive_requests 100000;
   server {
     listen 127.0.0.1:${port};

@@ -13,6 +13,7 @@ const STANDARD_CASES: readonly CaseName[] = [
   'small',
   'checked',
   'joining',
+  'downloads',
   'memory',
 ]
 /** Attacks compare nothing, so they run only where they are asked for. */

@@ -14,6 +14,7 @@ export type CaseName =
   | 'small'
   | 'checked'
   | 'joining'
+  | 'downloads'
   | 'memory'
 
 /** One measurement of one server. A figure that cannot be seen is missing. */

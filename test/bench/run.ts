@@ -13,7 +13,17 @@ import { defaultFolder, freeBytes, Workspace } from './workspace.js'
 const ROOM_BYTES = 4 * 2 ** 30
 /** What records, sidecars and the warm-up take beside the files. */
 const ROOM_FACTOR = 1.1
-const BUILD_CASES = ['one', 'eight', 'resume', 'patches', 'many', 'small', 'checked', 'joining'] as const
+const BUILD_CASES = [
+  'one',
+  'eight',
+  'resume',
+  'patches',
+  'many',
+  'small',
+  'checked',
+  'joining',
+  'downloads',
+] as const
 const OWN_CASES = [...BUILD_CASES, 'memory'] as const
 
 /** Measures what the options ask for. */

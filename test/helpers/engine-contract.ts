@@ -203,6 +203,22 @@ export function engineContract(test: Test<EnginePlace>, make: () => Promise<Engi
     assert.equal(await engine.measure(A), { storedBytes: 2, hasFacts: true })
   })
 
+  test('a reader goes on after its upload was removed, to other ranges too, and a piece is good while the next is read', async (place) => {
+    const { engine } = place
+    await create(engine, A)
+    await append(place, A, 0, 'abcdef')
+    const reader = await engine.read(A, { from: 1, to: 6 })
+    await engine.remove([A], { durable: false })
+    const [first, second] = [await reader.next(2), await reader.next(2)]
+    assert.is(`${Buffer.from(first ?? [])} ${Buffer.from(second ?? [])}`, 'bc de')
+    assert.is(Buffer.from((await reader.next(2)) ?? []).toString(), 'f')
+    assert.is(await reader.next(2), undefined)
+    reader.goTo({ from: 0, to: 2 })
+    assert.is(Buffer.from((await reader.next(9)) ?? []).toString(), 'ab')
+    assert.is(await reader.next(9), undefined)
+    await reader.close()
+  })
+
   test('removed uploads are gone, and removing what is not there is no error', async (place) => {
     const { engine } = place
     await create(engine, A)

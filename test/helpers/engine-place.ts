@@ -65,7 +65,7 @@ export async function textOf(engine: Engine, id: string, from: number, to: numbe
   const range = await engine.read(id, { from, to })
   const pieces: string[] = []
   try {
-    for (let piece = await range.next(); piece; piece = await range.next())
+    for (let piece = await range.next(64 * 1024); piece; piece = await range.next(64 * 1024))
       pieces.push(Buffer.from(piece).toString())
   } finally {
     await range.close()

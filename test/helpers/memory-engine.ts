@@ -15,6 +15,7 @@ import type {
 import { BytesFault } from '../../server/model/engine-error.js'
 import { storedFacts } from '../../server/model/stored-facts.js'
 import type { UploadFacts } from '../../server/model/upload-facts.js'
+import { memoryRange } from './memory-range.js'
 import { type Kept, MemoryStorage } from './memory-storage.js'
 
 /** A storage engine that keeps everything in memory: slow for large uploads, and quick for many tests. */
@@ -197,16 +198,8 @@ export class MemoryEngine implements Engine {
     return 0
   }
 
-  async read(id: string, { from, to }: { from: number; to: number }): Promise<RangeReader> {
-    let rest: Uint8Array | undefined = this.#bytes(id).subarray(from, to)
-    return {
-      next: async () => {
-        const piece = rest
-        rest = undefined
-        return piece?.length === 0 ? undefined : piece
-      },
-      close: async () => {},
-    }
+  async read(id: string, range: { from: number; to: number }): Promise<RangeReader> {
+    return memoryRange(this.#bytes(id), range)
   }
 
   async remove(ids: readonly string[]): Promise<void> {

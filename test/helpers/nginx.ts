@@ -70,17 +70,29 @@ export function edited(text: string, edits: readonly Edit[]): string {
 }
 
 /** Starts nginx with the documented configuration in front of `target`; it ends with the test process. */
-export async function startNginx(
-  target: Pick<TestServer, 'port'>,
-  edits: readonly Edit[] = [],
-): Promise<Nginx> {
-  for (let attempt = 1; ; attempt++) {
-    const port = await freePort()
+export function startNginx(target: Pick<TestServer, 'port'>, edits: readonly Edit[] = []): Promise<Nginx> {
+  return startedAnywhere((port) => {
     const places: Edit[] = [
       ['server 127.0.0.1:1080;', `server 127.0.0.1:${target.port};`],
       ['listen 443', `listen 127.0.0.1:${port}`],
     ]
-    const nginx = await started(port, edited(documented(MARKED), [...edits, ...places]))
+    return edited(documented(MARKED), [...edits, ...places])
+  })
+}
+
+/** Starts nginx with the files of a folder, and these directives for them; it ends with the test process. */
+export function startFileNginx(folder: string, directives: readonly string[]): Promise<Nginx> {
+  return startedAnywhere((port) => {
+    const all = [`listen 127.0.0.1:${port}`, `root ${folder}`, 'keepalive_requests 1000000', ...directives]
+    return `server { ${all.map((each) => `${each};`).join(' ')} }`
+  })
+}
+
+/** Starts nginx on a free port, for which `site` makes the configuration. */
+async function startedAnywhere(site: (port: number) => string): Promise<Nginx> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort()
+    const nginx = await started(port, site(port))
     if (typeof nginx !== 'string') return nginx
     if (attempt === PORTS_TO_TRY || !nginx.includes('in use'))
       throw new Error(`nginx did not start: ${nginx}`)

@@ -7,12 +7,14 @@ import { exchange, patchHeaders, unknownId, VERSION } from '../helpers/wire.js'
 const ALLOW = [
   'Authorization, Content-Type, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata,',
   'Upload-Defer-Length, Upload-Concat, Upload-Checksum, Upload-Complete, Upload-Draft-Interop-Version,',
-  'X-HTTP-Method-Override, X-Request-ID, X-Requested-With, Repr-Digest, Content-Digest, Want-Repr-Digest',
+  'X-HTTP-Method-Override, X-Request-ID, X-Requested-With, Repr-Digest, Content-Digest, Want-Repr-Digest,',
+  'Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since',
 ].join(' ')
 const EXPOSE = [
   'Location, Retry-After, Repr-Digest, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Defer-Length,',
   'Upload-Concat, Upload-Expires, Upload-Complete, Upload-Limit, Upload-Draft-Interop-Version, Tus-Resumable,',
-  'Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, WWW-Authenticate',
+  'Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, WWW-Authenticate,',
+  'Accept-Ranges, Content-Disposition, Content-Range, ETag',
 ].join(' ')
 const METHODS = 'GET, HEAD, POST, PATCH, DELETE, OPTIONS'
 const ALLOWED = 'https://a.example'

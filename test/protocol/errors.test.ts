@@ -155,6 +155,13 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
   expectation_unknown: () => {
     return exchange(server, 'POST /files', [VERSION, 'Upload-Length: 3', 'Expect: nothing'])
   },
+  precondition_failed: async () => {
+    return send(server.origin, { method: 'GET', path: await upload(2, 'ab'), headers: { 'If-Match': '"x"' } })
+  },
+  range_unsatisfiable: async () => {
+    return send(server.origin, { method: 'GET', path: await upload(2, 'ab'), headers: { Range: 'bytes=2-' } })
+  },
+  downloads_disabled: { testedIn: 'protocol/downloads-access' },
   headers_too_large: () => exchange(server, 'GET /healthz', [`X-Long: ${'a'.repeat(100 * 1024)}`]),
   upload_locked: async () => {
     const id = copyToOldDay(server, idOf(await upload(4, 'ab')))

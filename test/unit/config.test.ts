@@ -58,6 +58,7 @@ test('has the documented defaults', () => {
     minFreeBytes: 2 ** 30,
     digestThreads: 'auto',
     lane: true,
+    disableDownload: false,
     behindProxy: false,
     corsOrigins: ['*'],
     corsAllowHeaders: [],

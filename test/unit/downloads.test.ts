@@ -10,13 +10,18 @@ const ASKED = { id: 'an-id', principal: ANONYMOUS, headers: {} }
 
 /** A download of so many pieces; its reader takes each in turn by `taken`. */
 function download(pieces: number, taken: (written: (error?: Error) => void) => void, idleTimeoutMs = 60_000) {
-  const seen = { closed: 0, read: 0, cut: 0 }
-  const file = { type: 'text/plain', length: pieces * PIECE.length, filename: null, sha256: 'a'.repeat(64) }
+  const seen = { closed: 0, read: 0, cut: 0, failsAt: 0 }
+  const file = {
+    ...{ type: 'text/plain', length: pieces * PIECE.length, filename: null, sha256: 'a'.repeat(64) },
+    finishedAt: '2026-11-26T10:00:00.000Z',
+  }
   const range = {
     next: async () => {
       seen.read += 1
+      if (seen.read === seen.failsAt) throw new Error('EIO: the disk')
       return seen.read <= pieces ? PIECE : undefined
     },
+    goTo: () => {},
     close: async () => {
       seen.closed += 1
     },
@@ -41,7 +46,7 @@ function download(pieces: number, taken: (written: (error?: Error) => void) => v
 test('a file that was sent to its end is closed, and its place is free again', async () => {
   const { downloads, exchange, seen } = download(3, (written) => written())
   await downloads.send(exchange, ASKED)
-  assert.equal(seen, { closed: 1, read: 3, cut: 0 })
+  assert.equal(seen, { closed: 1, read: 3, cut: 0, failsAt: 0 })
   assert.ok(exchange.response.writableEnded)
   assert.is(downloads.taken, 0)
 })
@@ -49,7 +54,7 @@ test('a file that was sent to its end is closed, and its place is free again', a
 test('a file whose reader goes away is closed too', async () => {
   const { downloads, exchange, seen } = download(3, (written) => written(new Error('EPIPE')))
   await downloads.send(exchange, ASKED)
-  assert.equal(seen, { closed: 1, read: 1, cut: 0 })
+  assert.equal(seen, { closed: 1, read: 2, cut: 0, failsAt: 0 })
   assert.is(downloads.taken, 0)
 })
 
@@ -69,7 +74,15 @@ test('a slow reader keeps its download for as long as it takes something within 
 test('a reader that takes nothing for --idle-timeout loses its connection, and we close the file', async () => {
   const { downloads, exchange, seen } = download(3, () => {}, 20)
   await downloads.send(exchange, ASKED)
-  assert.equal(seen, { closed: 1, read: 1, cut: 1 })
+  assert.equal(seen, { closed: 1, read: 2, cut: 1, failsAt: 0 })
+})
+
+test('a piece that cannot be read while another is sent ends the download, and nothing else', async () => {
+  const { downloads, exchange, seen } = download(3, (written) => void setTimeout(20).then(() => written()))
+  seen.failsAt = 2
+  await downloads.send(exchange, ASKED).catch(() => {})
+  assert.is(seen.closed, 1)
+  assert.is(downloads.taken, 0)
 })
 
 test.run()

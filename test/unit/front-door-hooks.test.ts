@@ -21,7 +21,14 @@ async function setAfterHead(current: HookRequest): Promise<unknown[]> {
   }
   const log = { info: () => {}, error: () => {} }
   const front = new FrontDoor({
-    ...{ basePath: '/files', maxSizeBytes: 1000, extensions: [], digestBytes: {}, expiresAtMs: () => 0 },
+    ...{
+      basePath: '/files',
+      disableDownload: false,
+      maxSizeBytes: 1000,
+      extensions: [],
+      digestBytes: {},
+      expiresAtMs: () => 0,
+    },
     ...{ makeBody: full, createId: () => 'new-id', isUploadId: () => true },
     ...{ log, refusals: log, monotonic: () => 0, interrupt: async () => {} },
     hooks: { describe: () => MINE, access: async () => {}, create: async () => {} },

@@ -26,7 +26,7 @@ function setUp(handle: Handle = async () => {}, changes: Partial<FrontDoorOption
   const giveBack = (): void => void events.push('slot given back')
   const front = new FrontDoor({
     ...{ basePath: '/files', maxSizeBytes: 1000, extensions: ['creation'], digestBytes: { sha1: 20 } },
-    hooks: null,
+    ...{ hooks: null, disableDownload: false },
     expiresAtMs: () => 0,
     dayBytes: { reserve: () => () => {} },
     slots: {

@@ -25,6 +25,7 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
   const principals: Principal[] = []
   const router = new Router({
     basePath: '/files',
+    disableDownload: false,
     behindProxy: false,
     ...{ corsOrigins: ['*'], corsAllowHeaders: [], corsAllowCredentials: false },
     isUploadId: (text) => text === ID,

@@ -13,6 +13,7 @@ export interface AccessSettings extends AdminSettings, TokenSettings {
   readonly dataDir: string
   readonly basePath: string
   readonly page: boolean
+  readonly disableDownload: boolean
 }
 
 interface EndedUpload {
@@ -27,7 +28,7 @@ type AccessTools = Pick<GateTools, 'log' | 'now' | 'monotonic'> & {
 
 /** Builds what decides about access: the gate, the uses of grants, and what issues tokens. */
 export async function createAccess(settings: AccessSettings, { faults, ...tools }: AccessTools) {
-  const { dataDir, basePath, page } = settings
+  const { dataDir, basePath, page, disableDownload } = settings
   const { now } = tools
   const signer = new Signer(join(dataDir, 'lading.key'))
   const signed = { grants: new Grants(signer, now), uploadTokens: new UploadTokens(signer, now) }
@@ -43,6 +44,6 @@ export async function createAccess(settings: AccessSettings, { faults, ...tools 
       if (grant && sha256 === null) grantUses.giveBack(grant.id, id)
     },
     issuerFor: (findUpload: IssueParts['findUpload']) =>
-      new Issuer({ ...signed, basePath, page, findUpload, now }),
+      new Issuer({ ...signed, basePath, page, disableDownload, findUpload, now }),
   }
 }

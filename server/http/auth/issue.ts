@@ -17,6 +17,8 @@ export interface IssueParts {
   readonly basePath: string
   /** The page is there, and so are drop links. */
   readonly page: boolean
+  /** A link would open nothing. */
+  readonly disableDownload: boolean
   readonly grants: Pick<Grants, 'make'>
   readonly uploadTokens: Pick<UploadTokens, 'link'>
   /** An upload's record; undefined where there is none for this principal. */
@@ -50,9 +52,13 @@ export class Issuer {
     return { token, endpoint, ...dropUrl, expiresAt: dateOf(grant.expiresAt) }
   }
 
-  /** What the answer to `POST /api/uploads/<id>/links` says. Rejects with body_invalid, upload_unknown or upload_unfinished. */
+  /**
+   * What the answer to `POST /api/uploads/<id>/links` says. Rejects with body_invalid, upload_unknown,
+   * upload_unfinished or downloads_disabled.
+   */
   async link(id: string, { body, origin, principal }: AskedToken): Promise<object> {
-    const { basePath, uploadTokens, findUpload, now } = this.#parts
+    const { basePath, disableDownload, uploadTokens, findUpload, now } = this.#parts
+    if (disableDownload) throw new UploadError('downloads_disabled', { headers: { Allow: 'OPTIONS' } })
     const parsed = v.safeParse(AskedLink, body)
     if (!parsed.success) throw new UploadError('body_invalid')
     const upload = await findUpload(id, principal)
