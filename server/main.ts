@@ -37,6 +37,10 @@ function commandOf(
   switch (name) {
     case 'upload':
       return async (console) => (await import('./commands/upload/upload.js')).upload(args, console)
+    case 'check':
+      return async (console) => (await import('./check.js')).check(args, console)
+    case 'migrate-tusd':
+      return async (console) => (await import('./migrate-tusd.js')).migrateTusd(args, console)
     default:
       return undefined
   }

@@ -25,3 +25,8 @@ export function shownSeconds(seconds: number): string {
   if (whole < 3_600) return `${Math.floor(whole / 60)}m ${whole % 60}s`
   return `${Math.floor(whole / 3_600)}h ${Math.floor((whole % 3_600) / 60)}m`
 }
+
+/** What an error says in one line. */
+export function reasonOfSystem(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

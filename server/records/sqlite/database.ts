@@ -28,7 +28,8 @@ const COLUMNS = {
   owner: 'owner',
 } as const satisfies Record<keyof UploadRecord, string>
 
-const SELECT = `SELECT ${Object.entries(COLUMNS)
+/** All columns, by their names in a record. */
+export const SELECT = `SELECT ${Object.entries(COLUMNS)
   .map(([field, column]) => `${column} AS ${field}`)
   .join(', ')} FROM uploads`
 
@@ -49,7 +50,8 @@ const UPSERT_UNLESS_NEWER = `${UPSERT}
 
 /** The exact words of the condition of the index `uploads_unfinished`; otherwise SQLite would not use it. */
 const UNFINISHED = `state IN ('receiving', 'paused')`
-const WITH_FILES = `state IN ('receiving', 'paused', 'finished')`
+/** The condition of uploads that have files. */
+export const WITH_FILES = `state IN ('receiving', 'paused', 'finished')`
 
 /** The schema is a newer Lading's. The database is closed as it was found. */
 export class NewerSchemaError extends Error {
