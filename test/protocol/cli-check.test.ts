@@ -13,7 +13,15 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { runCommand, startCommand } from '../helpers/command.js'
-import { eventually, idOf, startServer, type TestServer, temporaryFolder, tus } from '../helpers/server.js'
+import {
+  eventually,
+  idOf,
+  locationOf,
+  startServer,
+  type TestServer,
+  temporaryFolder,
+  tus,
+} from '../helpers/server.js'
 
 const test = suite<{ server: TestServer }>('lading check')
 
@@ -31,8 +39,8 @@ test.after(async ({ server }) => {
 async function upload(server: TestServer, bytes = LENGTH): Promise<{ id: string; path: string }> {
   const created = await tus.create(server, LENGTH)
   const content = Buffer.concat([Buffer.alloc(16), randomBytes(LENGTH)]).subarray(0, bytes)
-  assert.is((await tus.patch(server, String(created.headers.location), 0, content)).status, 204)
-  const id = idOf(created)
+  assert.is((await tus.patch(server, locationOf(created), 0, content)).status, 204)
+  const id = idOf(locationOf(created))
   const [year, month, day] = [id.slice(0, 4), id.slice(4, 6), id.slice(6, 8)]
   return { id, path: join(server.dataDir, 'uploads', year, month, day, id) }
 }
@@ -137,7 +145,7 @@ function change(path: string, at: number): void {
 test('takes an upload that is removed meanwhile for no fault, and reads no faster than --rate', async ({
   server,
 }) => {
-  const made = []
+  const made: { id: string; path: string }[] = []
   for (let count = 0; count < 4; count += 1) made.push(await upload(server))
   const beganMs = performance.now()
   const command = startCommand(['check', '--rate', '512KiB', '--data-dir', server.dataDir])
