@@ -133,8 +133,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     [
       ({ record }) => records.put(record),
       ({ record }) => unfinished.note(record, now() + firstByteWithinMs(config)),
-      ...(hooks ? [hooks.listener] : []),
-      ...[metrics, traces].flatMap((each) => (each ? [each.listener] : [])),
+      ...[hooks, metrics, traces].flatMap((each) => (each ? [each.listener] : [])),
       (event) => events.listener(event),
     ],
     { now, log: faults },

@@ -42,6 +42,9 @@ const DEFAULTS = Object.fromEntries(TABLE.map(({ field, standard }) => [field, s
 
 const SWITCHES = new Set(TABLE.filter(({ isSwitch }) => isSwitch).map(({ flag }) => flag))
 
+/** What `lading upload` reads; whoever uses it may start a server too. */
+const OF_UPLOAD: ReadonlySet<string> = new Set(['LADING_GRANT', 'LADING_GRANT_FILE'])
+
 /** What was given for each field, and the name of the flag or variable that gave it. */
 type Given = Map<string, { name: string; value: unknown }>
 
@@ -102,7 +105,7 @@ export function parseConfig(
   const [command, ...surplus] = positionals
   if (command !== undefined && command !== 'reindex')
     throw new ConfigError(
-      `${oneLine(command)} is not a command; the only command is reindex, see lading --help`,
+      `${oneLine(command)} is not a command, or not the first argument; see lading --help`,
     )
   if (surplus.length > 0)
     throw new ConfigError(`${oneLine(surplus[0])} is one argument too many; see lading --help`)
@@ -143,7 +146,7 @@ function fromFlags(flags: Readonly<Record<string, unknown>>): Given {
 function fromVariables(env: Readonly<Record<string, string | undefined>>): Given {
   const given: Given = new Map()
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith('LADING_') || value === undefined) continue
+    if (!name.startsWith('LADING_') || value === undefined || OF_UPLOAD.has(name)) continue
     const row = TABLE.find(({ variable, fileVariable }) => variable === name || fileVariable === name)
     if (!row) throw new ConfigError(`${oneLine(name)} is not the variable of a setting; see lading --help`)
     if (row.variable === name) given.set(row.field, { name, value })
@@ -185,8 +188,12 @@ function helpText(): string {
   })
   return `A resumable upload server that speaks tus 1.0.0.
 
-  lading [flags]            start the server
-  lading reindex [flags]    rebuild the database from the files, then exit
+  lading [flags]                     start the server
+  lading upload FILE… --to URL       send files and folders to a tus server
+  lading check [flags]               prove every finished file against its digest
+  lading migrate-tusd DIR [flags]    take over the data folder of tusd
+  lading reindex [flags]             rebuild the database from the files, then exit
+  lading help COMMAND                explain one of these
 
 Each flag is also an environment variable; the flag overrides it.
 A switch needs no value: ${switchExample()}.

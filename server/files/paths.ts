@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { isUploadId } from '../model/upload-id.js'
+import { isDatedId, isUploadId } from '../model/upload-id.js'
 
 /** The file of an upload's bytes, and the sidecar beside it. */
 export interface UploadPaths {
@@ -13,14 +13,21 @@ export function pathsOf(dataDir: string, id: string): UploadPaths {
   return { file, sidecar: `${file}.json` }
 }
 
-/** Where an upload's bytes are under the data folder, with `/`: `uploads/YYYY/MM/DD/<id>`, the day being that in its id. */
+/** The folder of uploads that were adopted from another server, under `uploads`: their ids have no day. */
+export const ADOPTED_FOLDER = 'adopted'
+
+/**
+ * Where an upload's bytes are under the data folder, with `/`: `uploads/YYYY/MM/DD/<id>`, the day being that in its id,
+ * and `uploads/adopted/<id>` where the id has none.
+ */
 export function relativePathOf(id: string): string {
   if (!isUploadId(id)) throw new Error('not an upload id')
+  if (!isDatedId(id)) return `uploads/${ADOPTED_FOLDER}/${id}`
   return `uploads/${id.slice(0, 4)}/${id.slice(4, 6)}/${id.slice(6, 8)}/${id}`
 }
 
-/** The upload that a name in a day folder belongs to; undefined for any other name. */
-export function idOfName(name: string): string | undefined {
+/** The upload that a name in a folder, such as `2026/11/23`, belongs to; undefined where it belongs to none there. */
+export function idOfName(name: string, folder: string): string | undefined {
   const id = name.replace(/\.json(?:\.tmp)?$/, '')
-  return isUploadId(id) ? id : undefined
+  return isUploadId(id) && relativePathOf(id) === `uploads/${folder}/${id}` ? id : undefined
 }

@@ -4,15 +4,21 @@ import { unlessMissing } from '../errors.js'
 import type { Engine, Entry, Loaded } from '../model/engine.js'
 import { isForeign, parseSidecar } from '../model/sidecar.js'
 import { storedFacts } from '../model/stored-facts.js'
-import type { StoredFacts } from '../model/upload-facts.js'
+import type { StoredFacts, UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
 import { isSameBoot } from './boot.js'
-import { idOfName, pathsOf, relativePathOf } from './paths.js'
+import { ADOPTED_FOLDER, idOfName, pathsOf, relativePathOf } from './paths.js'
 
 /** Names that are read from a folder at once; it is never held in memory whole. */
 const NAMES_AT_ONCE = 1024
 
-/** The uploads in a data folder, to look at: two files each, in a folder of the day. Nothing here changes one. */
+/** The bytes of an upload, undefined for none, and what its sidecar says, or why it says nothing. */
+export interface AsLeft {
+  readonly storedBytes: number | undefined
+  readonly facts: UploadFacts | 'missing' | 'torn' | 'foreign'
+}
+
+/** The uploads in a data folder, to look at: two files each, in a folder of the day, or in that of adopted ones. Nothing here changes one. */
 export class StoredFiles implements Pick<Engine, 'load' | 'has' | 'measure' | 'list' | 'addressOf'> {
   readonly dataDir: string
   readonly bootId: string
@@ -37,6 +43,18 @@ export class StoredFiles implements Pick<Engine, 'load' | 'has' | 'measure' | 'l
     return { kind: 'upload', facts, storedBytes: file.size }
   }
 
+  /** What is stored of an upload as it was left, whether it can be so or not. */
+  async asLeft(id: string): Promise<AsLeft> {
+    const paths = pathsOf(this.dataDir, id)
+    const [text, storedBytes] = await Promise.all([
+      readFile(paths.sidecar, 'utf8').catch(unlessMissing),
+      bytesOf(paths.file),
+    ])
+    if (text === undefined) return { storedBytes, facts: 'missing' }
+    if (isForeign(text)) return { storedBytes, facts: 'foreign' }
+    return { storedBytes, facts: parseSidecar(text, id) ?? 'torn' }
+  }
+
   /** See Engine. */
   async has(id: string): Promise<boolean> {
     return isUploadId(id) && (await bytesOf(pathsOf(this.dataDir, id).file)) !== undefined
@@ -58,10 +76,12 @@ export class StoredFiles implements Pick<Engine, 'load' | 'has' | 'measure' | 'l
     for (const year of await digits(root, 4)) {
       for (const month of await digits(join(root, year), 2)) {
         for (const day of await digits(join(root, year, month), 2)) {
-          if (`${year}/${month}/${day}` >= fromDay) yield* entriesIn(join(root, year, month, day))
+          const folder = `${year}/${month}/${day}`
+          if (folder >= fromDay) yield* entriesIn(root, folder)
         }
       }
     }
+    if (fromDay === '') yield* entriesIn(root, ADOPTED_FOLDER)
   }
 
   /** See Engine: the path of the bytes under the data folder. */
@@ -87,14 +107,14 @@ async function bytesOf(path: string): Promise<number | undefined> {
   return found?.isFile() ? found.size : undefined
 }
 
-async function* entriesIn(path: string): AsyncGenerator<readonly Entry[]> {
-  const folder = await opendir(path, { bufferSize: NAMES_AT_ONCE }).catch(unlessMissing)
+async function* entriesIn(root: string, path: string): AsyncGenerator<readonly Entry[]> {
+  const folder = await opendir(join(root, path), { bufferSize: NAMES_AT_ONCE }).catch(unlessMissing)
   if (!folder) return
   let entries: Entry[] = []
   let names = 0
   for await (const { name } of folder) {
     names += 1
-    const id = idOfName(name)
+    const id = idOfName(name, path)
     if (id !== undefined) entries.push({ id, kind: kindOf(name) })
     if (names % NAMES_AT_ONCE !== 0) continue
     yield entries
@@ -103,7 +123,8 @@ async function* entriesIn(path: string): AsyncGenerator<readonly Entry[]> {
   yield entries
 }
 
-function kindOf(name: string): Entry['kind'] {
+/** What a name in a folder of uploads stands for. */
+export function kindOf(name: string): Entry['kind'] {
   if (name.endsWith('.tmp')) return 'temporary'
   return name.endsWith('.json') ? 'facts' : 'bytes'
 }

@@ -91,7 +91,10 @@ export interface Engine {
   has(id: string): Promise<boolean>
   /** How many bytes are stored, undefined for none, and whether there are facts beside them. */
   measure(id: string): Promise<{ readonly storedBytes: number | undefined; readonly hasFacts: boolean }>
-  /** Everything that is stored, newest day first, in batches; from the day `YYYY/MM/DD` on where one is given. */
+  /**
+   * Everything that is stored, newest day first and then what was adopted, in batches. From the day `YYYY/MM/DD` on
+   * where one is given, without what was adopted: none of that is new.
+   */
   list(fromDay?: string): AsyncIterable<readonly Entry[]>
   /** Where outside tools find an upload's bytes: its record's `path`. */
   addressOf(id: string): string

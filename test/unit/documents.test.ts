@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { TUSD_FLAGS } from '../../server/commands/migrate/tusd-flags.js'
 
 const test = suite('documents')
 
@@ -35,6 +36,13 @@ test('every README is linked from another one', () => {
     pages().filter((page) => page !== 'README.md' && !linked.has(page)),
     [],
   )
+})
+
+test("the table of tusd's flags in the README is what lading migrate-tusd prints", () => {
+  const text = readFileSync('server/commands/README.md', 'utf8')
+  const [, table = ''] = /<!-- tusd flags -->\n(?:.*\n){2}([\s\S]*?)<!-- /.exec(text) ?? []
+  const rows = TUSD_FLAGS.map(([tusd, ours]) => `| \`${tusd}\` | ${ours} |\n`)
+  assert.is(table, rows.join(''))
 })
 
 test.run()

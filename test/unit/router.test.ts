@@ -24,9 +24,7 @@ function setUp(changes: Partial<RouterOptions> = {}, serve: () => Promise<Answer
   const asked: string[] = []
   const principals: Principal[] = []
   const router = new Router({
-    basePath: '/files',
-    disableDownload: false,
-    behindProxy: false,
+    ...{ basePath: '/files', disableDownload: false, behindProxy: false },
     ...{ corsOrigins: ['*'], corsAllowHeaders: [], corsAllowCredentials: false },
     isUploadId: (text) => text === ID,
     identify: () => PRINCIPAL,

@@ -12,7 +12,8 @@ import { prepareSearches } from './searches.js'
 
 /** The exact words of the condition of the index `uploads_unfinished`; otherwise SQLite would not use it. */
 const UNFINISHED = `state IN ('receiving', 'paused')`
-const WITH_FILES = `state IN ('receiving', 'paused', 'finished')`
+/** The condition of uploads that have files. */
+export const WITH_FILES = `state IN ('receiving', 'paused', 'finished')`
 
 /** The schema is a newer Lading's. The database is closed as it was found. */
 export class NewerSchemaError extends Error {

@@ -1,0 +1,96 @@
+import { realpath } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { HttpStack } from 'tus-js-client'
+import { HashedFile } from './hashed-file.js'
+import type { ResumeKey, ResumeStore } from './resume-store.js'
+import { GoneError, send } from './send.js'
+
+/** An upload that is gone on the server is begun again so many times. */
+const MOST_BEGINNINGS = 3
+
+/** The server's bytes are not those of the file, or it does not say what it has. */
+export class UnprovenError extends Error {
+  override readonly name = 'UnprovenError'
+}
+
+/** What all files of a command have in common. */
+export interface UploadTools {
+  readonly endpoint: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly stack: HttpStack
+  readonly store: ResumeStore
+  readonly signal: AbortSignal
+}
+
+interface Sent {
+  readonly url: string
+  /** Lower-case hex. */
+  readonly sha256: string
+}
+
+/**
+ * Uploads one file: goes on where a run before this one stopped, and compares the server's digest with its own.
+ * `sent` is called with how many bytes the server has. Rejects with what made it fail.
+ */
+export async function uploadFile(
+  { path, name }: { readonly path: string; readonly name: string },
+  tools: UploadTools,
+  sent: (bytes: number) => void,
+): Promise<Sent> {
+  const fault = new AbortController()
+  const file = await HashedFile.open(path, (error) => fault.abort(error))
+  try {
+    const key = { endpoint: withoutQuery(tools.endpoint), path: await realpath(path) }
+    const metadata = { filename: basename(name), ...(name.includes('/') ? { relativePath: name } : {}) }
+    const shared = { file, metadata, sent, fileFault: fault.signal, ...tools }
+    const { url, digest } = await finished(key, shared)
+    const own = await file.digest().catch((error: unknown) => {
+      tools.store.forget(key)
+      throw error
+    })
+    if (digest === undefined) throw new UnprovenError('the server did not say which digest it has')
+    if (digest !== own) {
+      tools.store.forget(key)
+      throw new UnprovenError(
+        `the server has other bytes: its digest is ${hexOf(digest)}, that of the file ${hexOf(own)}`,
+      )
+    }
+    return { url: withoutQuery(url), sha256: hexOf(own) }
+  } finally {
+    await file.end()
+  }
+}
+
+type Shared = Omit<Parameters<typeof send>[0], 'to' | 'created'> & Pick<UploadTools, 'endpoint' | 'store'>
+
+/** The finished upload of a file, and the digest that the server has of it. */
+async function finished(
+  key: ResumeKey,
+  shared: Shared,
+): Promise<{ url: string; digest: string | undefined }> {
+  const { file, endpoint, store } = shared
+  const created = (url: string): void => store.remember(key, file.fingerprint, url)
+  for (let beginnings = 1; ; beginnings += 1) {
+    const url = store.urlOf(key, file.fingerprint)
+    try {
+      const done = await send({ ...shared, to: url === undefined ? { endpoint } : { url }, created })
+      if (done.digest !== undefined) return done
+      // An empty file is finished by its creation, whose answer may say nothing of a digest: HEAD does.
+      return await send({ ...shared, to: { url: done.url }, created })
+    } catch (error) {
+      if (!(error instanceof GoneError) || beginnings === MOST_BEGINNINGS) throw error
+      store.forget(key)
+    }
+  }
+}
+
+/** A query of the creation URL, or of an upload, can be a secret. */
+function withoutQuery(url: string): string {
+  const plain = new URL(url)
+  plain.search = ''
+  return plain.href
+}
+
+function hexOf(base64: string): string {
+  return Buffer.from(base64, 'base64').toString('hex')
+}
