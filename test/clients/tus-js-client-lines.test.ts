@@ -17,7 +17,7 @@ import { PseudoFile } from '../helpers/sender.js'
 import { eventually, idOf, startServer, type TestServer, temporaryFolder, tus } from '../helpers/server.js'
 import { bounded } from '../helpers/test.js'
 
-// Each server and each folder has its listener.
+// Each server has its listener.
 process.setMaxListeners(100)
 
 const MIB = 2 ** 20

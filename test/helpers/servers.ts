@@ -1,7 +1,7 @@
 import { startServer as start, type TestServer } from './server.js'
 
 const started: TestServer[] = []
-// Each server and each folder has its listener; a file of tests has some tens of them.
+// Each server has its listener; a file of tests has some tens of them.
 process.setMaxListeners(100)
 
 /** `startServer`, kept in mind for `killServers`. */
