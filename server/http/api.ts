@@ -7,6 +7,7 @@ import { type ListedDeliveries, listDeliveries, resendDelivery } from './deliver
 import type { Exchange } from './exchange.js'
 import { readJson } from './json-body.js'
 import { cursorOf, readListQuery, withinScope } from './list-query.js'
+import { openApi } from './openapi/document.js'
 
 interface ApiOptions {
   /** An upload's record with its live progress; undefined where there is none for this principal. */
@@ -150,6 +151,7 @@ function routesOf(options: ApiOptions): Readonly<Record<string, Methods>> {
     '/api/uploads/{id}/links': {
       POST: async (asked) => json(201, await issuer.link(asked.id, { ...asked, body: await bodyOf(asked) })),
     },
+    '/api/openapi.json': { GET: async () => json(200, openApi()) },
     '/api/grants': {
       POST: async (asked) => json(201, await issuer.grant({ ...asked, body: await bodyOf(asked) })),
     },

@@ -25,7 +25,7 @@ const withNginx = needsProgram(test, 'nginx', 'openssl')
 
 const MIB = 2 ** 20
 const FILE = new PseudoFile(1, 20 * MIB + 7)
-const LOCATION = 'location ~ ^/(files|api/uploads)(/|$) {'
+const LOCATION = 'location ~ ^/(files|api/uploads|api/events)(/|$) {'
 
 test.after.each(stopAll)
 

@@ -38,6 +38,7 @@ export function routesOf(origin: () => string): readonly Route[] {
       ask: (id, headers) => ask('HEAD', `/files/${id}`, { 'X-HTTP-Method-Override': 'GET', ...headers }),
     },
     { name: 'API', ask: (id, headers) => ask('GET', `/api/uploads/${id}`, headers) },
+    { name: 'removal by the API', ask: (id, headers) => ask('DELETE', `/api/uploads/${id}`, headers) },
     {
       name: 'part of a final upload',
       ask: (id, headers) => ask('POST', '/files', { 'Upload-Concat': `final;/files/${id}`, ...headers }),

@@ -56,8 +56,8 @@ export class AdminDoor {
   }
 }
 
-/** Tells whether a token begins as every JSON Web Token does: its head is an object, and `{"` is `eyJ` in Base64. */
-export function isWebToken(token: string): boolean {
+/** The head of every JSON Web Token is an object, and `{"` is `eyJ` in Base64. */
+function isWebToken(token: string): boolean {
   return token.startsWith('eyJ')
 }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { asUploadError, UploadError } from '../../errors.js'
 import { ADMIN, ANONYMOUS, mayAccess, type Principal } from '../../model/principal.js'
 import type { Asked, Gate } from '../gate.js'
-import { AdminDoor, type AdminSettings, isWebToken } from './admin-door.js'
+import { AdminDoor, type AdminSettings } from './admin-door.js'
 import { bearerOf } from './bearer.js'
 import { checkPermission, isOfLists } from './permission.js'
 import { type SignedParts, SignedTokens, signedIn } from './signed-tokens.js'
@@ -37,13 +37,11 @@ export class KeyedGate implements Gate {
     const signed = audience === 'admin' ? undefined : signedIn(token, asked, !checkToken)
     if (signed) return this.#verified(() => this.#parts.signedTokens.check(signed, asked), asked)
     if (audience === 'owner' && token === undefined && !checkToken) return ANONYMOUS
-    if (audience === 'own' && checkToken && token !== undefined && isWebToken(token))
-      return this.#verified(() => checkToken(token), asked)
     try {
       // Whoever may have a token is asked for that.
       if (audience === 'own' && checkToken && token === undefined)
         return admin.enterOr(request, 'token_missing')
-      if (audience !== 'owner') return admin.enter(request, token)
+      if (audience === 'admin' || (audience === 'own' && !checkToken)) return admin.enter(request, token)
       if (token === undefined) throw new UploadError('token_missing')
       if (admin.isKey(token)) return ADMIN
     } catch (error) {

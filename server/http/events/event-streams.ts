@@ -109,6 +109,7 @@ export class EventStreams {
     }
     if (this.#readers.size >= this.limit) throw new UploadError('event_streams_full')
     response.writeHead(200, all)
+    if (response.destroyed) return
     this.#wake()
     const known = lastId === undefined ? this.#number : this.#numberOf(lastId)
     const at = known ?? this.#number

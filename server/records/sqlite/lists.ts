@@ -34,7 +34,7 @@ interface Values {
 }
 
 /** What selects rows by an index. `value` and `valueEnd` are parameters. */
-const WAYS = {
+export const WAYS_TO_ROWS = {
   creation: ['uploads_by_creation', 'TRUE'],
   state: ['uploads_in_state', 'state = @value'],
   type: ['uploads_of_type', 'type = @value'],
@@ -44,7 +44,7 @@ const WAYS = {
   name: ['uploads_by_name', 'name_key >= @value AND name_key < @valueEnd'],
   id: ['sqlite_autoindex_uploads_1', 'id >= @value AND id < @valueEnd'],
 } as const
-type WayName = keyof typeof WAYS
+type WayName = keyof typeof WAYS_TO_ROWS
 const NAMES = ['creation', 'state', 'type', 'family', 'owner', 'grant', 'name', 'id'] as const
 
 /** One index and the value that is looked for in it. */
@@ -65,7 +65,7 @@ const ORDERED = 'ORDER BY created_at DESC, id DESC'
 /** Prepares lists: a filter is answered from the index that has the fewest entries for it. */
 export function prepareLists(db: Sqlite.Database, select: string) {
   const prepare = (name: WayName) => {
-    const [index, condition] = WAYS[name]
+    const [index, condition] = WAYS_TO_ROWS[name]
     const from = `FROM uploads INDEXED BY ${index} WHERE ${condition}`
     return {
       few: db.prepare<Pick<Values, 'value' | 'valueEnd' | 'limit'>, { count: number }>(
