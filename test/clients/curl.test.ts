@@ -51,6 +51,7 @@ for (const [given, name] of [
   ['a"; filename="b\\c.txt', 'c.txt'],
   ['../../.bashrc', '.bashrc'],
   ['Übersicht.pdf', 'Ubersicht.pdf'],
+  ['say "hi".txt', 'say _hi_.txt'],
   ['x'.repeat(400), 'x'.repeat(255)],
   ['..', 'download'],
 ] as const)
