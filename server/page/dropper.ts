@@ -66,7 +66,10 @@ const REFUSALS = { youCanOnlyUploadFileTypes: 'Only files of these types are acc
 
 /** Uppy's Dashboard, with uploads by tus that go on after a cut, and after the tab was closed. */
 export class Dropper {
-  readonly #uppy = new Uppy<Meta, Body>({ autoProceed: true, locale: { strings: REFUSALS } })
+  readonly #uppy = new Uppy<Meta, Body>({
+    autoProceed: true,
+    locale: { strings: REFUSALS, pluralize: (count) => (count === 1 ? 0 : 1) },
+  })
   readonly #parts: DropperParts
   #limits: DropLimits
   /** Whose requests they are; Uppy does not say it of one that is tried again. */
