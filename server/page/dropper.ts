@@ -60,12 +60,16 @@ const STRINGS = {
   browseFiles: 'choose files',
   browseFolders: 'a folder',
   dropHint: 'Drop to send',
-  youCanOnlyUploadFileTypes: 'Only files of these types are accepted here: %{types}',
 }
+
+const REFUSALS = { youCanOnlyUploadFileTypes: 'Only files of these types are accepted here: %{types}' }
 
 /** Uppy's Dashboard, with uploads by tus that go on after a cut, and after the tab was closed. */
 export class Dropper {
-  readonly #uppy = new Uppy<Meta, Body>({ autoProceed: true })
+  readonly #uppy = new Uppy<Meta, Body>({
+    autoProceed: true,
+    locale: { strings: REFUSALS, pluralize: (count) => (count === 1 ? 0 : 1) },
+  })
   readonly #parts: DropperParts
   #limits: DropLimits
   /** Whose requests they are; Uppy does not say it of one that is tried again. */

@@ -35,7 +35,7 @@ const list = new UploadsList({
   filters: new Filters(),
   tools: { download, link, remove },
   refused: (error) => {
-    if (error instanceof Refusal && error.isForKey) signIn.ask(session.key === null ? null : error.message)
+    if (error instanceof Refusal && error.isForKey) signIn.ask()
   },
 })
 const live = new Live({

@@ -36,16 +36,19 @@ export class SignIn {
     setText(this.#problem, '')
   }
 
-  /** The list is only for those who have a key; `problem` is what is wrong with the one that was given. */
-  ask(problem: string | null): void {
-    const { needsToken } = this.#parts
+  /** The list is only for those who have a key. One that was given is wrong, and would be refused for uploads too. */
+  ask(): void {
+    const { session, needsToken } = this.#parts
     const text = needsToken
       ? 'To send files and to see your uploads, you need a token. Paste it, or the admin key.'
       : 'Anybody may send files here. To see what has arrived, enter the admin key.'
     setText(this.#text, text)
-    setText(this.#problem, problem ?? '')
+    const wasGiven = session.key !== null
+    setText(this.#problem, wasGiven ? 'This key or token is not valid here.' : '')
+    session.key = null
+    this.#forget.hidden = true
     this.#form.hidden = false
-    if (problem !== null) this.#field.focus()
+    if (wasGiven) this.#field.focus()
   }
 
   #use(key: string | null): void {

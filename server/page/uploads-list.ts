@@ -1,12 +1,13 @@
 import type { Listing, UploadRow } from './api.js'
 import { announce, byId, setText } from './dom.js'
 import type { Filters } from './filters.js'
-import { wordsOf } from './refusal.js'
+import { Refusal, wordsOf } from './refusal.js'
 import { UploadLine, type UploadTools } from './upload-line.js'
 
 const PAGE_ROWS = 25
 /** Many uploads may change at once: the list is asked for again at most so often. */
 const RELOAD_AFTER_MS = 700
+const RETRIED_AFTER_MS = 3_000
 const AGES_EVERY_MS = 20_000
 
 interface ListParts {
@@ -57,6 +58,7 @@ export class UploadsList {
     this.#isShown = false
     this.#asked?.abort()
     clearTimeout(this.#reload)
+    this.#reload = undefined
     this.#draw({ uploads: [], cursor: null })
     this.#message.hidden = true
   }
@@ -69,12 +71,13 @@ export class UploadsList {
     this.reloadSoon()
   }
 
-  reloadSoon(): void {
+  /** Asks for this page again a moment later, once for many reasons. */
+  reloadSoon(afterMs = RELOAD_AFTER_MS): void {
     if (!this.#isShown || this.#reload !== undefined) return
     this.#reload = setTimeout(() => {
       this.#reload = undefined
       void this.#load()
-    }, RELOAD_AFTER_MS)
+    }, afterMs)
   }
 
   #turnTo(cursors: (string | null)[]): void {
@@ -101,6 +104,8 @@ export class UploadsList {
     } catch (error) {
       if (asked.signal.aborted) return false
       this.#say(wordsOf(error))
+      // The connection comes back; who is refused once is refused again.
+      if (!(error instanceof Refusal)) this.reloadSoon(RETRIED_AFTER_MS)
       this.#parts.refused(error)
       return false
     }

@@ -96,14 +96,20 @@ export class PageTab {
 
   /** The names in the places that are taken. */
   async taken(): Promise<string[]> {
-    return (await this.page.locator('.place[data-state=taken] .place-name').allTextContents()).sort()
+    return (await this.#texts('.place[data-state=taken] .place-name')).sort()
   }
 
   /** Each upload in the list: its name and what its badge says. */
   async listed(): Promise<[name: string, state: string][]> {
-    const names = await this.page.locator('#rows .name').allTextContents()
-    const badges = await this.page.locator('#rows .badge').allTextContents()
-    return names.map((name, index) => [name, badges[index] ?? ''])
+    const texts = await this.#texts('#rows :is(.name, .badge)')
+    return texts.flatMap((name, index) => (index % 2 === 0 ? [[name, texts[index + 1] ?? '']] : []))
+  }
+
+  /** All in one moment: what changes meanwhile is not half seen. */
+  async #texts(selector: string): Promise<string[]> {
+    const query = `document.querySelectorAll(${JSON.stringify(selector)})`
+    const found: unknown = await this.page.evaluate(`Array.from(${query}, ({ textContent }) => textContent)`)
+    return Array.isArray(found) ? found.map(String) : []
   }
 
   /** What is said of a file that was sent from this tab; undefined for nothing. */
