@@ -13,7 +13,7 @@ const test = suite<{ server: TestServer }>('lading upload: resuming')
 const MIB = 2 ** 20
 
 test.before(async (context) => {
-  context.server = await startServer(['--slots', '4'])
+  context.server = await startServer(['--idle-timeout', '10s'])
 })
 
 test.after(async ({ server }) => {
@@ -134,7 +134,8 @@ test('a file that is changed while it is uploaded is not taken for uploaded', as
   await fileOf(path, 48 * MIB)
   const proxy = await CuttingProxy.open(server.port)
   try {
-    proxy.fail('stall', 20 * MIB)
+    // The server ends it after its idle time-out; until then the file is changed.
+    proxy.fail('silence', 20 * MIB)
     const endpoint = `http://127.0.0.1:${proxy.port}/files`
     const before = rowsOf(server)
     const command = startCommand(['upload', path, '--to', endpoint], env)
