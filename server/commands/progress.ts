@@ -32,12 +32,13 @@ export class Progress {
   readonly #bars: MultiBar | undefined
   readonly #bar: SingleBar | undefined
   readonly #timer: NodeJS.Timeout
-  #samples: Sample[] = []
+  #samples: Sample[]
 
   /** `look` is asked a few times a second. */
   constructor(console: Pick<Console, 'stdout' | 'stderr'>, look: () => Standing) {
     this.#console = console
     this.#look = look
+    this.#samples = [{ atMs: performance.now(), bytes: look().doneBytes }]
     if (console.stderr.isTTY) {
       this.#bars = new MultiBar({
         stream: console.stderr,
