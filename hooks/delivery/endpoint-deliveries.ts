@@ -90,9 +90,9 @@ export class EndpointDeliveries {
   static async open(endpoint: HookEndpoint, tools: SharedTools): Promise<EndpointDeliveries> {
     if (!/^[a-z0-9-]+$/.test(endpoint.name))
       throw new Error('the name of an endpoint is no word for a folder')
-    const { flushFolder, limits } = tools
-    const spool = await Spool.open(join(tools.folder, endpoint.name), flushFolder)
-    const marks = await FinishMarks.open(join(spool.folder, 'finishing'), limits.finishes, flushFolder)
+    const { folder, flushFolder, limits } = tools
+    const spool = await Spool.open(join(folder, endpoint.name), flushFolder)
+    const marks = await FinishMarks.open(spool.folder, limits.finishes, flushFolder)
     const opened = new EndpointDeliveries(endpoint, tools, spool, marks)
     // Before a client can remove one of these uploads. What cannot be read now is asked again in the background.
     await recoverFinishes(opened.#recovery).catch(() => {})
@@ -152,16 +152,14 @@ export class EndpointDeliveries {
     void this.#keep(id, { line, flushed: false, written: () => budget.give(bytes) })
   }
 
-  /** Tells whether most marks are free. */
   get hasRoomToMark(): boolean {
     return this.#marks.isRoomy
   }
 
   /** Marks on the disk that a delivery is due once its upload is finished; gives the mark. Rejects with the system's error. */
   async mark(deliveryId: string): Promise<number> {
-    const { heldIds } = this.#spool
     const marked = this.#marks.set(deliveryId)
-    if (heldIds.length > 0) this.#marks.fail(new Error('events cannot be written'))
+    if (this.#spool.heldIds.length > 0) this.#marks.fail(new Error('events cannot be written'))
     return marked
   }
 
@@ -224,10 +222,8 @@ export class EndpointDeliveries {
       this.#queue.wake(uploadId)
     } catch (error) {
       this.#marks.fail(error)
-      this.#tools.log.error(
-        { err: error, endpoint: this.name, id: uploadId },
-        'an event could not be written yet',
-      )
+      const fields = { err: error, endpoint: this.name, id: uploadId }
+      this.#tools.log.error(fields, 'an event could not be written yet')
       void this.#writeHeldLater()
     }
   }
