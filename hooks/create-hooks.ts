@@ -5,9 +5,9 @@ import { type Decider, type HookCall, type HookUpload, isHookEvent } from '../se
 import type { Log } from '../server/model/log.js'
 import { HookDecider } from './decider.js'
 import { Deliveries } from './delivery/deliveries.js'
+import { listenerOf } from './event-listener.js'
 import { HttpHooks } from './http/http-hooks.js'
 import { loadHooks, ModuleHooks } from './module.js'
-import { listenerOf } from './telling.js'
 import type { HookTransport } from './transport.js'
 import { type Watch, WatchedTransport } from './watched-transport.js'
 
@@ -29,7 +29,7 @@ export interface HooksTools extends Watch {
 export interface UserHooks {
   readonly decider: Decider
   readonly deliveries: Deliveries
-  /** Tells the endpoints of events. */
+  /** Notifies the endpoints of events. */
   readonly listener: EventListener
   /** Notifies the endpoints that bytes came; never waits. Null where nobody listens. */
   readonly received: ((call: HookCall<'post-receive'>) => void) | null
@@ -62,7 +62,7 @@ export async function createHooks(config: Config, tools: HooksTools): Promise<Us
     decider: new HookDecider({ transports: endpoints, onFailure: config.hooksOnFailure, log: faults }),
     deliveries,
     listener: listenerOf(deliveries),
-    received: deliveries.listensTo('post-receive') ? (call) => deliveries.tell(call) : null,
+    received: deliveries.listensTo('post-receive') ? (call) => deliveries.notify(call) : null,
     progressIntervalMs: config.progressHooksIntervalMs,
     finishing: deliveries.listensTo('post-finish') ? deliveries : null,
     async close() {

@@ -7,8 +7,8 @@ import {
   type HookDecision,
   type HookEvent,
   MOST_EXPIRE_AFTER_MS,
+  type Notified,
   type TellingEvent,
-  type Told,
 } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
 import { BlockedLoop } from './blocked-loop.js'
@@ -69,7 +69,7 @@ export class ModuleHooks implements HookTransport {
     return v.parse(DecisionSchema, await this.#call(call)) ?? {}
   }
 
-  async tell(call: HookCall<TellingEvent>): Promise<Told> {
+  async notify(call: HookCall<TellingEvent>): Promise<Notified> {
     try {
       const said = await this.#call(call)
       return { kind: 'done', stop: call.event === 'post-receive' && v.is(StopSchema, said) }

@@ -19,7 +19,7 @@ type Tells<E extends HookEvent> = (call: HookCall<E>) => unknown
 
 /**
  * The functions of a module for `--hooks`; each is optional. Functions that decide (`pre…`) hold up the client, and
- * one that throws refuses the request. Functions that are told (`post…`) hold up nobody; one that throws is called
+ * one that throws refuses the request. Functions that are notified (`post…`) hold up nobody; one that throws is called
  * again later, so it may be called more than once for one event.
  */
 export interface Hooks {

@@ -4,12 +4,12 @@ import type {
   HookDecision,
   HookEvent,
   HookTraces,
-  Told,
+  Notified,
 } from '../server/model/hook.js'
 import type { HookTransport } from './transport.js'
 
-/** What became of a call: of a hook that decides, or of one that is told. */
-export type HookOutcome = 'accepted' | 'refused' | Told['kind']
+/** What became of a call: of a hook that decides, or of a notification. */
+export type HookOutcome = 'accepted' | 'refused' | Notified['kind']
 
 /** Called after each call of a hook, with the milliseconds that it took. */
 export type HookCalled = (event: HookEvent, outcome: HookOutcome, ms: number) => void
@@ -45,10 +45,10 @@ export class WatchedTransport implements HookTransport {
     return this.#run(call, work, ({ refuse }) => (refuse ? 'refused' : 'accepted'))
   }
 
-  tell(...[call, delivery]: Parameters<HookTransport['tell']>): Promise<Told> {
+  notify(...[call, delivery]: Parameters<HookTransport['notify']>): Promise<Notified> {
     return this.#run(
       call,
-      () => this.#transport.tell(call, delivery),
+      () => this.#transport.notify(call, delivery),
       ({ kind }) => kind,
     )
   }

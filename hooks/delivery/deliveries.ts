@@ -68,10 +68,10 @@ export class Deliveries {
   }
 
   /** Sends an event to every endpoint that listens to it. Never waits and never throws. */
-  tell(call: HookCall<TellingEvent>): void {
+  notify(call: HookCall<TellingEvent>): void {
     for (const each of this.#listeners(call.event)) {
-      if (call.event === 'post-receive') each.tellProgress(call)
-      else each.tell(call)
+      if (call.event === 'post-receive') each.notifyProgress(call)
+      else each.notify(call)
     }
   }
 
@@ -105,7 +105,7 @@ export class Deliveries {
     const { marks = [], call } = this.#end(uploadId) ?? {}
     for (const { endpoint, deliveryId, mark } of marks) {
       // `intend` has seen that it is set.
-      if (call) void mark.then((set) => endpoint.tellFinished(call, deliveryId, set))
+      if (call) void mark.then((set) => endpoint.notifyFinished(call, deliveryId, set))
     }
   }
 

@@ -7,11 +7,11 @@ import { EndpointQueue, type QueueLimits } from './endpoint-queue.js'
 import { FinishMarks } from './finish-marks.js'
 import { History } from './history.js'
 import type { MemoryBudget } from './memory-budget.js'
+import { Notifier } from './notifier.js'
 import { ProgressNotices } from './progress-notices.js'
 import { type Recovery, recoverFinishes } from './recover-finishes.js'
 import { Spool } from './spool.js'
 import { newLine } from './spool-lines.js'
-import { Teller } from './teller.js'
 import { walkSpool } from './walk.js'
 
 export interface DeliveryTools {
@@ -50,7 +50,7 @@ interface SharedTools extends DeliveryTools {
   readonly randomHex: () => string
 }
 
-/** What one endpoint is told, from the call to the disk and from there to the endpoint. */
+/** The events of one endpoint, from the call to the disk and from there to the endpoint. */
 export class EndpointDeliveries {
   readonly #endpoint: HookEndpoint
   readonly #tools: SharedTools
@@ -59,7 +59,7 @@ export class EndpointDeliveries {
   readonly #done: History
   readonly #failed: History
   readonly #progress: ProgressNotices
-  readonly #teller: Teller
+  readonly #notifier: Notifier
   readonly #queue: EndpointQueue
   #isWritingHeld = false
 
@@ -73,18 +73,26 @@ export class EndpointDeliveries {
     this.#done = new History({ folder, name: 'done', mostBytes: limits.doneBytes, headers: false })
     this.#failed = new History({ folder, name: 'failed', mostBytes: limits.failedBytes, headers: true })
     this.#progress = new ProgressNotices(progressIntervalMs, budget, (id) => this.#queue.wake(id))
-    this.#teller = new Teller({ ...tools, endpoint })
-    const [done, failed, progress, teller] = [this.#done, this.#failed, this.#progress, this.#teller]
-    this.#queue = new EndpointQueue({ ...tools, name: endpoint.name, teller, spool, done, failed, progress })
+    this.#notifier = new Notifier({ ...tools, endpoint })
+    const [done, failed, progress, notifier] = [this.#done, this.#failed, this.#progress, this.#notifier]
+    this.#queue = new EndpointQueue({
+      ...tools,
+      name: endpoint.name,
+      notifier,
+      spool,
+      done,
+      failed,
+      progress,
+    })
   }
 
   /** Opens the endpoint's folder and begins to send what is in it. Rejects with the system's error. */
   static async open(endpoint: HookEndpoint, tools: SharedTools): Promise<EndpointDeliveries> {
     if (!/^[a-z0-9-]+$/.test(endpoint.name))
       throw new Error('the name of an endpoint is no word for a folder')
-    const { flushFolder, limits } = tools
-    const spool = await Spool.open(join(tools.folder, endpoint.name), flushFolder)
-    const marks = await FinishMarks.open(join(spool.folder, 'finishing'), limits.finishes, flushFolder)
+    const { folder, flushFolder, limits } = tools
+    const spool = await Spool.open(join(folder, endpoint.name), flushFolder)
+    const marks = await FinishMarks.open(spool.folder, limits.finishes, flushFolder)
     const opened = new EndpointDeliveries(endpoint, tools, spool, marks)
     // Before a client can remove one of these uploads. What cannot be read now is asked again in the background.
     await recoverFinishes(opened.#recovery).catch(() => {})
@@ -97,7 +105,7 @@ export class EndpointDeliveries {
   }
 
   get isGone(): boolean {
-    return this.#teller.goneReason !== null
+    return this.#notifier.goneReason !== null
   }
 
   /** Uploads with events that the endpoint does not have. */
@@ -122,12 +130,12 @@ export class EndpointDeliveries {
   }
 
   /** Replaces the notice of an upload's progress. */
-  tellProgress(call: HookCall<TellingEvent>): void {
+  notifyProgress(call: HookCall<TellingEvent>): void {
     this.#progress.put(call)
   }
 
   /** Keeps an event until the endpoint has it. One for which there is no memory is logged and lost. */
-  tell(call: HookCall<TellingEvent>): void {
+  notify(call: HookCall<TellingEvent>): void {
     const { now, randomHex, budget, log } = this.#tools
     const { id } = call.upload
     if (call.event !== 'post-create') this.#progress.forget(id)
@@ -144,16 +152,14 @@ export class EndpointDeliveries {
     void this.#keep(id, { line, flushed: false, written: () => budget.give(bytes) })
   }
 
-  /** Tells whether most marks are free. */
   get hasRoomToMark(): boolean {
     return this.#marks.isRoomy
   }
 
   /** Marks on the disk that a delivery is due once its upload is finished; gives the mark. Rejects with the system's error. */
   async mark(deliveryId: string): Promise<number> {
-    const { heldIds } = this.#spool
     const marked = this.#marks.set(deliveryId)
-    if (heldIds.length > 0) this.#marks.fail(new Error('events cannot be written'))
+    if (this.#spool.heldIds.length > 0) this.#marks.fail(new Error('events cannot be written'))
     return marked
   }
 
@@ -165,7 +171,7 @@ export class EndpointDeliveries {
   }
 
   /** The upload is finished: keeps the event, in whose place its mark stands until it is written. */
-  tellFinished(call: HookCall<'post-finish'>, deliveryId: string, mark: number): void {
+  notifyFinished(call: HookCall<'post-finish'>, deliveryId: string, mark: number): void {
     this.#progress.forget(call.upload.id)
     const line = newLine({ id: deliveryId, createdAt: createdAtOf(deliveryId), call })
     void this.#keep(call.upload.id, { line, flushed: true, written: () => void this.unmark(mark) })
@@ -178,7 +184,7 @@ export class EndpointDeliveries {
       (await this.#spool.look(uploadId)).find((each) => each.id === id) ??
       (await this.#takeBack(uploadId, id))
     if (!found) return undefined
-    this.#teller.resume()
+    this.#notifier.resume()
     this.#queue.wake(uploadId, { extra: 'resend' })
     return found
   }
@@ -216,10 +222,8 @@ export class EndpointDeliveries {
       this.#queue.wake(uploadId)
     } catch (error) {
       this.#marks.fail(error)
-      this.#tools.log.error(
-        { err: error, endpoint: this.name, id: uploadId },
-        'an event could not be written yet',
-      )
+      const fields = { err: error, endpoint: this.name, id: uploadId }
+      this.#tools.log.error(fields, 'an event could not be written yet')
       void this.#writeHeldLater()
     }
   }

@@ -2,16 +2,16 @@ import type { Log } from '../../server/model/log.js'
 import { Agenda, type Appointment, type Extra } from './agenda.js'
 import { createDeliveryId, type Delivery, type PendingDelivery, shortReason } from './delivery.js'
 import type { History } from './history.js'
+import type { Notifier } from './notifier.js'
 import type { ProgressNotices } from './progress-notices.js'
 import { waitAfter } from './schedule.js'
 import type { Spool } from './spool.js'
 import { triedLine } from './spool-lines.js'
-import type { Teller } from './teller.js'
 
 export interface QueueLimits {
   /** Uploads whose next try is known in memory; the others are found on the disk. */
   readonly uploads: number
-  /** Uploads that the endpoint is told of at once; of these so many whose last try failed. */
+  /** Uploads whose events are sent at once; of these so many whose last try failed. */
   readonly places: number
   readonly retryPlaces: number
   /** After a fault of the disk. */
@@ -21,7 +21,7 @@ export interface QueueLimits {
 export interface QueueTools {
   /** The endpoint's name. */
   readonly name: string
-  readonly teller: Pick<Teller, 'tell' | 'goneReason'>
+  readonly notifier: Pick<Notifier, 'notify' | 'goneReason'>
   readonly spool: Spool
   readonly done: History
   readonly failed: History
@@ -129,7 +129,7 @@ export class EndpointQueue {
       appointment.dueMs = Number.POSITIVE_INFINITY
       rest = await this.#pending(appointment)
       while (rest !== 'later' && rest[0] && !this.#isClosed) rest = await this.#step(appointment, rest[0])
-      if (rest.length === 0) await this.#tellProgress(uploadId)
+      if (rest.length === 0) await this.#notifyProgress(uploadId)
     } while (appointment.isWoken && !this.#isClosed)
     if (rest.length === 0) this.#agenda.delete(uploadId)
   }
@@ -141,20 +141,20 @@ export class EndpointQueue {
 
   /** Goes on with the first delivery of an upload; gives what is pending then, or `later` where it must wait. */
   async #step(appointment: Appointment, first: PendingDelivery): Promise<Rest> {
-    const { now, teller } = this.#tools
+    const { now, notifier } = this.#tools
     const { extra } = appointment
-    const { goneReason } = teller
+    const { goneReason } = notifier
     const isEarly = first.nextAtMs > now()
     appointment.isRetry = first.attempts > 0
     if (goneReason !== null) return this.#giveUp(appointment, { ...first, lastError: goneReason })
     if (isEarly && extra === null) return this.#later(appointment, first.nextAtMs)
     appointment.extra = null
-    const told = await teller.tell(first.call, first.id, first.attempts + 1)
-    if (told.kind === 'failed') return this.#retry(appointment, first, told, isEarly ? extra : null)
+    const notified = await notifier.notify(first.call, first.id, first.attempts + 1)
+    if (notified.kind === 'failed') return this.#retry(appointment, first, notified, isEarly ? extra : null)
     const tried = { ...first, attempts: first.attempts + 1 }
-    if (told.kind === 'done') return this.#end(appointment, tried)
+    if (notified.kind === 'done') return this.#end(appointment, tried)
     this.#agenda.wakeAll(now())
-    return this.#giveUp(appointment, { ...tried, lastError: shortReason(told.reason) })
+    return this.#giveUp(appointment, { ...tried, lastError: shortReason(notified.reason) })
   }
 
   async #retry(
@@ -193,9 +193,9 @@ export class EndpointQueue {
   }
 
   async #giveUp(appointment: Appointment, delivery: PendingDelivery): Promise<Rest> {
-    const { failed, now, log, name, teller } = this.#tools
+    const { failed, now, log, name, notifier } = this.#tools
     await failed.add({ ...delivery, endedAt: new Date(now()).toISOString() })
-    if (teller.goneReason === null) {
+    if (notifier.goneReason === null) {
       const { id, lastError, attempts } = delivery
       log.error({ endpoint: name, delivery: id, attempts, reason: lastError }, 'a hook failed for good')
     }
@@ -217,11 +217,11 @@ export class EndpointQueue {
     })
   }
 
-  async #tellProgress(uploadId: string): Promise<void> {
-    const { progress, teller, now, randomHex } = this.#tools
-    const call = teller.goneReason === null ? progress.take(uploadId) : undefined
+  async #notifyProgress(uploadId: string): Promise<void> {
+    const { progress, notifier, now, randomHex } = this.#tools
+    const call = notifier.goneReason === null ? progress.take(uploadId) : undefined
     if (!call) return
-    const { kind } = await teller.tell(call, createDeliveryId(uploadId, now(), randomHex()), 1)
+    const { kind } = await notifier.notify(call, createDeliveryId(uploadId, now(), randomHex()), 1)
     if (kind === 'gone') this.#agenda.wakeAll(now())
   }
 }

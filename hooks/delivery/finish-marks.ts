@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { join } from 'node:path'
 import { UploadError } from '../../server/errors.js'
 import { isUploadId } from '../../server/model/upload-id.js'
 import { uploadOfDelivery } from './delivery.js'
@@ -39,14 +39,15 @@ export class FinishMarks {
   }
 
   /**
-   * Opens the file, or makes it with so many slots. `flushFolder` is null where nothing is to survive the loss of
+   * Opens the file of an endpoint's folder, or makes it with so many slots. `flushFolder` is null where nothing is to survive the loss of
    * power. Rejects with the system's error.
    */
   static async open(
-    path: string,
+    folder: string,
     slots: number,
     flushFolder: ((folder: string) => Promise<void>) | null,
   ): Promise<FinishMarks> {
+    const path = join(folder, 'finishing')
     const flags = constants.O_RDWR | constants.O_CREAT
     const file = await open(path, flags, FILE_MODE)
     try {
@@ -55,7 +56,7 @@ export class FinishMarks {
       if (bytesRead < content.length) {
         await file.write(content, bytesRead, content.length - bytesRead, bytesRead)
         if (flushFolder) await file.sync()
-        await flushFolder?.(dirname(path))
+        await flushFolder?.(folder)
       }
       const flushed = await open(path, flags | (flushFolder ? constants.O_DSYNC : 0), FILE_MODE)
       return new FinishMarks(file, flushed, idsIn(content))

@@ -6,8 +6,8 @@ import type {
   HookDecision,
   HookEvent,
   HookTraces,
+  Notified,
   TellingEvent,
-  Told,
 } from '../../server/model/hook.js'
 import { HookStatus, HooksClosed, type HookTransport } from '../transport.js'
 import { Places } from './places.js'
@@ -85,7 +85,7 @@ export class HttpHooks implements HookTransport {
     }
   }
 
-  async tell(call: HookCall<TellingEvent>, { deliveryId }: { deliveryId: string }): Promise<Told> {
+  async notify(call: HookCall<TellingEvent>, { deliveryId }: { deliveryId: string }): Promise<Notified> {
     const sent = this.#inTime((signal) => this.#post(call, deliveryId, signal))
     const reply = await sent.catch((error: unknown) => failure(error))
     if (reply instanceof Error) return { kind: 'failed', reason: reply.message, afterMs: null }

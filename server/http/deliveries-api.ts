@@ -3,7 +3,7 @@ import { UploadError } from '../errors.js'
 const STATES = ['pending', 'failed', 'done'] as const
 type State = (typeof STATES)[number]
 
-/** What was told to endpoints, and what is still to be told. */
+/** The events that endpoints have, and those that are still to be delivered. */
 export interface ListedDeliveries {
   list(state: State, afterId: string | undefined, limit: number): Promise<object>
   /** Tries one again at once; undefined where there is none with this id. */

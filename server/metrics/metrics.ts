@@ -68,7 +68,7 @@ export class Metrics {
     })
     this.#hooks = new Counter({
       name: 'lading_hooks_total',
-      help: 'Calls of hooks: accepted, refused or failed where they decide; done, failed or gone where they are told',
+      help: 'Calls of hooks: accepted, refused or failed where they decide; done, failed or gone where they are notified',
       labelNames: ['event', 'outcome'],
       registers,
     })

@@ -27,5 +27,5 @@ interface UploadEvent {
   readonly request: HookRequest | null
 }
 
-/** Told of every event, in order; never waits. */
+/** Called with every event, in order; never waits. */
 export type EventListener = (event: UploadEvent) => void

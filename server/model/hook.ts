@@ -9,7 +9,7 @@ export const DECIDING_EVENTS = [
   'pre-terminate',
 ] as const
 
-/** Hooks that are told what happened: no answer waits for them. */
+/** Hooks that are notified: no answer waits for them. */
 export const TELLING_EVENTS = ['post-create', 'post-receive', 'post-finish', 'post-terminate'] as const
 
 export type DecidingEvent = (typeof DECIDING_EVENTS)[number]
@@ -90,8 +90,8 @@ export interface Decider {
   decide(call: HookCall<DecidingEvent>): Promise<HookDecision>
 }
 
-/** What became of a try to tell an endpoint of an event. */
-export type Told =
+/** What became of a try to notify an endpoint. */
+export type Notified =
   /** The endpoint has it. `stop`: the upload is to be ended and removed (tusd's StopUpload in `post-receive`). */
   | { readonly kind: 'done'; readonly stop: boolean }
   /** It is tried again, `afterMs` at the earliest where the endpoint asked for that. */
@@ -116,14 +116,14 @@ export interface HookTraces {
   outgoing<T>(send: (headers: Record<string, string>) => Promise<T>): Promise<T>
 }
 
-/** Somebody who is told of events: a module's functions, or a receiver behind a URL. */
+/** Somebody who is notified of events: a module's functions, or a receiver behind a URL. */
 export interface HookEndpoint {
   /** A word for folders, the API and the log, such as `http` or `module`. */
   readonly name: string
   listensTo(event: TellingEvent): boolean
   /**
-   * Tells it of one event. `deliveryId` is the same in each try; `attempt` counts from 1. Never rejects. Ends within
+   * Notifies it of one event. `deliveryId` is the same in each try; `attempt` counts from 1. Never rejects. Ends within
    * the endpoint's time-out.
    */
-  tell(call: HookCall<TellingEvent>, delivery: { deliveryId: string; attempt: number }): Promise<Told>
+  notify(call: HookCall<TellingEvent>, delivery: { deliveryId: string; attempt: number }): Promise<Notified>
 }

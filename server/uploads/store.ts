@@ -238,10 +238,8 @@ export class LadingStore extends FileStore {
     const upload = await this.removals.known(id, request.principal)
     if (!upload) throw new UploadError('upload_unknown')
     // A finish takes the upload out of memory: what its hook adds to the answer is this request's all the same.
-    const added = request.upload?.hooks.answer
-    if (added) upload.setHookAnswer(added)
+    upload.setHookRequest(request.asked, request.upload?.hooks.answer)
     request.upload = upload
-    upload.setHookRequest(request.asked)
     return upload
   }
 

@@ -121,9 +121,10 @@ class Upload {
     this.joining = joining
   }
 
-  /** The request that has it now, for hooks; null once that is over. */
-  setHookRequest(request: HookRequest | null): void {
+  /** The request that has it now, for hooks, and what they added to its answer: a finish takes the upload out of memory. */
+  setHookRequest(request: HookRequest | null, answer: HookAnswer | null = this.hooks.answer): void {
     this.hooks.request = request
+    this.hooks.answer = answer
   }
 
   /** The request is answered: neither it nor what hooks added to the answer is kept. */

@@ -1,9 +1,10 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Test } from 'uvu'
 import { Deliveries, type DeliveriesOptions } from '../../hooks/delivery/deliveries.js'
 import type { DeliveryView } from '../../hooks/delivery/delivery.js'
-import type { HookCall, HookEndpoint, TellingEvent, Told } from '../../server/model/hook.js'
+import type { HookCall, HookEndpoint, Notified, TellingEvent } from '../../server/model/hook.js'
 import { record } from './record.js'
 import { eventually } from './server.js'
 
@@ -16,15 +17,15 @@ export interface Try {
   readonly call: HookCall<TellingEvent>
 }
 
-export const DONE: Told = { kind: 'done', stop: false }
-export const FAILED: Told = { kind: 'failed', reason: '503', afterMs: null }
-export const GONE: Told = { kind: 'gone', reason: '410' }
+export const DONE: Notified = { kind: 'done', stop: false }
+export const FAILED: Notified = { kind: 'failed', reason: '503', afterMs: null }
+export const GONE: Notified = { kind: 'gone', reason: '410' }
 
 /** An endpoint that answers as the test says, and keeps what it was told. */
 export class FakeEndpoint implements HookEndpoint {
   readonly name: string
   readonly tries: Try[] = []
-  answer: (made: Try) => Told | Promise<Told> = () => DONE
+  answer: (made: Try) => Notified | Promise<Notified> = () => DONE
 
   constructor(name = 'http') {
     this.name = name
@@ -34,7 +35,10 @@ export class FakeEndpoint implements HookEndpoint {
     return true
   }
 
-  async tell(call: HookCall<TellingEvent>, delivery: { deliveryId: string; attempt: number }): Promise<Told> {
+  async notify(
+    call: HookCall<TellingEvent>,
+    delivery: { deliveryId: string; attempt: number },
+  ): Promise<Notified> {
     const made = { event: call.event, number: numberOf(call.upload.id), call, ...delivery }
     this.tries.push(made)
     return this.answer(made)
@@ -120,6 +124,14 @@ export class DeliveriesPlace {
     await this.end()
     rmSync(this.root, { recursive: true, force: true })
   }
+}
+
+/** Gives each test of a suite a place of its own. */
+export function withPlace(test: Test<{ place: DeliveriesPlace }>): void {
+  test.before.each((context) => {
+    context.place = new DeliveriesPlace()
+  })
+  test.after.each(({ place }) => place.leave())
 }
 
 /** Waits until the endpoint was told so often, and nothing is pending any more. */

@@ -8,21 +8,19 @@ import { newLine, overLine, readPending, triedLine } from '../../hooks/delivery/
 import {
   all,
   call,
-  DeliveriesPlace,
+  type DeliveriesPlace,
   DONE,
   FAILED,
   FakeEndpoint,
   idOf,
   told,
   until,
+  withPlace,
 } from '../helpers/deliveries-place.js'
 
 const test = suite<{ place: DeliveriesPlace }>('bounds of deliveries')
 
-test.before.each((context) => {
-  context.place = new DeliveriesPlace()
-})
-test.after.each(({ place }) => place.leave())
+withPlace(test)
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
 
@@ -81,7 +79,7 @@ test('more uploads than the agenda holds are found on the disk, after a restart 
   endpoint.answer = () => FAILED
   const options = { limits: { uploads: 4, places: 2, retryPlaces: 1 } }
   const deliveries = await place.start({ ...options, scheduleMs: [0, 200, 200] })
-  for (const number of numbers(30)) deliveries.tell(call('post-create', number))
+  for (const number of numbers(30)) deliveries.notify(call('post-create', number))
   await until('a try for each', () => new Set(endpoint.told).size === 30)
   endpoint.answer = () => DONE
   await until('an empty spool', () => deliveries.numbers.pending === 0)
@@ -89,7 +87,7 @@ test('more uploads than the agenda holds are found on the disk, after a restart 
 
   endpoint.answer = () => FAILED
   const before = await place.restart({ ...options, scheduleMs: [0, 3_600_000] })
-  for (const number of numbers(30)) before.tell(call('post-finish', number))
+  for (const number of numbers(30)) before.notify(call('post-finish', number))
   await until('a try for each', () => new Set(endpoint.told).size === 30)
   endpoint.answer = () => DONE
   const after = await place.restart(options)
@@ -108,7 +106,7 @@ test('only so many uploads are told of at once', async ({ place }) => {
     return DONE
   }
   const deliveries = await place.start({ limits: { places: 3 } })
-  for (const number of numbers(20)) deliveries.tell(call('post-create', number))
+  for (const number of numbers(20)) deliveries.notify(call('post-create', number))
   await told(place, deliveries, 20)
   assert.is(most, 3)
 })
@@ -122,14 +120,14 @@ test('of post-receive only the newest goes out, from memory, and never one behin
     const made = call('post-receive')
     return { ...made, upload: { ...made.upload, offset } }
   }
-  for (const offset of [1, 2, 3]) deliveries.tell(progress(offset))
+  for (const offset of [1, 2, 3]) deliveries.notify(progress(offset))
   await until('a notice', () => endpoint.tries.length === 1)
   assert.is(endpoint.tries[0]?.call.upload.offset, 3)
   assert.equal([deliveries.numbers.pending, place.files], [0, []])
-  for (const offset of [4, 5]) deliveries.tell(progress(offset))
+  for (const offset of [4, 5]) deliveries.notify(progress(offset))
   await deliveries.intend(call('post-finish'))
   deliveries.confirm(idOf(1))
-  deliveries.tell(call('post-create', 2))
+  deliveries.notify(call('post-create', 2))
   await told(place, deliveries, 3)
   assert.equal(endpoint.told.slice().sort(), ['post-create 2', 'post-finish 1', 'post-receive 1'])
 })
@@ -138,9 +136,9 @@ test('a notice of progress waits while an event of its upload is not acknowledge
   const { endpoint } = place
   endpoint.answer = ({ event, attempt }) => (event === 'post-create' && attempt < 3 ? FAILED : DONE)
   const deliveries = await place.start({ scheduleMs: [0, 50, 50] })
-  deliveries.tell(call('post-create'))
+  deliveries.notify(call('post-create'))
   await until('a failure', () => endpoint.tries.length === 1)
-  deliveries.tell(call('post-receive'))
+  deliveries.notify(call('post-receive'))
   await told(place, deliveries, 4)
   assert.equal(endpoint.told, [...numbers(3).map(() => 'post-create 1'), 'post-receive 1'])
 })
@@ -159,7 +157,7 @@ test('what has failed and what is done is kept within a bound, the newest of it'
   const { endpoint } = place
   const deliveries = await place.start({ limits: { doneBytes: 5_000 } })
   for (const number of numbers(40)) {
-    deliveries.tell(call('post-create', number))
+    deliveries.notify(call('post-create', number))
     await told(place, deliveries, number)
   }
   await until('the last one', async () => (await all(deliveries, 'done'))[0]?.uploadId === idOf(40))
@@ -179,7 +177,7 @@ test('pages have each delivery once, whatever its state and its endpoint', async
   other.answer = ({ event }) => (event === 'post-finish' ? hang() : FAILED)
   const deliveries = await place.start({ endpoints: [place.endpoint, other], scheduleMs: [0] })
   for (const number of numbers(7))
-    for (const event of ['post-create', 'post-finish'] as const) deliveries.tell(call(event, number))
+    for (const event of ['post-create', 'post-finish'] as const) deliveries.notify(call(event, number))
   await until('all', () => place.endpoint.tries.length === 14 && other.tries.length === 14)
   await until('the histories', async () => {
     return (await all(deliveries, 'done')).length + (await all(deliveries, 'failed')).length === 14

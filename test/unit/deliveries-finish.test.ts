@@ -3,20 +3,27 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UploadError } from '../../server/errors.js'
-import { all, call, DeliveriesPlace, DONE, FAILED, idOf, told, until } from '../helpers/deliveries-place.js'
+import {
+  all,
+  call,
+  type DeliveriesPlace,
+  DONE,
+  FAILED,
+  idOf,
+  told,
+  until,
+  withPlace,
+} from '../helpers/deliveries-place.js'
 import { bounded } from '../helpers/test.js'
 
 const test = suite<{ place: DeliveriesPlace }>('deliveries of a finish')
 
-test.before.each((context) => {
-  context.place = new DeliveriesPlace()
-})
-test.after.each(({ place }) => place.leave())
+withPlace(test)
 
 test('what is intended goes out when the finish is confirmed, and not before', async ({ place }) => {
   const deliveries = await place.start()
   await deliveries.intend(call('post-finish'))
-  deliveries.tell(call('post-create', 2))
+  deliveries.notify(call('post-create', 2))
   await until('another upload', () => place.endpoint.tries.length === 1)
   assert.equal([place.endpoint.told, await all(deliveries, 'pending')], [['post-create 2'], []])
   deliveries.confirm(idOf(1))
@@ -45,7 +52,7 @@ test('an upload that is finished at a later try has one post-finish', async ({ p
   place.finished.add(idOf(1))
   const last = await place.restart()
   await told(place, last, 1)
-  last.tell(call('post-terminate'))
+  last.notify(call('post-terminate'))
   await told(place, last, 2)
   assert.equal(place.endpoint.told, ['post-finish 1', 'post-terminate 1'])
 })
@@ -56,7 +63,7 @@ test('what is withdrawn never goes out', async ({ place }) => {
   before.withdraw(idOf(1))
   place.finished.add(idOf(1))
   const deliveries = await place.restart()
-  deliveries.tell(call('post-create', 2))
+  deliveries.notify(call('post-create', 2))
   await told(place, deliveries, 1)
   assert.equal(place.endpoint.told, ['post-create 2'])
 })
@@ -67,7 +74,7 @@ test("an upload's removal does not remove its undelivered events", async ({ plac
   await before.intend(call('post-finish'))
   before.confirm(idOf(1))
   await until('a failure', async () => (await all(before, 'pending'))[0]?.attempts === 1)
-  before.tell(call('post-terminate'))
+  before.notify(call('post-terminate'))
   place.endpoint.answer = () => DONE
   const deliveries = await place.restart()
   await told(place, deliveries, 2)
@@ -151,7 +158,7 @@ test('an event that was written before the crash goes out once', async ({ place 
   await place.end()
   writeFileSync(file, marked)
   const third = await place.restart()
-  third.tell(call('post-create', 2))
+  third.notify(call('post-create', 2))
   await told(place, third, 1)
   assert.equal(place.endpoint.told, ['post-create 2'])
 })
@@ -182,8 +189,8 @@ test('an event waits in memory while the disk takes nothing, and goes out before
   const deliveries = await place.start()
   const inTheWay = join(place.folder, 'http', `${idOf(1)}.jsonl`)
   mkdirSync(inTheWay)
-  deliveries.tell(call('post-create'))
-  deliveries.tell(call('post-finish'))
+  deliveries.notify(call('post-create'))
+  deliveries.notify(call('post-finish'))
   await until('a fault', () => place.log.some((line) => line.includes('EISDIR')))
   assert.equal(place.endpoint.tries, [])
   rmdirSync(inTheWay)
@@ -195,11 +202,12 @@ test('events for which there is no memory are lost, and the log says so', async 
   const deliveries = await place.start({ limits: { memoryBytes: 2_000 } })
   const inTheWay = join(place.folder, 'http', `${idOf(1)}.jsonl`)
   mkdirSync(inTheWay)
-  for (const event of ['post-create', 'post-finish', 'post-terminate'] as const) deliveries.tell(call(event))
+  for (const event of ['post-create', 'post-finish', 'post-terminate'] as const)
+    deliveries.notify(call(event))
   await until('a fault', () => place.log.some((line) => line.includes('EISDIR')))
   rmdirSync(inTheWay)
   await until('all that was kept', () => place.endpoint.tries.length > 0 && deliveries.numbers.pending === 0)
-  deliveries.tell(call('post-create', 2))
+  deliveries.notify(call('post-create', 2))
   await until('the one after', () => place.endpoint.told.includes('post-create 2'))
   assert.equal(place.endpoint.told, ['post-create 1', 'post-finish 1', 'post-create 2'])
   assert.is(place.log.filter((line) => line.startsWith('an event is lost')).length, 1)
@@ -208,8 +216,8 @@ test('events for which there is no memory are lost, and the log says so', async 
 test('a server that ends leaves what is not acknowledged on the disk, within its time', async ({ place }) => {
   const before = await place.start()
   place.endpoint.answer = () => new Promise(() => {})
-  before.tell(call('post-create'))
-  before.tell(call('post-finish'))
+  before.notify(call('post-create'))
+  before.notify(call('post-finish'))
   await until('the try', () => place.endpoint.tries.length === 1)
   await bounded(30_000, before.close(10), 'the end')
   place.endpoint.answer = () => DONE

@@ -2,25 +2,23 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Told } from '../../server/model/hook.js'
+import type { Notified } from '../../server/model/hook.js'
 import {
   all,
   call,
-  DeliveriesPlace,
+  type DeliveriesPlace,
   DONE,
   FAILED,
   GONE,
   idOf,
   told,
   until,
+  withPlace,
 } from '../helpers/deliveries-place.js'
 
 const test = suite<{ place: DeliveriesPlace }>('deliveries')
 
-test.before.each((context) => {
-  context.place = new DeliveriesPlace()
-})
-test.after.each(({ place }) => place.leave())
+withPlace(test)
 
 test('"order holds for each upload": the next event goes out only after the one before was acknowledged', async ({
   place,
@@ -29,7 +27,8 @@ test('"order holds for each upload": the next event goes out only after the one 
   const deliveries = await place.start()
   let failures = 2
   endpoint.answer = ({ event }) => (event === 'post-create' && failures-- > 0 ? FAILED : DONE)
-  for (const event of ['post-create', 'post-finish', 'post-terminate'] as const) deliveries.tell(call(event))
+  for (const event of ['post-create', 'post-finish', 'post-terminate'] as const)
+    deliveries.notify(call(event))
   await told(place, deliveries, 5)
   assert.equal(endpoint.told, [
     'post-create 1',
@@ -48,10 +47,10 @@ test('"order holds for each upload": the next event goes out only after the one 
 test('an upload whose endpoint does not answer delays only its own events', async ({ place }) => {
   const { endpoint } = place
   const deliveries = await place.start()
-  let answer = (_: Told): void => {}
+  let answer = (_: Notified): void => {}
   endpoint.answer = ({ number }) => (number === 1 ? new Promise((resolve) => (answer = resolve)) : DONE)
-  for (const number of [1, 2, 3]) deliveries.tell(call('post-create', number))
-  for (const number of [1, 2, 3]) deliveries.tell(call('post-finish', number))
+  for (const number of [1, 2, 3]) deliveries.notify(call('post-create', number))
+  for (const number of [1, 2, 3]) deliveries.notify(call('post-finish', number))
   await until('the other uploads', () => endpoint.tries.length === 5 && deliveries.numbers.pending === 1)
   assert.is(endpoint.told.filter((each) => each.endsWith(' 1')).length, 1)
   endpoint.answer = () => DONE
@@ -64,10 +63,10 @@ test('uploads that fail again and again do not take the places of those that are
   const { endpoint } = place
   endpoint.answer = ({ attempt }) => (attempt > 1 ? new Promise(() => {}) : FAILED)
   const deliveries = await place.start({ limits: { places: 3, retryPlaces: 2 } })
-  for (const number of [1, 2, 3, 4]) deliveries.tell(call('post-create', number))
+  for (const number of [1, 2, 3, 4]) deliveries.notify(call('post-create', number))
   await until('two that hang', () => endpoint.tries.filter(({ attempt }) => attempt > 1).length === 2)
   endpoint.answer = () => DONE
-  deliveries.tell(call('post-create', 5))
+  deliveries.notify(call('post-create', 5))
   await until('the new one', () => endpoint.told.includes('post-create 5'))
   await deliveries.close(1)
 })
@@ -78,8 +77,8 @@ test('what exhausts the schedule has failed, over a restart too, until it is sen
   const { endpoint } = place
   endpoint.answer = ({ event }) => (event === 'post-create' ? FAILED : DONE)
   const deliveries = await place.start()
-  deliveries.tell(call('post-create'))
-  deliveries.tell(call('post-finish'))
+  deliveries.notify(call('post-create'))
+  deliveries.notify(call('post-finish'))
   await told(place, deliveries, 4)
   assert.equal(endpoint.told, ['post-create 1', 'post-create 1', 'post-create 1', 'post-finish 1'])
   const again = await place.restart()
@@ -99,7 +98,7 @@ test('a restart tries at once what is pending, and goes on with the schedule', a
   endpoint.answer = () => FAILED
   const scheduleMs = [0, 3_600_000, 5]
   const deliveries = await place.start({ scheduleMs })
-  deliveries.tell(call('post-create'))
+  deliveries.notify(call('post-create'))
   await until('the next try', async () => (await all(deliveries, 'pending'))[0]?.attempts === 1)
   for (const _ of [1, 2, 3]) {
     const restarted = await place.restart({ scheduleMs })
@@ -119,17 +118,17 @@ test('"410 stops the endpoint": all events are kept as failed, and a restart beg
   const { endpoint } = place
   endpoint.answer = ({ number }) => (number === 1 ? FAILED : GONE)
   const deliveries = await place.start({ scheduleMs: [0, 3_600_000] })
-  deliveries.tell(call('post-create', 1))
+  deliveries.notify(call('post-create', 1))
   await until('a first failure', async () => (await all(deliveries, 'pending'))[0]?.attempts === 1)
-  deliveries.tell(call('post-create', 2))
+  deliveries.notify(call('post-create', 2))
   await until('the end', () => deliveries.numbers.failed === 2)
-  deliveries.tell(call('post-create', 3))
+  deliveries.notify(call('post-create', 3))
   await until('the third', () => deliveries.numbers.failed === 3 && deliveries.numbers.pending === 0)
   assert.equal([endpoint.told, deliveries.numbers.stopped], [['post-create 1', 'post-create 2'], ['http']])
   assert.is(place.log.filter((line) => line.includes('410')).length, 1)
   endpoint.answer = () => DONE
   const again = await place.restart()
-  again.tell(call('post-create', 4))
+  again.notify(call('post-create', 4))
   await told(place, again, 1)
   assert.equal([again.numbers.stopped, again.numbers.failed], [[], 3])
 })
@@ -138,11 +137,11 @@ test('sending an event again begins to tell an endpoint that was stopped', async
   const { endpoint } = place
   endpoint.answer = () => GONE
   const deliveries = await place.start()
-  deliveries.tell(call('post-create'))
+  deliveries.notify(call('post-create'))
   await until('the end', () => deliveries.numbers.failed === 1)
   endpoint.answer = () => DONE
   await deliveries.resend((await all(deliveries, 'failed'))[0]?.id ?? '')
-  deliveries.tell(call('post-create', 2))
+  deliveries.notify(call('post-create', 2))
   await told(place, deliveries, 3)
   assert.equal(deliveries.numbers.stopped, [])
 })
@@ -152,7 +151,7 @@ test('an event that is done can be seen and sent again after a restart, without 
 }) => {
   const { endpoint } = place
   const deliveries = await place.start()
-  deliveries.tell(call('post-finish'))
+  deliveries.notify(call('post-finish'))
   await told(place, deliveries, 1)
   const again = await place.restart()
   const [done] = await all(again, 'done')
@@ -172,7 +171,7 @@ test('sending a pending event again tries it at once, whatever the schedule says
   const { endpoint } = place
   endpoint.answer = () => FAILED
   const deliveries = await place.start({ scheduleMs: [0, 3_600_000, 3_600_000] })
-  deliveries.tell(call('post-create'))
+  deliveries.notify(call('post-create'))
   await until('the wait', async () => (await all(deliveries, 'pending'))[0]?.attempts === 1)
   endpoint.answer = () => DONE
   await deliveries.resend((await all(deliveries, 'pending'))[0]?.id ?? '')
@@ -188,7 +187,7 @@ test('no delivery has an unknown id, whatever it looks like', async ({ place }) 
 test('"stop" ends the upload that the endpoint was told of', async ({ place }) => {
   place.endpoint.answer = () => ({ kind: 'done', stop: true })
   const deliveries = await place.start()
-  deliveries.tell(call('post-create'))
+  deliveries.notify(call('post-create'))
   await told(place, deliveries, 1)
   assert.equal(place.stopped, [idOf(1)])
 })
@@ -196,10 +195,10 @@ test('"stop" ends the upload that the endpoint was told of', async ({ place }) =
 test('headers may be secrets: the files can be read by their owner alone', async ({ place }) => {
   place.endpoint.answer = () => FAILED
   const deliveries = await place.start()
-  deliveries.tell(call('post-create', 1))
+  deliveries.notify(call('post-create', 1))
   await until('a failure', () => deliveries.numbers.failed === 1)
   place.endpoint.answer = () => new Promise(() => {})
-  deliveries.tell(call('post-create', 2))
+  deliveries.notify(call('post-create', 2))
   const expected = `${idOf(2)}.jsonl,failed.jsonl`
   await until('the files', () => String(place.files) === expected)
   for (const name of place.files)

@@ -28,7 +28,7 @@ function transportOf(name: string, decision: HookDecision): HookTransport {
     url: null,
     listensTo: () => true,
     decide: async () => decision,
-    tell: async () => ({ kind: 'done', stop: false }),
+    notify: async () => ({ kind: 'done', stop: false }),
     close: async () => {},
   }
 }

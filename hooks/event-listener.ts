@@ -4,9 +4,9 @@ import type { Deliveries } from './delivery/deliveries.js'
 
 /**
  * Passes events on to the deliveries. That an upload is finished was noted before its sidecar said so, and is
- * confirmed here. A part that has all its bytes is told as tusd tells it: by `post-finish`.
+ * confirmed here. A part that has all its bytes is announced as in tusd: by `post-finish`.
  */
-export function listenerOf(deliveries: Pick<Deliveries, 'tell' | 'confirm' | 'listensTo'>): EventListener {
+export function listenerOf(deliveries: Pick<Deliveries, 'notify' | 'confirm' | 'listensTo'>): EventListener {
   return ({ kind, record, parts, request }) => {
     const event =
       kind === 'progress' && record.concat === 'partial' && record.offset === record.length
@@ -14,7 +14,7 @@ export function listenerOf(deliveries: Pick<Deliveries, 'tell' | 'confirm' | 'li
         : HOOKS[kind]
     if (kind === 'finished') deliveries.confirm(record.id)
     else if (event && deliveries.listensTo(event))
-      deliveries.tell(hookCall(event, hookUpload(record, parts), request))
+      deliveries.notify(hookCall(event, hookUpload(record, parts), request))
   }
 }
 
