@@ -22,7 +22,6 @@ class Upload {
   readonly concat: string | null
   /** Milliseconds without new bytes after which it expires, where a hook said so. */
   readonly expireAfterMs: number | null
-  /** The ids of a final upload's parts. */
   readonly parts: readonly string[] | null
   /** Who created it, and with which grant. */
   readonly owner: string | null

@@ -85,8 +85,8 @@ test('an upload that the principal may not know of is not there, wherever it is 
 test('a download shows a finished upload, with the type that was seen, and never one that is not finished', async () => {
   const show = (stored?: Partial<StoredFacts>, isThere = true) =>
     findFinished(ID, { engine: place(stored).tools.engine, isThere: () => isThere })
-  const { sha256 } = FINISHED
-  const file = { length: 10, type: 'text/plain', filename: 'a.txt', sha256 }
+  const { sha256, finishedAt } = FINISHED
+  const file = { length: 10, type: 'text/plain', filename: 'a.txt', sha256, finishedAt }
   assert.equal(await show({ ...FINISHED, type: 'text/plain', filename: 'a.txt' }), file)
   assert.is(Reflect.get(Object(await show(FINISHED)), 'type'), 'application/octet-stream')
   assert.is(await show({ offset: 10 }), 'unfinished')

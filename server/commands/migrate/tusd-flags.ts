@@ -24,6 +24,7 @@ export const TUSD_FLAGS: readonly (readonly [tusd: string, ours: string])[] = [
   ['-log-format', '--log-format pretty or json'],
   ['-verbose', '--log-level'],
   ['-tls-certificate, -tls-key, -unix-sock', 'none; a proxy in front does that'],
+  ['-disable-download', '--disable-download'],
   ['-disable-termination', 'none; a hook pre-terminate can refuse it'],
   ['-s3-bucket, -gcs-bucket, -azure-storage', 'none; only folders are taken over'],
 ]
