@@ -34,14 +34,14 @@ export class Arrivals {
     this.#show(key, 'arrived', name, bytes(data.size), state, tools)
     announce(`${name} has arrived`)
     const { linkOf, digester, digestOf } = this.#parts
-    if (linkOf) tools.append(copyButton('Copy link', `Copy the link to ${name}`, () => linkOf(url)))
+    if (linkOf) tools.append(copyButton('Copy link', `Copy link to ${name}`, () => linkOf(url)))
     const theirs = sha256 ?? (await digestOf(url).catch(() => undefined))
     if (theirs === undefined) {
       state.textContent = 'Arrived. The server did not say its digest.'
       return undefined
     }
     const digest = element('code', { class: 'digest', title: 'SHA-256 on the server' }, theirs)
-    tools.append(copyButton('Copy SHA-256', `Copy the SHA-256 of ${name}`, async () => theirs))
+    tools.append(copyButton('Copy SHA-256', `Copy SHA-256 of ${name}`, async () => theirs))
     state.after(digest)
     try {
       const ours = await digester.digestOf(data, (read) => {

@@ -124,7 +124,11 @@ function download(row: UploadRow): void {
   const isOpen = session.key === null
   const address = isOpen ? Promise.resolve(plainAddress(row.id)) : api.link(row.id, 60).then(({ url }) => url)
   address.then(
-    (url) => location.assign(url),
+    (url) => {
+      // Without `download` a browser shows pictures and text in this tab.
+      const anchor = Object.assign(document.createElement('a'), { href: url, download: nameOf(row) })
+      anchor.click()
+    },
     (error: unknown) => announceProblem(error),
   )
 }

@@ -56,7 +56,7 @@ function lineOf({ name, size, sha256, at }: Kept): HTMLElement {
       ? []
       : [
           element('code', { title: sha256 }, shortDigest(sha256)),
-          copyButton('Copy SHA-256', `Copy the SHA-256 of ${name}`, async () => sha256),
+          copyButton('Copy SHA-256', `Copy SHA-256 of ${name}`, async () => sha256),
         ]
   return element('li', {}, element('span', { class: 'name' }, name), facts, ...digest)
 }

@@ -44,7 +44,7 @@ test('asks for the admin key, keeps it in this tab alone, and makes links that n
   await page.getByText('of ann.txt', { exact: true }).waitFor()
   await page.getByRole('button', { name: 'Make a link to of ann.txt' }).click()
   await page.getByRole('button', { name: 'Make the link' }).first().click()
-  const url = await page.getByLabel('Link to of ann.txt').last().inputValue()
+  const url = await page.getByRole('textbox', { name: 'Link to of ann.txt' }).inputValue()
   assert.is((await send(place.server.origin, { method: 'GET', path: new URL(url).pathname })).status, 401)
   assert.is((await send(url, { method: 'GET', path: url })).text, 'hello')
   await page.keyboard.press('Escape')
