@@ -12,7 +12,8 @@ let server: TestServer
 let proxied: TestServer
 
 test.before(async () => {
-  server = await startServer()
+  // The page would answer at `/`, where an absolute address with `..` leads.
+  server = await startServer(['--no-page'])
   proxied = await startServer(['--behind-proxy', '--base-path', '/up/files'])
 })
 test.after(async () => {

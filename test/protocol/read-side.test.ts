@@ -111,7 +111,9 @@ test('/api/status has the shape that tools outside rely on', async () => {
     connections: { open: 'number', limit: 'number' },
     faults: { requests: 'number' },
     slots: { taken: 'number', limit: 'number', waiting: 'number' },
+    active: {},
     downloads: { taken: 'number', limit: 'number' },
+    eventStreams: { taken: 'number', limit: 'number' },
     lane: 'string',
     arena: { blocks: 'number', free: 'number', blockBytes: 'number' },
     uploads: { unfinished: 'number', limit: 'number' },
@@ -184,7 +186,14 @@ test('/api/uploads/<id> tells of an upload after a restart, and 404 of an unknow
 })
 
 test('the read side takes GET and HEAD alone; others get 405 with Allow', async () => {
-  for (const path of ['/healthz', '/readyz', '/api/status', `/api/uploads/${unknownId()}`]) {
+  for (const path of [
+    '/healthz',
+    '/readyz',
+    '/api/status',
+    '/api/uploads',
+    '/api/events',
+    '/api/openapi.json',
+  ]) {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
       const answer = await send(server.origin, { method, path })
       assert.is(answer.status, 405, `${method} ${path}`)

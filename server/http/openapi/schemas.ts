@@ -130,7 +130,17 @@ export const SCHEMAS = {
     },
     additionalProperties: false,
   },
-  Grant: all({ token: text, endpoint: text, expiresAt: date }),
+  Grant: {
+    type: 'object',
+    required: ['token', 'endpoint', 'expiresAt'],
+    properties: {
+      token: text,
+      endpoint: text,
+      dropUrl: { type: 'string', description: 'A page for whoever has this token; not with --no-page' },
+      expiresAt: date,
+    },
+    additionalProperties: false,
+  },
   AskedLink: {
     type: 'object',
     properties: {
