@@ -130,7 +130,13 @@ export const SCHEMAS = {
     },
     additionalProperties: false,
   },
-  Grant: all({ token: text, endpoint: text, expiresAt: date }),
+  Grant: {
+    ...all({ token: text, endpoint: text, expiresAt: date }),
+    properties: {
+      ...{ token: text, endpoint: text, expiresAt: date },
+      dropUrl: { ...text, description: 'A page on which people send files; left out with --no-page' },
+    },
+  },
   AskedLink: {
     type: 'object',
     properties: {
