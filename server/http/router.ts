@@ -211,7 +211,11 @@ export class Router {
   }
 
   #withCors(exchange: Exchange, answer: Answer): Answer {
-    return Object.assign({}, answer, { headers: Object.assign({}, answer.headers, this.#cors(exchange)) })
+    const cors = this.#cors(exchange)
+    const headers = Object.assign({}, answer.headers, cors)
+    // A cache must look at both.
+    if (answer.headers.Vary && cors.Vary) headers.Vary = `${answer.headers.Vary}, ${cors.Vary}`
+    return Object.assign({}, answer, { headers })
   }
 
   #cors({ request }: Exchange): HeaderFields {

@@ -14,6 +14,8 @@ interface User {
   readonly owner: string
   /** Null while the token is valid. */
   readonly lapsed: Lapsed | null
+  /** When the token's time is over, in seconds since 1970; null for never. */
+  readonly expiresAt: number | null
 }
 
 /** Whoever has the admin key. */
@@ -100,6 +102,12 @@ function isStillOpen(lapsed: Lapsed | null, finishedAt: string | null): boolean 
 export function ownerOf(principal: Principal): string | null {
   if (principal.kind === 'grant') return principal.grant.owner
   return principal.kind === 'user' ? principal.owner : null
+}
+
+/** When what a principal has shown is over, in seconds since 1970; null for never. */
+export function expiresAtOf(principal: Principal): number | null {
+  if (principal.kind === 'grant') return principal.grant.expiresAt
+  return principal.kind === 'user' ? principal.expiresAt : null
 }
 
 /** In whose name limits are counted: of an owner, or of a grant. Null for those who have no limits of their own. */

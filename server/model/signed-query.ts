@@ -24,13 +24,18 @@ export function tokenIn(query: string, names: readonly SignedName[] = NAMES): Qu
   return found.find(({ hasForm }) => hasForm) ?? found[0]
 }
 
-/** A request's target without the tokens in its query; all else stays as it was sent. */
+/** A head has room for 64,000 pairs. To look into each would hold up other requests for longer than its turn. */
+const MOST_PAIRS = 1_000
+
+/**
+ * A request's target without the tokens in its query; all else stays as it was sent. A query of more than a thousand
+ * pairs is left out.
+ */
 export function withoutTokens(target: string): string {
   const at = target.indexOf('?')
   if (at === -1) return target
-  const kept = target
-    .slice(at + 1)
-    .split('&')
-    .filter((pair) => !tokenIn(pair)?.hasForm)
+  const pairs = target.slice(at + 1).split('&', MOST_PAIRS + 1)
+  if (pairs.length > MOST_PAIRS) return target.slice(0, at)
+  const kept = pairs.filter((pair) => !tokenIn(pair)?.hasForm)
   return target.slice(0, at) + (kept.length > 0 ? `?${kept.join('&')}` : '')
 }

@@ -25,7 +25,8 @@ export class UploadList {
     const { items, next } = await records.list(filter, after, limit, this.#receiving()).catch(unavailable)
     const views = items.map((record) => {
       const live = uploads.peek(record.id)
-      return live ? liveView(live, monotonic()) : restView(record)
+      // A hook may give an id that is free again to another upload, while the index is asked.
+      return live?.createdAt === record.createdAt ? liveView(live, monotonic()) : restView(record)
     })
     return { items: views, next }
   }

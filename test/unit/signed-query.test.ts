@@ -21,4 +21,10 @@ for (const [sent, kept] of [
   })
 }
 
+test('a hook gets a query of a thousand pairs, and not one that would take long to look through', () => {
+  const [most, more] = ['a=1&'.repeat(999), 'a=1&'.repeat(60_000)]
+  assert.is(withoutTokens(`/files?${most}grant=lg_abc.def`), `/files?${most.slice(0, -1)}`)
+  assert.is(withoutTokens(`/files?${more}grant=lg_abc.def`), '/files')
+})
+
 test.run()

@@ -6,6 +6,7 @@ import { RecordsError } from '../../server/model/record-store.js'
 import { EVERY_UPLOAD, LIST_START, nameKey } from '../../server/model/upload-list.js'
 import { UploadList } from '../../server/uploads/list-uploads.js'
 import { record } from '../helpers/record.js'
+import { uploadOf } from '../helpers/stored-upload.js'
 
 const none = { peek: () => undefined, receiving: () => [] }
 
@@ -28,6 +29,18 @@ test('what the index has is shown with no speed', async () => {
   const list = new UploadList({ uploads: none, records, monotonic: () => 0 })
   const page = await list.page(EVERY_UPLOAD, LIST_START, 1)
   assert.equal(page, { items: [{ ...record(1), bytesPerSecond: 0 }], next: null })
+})
+
+test("an upload that has another one's id by now is not shown in its place", async () => {
+  const [anns, bobs] = [
+    record(1, { owner: 'ann', state: 'terminated' }),
+    uploadOf(record(1).id, { owner: 'bob' }),
+  ]
+  const records = { list: async () => ({ items: [anns], next: null }), count: async () => 1 }
+  const uploads = { peek: () => bobs, receiving: () => [] }
+  const list = new UploadList({ uploads, records, monotonic: () => 0 })
+  const page = await list.page({ ...EVERY_UPLOAD, owner: 'ann' }, LIST_START, 1)
+  assert.equal(page.items, [{ ...anns, bytesPerSecond: 0 }])
 })
 
 test('names are found in any case, of every script', () => {

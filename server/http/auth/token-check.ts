@@ -103,15 +103,15 @@ function keySetOf(document: unknown): { keys: object[] } {
 
 /** Whose a verified token is. Throws token_invalid where its subject can be no owner. */
 function userOf(verified: unknown, lapsed: { finishedSince: string } | null = null): Principal {
-  const owner = subjectOf(verified)
+  const claims = claimsOf(verified)
+  const owner = typeof claims.sub === 'string' ? claims.sub : undefined
   if (owner === undefined || !OWNER.test(owner))
     throw new UploadError('token_invalid', { detail: 'its sub is no text of 1 to 256 characters' })
-  return { kind: 'user', owner, lapsed }
+  return { kind: 'user', owner, lapsed, expiresAt: typeof claims.exp === 'number' ? claims.exp : null }
 }
 
-function subjectOf(verified: unknown): string | undefined {
-  if (typeof verified !== 'object' || verified === null || !('payload' in verified)) return undefined
+function claimsOf(verified: unknown): { readonly sub?: unknown; readonly exp?: unknown } {
+  if (typeof verified !== 'object' || verified === null || !('payload' in verified)) return {}
   const { payload } = verified
-  if (typeof payload !== 'object' || payload === null || !('sub' in payload)) return undefined
-  return typeof payload.sub === 'string' ? payload.sub : undefined
+  return typeof payload === 'object' && payload !== null ? payload : {}
 }

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { UploadError } from '../../errors.js'
 import type { HeaderFields } from '../../model/answer.js'
 import type { EventKind, EventListener } from '../../model/event.js'
-import type { Principal } from '../../model/principal.js'
+import { expiresAtOf, type Principal } from '../../model/principal.js'
 import { endAnswer } from '../answer.js'
 import type { Exchange } from '../exchange.js'
 import { checkNames, parameterOf, scopeOf, wrong } from '../list-query.js'
@@ -147,8 +147,8 @@ export class EventStreams {
   #endOf(principal: Principal): number {
     const { monotonic, now } = this.#tools
     if (principal.kind === 'admin') return Number.POSITIVE_INFINITY
-    const leftMs = principal.kind === 'grant' ? principal.grant.expiresAt * 1000 - now() : MOST_STREAM_MS
-    return monotonic() + Math.min(MOST_STREAM_MS, leftMs)
+    const expiresAt = expiresAtOf(principal) ?? Number.POSITIVE_INFINITY
+    return monotonic() + Math.min(MOST_STREAM_MS, expiresAt * 1000 - now())
   }
 
   /** The number of an event's id; undefined where events behind it are not known. */
@@ -261,10 +261,7 @@ export class EventStreams {
 
   #comment(): void {
     const nowMs = this.#tools.monotonic()
-    for (const reader of this.#readers) {
-      if (nowMs >= reader.endsAtMs) reader.end()
-      else if (!reader.isBehind && !reader.write(comment(this.#idOf(reader.at)))) reader.drop()
-    }
+    for (const reader of this.#readers) if (!reader.beat(nowMs, comment(this.#idOf(reader.at)))) reader.drop()
   }
 
   #guard(work: () => Promise<void>): void {

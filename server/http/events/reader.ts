@@ -19,7 +19,9 @@ export class EventReader {
   isBehind = true
   readonly isUnlimited: boolean
   /** When the stream ends and the token is looked at again; milliseconds of a clock that nobody sets. */
-  readonly endsAtMs: number
+  readonly #endsAtMs: number
+  /** Where it was at the last beat. */
+  #wasAt = -1
   readonly #response: ServerResponse
   readonly #filter: ReaderFilter
 
@@ -27,7 +29,7 @@ export class EventReader {
     this.#response = response
     this.#filter = filter
     this.at = from.at
-    this.endsAtMs = from.endsAtMs
+    this.#endsAtMs = from.endsAtMs
     this.isUnlimited = filter.uploadId === null && filter.owner === null && filter.grantId === null
   }
 
@@ -66,6 +68,19 @@ export class EventReader {
         resolve(!error)
       })
     })
+  }
+
+  /**
+   * Sends a comment, or ends the stream where its time is over. False where the reader has taken nothing since the last
+   * beat, of what it missed or of the end: its connection has to end.
+   */
+  beat(nowMs: number, comment: string): boolean {
+    const hasMoved = this.at !== this.#wasAt
+    this.#wasAt = this.at
+    if (nowMs < this.#endsAtMs) return this.isBehind ? hasMoved : this.write(comment)
+    if (this.#response.writableEnded) return false
+    this.end()
+    return true
   }
 
   /** Ends the stream behind what was written. */

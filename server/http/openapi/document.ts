@@ -20,6 +20,7 @@ const ADMIN: readonly ErrorCode[] = ['admin_key_needed', 'admin_only', 'too_many
 const TOKEN: readonly ErrorCode[] = ['token_missing', 'token_invalid', 'token_expired', 'auth_unavailable']
 const OWN: readonly ErrorCode[] = [...ADMIN, ...TOKEN]
 const HOOK: readonly ErrorCode[] = ['access_rejected', 'hook_failed']
+const NO_LINK: readonly ErrorCode[] = ['upload_unknown', 'upload_unfinished', 'downloads_disabled']
 const EVERYWHERE: readonly ErrorCode[] = ['request_malformed', 'expectation_unknown', 'internal']
 
 const query = (name: string, description: string, schema: Value = { type: 'string' }): Value => {
@@ -68,7 +69,7 @@ const OPERATIONS: Readonly<Record<string, Readonly<Record<string, Operation>>>> 
       summary: 'A link to a finished upload, which needs no token',
       parameters: [ID],
       ...{ body: 'AskedLink', status: 201, answers: 'Link' },
-      errors: [...TOKEN, ...HOOK, 'body_invalid', 'upload_unknown', 'upload_unfinished'],
+      errors: [...TOKEN, ...HOOK, 'body_invalid', ...NO_LINK],
     },
   },
   '/api/events': {

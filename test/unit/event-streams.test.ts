@@ -1,0 +1,155 @@
+import { Socket } from 'node:net'
+import { mock } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createTokenCheck } from '../../server/http/auth/token-check.js'
+import { EventStreams } from '../../server/http/events/event-streams.js'
+import { ADMIN, type Principal } from '../../server/model/principal.js'
+import { FakeExchange, fakeRequest } from '../helpers/fake-exchange.js'
+import { record } from '../helpers/record.js'
+import { SECRET, signed } from '../helpers/tokens.js'
+
+const test = suite('event streams')
+const BEAT_MS = 20_000
+const ANN: Principal = { kind: 'user', owner: 'ann', lapsed: null, expiresAt: null }
+
+/** A connection whose client reads, or does not. */
+class Client extends Socket {
+  isReading = true
+  #text = ''
+
+  get text(): string {
+    return this.#text
+  }
+
+  override _write(chunk: Buffer | string, _encoding: BufferEncoding, done: () => void): void {
+    this.#take([chunk], done)
+  }
+
+  override _writev(chunks: Array<{ chunk: Buffer | string }>, done: () => void): void {
+    this.#take(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    )
+  }
+
+  #take(chunks: ReadonlyArray<Buffer | string>, done: () => void): void {
+    if (!this.isReading) return
+    this.#text += chunks.map(String).join('')
+    done()
+  }
+}
+
+/** Streams on a clock that a test sets. */
+class Place {
+  #nowMs = Date.now()
+  readonly streams = new EventStreams({
+    ...{ limit: 10, boot: 'boot', isUploadId: () => true, receiving: () => [], peek: () => undefined },
+    ...{ monotonic: () => this.#nowMs, now: () => this.#nowMs, log: { info: () => {}, error: () => {} } },
+  })
+
+  /** The time in seconds since 1970. */
+  get seconds(): number {
+    return this.#nowMs / 1_000
+  }
+
+  async open(principal: Principal, { query = '', isReading = true } = {}) {
+    const exchange = new FakeExchange(fakeRequest('GET', '/api/events'))
+    const { response } = exchange
+    const client = Object.assign(new Client(), { isReading })
+    response.assignSocket(client)
+    const asked = { exchange, principal, query: new URLSearchParams(query), headers: {} }
+    const served = this.streams.serve(asked)
+    await turn()
+    return { client, response, served }
+  }
+
+  announce(number: number, owner: string | null, metadata: string | null = null): void {
+    const changed = record(number, { owner, metadata })
+    this.streams.listener({ kind: 'created', record: changed, parts: null, request: null })
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.#nowMs += ms
+    mock.timers.tick(ms)
+    for (let turns = 0; turns < 10; turns++) await turn()
+  }
+}
+
+test.before.each(() => mock.timers.enable({ apis: ['setTimeout', 'setInterval'] }))
+test.after.each(() => mock.timers.reset())
+
+test('"A token whose time is over … and nothing else": a stream that was opened before ends too', async () => {
+  const place = new Place()
+  const exp = Math.ceil(place.seconds) + 15
+  const check = await createTokenCheck(
+    { authSecret: SECRET, authJwks: null, authIssuer: null, authAudience: null, expireAfterMs: 0 },
+    { now: Date.now, monotonic: () => 0, log: { warn: () => {} } },
+  )
+  const principal = await check?.(await signed({ sub: 'ann', exp }))
+  assert.ok(principal)
+  const short = await place.open(principal)
+  const long = await place.open(ANN)
+  await place.pass(BEAT_MS)
+  assert.equal([short.response.writableEnded, long.response.writableEnded], [true, false])
+  assert.is(place.streams.taken, 1)
+  await short.served
+  place.streams.close()
+})
+
+test('a reader that does not take the end of its stream is dropped, and its place is free', async () => {
+  const place = new Place()
+  const { response, served } = await place.open(
+    { ...ANN, expiresAt: place.seconds + 2 },
+    { isReading: false },
+  )
+  await place.pass(BEAT_MS)
+  assert.equal([response.writableEnded, response.destroyed, place.streams.taken], [true, false, 1])
+  await place.pass(BEAT_MS)
+  assert.equal([response.destroyed, place.streams.taken], [true, 0])
+  await served
+  place.streams.close()
+})
+
+test('"a reader that does not read is dropped", also while it is given what it missed', async () => {
+  const place = new Place()
+  const first = await place.open(ADMIN)
+  for (let number = 1; number <= 10; number++) place.announce(number, null, 'A'.repeat(10_000))
+  await place.pass(1_000)
+  const query = 'lastEventId=boot-0'
+  const silent = await place.open(ADMIN, { query, isReading: false })
+  const other = await place.open(ADMIN, { query })
+  await place.pass(BEAT_MS)
+  await place.pass(BEAT_MS)
+  assert.equal([silent.response.destroyed, silent.client.text], [true, ''])
+  await silent.served
+  for (const { client, response } of [first, other]) {
+    assert.not(response.destroyed)
+    assert.is(client.text.match(/^event: created$/gm)?.length, 10)
+  }
+  place.streams.close()
+})
+
+test('"exactly its own uploads", also of what was missed, and by the id of another\'s upload', async () => {
+  const place = new Place()
+  const all = await place.open(ADMIN)
+  for (const [number, owner] of [null, 'ann', 'bob', 'ann'].entries()) place.announce(number, owner)
+  await place.pass(1_000)
+  const own = await place.open(ANN, { query: 'lastEventId=boot-0' })
+  const ofBob = await place.open(ANN, { query: `lastEventId=boot-0&id=${record(2).id}` })
+  await place.pass(1_000)
+  const ids = (text: string): string[] => [...text.matchAll(/"id":"([^"]+)"/g)].map(([, id = '']) => id)
+  assert.equal(
+    ids(all.client.text),
+    [0, 1, 2, 3].map((number) => record(number).id),
+  )
+  assert.equal(
+    ids(own.client.text),
+    [1, 3].map((number) => record(number).id),
+  )
+  assert.equal(ids(ofBob.client.text), [])
+  place.streams.close()
+})
+
+test.run()
