@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { element } from './dom.js'
 import { age, bytes } from './format.js'
+import { storageOf } from './storage.js'
 
 const MOST_NAMED = 5
 /** tus-js-client keeps the address of each unfinished upload under such a name. */
@@ -15,10 +16,11 @@ const Kept = v.object({
 
 /** Names the uploads of this browser that were interrupted, and says how they go on. Shows nothing where there are none. */
 export function showInterrupted(panel: HTMLElement, endpoint: URL): void {
-  const kept = Object.keys(localStorage)
+  const storage = storageOf('localStorage')
+  const kept = Object.keys(storage ?? {})
     .filter((name) => name.startsWith(PREFIX))
     .flatMap((name) => {
-      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Kept), localStorage.getItem(name))
+      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Kept), storage?.getItem(name))
       return parsed.success && parsed.output.uploadUrl?.startsWith(endpoint.href)
         ? [{ name, ...parsed.output }]
         : []
@@ -31,7 +33,7 @@ export function showInterrupted(panel: HTMLElement, endpoint: URL): void {
   })
   const rest = kept.length - lines.length
   const forget = (): void => {
-    for (const { name } of kept) localStorage.removeItem(name)
+    for (const { name } of kept) storage?.removeItem(name)
     panel.hidden = true
   }
   panel.replaceChildren(

@@ -33,6 +33,7 @@ export class Operator {
   /** Shows the server's status, and resolves with whether whoever asks now may see it. */
   async show(): Promise<boolean> {
     clearTimeout(this.#timer)
+    this.#timer = undefined
     this.#isShown = false
     try {
       this.#draw(await this.#api.status())
