@@ -30,6 +30,12 @@ class HTMLElement {
 }
 
 interface Parts {
+  Live: new (parts: {
+    open(): Promise<never>
+    changed(): void
+    missed(): void
+    connected(isConnected: boolean): void
+  }) => { start(): void }
   Operator: new (api: { status(): Promise<object> }) => { show(): Promise<boolean> }
   Refusal: new (status: number, text: string) => Error
   SentFiles: new (
@@ -41,6 +47,7 @@ interface Parts {
 }
 
 const SOURCE = `
+  export { Live } from './live.js'
   export { Operator } from './operator.js'
   export { Refusal } from './refusal.js'
   export { SentFiles } from './sent-files.js'
@@ -79,6 +86,7 @@ class Clock {
   async pass(seconds: number): Promise<void> {
     for (let second = 0; second < seconds; second++) {
       this.nowMs += 1_000
+      await new Promise((resolve) => setImmediate(resolve))
       for (const [id, { atMs, work }] of [...this.#due]) {
         if (atMs > this.nowMs || !this.#due.delete(id)) continue
         work()
@@ -120,6 +128,28 @@ test('"The slots are drawn as a row of places, live": also after a key was forgo
   assert.ok(await operator.show())
   await clock.pass(60)
   assert.ok(asked > 2, `the status was asked for ${asked} times in a minute`)
+})
+
+test('who may not read the events any more hears it: the list is asked for, and asks for a key', async () => {
+  const clock = new Clock()
+  const { Live, Refusal } = load({ ...clock.globals, AbortController })
+  const seen = { opened: 0, missed: 0, isConnected: true }
+  const live = new Live({
+    open: async () => {
+      seen.opened += 1
+      throw new Refusal(401, 'token_expired: The token has expired')
+    },
+    changed: () => {},
+    missed: () => {
+      seen.missed += 1
+    },
+    connected: (isConnected) => {
+      seen.isConnected = isConnected
+    },
+  })
+  live.start()
+  await clock.pass(60)
+  assert.equal(seen, { opened: 1, missed: 1, isConnected: false })
 })
 
 const denied = {
