@@ -1,5 +1,5 @@
 import { createContext, runInContext } from 'node:vm'
-import { build, stop } from 'esbuild'
+import { build, type Plugin, stop } from 'esbuild'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 
@@ -16,8 +16,9 @@ const STATUS = {
 class HTMLElement {
   hidden = false
   textContent = ''
-  readonly dataset = {}
+  readonly dataset: Record<string, string> = {}
   readonly attributes = new Map<string, string>()
+  readonly children = []
   addEventListener(): void {}
   append(): void {}
   replaceChildren(): void {}
@@ -26,6 +27,13 @@ class HTMLElement {
   }
   setAttribute(name: string, value: string): void {
     this.attributes.set(name, value)
+  }
+}
+
+/** The data of a form whose fields are empty. */
+class NoFields extends Map<string, string> {
+  constructor(_form: HTMLElement) {
+    super()
   }
 }
 
@@ -44,8 +52,11 @@ interface Parts {
   ) => { readonly count: number; add(name: string, size: number, sha256: string | undefined): void }
   Session: new () => { key: string | null }
   showInterrupted(panel: HTMLElement, endpoint: URL): void
+  /** Runs the page itself. */
+  open(): Promise<unknown>
 }
 
+const SETTINGS = { basePath: '/files', maxSizeBytes: 1, accept: [], slots: 2, needsToken: false }
 const SOURCE = `
   export { Live } from './live.js'
   export { Operator } from './operator.js'
@@ -53,13 +64,23 @@ const SOURCE = `
   export { SentFiles } from './sent-files.js'
   export { Session } from './session.js'
   export { showInterrupted } from './interrupted.js'
+  export const open = () => import('./main.js')
 `
+/** Uppy needs a whole browser. */
+const withoutUppy: Plugin = {
+  name: 'without Uppy',
+  setup: (plugin) => {
+    plugin.onResolve({ filter: /\/dropper\.js$/ }, ({ path }) => ({ path, namespace: 'none' }))
+    plugin.onLoad({ filter: /./, namespace: 'none' }, () => ({ contents: 'export class Dropper {}' }))
+  },
+}
 let code = ''
 
 test.before(async () => {
   const { outputFiles } = await build({
     stdin: { contents: SOURCE, resolveDir: 'server/page', loader: 'ts' },
     ...{ bundle: true, write: false, format: 'iife', globalName: 'parts', target: 'es2022' },
+    ...{ loader: { '.css': 'empty' }, plugins: [withoutUppy], logLevel: 'error' },
   })
   code = outputFiles[0]?.text ?? ''
   await stop()
@@ -96,14 +117,31 @@ class Clock {
   }
 }
 
-function load(globals: object = {}): Parts {
+/** Loads the page's code; `elements` gets those that it asks for, by their ids. */
+function load(globals: object = {}, elements = new Map<string, HTMLElement>()): Parts {
   const document = {
     ...{ hidden: false, documentElement: new HTMLElement(), addEventListener: () => {} },
-    ...{ getElementById: () => new HTMLElement(), createElement: () => new HTMLElement() },
-    createElementNS: () => new HTMLElement(),
+    ...{ createElement: () => new HTMLElement(), createElementNS: () => new HTMLElement() },
+    querySelectorAll: () => [],
+    getElementById: (id: string) => {
+      const found = elements.get(id) ?? new HTMLElement()
+      elements.set(id, found)
+      return found
+    },
+  }
+  document.documentElement.dataset.settings = JSON.stringify(SETTINGS)
+  const kinds = ['', 'Form', 'Input', 'Button', 'Dialog'].map((kind) => [`HTML${kind}Element`, HTMLElement])
+  const web = {
+    AbortController,
+    URL,
+    URLSearchParams,
+    FormData: NoFields,
+    location: { href: 'http://lading.test/' },
   }
   const own: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(globals)
-  const context = createContext(Object.defineProperties({ document, HTMLElement }, own))
+  const context = createContext(
+    Object.defineProperties({ document, ...web, ...Object.fromEntries(kinds) }, own),
+  )
   return runInContext(`${code};parts`, context)
 }
 
@@ -132,7 +170,7 @@ test('"The slots are drawn as a row of places, live": also after a key was forgo
 
 test('who may not read the events any more hears it: the list is asked for, and asks for a key', async () => {
   const clock = new Clock()
-  const { Live, Refusal } = load({ ...clock.globals, AbortController })
+  const { Live, Refusal } = load(clock.globals)
   const seen = { opened: 0, missed: 0, isConnected: true }
   const live = new Live({
     open: async () => {
@@ -150,6 +188,29 @@ test('who may not read the events any more hears it: the list is asked for, and 
   live.start()
   await clock.pass(60)
   assert.equal(seen, { opened: 1, missed: 1, isConnected: false })
+})
+
+test('a page that was opened while the server could not be reached is whole once it can', async () => {
+  const clock = new Clock()
+  const asked: string[] = []
+  let isDown = true
+  const fetch = async ({ pathname }: URL): Promise<object> => {
+    if (isDown) throw new TypeError('fetch failed')
+    asked.push(pathname)
+    const json = pathname === '/api/status' ? STATUS : { uploads: [], cursor: null }
+    return { ok: true, body: null, json: async () => json }
+  }
+  const shown = new Map<string, HTMLElement>()
+  const storage = { getItem: () => null }
+  const page = load({ ...clock.globals, fetch, TypeError, sessionStorage: storage, localStorage: {} }, shown)
+  await page.open()
+  await clock.pass(20)
+  assert.is(shown.get('list-message')?.textContent, 'The server cannot be reached.')
+  isDown = false
+  await clock.pass(20)
+  assert.ok(asked.includes('/api/events'), `asked for: ${asked}`)
+  const parts = ['uploads-tools', 'activity', 'new-drop-link'].map((id) => shown.get(id)?.hidden)
+  assert.equal(parts, [false, false, false])
 })
 
 const denied = {
