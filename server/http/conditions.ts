@@ -61,9 +61,10 @@ function names(list: string, etag: string, comparison: 'strong' | 'weak'): boole
   return tags.some((tag) => tag === etag || (comparison === 'weak' && tag === `W/${etag}`))
 }
 
-/** Milliseconds since 1970; undefined where it is no date of HTTP. */
+/** Milliseconds since 1970; undefined where it is no date of HTTP, as one with a 25th hour. */
 function dateOf(text: string | undefined): number | undefined {
   const date = text?.trim() ?? ''
-  if (ASCTIME.test(date)) return Date.parse(`${date} GMT`)
-  return DATES.some((form) => form.test(date)) ? Date.parse(date) : undefined
+  if (!ASCTIME.test(date) && !DATES.some((form) => form.test(date))) return undefined
+  const ms = Date.parse(ASCTIME.test(date) ? `${date} GMT` : date)
+  return Number.isNaN(ms) ? undefined : ms
 }

@@ -99,14 +99,19 @@ export class PacedBody {
         this.#silence.refresh()
         resolve(!error)
       })
-      this.#unsentBytes = unsentBytes(response.socket)
+      // Node hands the piece to the system behind this turn.
+      setImmediate(guarded(() => this.#note(), faultOf(response)))
     })
   }
 
   /** A slow reader may need longer than the idle time for a whole piece. */
   #hasTakenSome(): boolean {
     const before = this.#unsentBytes
-    this.#unsentBytes = unsentBytes(this.#response.socket)
+    this.#note()
     return this.#unsentBytes < before
+  }
+
+  #note(): void {
+    this.#unsentBytes = unsentBytes(this.#response.socket)
   }
 }

@@ -12,8 +12,8 @@ interface FactsTools {
 
 /** Addresses that are served beside those of uploads. */
 const BESIDE = new Set([
-  ...['/healthz', '/readyz', '/metrics'],
-  ...['/api/status', '/api/grants', '/api/deliveries'],
+  ...['/healthz', '/readyz', '/metrics', '/', '/drop/{token}', '/api/openapi.json'],
+  ...['/api/status', '/api/uploads', '/api/events', '/api/grants', '/api/deliveries'],
 ])
 const WITH_ID = /^(\/api\/(?:uploads|deliveries)\/)[^/]+(\/links|\/resend)?$/
 
@@ -21,7 +21,8 @@ const WITH_ID = /^(\/api\/(?:uploads|deliveries)\/)[^/]+(\/links|\/resend)?$/
 export function requestFacts(request: IncomingMessage, tools: FactsTools): RequestFacts {
   const { methodOf, behindProxy, basePath, isUploadId } = tools
   const { method: sentMethod = '', httpVersion, url } = request
-  const path = pathOf(url)
+  // The token of a drop link is as good as a key.
+  const path = pathOf(url).replace(/^\/drop\/.*/s, '/drop/{token}')
   return {
     method: methodOf(request),
     sentMethod,

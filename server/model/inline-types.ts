@@ -27,8 +27,11 @@ const INLINE: ReadonlySet<string> = new Set([
   'text/plain',
 ])
 
-/** Tells whether a browser may show a file of this type; parameters such as a charset do not count. */
+/**
+ * Tells whether a browser may show a file of this type; parameters such as a charset do not count. Of several types
+ * with commas between them a browser takes the last.
+ */
 export function isShownInline(type: string): boolean {
   const [name = ''] = type.split(';', 1)
-  return INLINE.has(name.trim().toLowerCase())
+  return INLINE.has(name.trim().toLowerCase()) && !type.replaceAll(/"[^"]*"/g, '').includes(',')
 }

@@ -3,7 +3,7 @@ export interface RequestFacts {
   /** The method that counts, and the one that was sent. */
   readonly method: string
   readonly sentMethod: string
-  /** Without the query, which may have a grant, a key or a link. */
+  /** Without the query, which may have a grant, a key or a link, and without the token of a drop link. */
   readonly path: string
   /** The address as a template, such as `/files/{id}`; null where nothing is served there. */
   readonly route: string | null

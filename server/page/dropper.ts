@@ -4,6 +4,7 @@ import Dashboard from '@uppy/dashboard'
 import '@uppy/dashboard/css/style.min.css'
 import Tus from '@uppy/tus'
 import { sha256Of } from './format.js'
+import { forgetInterrupted } from './interrupted.js'
 import { Refusal, tooLarge } from './refusal.js'
 
 /** A browser has six connections to a server: one is for events, and one for what the page asks. */
@@ -99,6 +100,8 @@ export class Dropper {
       endpoint: parts.endpoint.href,
       limit: Math.min(MOST_AT_ONCE, parts.slots),
       retryDelays: RETRY_DELAYS,
+      // What has arrived is not interrupted, and the browser has room for some thousand addresses.
+      removeFingerprintOnSuccess: true,
       headers: () => parts.headers(),
       onShouldRetry: (error, _attempt, _options, retries) => {
         const answer = error.originalResponse?.getUnderlyingObject()
@@ -133,9 +136,13 @@ export class Dropper {
     this.#uppy.on('upload-progress', (file) => file && sending(sentFile(file)))
     this.#uppy.on('upload-error', (file, _error, response) => {
       if (!file) return
-      const refusal = refusalIn(answerIn(response))
+      const answer = answerIn(response)
+      const refusal = refusalIn(answer)
       const isLost = isFinal(refusal)
-      if (isLost) this.#lost.add(file.id)
+      if (isLost) {
+        this.#lost.add(file.id)
+        forgetInterrupted(answer?.responseURL)
+      }
       this.#parts.failed(sentFile(file), refusal.message, isLost)
     })
     this.#uppy.on('restriction-failed', (file, error) => {

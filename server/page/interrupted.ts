@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { element } from './dom.js'
 import { age, bytes } from './format.js'
+import { storageOf } from './storage.js'
 
 const MOST_NAMED = 5
 /** tus-js-client keeps the address of each unfinished upload under such a name. */
@@ -9,20 +10,19 @@ const PREFIX = 'tus::'
 const Kept = v.object({
   size: v.nullable(v.number()),
   creationTime: v.string(),
-  uploadUrl: v.optional(v.nullable(v.string())),
+  uploadUrl: v.string(),
   metadata: v.object({ name: v.optional(v.string(), 'unnamed') }),
 })
 
+/** Forgets an upload that will not go on. */
+export function forgetInterrupted(url: string | undefined): void {
+  for (const { name, uploadUrl } of keptUploads())
+    if (uploadUrl === url) storageOf('localStorage')?.removeItem(name)
+}
+
 /** Names the uploads of this browser that were interrupted, and says how they go on. Shows nothing where there are none. */
 export function showInterrupted(panel: HTMLElement, endpoint: URL): void {
-  const kept = Object.keys(localStorage)
-    .filter((name) => name.startsWith(PREFIX))
-    .flatMap((name) => {
-      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Kept), localStorage.getItem(name))
-      return parsed.success && parsed.output.uploadUrl?.startsWith(endpoint.href)
-        ? [{ name, ...parsed.output }]
-        : []
-    })
+  const kept = keptUploads().filter(({ uploadUrl }) => uploadUrl.startsWith(endpoint.href))
   panel.hidden = kept.length === 0
   if (kept.length === 0) return
   const lines = kept.slice(0, MOST_NAMED).map(({ metadata, size, creationTime }) => {
@@ -31,7 +31,7 @@ export function showInterrupted(panel: HTMLElement, endpoint: URL): void {
   })
   const rest = kept.length - lines.length
   const forget = (): void => {
-    for (const { name } of kept) localStorage.removeItem(name)
+    for (const { name } of kept) storageOf('localStorage')?.removeItem(name)
     panel.hidden = true
   }
   panel.replaceChildren(
@@ -43,4 +43,14 @@ export function showInterrupted(panel: HTMLElement, endpoint: URL): void {
     element('ul', {}, ...lines, ...(rest > 0 ? [element('li', {}, `and ${rest} more`)] : [])),
     element('button', { type: 'button', class: 'quiet', click: forget }, 'Forget them'),
   )
+}
+
+function keptUploads(): (v.InferOutput<typeof Kept> & { readonly name: string })[] {
+  const storage = storageOf('localStorage')
+  return Object.keys(storage ?? {})
+    .filter((name) => name.startsWith(PREFIX))
+    .flatMap((name) => {
+      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Kept), storage?.getItem(name))
+      return parsed.success ? [{ name, ...parsed.output }] : []
+    })
 }

@@ -57,7 +57,12 @@ export class Live {
     this.#close()
     const stop = new AbortController()
     this.#stop = stop
-    this.#listen(stop.signal).catch(() => this.#parts.connected(false))
+    this.#listen(stop.signal).catch(() => {
+      this.stop()
+      this.#parts.connected(false)
+      // The list is refused too, and asks for a key.
+      this.#parts.missed()
+    })
   }
 
   /** Rejects where the server refuses for good. */

@@ -12,7 +12,7 @@ import { LinkDialog } from './link-dialog.js'
 import { Live } from './live.js'
 import { Operator } from './operator.js'
 import { readSettings } from './page-settings.js'
-import { Refusal, wordsOf } from './refusal.js'
+import { mayComeBack, Refusal, wordsOf } from './refusal.js'
 import { Session } from './session.js'
 import { SignIn } from './sign-in.js'
 import './style/page.css'
@@ -20,12 +20,17 @@ import type { UploadRow } from './api.js'
 import { nameOf } from './upload-line.js'
 import { UploadsList } from './uploads-list.js'
 
+const SHOWN_AGAIN_AFTER_MS = 3_000
+
 // The page may stand behind a proxy that puts a path before ours.
 const root = new URL('./', location.href)
 const settings = readSettings()
 const endpoint = new URL(settings.basePath.slice(1), root)
 const session = new Session()
 const api = new Api(root, () => session.key)
+
+let isListed = false
+let again: ReturnType<typeof setTimeout> | undefined
 
 const operator = new Operator(api)
 const links = new LinkDialog(api)
@@ -36,6 +41,7 @@ const list = new UploadsList({
   tools: { download, link, remove },
   refused: (error) => {
     if (error instanceof Refusal && error.isForKey) signIn.ask()
+    if (!isListed && mayComeBack(error)) showAgain()
   },
 })
 const live = new Live({
@@ -85,14 +91,21 @@ void show()
 
 /** Shows what whoever asks now may see: first who that is, because each refused request counts against an address. */
 async function show(): Promise<void> {
+  clearTimeout(again)
+  isListed = false
   live.stop()
   list.clear()
   signIn.settle()
   const isAdmin = await operator.show()
   byId('new-drop-link', HTMLElement).hidden = !isAdmin
-  const isListed = await list.show()
+  isListed = await list.show()
   byId('uploads-tools', HTMLElement).hidden = !isListed
   if (isListed) live.start()
+}
+
+function showAgain(): void {
+  clearTimeout(again)
+  again = setTimeout(() => void show(), SHOWN_AGAIN_AFTER_MS)
 }
 
 function limitsInWords(): string {

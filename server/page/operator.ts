@@ -2,7 +2,7 @@ import type { Api, Status, UploadRow } from './api.js'
 import { byId, setText } from './dom.js'
 import { bytes } from './format.js'
 import { Places } from './places.js'
-import { Refusal } from './refusal.js'
+import { mayComeBack } from './refusal.js'
 import { SpeedChart } from './speed-chart.js'
 
 /** While uploads run, and while none do. Events bring what happens in between. */
@@ -33,13 +33,14 @@ export class Operator {
   /** Shows the server's status, and resolves with whether whoever asks now may see it. */
   async show(): Promise<boolean> {
     clearTimeout(this.#timer)
+    this.#timer = undefined
     this.#isShown = false
     try {
       this.#draw(await this.#api.status())
       this.#isShown = true
       this.#askIn(IDLE_MS)
-    } catch (error) {
-      if (!(error instanceof Refusal)) this.#askIn(IDLE_MS)
+    } catch {
+      // Others see the page without it.
     }
     this.#panel.hidden = !this.#isShown
     this.#health.hidden = !this.#isShown
@@ -81,7 +82,7 @@ export class Operator {
       this.#askIn(status.slots.taken > 0 ? BUSY_MS : IDLE_MS)
     } catch (error) {
       // What is refused once is refused again; the server may come back.
-      if (!(error instanceof Refusal) || error.status >= 500) this.#askIn(BUSY_MS)
+      if (mayComeBack(error)) this.#askIn(BUSY_MS)
     }
   }
 

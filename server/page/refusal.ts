@@ -44,6 +44,11 @@ export class Refusal extends Error {
   }
 }
 
+/** Tells whether the same request may succeed a moment later. */
+export function mayComeBack(error: unknown): boolean {
+  return !(error instanceof Refusal) || error.status >= 500
+}
+
 /** Any failure in words for people. */
 export function wordsOf(error: unknown): string {
   if (error instanceof Refusal) return error.message

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { copyButton } from './copy.js'
 import { element } from './dom.js'
 import { age, bytes, shortDigest } from './format.js'
+import { keep, storageOf } from './storage.js'
 
 /** Of more files the oldest are forgotten. */
 const MOST_KEPT = 200
@@ -17,6 +18,7 @@ const AllKept = v.pipe(v.string(), v.parseJson(), v.array(Kept))
 
 /** What this browser has sent by one drop link. It is kept here alone: nobody else who has the link sees it. */
 export class SentFiles {
+  readonly #storage = storageOf('localStorage')
   readonly #name: string
   readonly #panel: HTMLElement
   readonly #list = element('ul', { class: 'sent' })
@@ -26,7 +28,7 @@ export class SentFiles {
     this.#name = `lading-drop-${grantId}`
     this.#panel = panel
     panel.append(this.#list)
-    const parsed = v.safeParse(AllKept, localStorage.getItem(this.#name))
+    const parsed = v.safeParse(AllKept, this.#storage?.getItem(this.#name))
     this.#files = parsed.success ? parsed.output : []
     this.#draw()
   }
@@ -39,7 +41,7 @@ export class SentFiles {
   add(name: string, size: number, sha256: string | undefined): void {
     const file = { name, size, sha256: sha256 ?? null, at: new Date().toISOString() }
     this.#files = [file, ...this.#files].slice(0, MOST_KEPT)
-    localStorage.setItem(this.#name, JSON.stringify(this.#files))
+    keep(this.#storage, this.#name, JSON.stringify(this.#files))
     this.#draw()
   }
 

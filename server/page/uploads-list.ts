@@ -1,7 +1,7 @@
 import type { Listing, UploadRow } from './api.js'
 import { announce, byId, setText } from './dom.js'
 import type { Filters } from './filters.js'
-import { Refusal, wordsOf } from './refusal.js'
+import { mayComeBack, wordsOf } from './refusal.js'
 import { UploadLine, type UploadTools } from './upload-line.js'
 
 const PAGE_ROWS = 25
@@ -56,6 +56,7 @@ export class UploadsList {
   /** Shows nothing, until `show` is called. */
   clear(): void {
     this.#isShown = false
+    this.#cursors = [null]
     this.#asked?.abort()
     clearTimeout(this.#reload)
     this.#reload = undefined
@@ -104,8 +105,7 @@ export class UploadsList {
     } catch (error) {
       if (asked.signal.aborted) return false
       this.#say(wordsOf(error))
-      // The connection comes back; who is refused once is refused again.
-      if (!(error instanceof Refusal)) this.reloadSoon(RETRIED_AFTER_MS)
+      if (mayComeBack(error)) this.reloadSoon(RETRIED_AFTER_MS)
       this.#parts.refused(error)
       return false
     }

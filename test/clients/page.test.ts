@@ -163,6 +163,8 @@ test('goes on where it stopped when the tab was closed and the same file is drop
   assert.ok((offsets[0] ?? 0) > 0, `the first PATCH began at ${offsets[0]}`)
   const digest = await second.page.locator('.arrival .digest').textContent()
   assert.is(digest, createHash('sha256').update(bytes).digest('hex'))
+  await second.page.reload()
+  assert.ok(await second.page.locator('#interrupted').isHidden(), 'what has arrived is not interrupted')
   await context.close()
 })
 

@@ -66,9 +66,10 @@ const KEPT =
 
 test('"inline only for types that cannot run script, everything else attachment"', () => {
   for (const type of SHOWN.split(' ')) assert.ok(isShownInline(type), type)
-  for (const type of ['text/plain; charset=utf-8', 'TEXT/PLAIN;charset=x', 'Image/PNG'])
-    assert.ok(isShownInline(type), type)
-  for (const type of [...KEPT.split(' '), '', 'image/', 'image/svg+xml; a=image/png', 'image/png,text/html'])
+  const named = ['TEXT/PLAIN;charset=x', 'Image/PNG', 'video/mp4; codecs="avc1.42E01E, mp4a.40.2"']
+  for (const type of ['text/plain; charset=utf-8', ...named]) assert.ok(isShownInline(type), type)
+  const several = ['image/png,text/html', 'text/plain;,text/html', 'text/plain; a="b", text/html']
+  for (const type of [...KEPT.split(' '), '', 'image/', 'image/svg+xml; a=image/png', ...several])
     assert.not(isShownInline(type), type)
 })
 

@@ -2,8 +2,11 @@ import { context, propagation, trace } from '@opentelemetry/api'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UploadError } from '../../server/errors.js'
+import { requestFacts } from '../../server/http/request-facts.js'
 import { loadTraces } from '../../server/traces/load.js'
+import { startAttributes } from '../../server/traces/request-attributes.js'
 import { Traces } from '../../server/traces/traces.js'
+import { fakeRequest } from '../helpers/fake-exchange.js'
 
 const test = suite('traces')
 
@@ -94,6 +97,14 @@ test('an SDK that cannot make a tracer breaks no start and no request', async ()
   const traces = new Traces({ version: '1', log })
   assert.equal(await everyKind(traces), ['served', 'finished', 'asked with '])
 })
+
+for (const address of ['/drop/lg_a.b', '/drop/lg_a.b/', 'http://lading.test/drop/lg_a.b?x=lg_a.b'])
+  test(`the token of a drop link is in no span: ${address}`, () => {
+    const tools = { basePath: '/files', behindProxy: false, isUploadId: () => false, methodOf: () => 'GET' }
+    const { name, attributes } = startAttributes(requestFacts(fakeRequest('GET', address), tools), {})
+    assert.equal([name, attributes['url.path']], ['GET /drop/{token}', '/drop/{token}'])
+    assert.not.match(JSON.stringify(attributes), /lg_/)
+  })
 
 test('what work throws comes out as it is', async () => {
   const traces = new Traces({ version: '1', log })
