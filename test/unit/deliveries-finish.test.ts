@@ -57,6 +57,24 @@ test('an upload that is finished at a later try has one post-finish', async ({ p
   assert.equal(place.endpoint.told, ['post-finish 1', 'post-terminate 1'])
 })
 
+test('an upload whose files cannot be read after a restart keeps no other event back, and has its own later', async ({
+  place,
+}) => {
+  const before = await place.start()
+  for (const number of [1, 2]) await before.intend(call('post-finish', number))
+  let isTorn = true
+  const finished = async (id: string) => {
+    if (isTorn && id === idOf(1)) throw new Error('the sidecar is torn')
+    return call('post-finish', id === idOf(1) ? 1 : 2).upload
+  }
+  const deliveries = await place.restart({ finished })
+  deliveries.notify(call('post-create', 3))
+  await until('the others', () => place.endpoint.tries.length === 2)
+  assert.equal(place.endpoint.told.sort(), ['post-create 3', 'post-finish 2'])
+  isTorn = false
+  await until('its own', () => place.endpoint.told.includes('post-finish 1'))
+})
+
 test('what is withdrawn never goes out', async ({ place }) => {
   const before = await place.start()
   await before.intend(call('post-finish'))
