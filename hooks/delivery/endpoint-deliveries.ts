@@ -170,11 +170,11 @@ export class EndpointDeliveries {
     })
   }
 
-  /** The upload is finished: keeps the event, in whose place its mark stands until it is written. */
-  notifyFinished(call: HookCall<'post-finish'>, deliveryId: string, mark: number): void {
+  /** The upload is finished: keeps the event, in whose place its mark stands until it is written. Never rejects. */
+  notifyFinished(call: HookCall<'post-finish'>, deliveryId: string, mark: number): Promise<void> {
     this.#progress.forget(call.upload.id)
     const line = newLine({ id: deliveryId, createdAt: createdAtOf(deliveryId), call })
-    void this.#keep(call.upload.id, { line, flushed: true, written: () => void this.unmark(mark) })
+    return this.#keep(call.upload.id, { line, flushed: true, written: () => void this.unmark(mark) })
   }
 
   /** Tries a delivery at once; undefined where there is none. Rejects with the system's error. */

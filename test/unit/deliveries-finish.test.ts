@@ -150,11 +150,17 @@ test('a finish is marked on the disk before it goes on, until its event is there
   await deliveries.intend(call('post-finish'))
   assert.ok(isMarked())
   deliveries.confirm(idOf(1))
+  let isWritten = false
+  const written = deliveries.written(idOf(1)).then(() => {
+    isWritten = true
+  })
   await until('the event', () => place.files.includes(`${idOf(1)}.jsonl`))
   assert.equal([isMarked(), place.endpoint.told], [true, []])
   await until('the flush', () => isFlushing)
+  assert.not(isWritten)
   flush = async () => {}
   goOn()
+  await bounded(30_000, written, 'the end of the writing')
   await told(place, deliveries, 1)
   await until('the end of the mark', () => !isMarked())
 })
