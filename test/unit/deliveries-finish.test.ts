@@ -75,6 +75,18 @@ test('an upload whose files cannot be read after a restart keeps no other event 
   await until('its own', () => place.endpoint.told.includes('post-finish 1'))
 })
 
+test('a mark that was written in part counts as none, and takes no place', async ({ place }) => {
+  await place.start()
+  await place.end()
+  writeFileSync(join(place.folder, 'http', 'finishing'), `msg_${idOf(1)}_00`)
+  place.finished.add(idOf(1))
+  const deliveries = await place.start({ limits: { finishes: 1 } })
+  await bounded(10_000, deliveries.intend(call('post-finish', 2)), 'a place')
+  deliveries.confirm(idOf(2))
+  await told(place, deliveries, 1)
+  assert.equal([place.endpoint.told, place.log], [['post-finish 2'], []])
+})
+
 test('what is withdrawn never goes out', async ({ place }) => {
   const before = await place.start()
   await before.intend(call('post-finish'))
