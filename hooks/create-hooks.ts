@@ -35,7 +35,7 @@ export interface UserHooks {
   readonly received: ((call: HookCall<'post-receive'>) => void) | null
   readonly progressIntervalMs: number
   /** See Deliveries. Null where nobody listens. */
-  readonly finishing: Pick<Deliveries, 'expect' | 'intend' | 'withdraw'> | null
+  readonly finishing: Pick<Deliveries, 'expect' | 'intend' | 'withdraw' | 'written'> | null
   /** Ends the calls that run. */
   close(): Promise<void>
 }

@@ -44,6 +44,8 @@ export class Deliveries {
   readonly #endpoints: readonly EndpointDeliveries[]
   /** Uploads that this process is finishing. */
   readonly #finishing = new Map<string, Finish>()
+  /** Uploads that are finished, and the writing of their events. */
+  readonly #writing = new Map<string, Promise<unknown>>()
 
   private constructor(options: DeliveriesOptions, endpoints: readonly EndpointDeliveries[]) {
     this.#options = options
@@ -102,11 +104,22 @@ export class Deliveries {
 
   /** The upload is finished: what was intended goes out. Never waits and never throws. */
   confirm(uploadId: string): void {
-    const { marks = [], call } = this.#end(uploadId) ?? {}
-    for (const { endpoint, deliveryId, mark } of marks) {
-      // `intend` has seen that it is set.
-      if (call) void mark.then((set) => endpoint.notifyFinished(call, deliveryId, set))
-    }
+    const { marks = [], call = null } = this.#end(uploadId) ?? {}
+    if (call === null) return
+    // `intend` has seen that the marks are set.
+    const written = marks.map(async ({ endpoint, deliveryId, mark }) =>
+      endpoint.notifyFinished(call, deliveryId, await mark),
+    )
+    const all = Promise.allSettled(written).finally(() => this.#writing.delete(uploadId))
+    this.#writing.set(uploadId, all)
+  }
+
+  /**
+   * Resolves once the event of an upload's finish is on the disk, or waits in memory because the disk takes nothing.
+   * Before that nothing but the upload's files says that there is one. Never rejects.
+   */
+  async written(uploadId: string): Promise<void> {
+    await this.#writing.get(uploadId)
   }
 
   /** The upload could not be finished: what was intended is left out. Never waits and never throws. */

@@ -95,7 +95,7 @@ export class EndpointDeliveries {
     const marks = await FinishMarks.open(spool.folder, limits.finishes, flushFolder)
     const opened = new EndpointDeliveries(endpoint, tools, spool, marks)
     // Before a client can remove one of these uploads. What cannot be read now is asked again in the background.
-    await recoverFinishes(opened.#recovery).catch(() => {})
+    await recoverFinishes(opened.#recovery)
     void opened.#send()
     return opened
   }
@@ -170,11 +170,11 @@ export class EndpointDeliveries {
     })
   }
 
-  /** The upload is finished: keeps the event, in whose place its mark stands until it is written. */
-  notifyFinished(call: HookCall<'post-finish'>, deliveryId: string, mark: number): void {
+  /** The upload is finished: keeps the event, in whose place its mark stands until it is written. Never rejects. */
+  notifyFinished(call: HookCall<'post-finish'>, deliveryId: string, mark: number): Promise<void> {
     this.#progress.forget(call.upload.id)
     const line = newLine({ id: deliveryId, createdAt: createdAtOf(deliveryId), call })
-    void this.#keep(call.upload.id, { line, flushed: true, written: () => void this.unmark(mark) })
+    return this.#keep(call.upload.id, { line, flushed: true, written: () => void this.unmark(mark) })
   }
 
   /** Tries a delivery at once; undefined where there is none. Rejects with the system's error. */
@@ -251,8 +251,9 @@ export class EndpointDeliveries {
   }
 
   get #recovery(): Recovery {
-    const { finished } = this.#tools
-    return { marks: this.#marks, spool: this.#spool, histories: [this.#done, this.#failed], finished }
+    const { finished, log, limits } = this.#tools
+    const parts = { marks: this.#marks, spool: this.#spool, queue: this.#queue }
+    return { ...parts, histories: [this.#done, this.#failed], finished, log, pauseMs: limits.faultPauseMs }
   }
 
   /** Sends what the spool has, and walks over it until the server ends. */
@@ -260,7 +261,6 @@ export class EndpointDeliveries {
     const { log, now, limits } = this.#tools
     const [queue, spool] = [this.#queue, this.#spool]
     const steps = [
-      () => recoverFinishes(this.#recovery),
       () => spool.count(),
       () => this.#done.open(),
       () => this.#failed.open(),

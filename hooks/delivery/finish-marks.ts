@@ -9,6 +9,8 @@ import { uploadOfDelivery } from './delivery.js'
 const SLOT_BYTES = 512
 const NOTHING = Buffer.alloc(SLOT_BYTES)
 const FILE_MODE = 0o600
+/** How the id of a delivery ends; one that was written in part says nothing. */
+const END_OF_ID = /_[0-9a-f]{24}$/
 
 interface Waiting {
   readonly granted: (slot: number) => void
@@ -124,6 +126,6 @@ function idsIn(content: Buffer): string[] {
   return Array.from({ length: content.length / SLOT_BYTES }, (_, slot) => {
     const text = content.toString('latin1', slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES)
     const id = text.split('\0', 1)[0] ?? ''
-    return isUploadId(uploadOfDelivery(id)) ? id : ''
+    return END_OF_ID.test(id) && isUploadId(uploadOfDelivery(id)) ? id : ''
   })
 }

@@ -12,6 +12,8 @@ export interface UploadHooksTools {
     intend(call: HookCall<'post-finish'>): Promise<void>
     /** It was not finished after all. Never waits. */
     withdraw(id: string): void
+    /** Resolves once its files are not needed any more to know that it was finished. Never rejects. */
+    written(id: string): Promise<void>
   } | null
   /** Tells that bytes came; never waits. Null where nobody listens. */
   readonly received: ((call: HookCall<'post-receive'>) => void) | null
@@ -100,9 +102,10 @@ export class UploadHooks {
     if (noticedAtMs !== null) received(hookCall('post-receive', this.#uploadOf(upload), request))
   }
 
-  /** Asks `pre-terminate`. Rejects with the refusal. */
+  /** Asks `pre-terminate`. Rejects with the refusal. A `post-finish` is noted before the upload's files go. */
   async beforeRemoval(upload: StoredUpload, request: HookRequest | null): Promise<void> {
-    const { decider } = this.#tools
+    const { decider, finishing } = this.#tools
+    await finishing?.written(upload.id)
     if (!decider.listensTo('pre-terminate')) return
     await decider.decide(hookCall('pre-terminate', this.#uploadOf(upload), request))
   }

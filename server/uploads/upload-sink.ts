@@ -44,6 +44,8 @@ export class UploadSink implements BlockSink {
   /** Bytes that are being stored, and the end of that; the last batch may come while it is not over. */
   #underWay = 0
   #earlier: Promise<void> = Promise.resolve()
+  /** A batch has come whose bytes are not being stored yet: another one would take their place in the file. */
+  #isLooking = false
   #hasBegun = false
   #isHeld = false
   /** The digest of the whole is known, and the thread has let the rolling one go. */
@@ -75,7 +77,7 @@ export class UploadSink implements BlockSink {
 
   /** What is decided between two batches, or between storing and counting, needs the end of the one before. */
   get takesLastAtOnce(): boolean {
-    return !this.#upload.isTypeDue && this.#trailing === null && !this.#isUnverified
+    return !this.#upload.isTypeDue && !this.#isLooking && this.#trailing === null && !this.#isUnverified
   }
 
   /** A checksum that nothing announced has come: `verify` or `rollBack` follows. */
@@ -86,7 +88,9 @@ export class UploadSink implements BlockSink {
   /** Stores a batch. Rejects with an UploadError: type_refused, or as the disk does. */
   async write(blocks: readonly Block[], last: boolean): Promise<void> {
     if (last && this.#trailing?.hasCome()) await this.#hold()
-    if (this.#upload.isTypeDue) await this.#look(blocks)
+    this.#isLooking = this.#upload.isTypeDue
+    if (this.#isLooking) await this.#look(blocks)
+    this.#isLooking = false
     await this.#append(blocks, last)
     if (!this.#upload.digestLive && this.#upload.damagedAfter === null) this.#prover.start(this.#upload)
     if (!last && (await this.#tools.engine.isFull())) this.#upload.body?.stop('disk_full')

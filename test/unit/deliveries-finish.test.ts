@@ -57,6 +57,36 @@ test('an upload that is finished at a later try has one post-finish', async ({ p
   assert.equal(place.endpoint.told, ['post-finish 1', 'post-terminate 1'])
 })
 
+test('an upload whose files cannot be read after a restart keeps no other event back, and has its own later', async ({
+  place,
+}) => {
+  const before = await place.start()
+  for (const number of [1, 2]) await before.intend(call('post-finish', number))
+  let isTorn = true
+  const finished = async (id: string) => {
+    if (isTorn && id === idOf(1)) throw new Error('the sidecar is torn')
+    return call('post-finish', id === idOf(1) ? 1 : 2).upload
+  }
+  const deliveries = await place.restart({ finished })
+  deliveries.notify(call('post-create', 3))
+  await until('the others', () => place.endpoint.tries.length === 2)
+  assert.equal(place.endpoint.told.sort(), ['post-create 3', 'post-finish 2'])
+  isTorn = false
+  await until('its own', () => place.endpoint.told.includes('post-finish 1'))
+})
+
+test('a mark that was written in part counts as none, and takes no place', async ({ place }) => {
+  await place.start()
+  await place.end()
+  writeFileSync(join(place.folder, 'http', 'finishing'), `msg_${idOf(1)}_00`)
+  place.finished.add(idOf(1))
+  const deliveries = await place.start({ limits: { finishes: 1 } })
+  await bounded(10_000, deliveries.intend(call('post-finish', 2)), 'a place')
+  deliveries.confirm(idOf(2))
+  await told(place, deliveries, 1)
+  assert.equal([place.endpoint.told, place.log], [['post-finish 2'], []])
+})
+
 test('what is withdrawn never goes out', async ({ place }) => {
   const before = await place.start()
   await before.intend(call('post-finish'))
@@ -132,11 +162,17 @@ test('a finish is marked on the disk before it goes on, until its event is there
   await deliveries.intend(call('post-finish'))
   assert.ok(isMarked())
   deliveries.confirm(idOf(1))
+  let isWritten = false
+  const written = deliveries.written(idOf(1)).then(() => {
+    isWritten = true
+  })
   await until('the event', () => place.files.includes(`${idOf(1)}.jsonl`))
   assert.equal([isMarked(), place.endpoint.told], [true, []])
   await until('the flush', () => isFlushing)
+  assert.not(isWritten)
   flush = async () => {}
   goOn()
+  await bounded(30_000, written, 'the end of the writing')
   await told(place, deliveries, 1)
   await until('the end of the mark', () => !isMarked())
 })

@@ -178,4 +178,25 @@ test('an end without bytes asks for no second digest behind the one that was the
   await engine.close(ID)
 })
 
+test('the last batch waits until the one before has its place in the file, also where its type is decided', async (place) => {
+  const upload = await stored(place.engine, null)
+  let isAppended = false
+  const engine = methodsOf(place.engine)
+  engine.append = (...given) => {
+    isAppended = true
+    return place.engine.append(...given)
+  }
+  const sink = sinkOf(upload, { ...place, engine }, null, () => {})
+  const first = sink.write([filled(place.arena, 0, 600)], false)
+  const seen = new Set<boolean>()
+  while (!isAppended) {
+    seen.add(sink.takesLastAtOnce)
+    await Promise.resolve()
+  }
+  const then = sink.takesLastAtOnce
+  await first
+  await place.engine.close(ID)
+  assert.equal([upload.type, [...seen], then], ['text/plain', [false], true])
+})
+
 test.run()
