@@ -74,7 +74,7 @@ export class CheckRun {
     }))
   }
 
-  /** Looks at everything. Rejects with an AbortError at a signal. */
+  /** Looks at everything. Rejects at a signal. */
   async run(): Promise<Findings> {
     try {
       await this.#count()
@@ -138,6 +138,7 @@ export class CheckRun {
     const suspects = [...this.#suspects.values()]
     this.#suspects = new Map()
     for (const { id, path } of suspects) {
+      this.#console.signal.throwIfAborted()
       const fault = await look(id, { ...this.#looking, proven: () => {} })
       if (fault) this.#report(path, id, fault)
     }
