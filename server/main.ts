@@ -19,6 +19,8 @@ async function main(): Promise<void> {
   if (name === 'help' && args.length > 1) throw new UsageError('help takes the name of one command')
   const command = commandOf(name, args)
   if (command) {
+    // A command that waits for what never comes ends with its process, and has not succeeded.
+    process.exitCode = 1
     process.exitCode = await command(ofProcess()).catch(asUsageError)
     return
   }

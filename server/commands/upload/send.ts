@@ -87,7 +87,10 @@ export function send({ file, to, signal, fileFault, ...sending }: Sending): Prom
   })
 }
 
-/** Requests by a stack of tus-js-client, each of which ends when nothing is heard or sent for two minutes. */
+/**
+ * Requests by a stack of tus-js-client, each of which ends when nothing is heard or sent for two minutes, and when its
+ * answer is cut off: the stack would wait for the rest for ever.
+ */
 export function impatient(stack: HttpStack): HttpStack {
   return {
     getName: () => stack.getName(),
@@ -103,7 +106,14 @@ function withTimeout(request: HttpRequest): HttpRequest {
     sent.setTimeout(SILENCE_MS, () =>
       sent.destroy(new Error(`the server was silent for ${SILENCE_MS / 1_000} s`)),
     )
-    return answer
+    const cut = new Promise<never>((_, reject) => {
+      sent.once('response', (response) => {
+        response.once('close', () => {
+          if (!response.complete) reject(new Error('the answer of the server was cut off'))
+        })
+      })
+    })
+    return Promise.race([answer, cut])
   }
   return request
 }
