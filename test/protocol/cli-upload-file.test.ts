@@ -8,7 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { uploadFile } from '../../server/commands/upload/file-upload.js'
 import { ResumeStore } from '../../server/commands/upload/resume-store.js'
-import { isRetried } from '../../server/commands/upload/retries.js'
+import { isRetried, reasonOf } from '../../server/commands/upload/retries.js'
 import { impatient } from '../../server/commands/upload/send.js'
 import { temporaryFolder } from '../helpers/server.js'
 import { bounded } from '../helpers/test.js'
@@ -37,6 +37,7 @@ function tusServer(): Server {
     response.setHeader('Tus-Resumable', '1.0.0')
     if (request.method === 'POST') {
       const length = Number(request.headers['upload-length'])
+      if (request.url === '/lossy') return response.writeHead(201, { Location: '/files/lost' }).end()
       response.setHeader('Location', `/files/${uploads.push({ length, bytes: Buffer.alloc(0) }) - 1}`)
       return response.writeHead(201).end()
     }
@@ -78,6 +79,15 @@ test('a link to a file is an upload of its own: both names are on the server', a
   assert.is.not(first.url, second.url)
   // The same name again is the same upload: the command goes on where it stopped.
   assert.equal(await uploadFile({ path: link, name: 'folder/link' }, tools, () => {}), second)
+  tools.store.close()
+})
+
+test('an upload that the server loses each time fails, and it is said what the server answered', async (place) => {
+  const path = join(place.folder, 'lost')
+  writeFileSync(path, 'bytes')
+  const tools = toolsFor(place, `http://127.0.0.1:${place.port}/lossy`)
+  const reason = await uploadFile({ path, name: 'lost' }, tools, () => {}).then(() => 'sent', reasonOf)
+  assert.match(reason, /^the server answered 404/)
   tools.store.close()
 })
 

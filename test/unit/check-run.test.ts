@@ -1,8 +1,12 @@
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CheckRun, type CheckTools } from '../../server/commands/check/check-run.js'
 import { Pace } from '../../server/commands/check/pace.js'
+import { everyName } from '../../server/files/every-name.js'
 import { fakeConsole } from '../helpers/fake-console.js'
+import { temporaryFolder } from '../helpers/server.js'
 import { factsOf } from '../helpers/stored-upload.js'
 import { idOf, sha256 } from '../helpers/upload-fakes.js'
 
@@ -53,6 +57,21 @@ test('an upload whose files cannot be read is damaged, and the check goes on', a
   const { damaged, bytes } = await new CheckRun({ ...tools, asLeft }, console, false).run()
   assert.equal([damaged, bytes], [1, BYTES.length])
   assert.is(stdout(), `damaged ${FIRST}: it cannot be read: EIO: i/o error, read\n`)
+})
+
+test('a folder that cannot be read is named, and the check goes on', async () => {
+  const { console, stdout } = fakeConsole()
+  const { names, ...tools } = toolsFor(console.signal, () => BYTES)
+  const dataDir = temporaryFolder()
+  // A link to itself cannot be opened, not even by root.
+  symlinkSync('uploads', join(dataDir, 'uploads'))
+  const all: CheckTools['names'] = async function* () {
+    yield* everyName(dataDir)
+    yield* names()
+  }
+  const { damaged, bytes } = await new CheckRun({ ...tools, names: all }, console, false).run()
+  assert.equal([damaged, bytes], [1, 2 * BYTES.length])
+  assert.match(stdout(), /^damaged uploads: it cannot be read: ELOOP/)
 })
 
 test.run()

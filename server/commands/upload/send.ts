@@ -1,7 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import { type HttpRequest, type HttpStack, Upload } from 'tus-js-client'
 import type { HashedFile } from './hashed-file.js'
-import { delayMs, isGone, isRetried, MOST_RETRIES } from './retries.js'
+import { delayMs, isGone, isRetried, MOST_RETRIES, reasonOf } from './retries.js'
 
 /** What tus-js-client is given in a file's place; the bytes come from the reader. */
 const NO_INPUT = Buffer.from('read by the reader')
@@ -70,7 +70,8 @@ export function send({ file, to, signal, fileFault, ...sending }: Sending): Prom
           digest
       },
       onSuccess: () => end(() => resolve({ url: upload.url ?? '', digest })),
-      onError: (error) => end(() => reject(isGone(error) ? new GoneError('', { cause: error }) : error)),
+      onError: (error) =>
+        end(() => reject(isGone(error) ? new GoneError(reasonOf(error), { cause: error }) : error)),
     })
     const stop = (): void => {
       const error = fileFault.aborted ? fileFault.reason : new InterruptedError()
