@@ -33,7 +33,12 @@ export async function check(args: readonly string[], console: Console): Promise<
   const { dataDir } = parsed.reindex
   if ((await statOf(dataDir)) === undefined)
     throw new UsageError(`there is no data folder ${printable(dataDir)}`)
-  const records = ReadOnlyRecords.open(join(dataDir, 'lading.db'))
+  const databasePath = join(dataDir, 'lading.db')
+  const records = ReadOnlyRecords.open(databasePath)
+  if (!records && (await statOf(databasePath)))
+    console.stderr.write(
+      'lading: lading.db cannot be read: uploads of which no file is left are not noticed\n',
+    )
   const { signal } = console
   const pace = new Pace(parsedRate?.output ?? Number.POSITIVE_INFINITY, signal)
   try {

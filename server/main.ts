@@ -2,7 +2,7 @@
 import type { Console } from './commands/console.js'
 import { commandHelp } from './commands/help.js'
 import { UsageError } from './commands/usage-error.js'
-import { type Config, parseConfig } from './config.js'
+import { type Config, ConfigError, parseConfig } from './config.js'
 import { readVersion } from './version.js'
 
 // Node takes these flags only when it starts: V8 fixes the size of its young generation then. `npm start` has them too.
@@ -19,7 +19,9 @@ async function main(): Promise<void> {
   if (name === 'help' && args.length > 1) throw new UsageError('help takes the name of one command')
   const command = commandOf(name, args)
   if (command) {
-    process.exitCode = await command(ofProcess())
+    // A command that waits for what never comes ends with its process, and has not succeeded.
+    process.exitCode = 1
+    process.exitCode = await command(ofProcess()).catch(asUsageError)
     return
   }
   const asked = parseConfig(name === 'help' ? ['--help'] : argv, process.env, process.stdout.isTTY === true)
@@ -27,6 +29,11 @@ async function main(): Promise<void> {
   if ('version' in asked) return print(`${readVersion()}\n`)
   if ('reindex' in asked) return rebuild(asked.reindex)
   await serve(asked.run)
+}
+
+/** With a command, 1 says that something was found or left: a wrong setting of it is a wrong argument. */
+function asUsageError(error: unknown): never {
+  throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error
 }
 
 /** What is loaded for one command is not loaded for the others. */

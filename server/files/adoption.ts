@@ -34,40 +34,42 @@ export class Adoption {
 
   /**
    * Moves a file to its place and writes its sidecar, both flushed. On another file system it is copied, and removed
-   * when the copy is flushed. Rejects with the system's error, and where `signal` aborts a copy.
+   * when the copy is flushed. Nothing is done to it behind the move: an upload is adopted whole or not at all. Rejects
+   * with the system's error, and where `signal` aborts a copy.
    */
   async adopt({ facts, bytesPath, touch }: Adopted, signal: AbortSignal): Promise<void> {
     const { file, sidecar } = pathsOf(this.#dataDir, facts.id)
     const folder = dirname(file)
     const made = await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
-    if (made !== undefined) await flushFolder(dirname(folder))
+    for (let each = folder; made !== undefined && each.length >= made.length; each = dirname(each))
+      await flushFolder(dirname(each))
     await flushed(bytesPath)
     const updatedAt = new Date().toISOString()
     const text = formatSidecar(sidecarOf(facts, { updatedAt, bootId: this.#bootId }))
     await replaced(sidecar, text)
-    await this.#move(bytesPath, file, signal)
-    await chmod(file, FILE_MODE)
-    if (touch) await utimes(file, new Date(), new Date())
+    await this.#move(bytesPath, file, touch, signal)
     await flushFolder(folder)
   }
 
-  async #move(from: string, to: string, signal: AbortSignal): Promise<void> {
+  async #move(from: string, to: string, touch: boolean, signal: AbortSignal): Promise<void> {
+    const { dev, mtime } = await stat(from)
+    const changedAt = touch ? new Date() : mtime
     try {
+      if (dev === (await stat(dirname(to))).dev) await prepared(from, changedAt)
       await rename(from, to)
     } catch (error) {
       if (systemCodeOf(error) !== 'EXDEV') throw error
-      await this.#copy(from, to, signal)
+      await this.#copy(from, to, changedAt, signal)
       await flushFolder(dirname(to))
       await rm(from)
     }
   }
 
-  async #copy(from: string, to: string, signal: AbortSignal): Promise<void> {
+  async #copy(from: string, to: string, changedAt: Date, signal: AbortSignal): Promise<void> {
     const copy = join(this.#dataDir, 'uploads', 'adopting.tmp')
     try {
       await pipeline(createReadStream(from), createWriteStream(copy, { mode: FILE_MODE }), { signal })
-      const { atime, mtime } = await stat(from)
-      await utimes(copy, atime, mtime)
+      await prepared(copy, changedAt)
       await flushed(copy)
       await rename(copy, to)
     } catch (error) {
@@ -75,6 +77,12 @@ export class Adoption {
       throw error
     }
   }
+}
+
+/** Gives a file the mode of an upload, and its age. */
+async function prepared(path: string, changedAt: Date): Promise<void> {
+  await chmod(path, FILE_MODE)
+  await utimes(path, changedAt, changedAt)
 }
 
 async function flushed(path: string): Promise<void> {

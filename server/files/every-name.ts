@@ -1,3 +1,4 @@
+import type { Dir } from 'node:fs'
 import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMissing } from '../errors.js'
@@ -12,16 +13,23 @@ export interface FoundName {
   /** Under the data folder, with `/`. */
   readonly path: string
   readonly entry: Entry | undefined
+  /** Why it cannot be read, where it is a folder that cannot. */
+  readonly fault?: unknown
 }
 
-/** Every file in the folder of uploads, those included that belong to none. No list of them is held. */
+/**
+ * Every file in the folder of uploads, those included that belong to none, and each folder that cannot be read. No list
+ * of them is held.
+ */
 export async function* everyName(dataDir: string, folder = ''): AsyncGenerator<FoundName> {
   const root = join(dataDir, 'uploads', folder)
-  const opened = await opendir(root, { bufferSize: NAMES_AT_ONCE }).catch((error: unknown) => {
-    if (isMissing(error)) return undefined
-    throw error
-  })
-  if (!opened) return
+  let opened: Dir
+  try {
+    opened = await opendir(root, { bufferSize: NAMES_AT_ONCE })
+  } catch (error) {
+    if (!isMissing(error)) yield { path: join('uploads', folder), entry: undefined, fault: error }
+    return
+  }
   for await (const found of opened) {
     const inside = folder === '' ? found.name : `${folder}/${found.name}`
     if (found.isDirectory()) {

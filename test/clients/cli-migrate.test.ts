@@ -202,7 +202,7 @@ test('goes on after an interruption at any step, and refuses a folder that a ser
   } finally {
     await server.stop()
   }
-  store(folder, finished)
+  store(folder, { ...finished, bytes: Buffer.from('other bytes') })
   const twice = await runCommand(args)
   assert.is(twice.code, 1)
   assert.match(twice.stderr, /Lading has an upload with this id already/)

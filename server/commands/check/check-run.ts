@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { UploadRecord } from '../../model/record.js'
 import type { Console } from '../console.js'
-import { printable } from '../printable.js'
+import { printable, reasonOfSystem } from '../printable.js'
 import { Progress } from '../progress.js'
 import { type Fault, type LookTools, look } from './look.js'
 
@@ -15,11 +15,13 @@ interface Named {
   /** Under the data folder. */
   readonly path: string
   readonly entry: { readonly id: string; readonly kind: 'bytes' | 'facts' | 'temporary' } | undefined
+  /** Why a folder cannot be read. */
+  readonly fault?: unknown
 }
 
 /** Where the check reads. */
 export interface CheckTools extends Omit<LookTools, 'proven'> {
-  /** Every file in the folder of uploads. */
+  /** Every file in the folder of uploads, and every folder that cannot be read. */
   readonly names: () => AsyncIterable<Named>
   /** Undefined for a file that is gone. */
   readonly bytesOf: (path: string) => Promise<number | undefined>
@@ -74,13 +76,13 @@ export class CheckRun {
     }))
   }
 
-  /** Looks at everything. Rejects with an AbortError at a signal. */
+  /** Looks at everything. Rejects at a signal. */
   async run(): Promise<Findings> {
     try {
       await this.#count()
-      for await (const { path, entry } of this.#tools.names()) {
+      for await (const { path, entry, fault } of this.#tools.names()) {
         this.#console.signal.throwIfAborted()
-        if (!entry) await this.#stranger(path)
+        if (!entry) this.#stranger(path, fault)
         else if (entry.kind === 'temporary') this.#found.leftovers += 1
         else await this.#file(path, entry)
       }
@@ -101,8 +103,9 @@ export class CheckRun {
     }
   }
 
-  async #stranger(path: string): Promise<void> {
-    this.#report(path, null, { kind: 'foreign', why: 'it belongs to no upload' })
+  #stranger(path: string, fault: unknown): void {
+    if (fault === undefined) this.#report(path, null, { kind: 'foreign', why: 'it belongs to no upload' })
+    else this.#report(path, null, { kind: 'damaged', why: `it cannot be read: ${reasonOfSystem(fault)}` })
   }
 
   async #file(path: string, { id, kind }: NonNullable<Named['entry']>): Promise<void> {
@@ -138,6 +141,7 @@ export class CheckRun {
     const suspects = [...this.#suspects.values()]
     this.#suspects = new Map()
     for (const { id, path } of suspects) {
+      this.#console.signal.throwIfAborted()
       const fault = await look(id, { ...this.#looking, proven: () => {} })
       if (fault) this.#report(path, id, fault)
     }

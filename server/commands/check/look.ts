@@ -28,10 +28,26 @@ export interface LookTools {
 /** What is to be proven: the digests of the bytes before some offsets, in order. */
 type Proofs = readonly { readonly offset: number; readonly sha256: string }[]
 
-/** Looks at an upload, and reads what a digest is known of. Undefined where nothing is wrong, or nothing is there. */
+/**
+ * Looks at an upload, and reads what a digest is known of. Undefined where nothing is wrong, or nothing is there. What
+ * cannot be read is damaged. Rejects at the signal, and where the database fails.
+ */
 export async function look(id: string, tools: LookTools): Promise<Fault | undefined> {
-  const { storedBytes, facts } = await tools.asLeft(id)
   const row = tools.row(id)
+  try {
+    return await compared(id, row, tools)
+  } catch (error) {
+    if (tools.pace.isOver) throw error
+    return damaged(`it cannot be read: ${reasonOfSystem(error)}`)
+  }
+}
+
+async function compared(
+  id: string,
+  row: UploadRecord | undefined,
+  tools: LookTools,
+): Promise<Fault | undefined> {
+  const { storedBytes, facts } = await tools.asLeft(id)
   if (storedBytes === undefined) return withoutBytes(facts, row)
   if (facts === 'foreign') return { kind: 'foreign', why: 'its sidecar is of another version of Lading' }
   if (facts === 'missing' || facts === 'torn')
@@ -99,22 +115,17 @@ async function prove(id: string, proofs: Proofs, tools: LookTools): Promise<Faul
   }
   const atStart = compare()
   if (atStart) return atStart
-  try {
-    for await (const piece of tools.read(id, last, tools.pace.pieceBytes)) {
-      await tools.pace.take(piece.length)
-      for (let from = 0; from < piece.length; ) {
-        const to = Math.min(piece.length, from + (due[0]?.offset ?? last) - at)
-        hash.update(piece.subarray(from, to))
-        at += to - from
-        from = to
-        const fault = compare()
-        if (fault) return fault
-      }
-      tools.proven(piece.length)
+  for await (const piece of tools.read(id, last, tools.pace.pieceBytes)) {
+    await tools.pace.take(piece.length)
+    for (let from = 0; from < piece.length; ) {
+      const to = Math.min(piece.length, from + (due[0]?.offset ?? last) - at)
+      hash.update(piece.subarray(from, to))
+      at += to - from
+      from = to
+      const fault = compare()
+      if (fault) return fault
     }
-  } catch (error) {
-    if (error instanceof Error && error.name === 'AbortError') throw error
-    return damaged(`it cannot be read: ${reasonOfSystem(error)}`)
+    tools.proven(piece.length)
   }
   return at < last ? damaged(`only ${at} bytes can be read`) : undefined
 }

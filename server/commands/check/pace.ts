@@ -18,6 +18,11 @@ export class Pace {
     return Math.max(1_024, Math.min(256 * 1_024, Math.ceil(this.#bytesPerSecond / 4)))
   }
 
+  /** The signal has come: nothing more is read. */
+  get isOver(): boolean {
+    return this.#signal.aborted
+  }
+
   /** Waits until so many bytes more may be read. Rejects at the signal. */
   async take(bytes: number): Promise<void> {
     this.#signal.throwIfAborted()

@@ -36,6 +36,13 @@ export interface MigrationTools {
   readonly flush: () => Promise<void>
 }
 
+/** An earlier run was interrupted between the copy of these bytes and their removal: they are adopted again. */
+function isCopied(there: Loaded, bytes: number, sha256: string): boolean {
+  if (there.kind !== 'upload' || there.storedBytes !== bytes) return false
+  const { facts } = there
+  return bytes === 0 || (facts.sha256 ?? facts.checkpoints.at(-1)?.sha256) === sha256
+}
+
 /** One run: every upload of tusd's folder is adopted, or it is said why not. */
 export class Migration {
   readonly #tools: MigrationTools
@@ -98,11 +105,12 @@ export class Migration {
     const { info, file, bytesPath } = found
     const there = await this.#tools.load(info.ID)
     if (!file) return there.kind === 'upload' ? this.#again(found) : 'its bytes are not there'
-    if (there.kind !== 'missing') return 'Lading has an upload with this id already'
     if (!info.SizeIsDeferred && file.bytes > info.Size) return 'it has more bytes than its length'
     const finished = isFinished(info, file.bytes)
     if (info.IsFinal && !finished) return 'its parts are not joined; its client creates it again'
     const { sha256, head } = await this.#read(bytesPath, file.bytes)
+    if (there.kind !== 'missing' && !isCopied(there, file.bytes, sha256))
+      return 'Lading has an upload with this id already'
     const facts = factsOfInfo(
       info,
       { ...file, sha256, createdAtMs: found.createdAtMs, type: null },

@@ -40,7 +40,7 @@ export async function uploadFile(
   const fault = new AbortController()
   const file = await HashedFile.open(path, (error) => fault.abort(error))
   try {
-    const key = { endpoint: withoutQuery(tools.endpoint), path: await realpath(path) }
+    const key = { endpoint: withoutQuery(tools.endpoint), path: await realpath(path), name }
     const metadata = { filename: basename(name), ...(name.includes('/') ? { relativePath: name } : {}) }
     const shared = { file, metadata, sent, fileFault: fault.signal, ...tools }
     const { url, digest } = await finished(key, shared)

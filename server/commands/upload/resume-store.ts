@@ -13,8 +13,10 @@ const SCHEMA = `CREATE TABLE IF NOT EXISTS uploads
 /** Which file goes where: the key of what is remembered. */
 export interface ResumeKey {
   readonly endpoint: string
-  /** Absolute. */
+  /** Absolute, without links. */
   readonly path: string
+  /** The name that it is given: two links to a file are two uploads. */
+  readonly name: string
 }
 
 /**
@@ -126,6 +128,6 @@ function openDatabase(path: string): Sqlite.Database {
   }
 }
 
-function hashOf({ endpoint, path }: ResumeKey): string {
-  return createHash('sha256').update(`${endpoint}\0${path}`).digest('hex')
+function hashOf({ endpoint, path, name }: ResumeKey): string {
+  return createHash('sha256').update(`${endpoint}\0${path}\0${name}`).digest('hex')
 }

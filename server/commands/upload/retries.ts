@@ -21,7 +21,8 @@ export function isRetried(error: Error, attempt: number, options: UploadOptions)
   if (!RETRIED.has(status) && status < 500) return false
   const asked = error instanceof DetailedError ? error.originalResponse?.getHeader('Retry-After') : undefined
   const delays = options.retryDelays
-  if (delays) delays[attempt] = Math.max(delays[attempt] ?? 0, retryAfterMs(asked, Date.now()))
+  // The next failure at this attempt has a delay of its own again.
+  if (delays) delays[attempt] = Math.max(delayMs(attempt), retryAfterMs(asked, Date.now()))
   return true
 }
 

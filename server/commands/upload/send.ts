@@ -1,7 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import { type HttpRequest, type HttpStack, Upload } from 'tus-js-client'
 import type { HashedFile } from './hashed-file.js'
-import { delayMs, isGone, isRetried, MOST_RETRIES } from './retries.js'
+import { delayMs, isGone, isRetried, MOST_RETRIES, reasonOf } from './retries.js'
 
 /** What tus-js-client is given in a file's place; the bytes come from the reader. */
 const NO_INPUT = Buffer.from('read by the reader')
@@ -70,7 +70,8 @@ export function send({ file, to, signal, fileFault, ...sending }: Sending): Prom
           digest
       },
       onSuccess: () => end(() => resolve({ url: upload.url ?? '', digest })),
-      onError: (error) => end(() => reject(isGone(error) ? new GoneError('', { cause: error }) : error)),
+      onError: (error) =>
+        end(() => reject(isGone(error) ? new GoneError(reasonOf(error), { cause: error }) : error)),
     })
     const stop = (): void => {
       const error = fileFault.aborted ? fileFault.reason : new InterruptedError()
@@ -87,7 +88,10 @@ export function send({ file, to, signal, fileFault, ...sending }: Sending): Prom
   })
 }
 
-/** Requests by a stack of tus-js-client, each of which ends when nothing is heard or sent for two minutes. */
+/**
+ * Requests by a stack of tus-js-client, each of which ends when nothing is heard or sent for two minutes, and when its
+ * answer is cut off: the stack would wait for the rest for ever.
+ */
 export function impatient(stack: HttpStack): HttpStack {
   return {
     getName: () => stack.getName(),
@@ -103,7 +107,14 @@ function withTimeout(request: HttpRequest): HttpRequest {
     sent.setTimeout(SILENCE_MS, () =>
       sent.destroy(new Error(`the server was silent for ${SILENCE_MS / 1_000} s`)),
     )
-    return answer
+    const cut = new Promise<never>((_, reject) => {
+      sent.once('response', (response) => {
+        response.once('close', () => {
+          if (!response.complete) reject(new Error('the answer of the server was cut off'))
+        })
+      })
+    })
+    return Promise.race([answer, cut])
   }
   return request
 }

@@ -21,12 +21,13 @@ export class ReadOnlyRecords {
   /** Undefined where there is no database, or none that can be read: it is an index, and the next start makes it. */
   static open(path: string): ReadOnlyRecords | undefined {
     if (!existsSync(path)) return undefined
-    const db = new Sqlite(path, { readonly: true, timeout: BUSY_MS })
+    let db: Sqlite.Database | undefined
     try {
+      db = new Sqlite(path, { readonly: true, timeout: BUSY_MS })
       return new ReadOnlyRecords(db)
     } catch {
-      // It has no table yet, or is of another version.
-      db.close()
+      // It belongs to another user, has no table yet, or is of another version.
+      db?.close()
       return undefined
     }
   }

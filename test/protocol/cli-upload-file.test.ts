@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto'
+import { symlinkSync, writeFileSync } from 'node:fs'
+import { Agent, createServer } from 'node:http'
+import { createServer as createTcpServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { DefaultHttpStack, DetailedError } from 'tus-js-client'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { uploadFile } from '../../server/commands/upload/file-upload.js'
+import { ResumeStore } from '../../server/commands/upload/resume-store.js'
+import { isRetried, reasonOf } from '../../server/commands/upload/retries.js'
+import { impatient } from '../../server/commands/upload/send.js'
+import { temporaryFolder } from '../helpers/server.js'
+import { bounded } from '../helpers/test.js'
+
+interface Place {
+  readonly folder: string
+  readonly port: number
+  readonly servers: Server[]
+}
+
+const test = suite<Place>('the files of lading upload')
+
+test.before(async (context) => {
+  const server = tusServer()
+  Object.assign(context, { folder: temporaryFolder(), port: await portOf(server), servers: [server] })
+})
+
+test.after(({ servers }) => {
+  for (const server of servers) server.close()
+})
+
+/** As much of tus as an upload needs that is never interrupted; Location is relative. */
+function tusServer(): Server {
+  const uploads: { length: number; bytes: Buffer }[] = []
+  return createServer(async (request, response) => {
+    response.setHeader('Tus-Resumable', '1.0.0')
+    if (request.method === 'POST') {
+      const length = Number(request.headers['upload-length'])
+      if (request.url === '/lossy') return response.writeHead(201, { Location: '/files/lost' }).end()
+      response.setHeader('Location', `/files/${uploads.push({ length, bytes: Buffer.alloc(0) }) - 1}`)
+      return response.writeHead(201).end()
+    }
+    const upload = uploads[Number(request.url?.split('/').at(-1))]
+    if (!upload) return response.writeHead(404).end()
+    for await (const piece of request) upload.bytes = Buffer.concat([upload.bytes, piece])
+    const digest = createHash('sha256').update(upload.bytes).digest('base64')
+    response.setHeader('Upload-Offset', upload.bytes.length)
+    response.setHeader('Upload-Length', upload.length)
+    return response
+      .writeHead(request.method === 'HEAD' ? 200 : 204, { 'Repr-Digest': `sha-256=:${digest}:` })
+      .end()
+  })
+}
+
+async function portOf(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  return typeof address === 'object' ? (address?.port ?? 0) : 0
+}
+
+/** What the files of one command have in common. */
+function toolsFor({ folder }: Place, endpoint: string) {
+  const store = ResumeStore.open(join(folder, 'state', 'uploads.db'), (error) =>
+    assert.unreachable(String(error)),
+  )
+  const stack = impatient(new DefaultHttpStack({ agent: new Agent() }))
+  return { endpoint, headers: {}, stack, store, signal: new AbortController().signal }
+}
+
+test('a link to a file is an upload of its own: both names are on the server', async (place) => {
+  const { folder, port } = place
+  const [file, link] = [join(folder, 'file'), join(folder, 'link')]
+  writeFileSync(file, 'bytes')
+  symlinkSync(file, link)
+  const tools = toolsFor(place, `http://127.0.0.1:${port}/files`)
+  const first = await uploadFile({ path: file, name: 'folder/file' }, tools, () => {})
+  const second = await uploadFile({ path: link, name: 'folder/link' }, tools, () => {})
+  assert.is.not(first.url, second.url)
+  // The same name again is the same upload: the command goes on where it stopped.
+  assert.equal(await uploadFile({ path: link, name: 'folder/link' }, tools, () => {}), second)
+  tools.store.close()
+})
+
+test('an upload that the server loses each time fails, and it is said what the server answered', async (place) => {
+  const path = join(place.folder, 'lost')
+  writeFileSync(path, 'bytes')
+  const tools = toolsFor(place, `http://127.0.0.1:${place.port}/lossy`)
+  const reason = await uploadFile({ path, name: 'lost' }, tools, () => {}).then(() => 'sent', reasonOf)
+  assert.match(reason, /^the server answered 404/)
+  tools.store.close()
+})
+
+test('an answer that is cut off is an error, and nothing waits for its end', async ({ servers }) => {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {})
+    socket.end('HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nan answer of')
+  })
+  servers.push(server)
+  const url = `http://127.0.0.1:${await portOf(server)}/files`
+  const sent = impatient(new DefaultHttpStack({ agent: new Agent() }))
+    .createRequest('GET', url)
+    .send(null)
+  const reason = await bounded(
+    30_000,
+    sent.then(String, (error: Error) => error.message),
+    'the error',
+  )
+  assert.match(reason, /cut off/)
+})
+
+test('a Retry-After counts for the try that follows it, and not for later ones', () => {
+  const request = impatient(new DefaultHttpStack({})).createRequest('PATCH', 'http://127.0.0.1/files/1')
+  const failed = (retryAfter: string | undefined) =>
+    Object.assign(new DetailedError('failed'), {
+      originalRequest: request,
+      originalResponse: {
+        getStatus: () => 503,
+        getHeader: () => retryAfter,
+        getBody: () => '',
+        getUnderlyingObject: () => undefined,
+      },
+    })
+  const options = { retryDelays: [500] }
+  isRetried(failed('300'), 0, options)
+  assert.is(options.retryDelays[0], 300_000)
+  isRetried(failed(undefined), 0, options)
+  assert.ok((options.retryDelays[0] ?? 0) < 1_000, `${options.retryDelays}`)
+})
+
+test.run()
