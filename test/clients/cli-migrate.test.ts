@@ -6,6 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { runCommand } from '../helpers/command.js'
 import { NO_INPUT, sendWith } from '../helpers/js-client.js'
+import { joinAgain } from '../helpers/parts.js'
 import { rowsOf } from '../helpers/proof.js'
 import { send, startServer, type TestServer, temporaryFolder, tus } from '../helpers/server.js'
 
@@ -126,10 +127,8 @@ test('adopts finished and unfinished uploads of tusd, and clients go on at the s
     await resume(server, deferred.id, SONG, { uploadLengthDeferred: true })
     assert.is(sha256((await download(server, deferred.id)).bytes), sha256(SONG))
     // The parts have all of --expire-after from now on, and can be joined again.
-    const joined = await tus.join(
-      server,
-      parts.map(({ id }) => `/files/${id}`),
-    )
+    const paths = parts.map(({ id }) => `/files/${id}`)
+    const joined = await joinAgain(server, paths)
     assert.is(joined.status, 201, joined.text)
     const head = await tus.head(server, `/files/${final.id}`)
     assert.is(head.headers['upload-concat'], `final;${parts.map(({ id }) => `/files/${id}`).join(' ')}`)
