@@ -74,7 +74,8 @@ export class Api {
   constructor(options: ApiOptions) {
     this.#options = options
     this.#routes = Object.entries(routesOf(options)).map(([path, methods]) => {
-      return { path, methods, pattern: new RegExp(`^${path.replace('{id}', '([^/]+)')}$`) }
+      const pattern = path.replaceAll('.', '\\.').replace('{id}', '([^/]+)')
+      return { path, methods, pattern: new RegExp(`^${pattern}$`) }
     })
   }
 

@@ -5,7 +5,7 @@ const ALLOW_HEADERS = [
   'Authorization, Content-Type, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata',
   'Upload-Defer-Length, Upload-Concat, Upload-Checksum, Upload-Complete, Upload-Draft-Interop-Version',
   'X-HTTP-Method-Override, X-Request-ID, X-Requested-With, Repr-Digest, Content-Digest, Want-Repr-Digest',
-  'Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since',
+  'Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Last-Event-ID',
 ].join(', ')
 const EXPOSE_HEADERS = [
   'Location, Retry-After, Repr-Digest, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Defer-Length',

@@ -104,19 +104,18 @@ export async function pageWithNewer<T extends Listed>(
 ): Promise<ListPage<T>> {
   const { filter, after, limit } = asked
   const found: T[] = []
+  const own = [...newer.values()].filter((upload) => isBehind(upload, after) && matches(filter, upload))
+  const ownTo = (place: ListPlace | null): readonly T[] =>
+    place === null ? own : own.filter((upload) => !isBehind(upload, place))
   let next: ListPlace | null = after
   for (let isShort = true; next !== null && isShort; ) {
     const page: ListPage<T> = await below(next, limit - found.length)
     found.push(...page.items.filter(({ id }) => !newer.has(id)))
     next = page.next
     // A page without a row may come from a search that takes long: its caller goes on.
-    isShort = found.length < limit && page.items.length > 0
+    isShort = found.length + ownTo(next).length < limit && page.items.length > 0
   }
-  for (const upload of newer.values()) {
-    const isPast = next !== null && isBehind(upload, next)
-    if (!isPast && isBehind(upload, after) && matches(filter, upload)) found.push(upload)
-  }
-  const items = found.sort(newestFirst)
+  const items = [...found, ...ownTo(next)].sort(newestFirst)
   if (items.length <= limit) return { items, next }
   const page = items.slice(0, limit)
   return { items: page, next: page.at(-1) ?? null }

@@ -32,10 +32,19 @@ export class Removals {
   }
 
   /**
-   * Removes an upload; the caller holds its lock. A whole part that a final upload still needs is gone for clients, and
-   * its bytes go later. Rejects with the disk's error.
+   * Removes an upload for a request, which its event has; the caller holds its lock. A whole part that a final upload
+   * still needs is gone for clients, and its bytes go later. Rejects with the disk's error.
    */
-  async terminate(upload: StoredUpload): Promise<void> {
+  async terminate(upload: StoredUpload, asked: HookRequest | null): Promise<void> {
+    upload.setHookRequest(asked)
+    try {
+      await this.#terminate(upload)
+    } finally {
+      upload.endHookRequest()
+    }
+  }
+
+  async #terminate(upload: StoredUpload): Promise<void> {
     const { joiner, lifecycle } = this.#parts
     const isNeeded = upload.kind === 'partial' && joiner.needs(upload.id)
     if (isNeeded && isWhole(upload)) return joiner.terminate(upload)
@@ -58,7 +67,7 @@ export class Removals {
     }
     await tools.hooks?.beforeRemoval(await known(), asked)
     uploads.peek(id)?.body?.stop('stopped')
-    await tools.underLock(id, async () => this.terminate(await known()))
+    await tools.underLock(id, async () => this.terminate(await known(), asked))
   }
 
   /** Ends and removes an unfinished upload, because a hook says so. Rejects with upload_locked, and with the disk's error. */

@@ -170,7 +170,7 @@ export class LadingStore extends FileStore {
     if (!upload && (await this.#joiner.hasJoined(id, principal))) return
     if (!upload) throw new UploadError('upload_unknown')
     await this.#tools.hooks?.beforeRemoval(upload, asked)
-    await this.removals.terminate(upload)
+    await this.removals.terminate(upload, asked)
   }
 
   /** Tells whether a principal may end what runs on an upload; asked without its lock. Rejects with the disk's error. */

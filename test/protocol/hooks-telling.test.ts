@@ -48,10 +48,14 @@ test('post-create and post-finish come in order, with the digest and the request
   assert.is(finished?.json.Lading.SHA256, '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824')
 })
 
-test('post-terminate comes after a DELETE', async () => {
-  const location = locationOf(await tus.create(server, 5))
-  assert.is((await tus.remove(server, location)).status, 204)
-  await told(idOf(location), ['post-create', 'post-terminate'])
+test('post-terminate comes after a DELETE, by tus or by the API, and has its request', async () => {
+  for (const pathOf of [(id: string) => `/files/${id}`, (id: string) => `/api/uploads/${id}`]) {
+    const id = idOf(locationOf(await tus.create(server, 5)))
+    assert.is((await tus.remove(server, pathOf(id))).status, 204)
+    await told(id, ['post-create', 'post-terminate'])
+    const { Method, URI } = receiver.of('post-terminate').at(-1)?.json.Event.HTTPRequest ?? {}
+    assert.equal([Method, URI], ['DELETE', pathOf(id)])
+  }
 })
 
 test('"partial uploads fire the finish hooks too", and a final upload fires its own', async () => {

@@ -73,6 +73,7 @@ test('"OpenAPI 3.1 of everything beside tus": every route of the router is in it
   })
   assert.equal(documented.sort(), routes.sort())
   assert.equal(document, JSON.parse(JSON.stringify(openApi())))
+  assert.is(api.find('/api/openapi-json'), undefined)
 })
 
 test('"a test checks real answers against it", with a key', async () => {

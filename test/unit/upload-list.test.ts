@@ -3,7 +3,14 @@ import * as assert from 'uvu/assert'
 import { UploadError } from '../../server/errors.js'
 import type { UploadRecord } from '../../server/model/record.js'
 import { RecordsError } from '../../server/model/record-store.js'
-import { EVERY_UPLOAD, LIST_START, nameKey } from '../../server/model/upload-list.js'
+import {
+  EVERY_UPLOAD,
+  isBehind,
+  LIST_START,
+  type ListPlace,
+  nameKey,
+  pageWithNewer,
+} from '../../server/model/upload-list.js'
 import { UploadList } from '../../server/uploads/list-uploads.js'
 import { record } from '../helpers/record.js'
 import { uploadOf } from '../helpers/stored-upload.js'
@@ -41,6 +48,24 @@ test("an upload that has another one's id by now is not shown in its place", asy
   const list = new UploadList({ uploads, records, monotonic: () => 0 })
   const page = await list.page({ ...EVERY_UPLOAD, owner: 'ann' }, LIST_START, 1)
   assert.equal(page.items, [{ ...anns, bytesPerSecond: 0 }])
+})
+
+test('the newest uploads, which wait to be written again, are listed with one look at the index', async () => {
+  const all = Array.from({ length: 1_000 }, (_, number) => record(999 - number))
+  const newer = new Map(all.map((one) => [one.id, { ...one, state: 'finished' } as const]))
+  let looks = 0
+  const below = async (after: ListPlace, limit: number) => {
+    looks += 1
+    const items = all.filter((one) => isBehind(one, after)).slice(0, limit)
+    return { items, next: items.at(-1) ?? null }
+  }
+  const asked = { filter: EVERY_UPLOAD, after: LIST_START, limit: 10 }
+  const { items, next } = await pageWithNewer<UploadRecord>(asked, newer, below)
+  assert.equal(
+    items.map(({ id, state }) => [id, state]),
+    all.slice(0, 10).map(({ id }) => [id, 'finished']),
+  )
+  assert.equal([next?.id, looks], [all[9]?.id, 1])
 })
 
 test('names are found in any case, of every script', () => {
