@@ -44,7 +44,9 @@ interface Parts {
     missed(): void
     connected(isConnected: boolean): void
   }) => { start(): void }
-  Operator: new (api: { status(): Promise<object> }) => { show(): Promise<boolean> }
+  Operator: new (api: {
+    status(): Promise<object>
+  }) => { show(): Promise<boolean>; connected(isConnected: boolean): void }
   Refusal: new (status: number, text: string) => Error
   SentFiles: new (
     grantId: string,
@@ -188,6 +190,22 @@ test('who may not read the events any more hears it: the list is asked for, and 
   live.start()
   await clock.pass(60)
   assert.equal(seen, { opened: 1, missed: 1, isConnected: false })
+})
+
+test('says that nothing is live while the events do not come', async () => {
+  const clock = new Clock()
+  const elements = new Map<string, HTMLElement>()
+  const { Operator } = load(clock.globals, elements)
+  const operator = new Operator({ status: async () => STATUS })
+  await operator.show()
+  const health = (): unknown => [elements.get('health')?.hidden, elements.get('health')?.textContent]
+  const usual = [false, '1 B free on disk · Lading 1']
+  assert.equal(health(), usual)
+  operator.connected(false)
+  assert.equal(health(), [false, 'No connection to the server: what is shown may be old.'])
+  operator.connected(true)
+  await clock.pass(1)
+  assert.equal(health(), usual)
 })
 
 test('a page that was opened while the server could not be reached is whole once it can', async () => {
