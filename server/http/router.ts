@@ -211,7 +211,11 @@ export class Router {
   }
 
   #withCors(exchange: Exchange, answer: Answer): Answer {
-    return Object.assign({}, answer, { headers: Object.assign({}, answer.headers, this.#cors(exchange)) })
+    const cors = this.#cors(exchange)
+    const headers: HeaderFields = Object.assign({}, cors, answer.headers)
+    const { Vary } = answer.headers
+    if (Vary !== undefined && cors.Vary !== undefined) headers.Vary = `${cors.Vary}, ${Vary}`
+    return Object.assign({}, answer, { headers })
   }
 
   #cors({ request }: Exchange): HeaderFields {
