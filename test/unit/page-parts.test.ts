@@ -38,6 +38,7 @@ class NoFields extends Map<string, string> {
 }
 
 interface Parts {
+  Api: new (root: URL, key: () => string) => { headers(): Record<string, string> }
   Live: new (parts: {
     open(): Promise<never>
     changed(): void
@@ -60,6 +61,7 @@ interface Parts {
 
 const SETTINGS = { basePath: '/files', maxSizeBytes: 1, accept: [], slots: 2, needsToken: false }
 const SOURCE = `
+  export { Api } from './api.js'
   export { Live } from './live.js'
   export { Operator } from './operator.js'
   export { Refusal } from './refusal.js'
@@ -190,6 +192,11 @@ test('who may not read the events any more hears it: the list is asked for, and 
   live.start()
   await clock.pass(60)
   assert.equal(seen, { opened: 1, missed: 1, isConnected: false })
+})
+
+test('a key that no header can have is sent all the same, so that the server says that it is wrong', () => {
+  const { Api } = load()
+  assert.ok(new Headers(new Api(new URL('http://lading.test'), () => 'a\u200bkey…').headers()))
 })
 
 test('says that nothing is live while the events do not come', async () => {
