@@ -33,6 +33,7 @@ export class PacedBody {
   readonly #large: LargePieces
   readonly #isLarge: boolean
   readonly #silence: NodeJS.Timeout
+  readonly #note: () => void
   #unsentBytes = 0
 
   constructor(response: ServerResponse, large: LargePieces, idle: { timeoutMs: number; ended: () => void }) {
@@ -45,6 +46,10 @@ export class PacedBody {
       response.destroy()
     }
     this.#silence = setTimeout(guarded(endSilence, faultOf(response)), idle.timeoutMs)
+    const note = (): void => {
+      this.#unsentBytes = unsentBytes(response.socket)
+    }
+    this.#note = guarded(note, faultOf(response))
   }
 
   /** Sends a text; false where the connection is gone. */
@@ -100,7 +105,7 @@ export class PacedBody {
         resolve(!error)
       })
       // Node hands the piece to the system behind this turn.
-      setImmediate(guarded(() => this.#note(), faultOf(response)))
+      setImmediate(this.#note)
     })
   }
 
@@ -109,9 +114,5 @@ export class PacedBody {
     const before = this.#unsentBytes
     this.#note()
     return this.#unsentBytes < before
-  }
-
-  #note(): void {
-    this.#unsentBytes = unsentBytes(this.#response.socket)
   }
 }

@@ -212,9 +212,9 @@ export class Router {
 
   #withCors(exchange: Exchange, answer: Answer): Answer {
     const cors = this.#cors(exchange)
-    const headers = Object.assign({}, answer.headers, cors)
-    // A cache must look at both.
-    if (answer.headers.Vary && cors.Vary) headers.Vary = `${answer.headers.Vary}, ${cors.Vary}`
+    const headers: HeaderFields = Object.assign({}, cors, answer.headers)
+    const { Vary } = answer.headers
+    if (Vary !== undefined && cors.Vary !== undefined) headers.Vary = `${cors.Vary}, ${Vary}`
     return Object.assign({}, answer, { headers })
   }
 

@@ -59,8 +59,11 @@ export class Operator {
     if (this.#isShown) this.#askIn(SOON_MS)
   }
 
+  /** The events come, or do not: then nothing here is live. */
   connected(isConnected: boolean): void {
-    document.documentElement.dataset.live = isConnected ? 'yes' : 'no'
+    this.#health.hidden = isConnected && !this.#isShown
+    if (isConnected) this.askSoon()
+    else setText(this.#health, 'No connection to the server: what is shown may be old.')
   }
 
   #askIn(ms: number): void {

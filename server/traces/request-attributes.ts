@@ -56,7 +56,7 @@ export function endAttributes({ response, refusal }: Answered): { attributes: At
 /** The host and port of an address. */
 export function hostAttributes({ hostname, port, protocol }: URL): Attributes {
   return {
-    'server.address': hostname,
+    'server.address': cut(hostname),
     'server.port': Number(port === '' ? (protocol === 'https:' ? 443 : 80) : port),
   }
 }

@@ -38,13 +38,16 @@ class NoFields extends Map<string, string> {
 }
 
 interface Parts {
+  Api: new (root: URL, key: () => string) => { headers(): Record<string, string> }
   Live: new (parts: {
     open(): Promise<never>
     changed(): void
     missed(): void
     connected(isConnected: boolean): void
   }) => { start(): void }
-  Operator: new (api: { status(): Promise<object> }) => { show(): Promise<boolean> }
+  Operator: new (api: {
+    status(): Promise<object>
+  }) => { show(): Promise<boolean>; connected(isConnected: boolean): void }
   Refusal: new (status: number, text: string) => Error
   SentFiles: new (
     grantId: string,
@@ -58,6 +61,7 @@ interface Parts {
 
 const SETTINGS = { basePath: '/files', maxSizeBytes: 1, accept: [], slots: 2, needsToken: false }
 const SOURCE = `
+  export { Api } from './api.js'
   export { Live } from './live.js'
   export { Operator } from './operator.js'
   export { Refusal } from './refusal.js'
@@ -188,6 +192,27 @@ test('who may not read the events any more hears it: the list is asked for, and 
   live.start()
   await clock.pass(60)
   assert.equal(seen, { opened: 1, missed: 1, isConnected: false })
+})
+
+test('a key that no header can have is sent all the same, so that the server says that it is wrong', () => {
+  const { Api } = load()
+  assert.ok(new Headers(new Api(new URL('http://lading.test'), () => 'a\u200bkey…').headers()))
+})
+
+test('says that nothing is live while the events do not come', async () => {
+  const clock = new Clock()
+  const elements = new Map<string, HTMLElement>()
+  const { Operator } = load(clock.globals, elements)
+  const operator = new Operator({ status: async () => STATUS })
+  await operator.show()
+  const health = (): unknown => [elements.get('health')?.hidden, elements.get('health')?.textContent]
+  const usual = [false, '1 B free on disk · Lading 1']
+  assert.equal(health(), usual)
+  operator.connected(false)
+  assert.equal(health(), [false, 'No connection to the server: what is shown may be old.'])
+  operator.connected(true)
+  await clock.pass(1)
+  assert.equal(health(), usual)
 })
 
 test('a page that was opened while the server could not be reached is whole once it can', async () => {

@@ -98,6 +98,13 @@ test('an SDK that cannot make a tracer breaks no start and no request', async ()
   assert.equal(await everyKind(traces), ['served', 'finished', 'asked with '])
 })
 
+test('what a client writes in its request is cut in spans', () => {
+  const long = 'a'.repeat(50_000)
+  const facts = { ...FACTS, sentMethod: long, path: `/${long}`, origin: `http://${long}` }
+  const { attributes } = startAttributes(facts, { 'user-agent': long })
+  assert.ok(JSON.stringify(attributes).length < 2_000)
+})
+
 for (const address of ['/drop/lg_a.b', '/drop/lg_a.b/', 'http://lading.test/drop/lg_a.b?x=lg_a.b'])
   test(`the token of a drop link is in no span: ${address}`, () => {
     const tools = { basePath: '/files', behindProxy: false, isUploadId: () => false, methodOf: () => 'GET' }
