@@ -24,7 +24,7 @@ test('what is intended goes out when the finish is confirmed, and not before', a
   const deliveries = await place.start()
   await deliveries.intend(call('post-finish'))
   deliveries.notify(call('post-create', 2))
-  await until('another upload', () => place.endpoint.tries.length === 1)
+  await told(place, deliveries, 1)
   assert.equal([place.endpoint.told, await all(deliveries, 'pending')], [['post-create 2'], []])
   deliveries.confirm(idOf(1))
   await told(place, deliveries, 2)
@@ -39,6 +39,7 @@ test('"at least once, whatever crashes": after a restart it goes out if the uplo
   place.finished.add(idOf(1))
   const deliveries = await place.restart()
   await told(place, deliveries, 1)
+  await until('the note that it is done', () => place.files.includes('done.jsonl'))
   assert.equal([place.endpoint.told, place.files], [['post-finish 1'], ['done.jsonl']])
 })
 
