@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { runCommand } from '../helpers/command.js'
 import { NO_INPUT, sendWith } from '../helpers/js-client.js'
 import { rowsOf } from '../helpers/proof.js'
-import { send, startServer, type TestServer, temporaryFolder, tus } from '../helpers/server.js'
+import { eventually, send, startServer, type TestServer, temporaryFolder, tus } from '../helpers/server.js'
 
 const test = suite('lading migrate-tusd')
 
@@ -126,13 +126,15 @@ test('adopts finished and unfinished uploads of tusd, and clients go on at the s
     await resume(server, deferred.id, SONG, { uploadLengthDeferred: true })
     assert.is(sha256((await download(server, deferred.id)).bytes), sha256(SONG))
     // The parts have all of --expire-after from now on, and can be joined again.
-    const joined = await tus.join(
-      server,
-      parts.map(({ id }) => `/files/${id}`),
-    )
+    const paths = parts.map(({ id }) => `/files/${id}`)
+    // 503 says that the server has just started and still looks for parts.
+    const joined = await eventually(60_000, 'the joined upload', async () => {
+      const answer = await tus.join(server, paths)
+      return answer.status === 503 ? undefined : answer
+    })
     assert.is(joined.status, 201, joined.text)
     const head = await tus.head(server, `/files/${final.id}`)
-    assert.is(head.headers['upload-concat'], `final;${parts.map(({ id }) => `/files/${id}`).join(' ')}`)
+    assert.is(head.headers['upload-concat'], `final;${paths.join(' ')}`)
     assert.is((await tus.remove(server, `/files/${named.id}`)).status, 204)
     assert.is((await download(server, named.id)).status, 404)
   } finally {
