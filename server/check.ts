@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
@@ -33,35 +33,62 @@ export async function check(args: readonly string[], console: Console): Promise<
   const { dataDir } = parsed.reindex
   if ((await statOf(dataDir)) === undefined)
     throw new UsageError(`there is no data folder ${printable(dataDir)}`)
-  const databasePath = join(dataDir, 'lading.db')
-  const records = ReadOnlyRecords.open(databasePath)
-  if (!records && (await statOf(databasePath)))
+  const index = new Index(join(dataDir, 'lading.db'), () => {
     console.stderr.write(
       'lading: lading.db cannot be read: uploads of which no file is left are not noticed\n',
     )
+  })
   const { signal } = console
   const pace = new Pace(parsedRate?.output ?? Number.POSITIVE_INFINITY, signal)
   try {
-    const found = await new CheckRun(toolsFor(dataDir, records, pace), console, own.has('json')).run()
+    const found = await new CheckRun(toolsFor(dataDir, index, pace), console, own.has('json')).run()
     return ended(found, console, own.has('json'))
   } catch (error) {
     if (!signal.aborted) throw error
     console.stderr.write('lading: interrupted\n')
     return exitCodeOf(signal)
   } finally {
-    records?.close()
+    index.close()
   }
 }
 
-function toolsFor(dataDir: string, records: ReadOnlyRecords | undefined, pace: Pace): CheckTools {
+/** The records, as long as they can be read: the files are proven without them too. */
+class Index {
+  readonly #failed: () => void
+  #records: ReadOnlyRecords | undefined
+
+  /** `failed` is called, once, where there is a database that cannot be read. */
+  constructor(path: string, failed: () => void) {
+    this.#failed = failed
+    this.#records = ReadOnlyRecords.open(path)
+    if (!this.#records && existsSync(path)) failed()
+  }
+
+  ask<T>(question: (records: ReadOnlyRecords) => T): T | undefined {
+    try {
+      return this.#records && question(this.#records)
+    } catch {
+      this.close()
+      this.#failed()
+      return undefined
+    }
+  }
+
+  close(): void {
+    this.#records?.close()
+    this.#records = undefined
+  }
+}
+
+function toolsFor(dataDir: string, index: Index, pace: Pace): CheckTools {
   const stored = new StoredFiles(dataDir, currentBoot(Date.now()))
   return {
     pace,
     names: () => everyName(dataDir),
     asLeft: (id) => stored.asLeft(id),
     bytesOf: async (path) => (await statOf(join(dataDir, path)))?.size,
-    row: (id) => records?.get(id),
-    rows: (afterId, limit) => records?.withFiles(afterId, limit) ?? [],
+    row: (id) => index.ask((records) => records.get(id)),
+    rows: (afterId, limit) => index.ask((records) => records.withFiles(afterId, limit)) ?? [],
     async *read(id, to, pieceBytes) {
       if (to === 0) return
       const { file } = pathsOf(dataDir, id)

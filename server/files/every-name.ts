@@ -7,6 +7,8 @@ import { idOfName } from './paths.js'
 import { kindOf } from './stored-files.js'
 
 const NAMES_AT_ONCE = 1024
+/** Where a disk has its root there is a folder that only root may read. */
+const OF_THE_DISK = 'lost+found'
 
 /** A file in the folder of uploads; `entry` is undefined where it belongs to no upload. */
 export interface FoundName {
@@ -27,7 +29,8 @@ export async function* everyName(dataDir: string, folder = ''): AsyncGenerator<F
   try {
     opened = await opendir(root, { bufferSize: NAMES_AT_ONCE })
   } catch (error) {
-    if (!isMissing(error)) yield { path: join('uploads', folder), entry: undefined, fault: error }
+    if (!isMissing(error) && folder !== OF_THE_DISK)
+      yield { path: join('uploads', folder), entry: undefined, fault: error }
     return
   }
   for await (const found of opened) {

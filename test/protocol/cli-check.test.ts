@@ -137,6 +137,13 @@ test('names what is missing, foreign or damaged, and exits with 1', async () => 
   assert.not.ok(found.has(whole.id))
   // Two names that end with .bak, and notes.txt, belong to no upload.
   assert.equal([sum.missing, sum.foreign, sum.damaged, sum.leftovers], [3, 4, 6, 1])
+  // Without the records, what is in the files is found all the same.
+  const databasePath = join(server.dataDir, 'lading.db')
+  const database = readFileSync(databasePath)
+  writeFileSync(databasePath, database.fill(0xff, 4096))
+  const without = await findings(server.dataDir)
+  assert.is(without.code, 1)
+  assert.equal([without.sum.missing, without.sum.foreign, without.sum.damaged], [1, 4, 6])
 })
 
 /** Changes a byte and keeps the length. */

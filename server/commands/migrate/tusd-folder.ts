@@ -1,13 +1,16 @@
-import type { Stats } from 'node:fs'
+import type { Dir, Stats } from 'node:fs'
 import { lstat, opendir, readFile, rm } from 'node:fs/promises'
 import { join, relative, resolve, sep } from 'node:path'
 import { systemCodeOf } from '../../errors.js'
 import { isUploadId } from '../../model/upload-id.js'
+import { reasonOfSystem } from '../printable.js'
 import { parseInfo, type TusdInfo } from './tusd-info.js'
 
 const MOST_INFO_BYTES = 1024 * 1024
 const NAMES_AT_ONCE = 1024
 const INFO = '.info'
+/** Where a disk has its root there is a folder that only root may read. */
+const OF_THE_DISK = 'lost+found'
 /** What its lockers leave beside an upload. */
 const LOCKS = ['.lock', '.stop']
 
@@ -59,12 +62,20 @@ export class TusdFolder {
   }
 
   async *#in(folder: string): AsyncGenerator<TusdUpload | NotAdoptable> {
-    const path = join(this.path, folder)
-    for await (const entry of await opendir(path, { bufferSize: NAMES_AT_ONCE })) {
+    let opened: Dir
+    try {
+      opened = await opendir(join(this.path, folder), { bufferSize: NAMES_AT_ONCE })
+    } catch (error) {
+      if (folder === '') throw error
+      if (folder !== OF_THE_DISK) yield left(folder, reasonOfSystem(error))
+      return
+    }
+    for await (const entry of opened) {
       const name = folder === '' ? entry.name : `${folder}/${entry.name}`
       // Its ids may have slashes. Lading's own data folder may lie in the same place.
       if (entry.isDirectory() && !(folder === '' && entry.name === 'uploads')) yield* this.#in(name)
-      else if (name.endsWith(INFO)) yield await this.#upload(name)
+      else if (name.endsWith(INFO))
+        yield await this.#upload(name).catch((error: unknown) => left(name, reasonOfSystem(error)))
       else if (isUploadId(name) && !(await exists(join(this.path, `${name}${INFO}`))))
         if (await exists(join(this.path, name))) yield left(name, 'there is no .info beside it')
     }

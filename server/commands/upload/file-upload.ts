@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import type { HttpStack } from 'tus-js-client'
 import { HashedFile } from './hashed-file.js'
 import type { ResumeKey, ResumeStore } from './resume-store.js'
-import { GoneError, send } from './send.js'
+import { GoneError, InterruptedError, send } from './send.js'
 
 /** An upload that is gone on the server is begun again so many times. */
 const MOST_BEGINNINGS = 3
@@ -44,7 +44,8 @@ export async function uploadFile(
     const metadata = { filename: basename(name), ...(name.includes('/') ? { relativePath: name } : {}) }
     const shared = { file, metadata, sent, fileFault: fault.signal, ...tools }
     const { url, digest } = await finished(key, shared)
-    const own = await file.digest().catch((error: unknown) => {
+    const own = await file.digest(tools.signal).catch((error: unknown) => {
+      if (tools.signal.aborted) throw new InterruptedError()
       tools.store.forget(key)
       throw error
     })

@@ -70,9 +70,12 @@ export class HashedFile {
     this.#body?.destroy()
   }
 
-  /** The SHA-256 of the whole file, Base64. Rejects where the file is not as it was at the beginning. */
-  async digest(): Promise<string> {
-    await this.#hashTo(this.size)
+  /**
+   * The SHA-256 of the whole file, Base64; reads what was not read for a body. Rejects where the file is not as it was at
+   * the beginning, and at the signal.
+   */
+  async digest(signal: AbortSignal): Promise<string> {
+    await this.#hashTo(this.size, signal)
     const now = await stat(this.#path, { bigint: true })
     if (fingerprintOf(now) !== this.fingerprint || now.ino !== this.#inode) throw new FileChangedError()
     return this.#hash.copy().digest('base64')
@@ -84,11 +87,10 @@ export class HashedFile {
     await this.#file.close()
   }
 
-  async #hashTo(offset: number): Promise<void> {
+  async #hashTo(offset: number, signal?: AbortSignal): Promise<void> {
     if (this.#hashedTo >= offset) return
-    for await (const _ of this.#pieces(this.#hashedTo, offset)) {
-      // Reading digests them.
-    }
+    // Reading digests them.
+    for await (const _ of this.#pieces(this.#hashedTo, offset)) signal?.throwIfAborted()
   }
 
   async *#pieces(from: number, to: number): AsyncGenerator<Buffer> {
