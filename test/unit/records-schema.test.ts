@@ -69,6 +69,26 @@ test('leaves the database of a newer version untouched and says what to do', asy
   assert.ok(readFileSync(path).equals(before))
 })
 
+test('the newest record of an upload replaces its row, whichever field is another one', ({ path }) => {
+  const database = new Database(path, AT)
+  const first = record(1, { state: 'paused' })
+  const others: ReadonlyArray<Partial<UploadRecord>> = [
+    { offset: 5 },
+    { path: 'uploads/elsewhere' },
+    { declaredType: 'text/plain', concat: 'partial' },
+    { filename: null, owner: 'ann', grantId: 'a' },
+    { type: null, length: null, metadata: null, reason: 'refused' },
+    { createdAt: '2026-11-24T10:00:00.000Z', joinedInto: 'b', sha256: 'c', finishedAt: AT, state: 'refused' },
+  ]
+  for (const changes of others) {
+    for (const each of [first, { ...first, ...changes }]) {
+      assert.equal(database.write(batchOf(each)), [])
+      assert.equal(rowOf(database, first.id), each)
+    }
+  }
+  database.close()
+})
+
 test('an older record of a joined part keeps the id of its final upload, in a column', ({ path }) => {
   const db = databaseOf(path, REASON_ONLY)
   const insert = db.prepare(`INSERT INTO uploads (id, state, offset, path, created_at, updated_at, reason)

@@ -52,10 +52,11 @@ const UPSERT_UNLESS_NEWER = `${UPSERT}
  * Most records differ from their row only in what bytes and time change. SQLite writes every index whose columns are
  * set, changed or not: this leaves all indexes of lists alone.
  */
-const PROGRESS = `UPDATE uploads SET length = @length, offset = @offset, updated_at = @updatedAt
-  WHERE id = @id AND created_at = @createdAt AND state = @state AND type IS @type AND sha256 IS @sha256
-    AND reason IS @reason AND finished_at IS @finishedAt AND joined_into IS @joinedInto AND owner IS @owner
-    AND metadata IS @metadata AND filename IS @filename AND grant_id IS @grantId`
+const PROGRESS = `UPDATE uploads SET length = @length, offset = @offset, updated_at = @updatedAt WHERE id = @id AND
+  ${Object.entries(COLUMNS)
+    .filter(([field]) => !['id', 'length', 'offset', 'updatedAt'].includes(field))
+    .map(([field, column]) => `${column} IS @${field}`)
+    .join(' AND ')}`
 
 type Stored = UploadRecord & { readonly nameKey: string | null }
 
