@@ -12,7 +12,7 @@ const MOST_CHARACTERS = 200
 const LISTS: readonly string[] = ['state', 'type']
 const PARAMETERS: readonly string[] = [
   ...LISTS,
-  ...['owner', 'q', 'after', 'before', 'limit', 'cursor', 'total', 'grant'],
+  ...['owner', 'q', 'after', 'before', 'limit', 'cursor', 'total'],
 ]
 const TOKEN = '[a-z0-9][a-z0-9!#$&^_.+-]{0,126}'
 const TYPE = new RegExp(`^${TOKEN}/(\\*|${TOKEN})$`)
@@ -57,10 +57,9 @@ export function cursorOf({ createdAt, id }: ListPlace): string {
 }
 
 /** What of all uploads a principal sees in lists and events: its own. Null: nothing. */
-export function scopeOf(principal: Principal): Pick<UploadFilter, 'owner' | 'grantId'> | null {
-  if (principal.kind === 'admin') return { owner: null, grantId: null }
-  if (principal.kind === 'user') return { owner: principal.owner, grantId: null }
-  return principal.kind === 'grant' ? { owner: null, grantId: principal.grant.id } : null
+export function scopeOf(principal: Principal): Pick<UploadFilter, 'owner'> | null {
+  if (principal.kind === 'admin') return { owner: null }
+  return principal.kind === 'user' ? { owner: principal.owner } : null
 }
 
 /** A filter that lets only pass what a principal sees; null where that is nothing. Throws admin_only where they see no list. */
@@ -68,7 +67,7 @@ export function withinScope(filter: UploadFilter, principal: Principal): UploadF
   const scope = scopeOf(principal)
   if (!scope) throw new UploadError('admin_only')
   if (scope.owner !== null && filter.owner !== null && scope.owner !== filter.owner) return null
-  return { ...filter, owner: scope.owner ?? filter.owner, grantId: scope.grantId }
+  return { ...filter, owner: scope.owner ?? filter.owner }
 }
 
 /** Throws query_invalid where a parameter is not one of these names, or comes twice. */

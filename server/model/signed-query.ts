@@ -15,9 +15,9 @@ export interface QueryToken {
 }
 
 /** The token in a query, one that has the form of a token first; undefined where none of the names is there. */
-export function tokenIn(query: string, names: readonly SignedName[] = NAMES): QueryToken | undefined {
+export function tokenIn(query: string): QueryToken | undefined {
   const values = new URLSearchParams(query)
-  const found = names.flatMap((name) => {
+  const found = NAMES.flatMap((name) => {
     const token = values.get(name)
     return token === null ? [] : [{ name, token, hasForm: FORMS[name].test(token) }]
   })

@@ -6,8 +6,6 @@ export interface UploadFilter {
   /** Types such as `image/png`, and families such as `image/*`. */
   readonly types: readonly string[]
   readonly owner: string | null
-  /** The grant that they were created with. */
-  readonly grantId: string | null
   /** How the name of the file begins, in any case, or the id. */
   readonly prefix: string | null
   /** Created then or later; ISO 8601 in UTC with milliseconds. */
@@ -23,7 +21,6 @@ export interface Listed {
   readonly type: string | null
   readonly filename: string | null
   readonly owner: string | null
-  readonly grantId: string | null
   readonly createdAt: string
 }
 
@@ -47,7 +44,6 @@ export const EVERY_UPLOAD: UploadFilter = {
   states: [],
   types: [],
   owner: null,
-  grantId: null,
   prefix: null,
   from: null,
   before: null,
@@ -66,11 +62,10 @@ export function nameKey(name: string): string {
 
 /** Tells whether an upload passes a filter. */
 export function matches(filter: UploadFilter, upload: Listed): boolean {
-  const { states, types, owner, grantId, from, before } = filter
+  const { states, types, owner, from, before } = filter
   if (states.length > 0 && !states.includes(upload.state)) return false
   if (types.length > 0 && !types.some((type) => isOfType(type, upload.type))) return false
   if (owner !== null && upload.owner !== owner) return false
-  if (grantId !== null && upload.grantId !== grantId) return false
   if (from !== null && upload.createdAt < from) return false
   if (before !== null && upload.createdAt >= before) return false
   return filter.prefix === null || beginsWith(filter.prefix, upload)

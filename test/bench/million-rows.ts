@@ -70,7 +70,6 @@ const CASES: Readonly<Record<string, Partial<UploadFilter>>> = {
   'types image/*': { types: ['image/*'] },
   'types image/* and application/pdf': { types: ['image/*', 'application/pdf'] },
   'owner (1 of 1,000)': { owner: 'owner 7' },
-  'grant (1 of 1,000)': { grantId: 'a'.repeat(32) },
   'q: 1 of 7 names': { prefix: 'img_' },
   'q: few names': { prefix: 'übersicht 1234' },
   'q: no name': { prefix: 'zzz' },

@@ -53,7 +53,6 @@ const CASES: readonly Case[] = [
   ['a family and one of its types', { types: ['image/png', 'image/*'] }, ({ type }) => type?.[0] === 'i'],
   ['two types', { types: ['image/png', 'application/*'] }, ({ type }) => /png|pdf/.test(type ?? '')],
   ['an owner', { owner: 'owner 3' }, ({ owner }) => owner === 'owner 3'],
-  ['a grant', { grantId: 'a'.repeat(32) }, ({ grantId }) => grantId !== null],
   ['the time from', { from: at(15) }, ({ createdAt }) => createdAt >= at(15)],
   ['the time before', { before: at(4) }, ({ createdAt }) => createdAt < at(4)],
   ['times', { from: at(3), before: at(5) }, ({ createdAt }) => createdAt >= at(3) && createdAt < at(5)],

@@ -2,7 +2,6 @@ import type { Lapsed, Principal } from '../../model/principal.js'
 import { tokenIn } from '../../model/signed-query.js'
 import type { Asked } from '../gate.js'
 import { type Grants, isGrantToken } from './grants.js'
-import { isOfLists } from './permission.js'
 import type { UploadTokens } from './upload-tokens.js'
 
 /** A token that the server itself has signed, and whether it came in the query. */
@@ -24,19 +23,18 @@ export interface SignedParts {
 const NEVER: Lapsed = { finishedSince: '9999' }
 
 /**
- * The signed token of a request: a grant in its header, or else one in its query; at lists only a grant. Undefined where
- * there is none. Where no token is asked for (`isOpen`), what has not the form of one in a query is a client's own.
+ * The signed token of a request: a grant in its header, or else one in its query. Undefined where there is none. Where
+ * no token is asked for (`isOpen`), what has not the form of one in a query is a client's own.
  */
 export function signedIn(
   bearer: string | undefined,
-  { query, isUploads, path }: Asked,
+  { query, isUploads }: Asked,
   isOpen: boolean,
 ): Signed | undefined {
   if (bearer !== undefined)
     return isGrantToken(bearer) ? { kind: 'grant', token: bearer, isInQuery: false } : undefined
-  if (query === '' || !(isUploads || isOfLists(path))) return undefined
-  // Also at lists: a browser's EventSource sends no headers of a page.
-  const found = tokenIn(query, isUploads ? undefined : ['grant'])
+  if (query === '' || !isUploads) return undefined
+  const found = tokenIn(query)
   if (!found || (isOpen && !found.hasForm)) return undefined
   return { kind: found.name, token: found.token, isInQuery: true }
 }

@@ -134,7 +134,7 @@ export class EventStreams {
   }
 
   #asked({ headers }: IncomingMessage, query: URLSearchParams) {
-    checkNames(query, ['id', 'lastEventId', 'grant'])
+    checkNames(query, ['id', 'lastEventId'])
     const uploadId = parameterOf(query, 'id') ?? null
     if (uploadId !== null && !this.#tools.isUploadId(uploadId)) throw wrong('id', 'the id of an upload')
     const header = headers['last-event-id']
@@ -183,9 +183,9 @@ export class EventStreams {
 
   #add(kind: SentKind, state: State): void {
     this.#number += 1
-    const { id, owner, grantId } = state
+    const { id, owner } = state
     const text = `id: ${this.#idOf(this.#number)}\nevent: ${kind}\ndata: ${JSON.stringify(state)}\n\n`
-    this.#ring.add({ number: this.#number, uploadId: id, owner, grantId, bytes: Buffer.from(text) })
+    this.#ring.add({ number: this.#number, uploadId: id, owner, bytes: Buffer.from(text) })
     this.#batch ??= setTimeout(() => this.#guard(() => this.#write()), BATCH_MS)
   }
 

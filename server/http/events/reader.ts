@@ -8,7 +8,6 @@ const MOST_BUFFERED_BYTES = 64 * 1024
 export interface ReaderFilter {
   readonly uploadId: string | null
   readonly owner: string | null
-  readonly grantId: string | null
 }
 
 /** One open event stream. */
@@ -30,7 +29,7 @@ export class EventReader {
     this.#filter = filter
     this.at = from.at
     this.#endsAtMs = from.endsAtMs
-    this.isUnlimited = filter.uploadId === null && filter.owner === null && filter.grantId === null
+    this.isUnlimited = filter.uploadId === null && filter.owner === null
   }
 
   /** Those of these events that are for this reader and new to it. */
@@ -39,10 +38,9 @@ export class EventReader {
     return Buffer.concat(own.map(({ bytes }) => bytes))
   }
 
-  #takes({ uploadId, owner, grantId }: SentEvent): boolean {
-    const { uploadId: wanted, owner: ofOwner, grantId: ofGrant } = this.#filter
-    if (wanted !== null && uploadId !== wanted) return false
-    return (ofOwner === null || owner === ofOwner) && (ofGrant === null || grantId === ofGrant)
+  #takes({ uploadId, owner }: SentEvent): boolean {
+    const { uploadId: wanted, owner: ofOwner } = this.#filter
+    return (wanted === null || uploadId === wanted) && (ofOwner === null || owner === ofOwner)
   }
 
   /** Sends bytes; false where the reader takes nothing, or is gone: then nothing is kept for it. */

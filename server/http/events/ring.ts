@@ -4,7 +4,6 @@ export interface SentEvent {
   readonly number: number
   readonly uploadId: string
   readonly owner: string | null
-  readonly grantId: string | null
   /** As it is sent; made once for all readers. */
   readonly bytes: Buffer
 }

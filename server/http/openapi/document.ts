@@ -27,7 +27,6 @@ const query = (name: string, description: string, schema: Value = { type: 'strin
   return { name, in: 'query', description, schema }
 }
 const ID: Value = { name: 'id', in: 'path', required: true, schema: { type: 'string' } }
-const GRANT = query('grant', 'A grant, for clients that cannot send it in Authorization')
 
 const LIST_PARAMETERS: readonly Value[] = [
   query('state', 'States, several times or with commas between'),
@@ -39,14 +38,13 @@ const LIST_PARAMETERS: readonly Value[] = [
   query('limit', 'Uploads of a page', { type: 'integer', minimum: 1, maximum: 200, default: 50 }),
   query('cursor', 'The cursor of the page before'),
   query('total', 'Count all that pass', { type: 'boolean', default: false }),
-  GRANT,
 ]
 
 /** Every address beside tus. A test compares it with the table of the API, and its schemas with real answers. */
 const OPERATIONS: Readonly<Record<string, Readonly<Record<string, Operation>>>> = {
   '/api/uploads': {
     get: {
-      summary: 'Uploads, newest first; of a token or a grant its own',
+      summary: 'Uploads, newest first; of a token those of its owner',
       parameters: LIST_PARAMETERS,
       ...{ status: 200, answers: 'UploadPage', errors: [...OWN, 'query_invalid', 'index_unavailable'] },
     },
@@ -80,7 +78,6 @@ const OPERATIONS: Readonly<Record<string, Readonly<Record<string, Operation>>>> 
         query('id', 'The events of one upload'),
         query('lastEventId', 'For clients that cannot send Last-Event-ID'),
         { name: 'Last-Event-ID', in: 'header', schema: { type: 'string' } },
-        GRANT,
       ],
       ...{ status: 200, answers: 'text/event-stream' },
       errors: [...OWN, 'query_invalid', 'event_streams_full', 'shutting_down'],
@@ -153,7 +150,7 @@ export function openApi(): object {
         bearer: {
           type: 'http',
           scheme: 'bearer',
-          description: 'The admin key, a JSON Web Token, or a grant',
+          description: 'The admin key or a JSON Web Token',
         },
       },
     },

@@ -24,7 +24,6 @@ interface Values {
   readonly states: string | null
   readonly types: string | null
   readonly owner: string | null
-  readonly grantId: string | null
   readonly name: string | null
   readonly nameEnd: string | null
   readonly prefix: string | null
@@ -40,12 +39,11 @@ export const WAYS_TO_ROWS = {
   type: ['uploads_of_type', 'type = @value'],
   family: ['uploads_of_family', 'family = @value'],
   owner: ['uploads_of_owner', 'owner = @value'],
-  grant: ['uploads_of_grant', 'grant_id = @value'],
   name: ['uploads_by_name', 'name_key >= @value AND name_key < @valueEnd'],
   id: ['sqlite_autoindex_uploads_1', 'id >= @value AND id < @valueEnd'],
 } as const
 type WayName = keyof typeof WAYS_TO_ROWS
-const NAMES = ['creation', 'state', 'type', 'family', 'owner', 'grant', 'name', 'id'] as const
+const NAMES = ['creation', 'state', 'type', 'family', 'owner', 'name', 'id'] as const
 
 /** One index and the value that is looked for in it. */
 interface Way {
@@ -57,7 +55,7 @@ const PAGED = '(created_at, id) < (@createdAt, @id) AND created_at >= @from'
 const UNTIL = '(created_at, id) >= (@untilAt, @untilId)'
 const FILTERED = `(@states IS NULL OR state IN (SELECT value FROM json_each(@states)))
   AND (@types IS NULL OR type IN (SELECT value FROM json_each(@types)) OR family IN (SELECT value FROM json_each(@types)))
-  AND (@owner IS NULL OR owner = @owner) AND (@grantId IS NULL OR grant_id = @grantId)
+  AND (@owner IS NULL OR owner = @owner)
   AND (@prefix IS NULL OR (name_key >= @name AND name_key < @nameEnd) OR (id >= @prefix AND id < @prefixEnd))`
 const OTHERS = '(@without IS NULL OR id NOT IN (SELECT value FROM json_each(@without)))'
 const ORDERED = 'ORDER BY created_at DESC, id DESC'
@@ -165,13 +163,7 @@ function isAlone(filter: UploadFilter): boolean {
 }
 
 /** Each condition of a filter for which there is an index, the one that usually has the fewest entries first. */
-function candidatesOf({
-  prefix,
-  grantId,
-  owner,
-  types,
-  states,
-}: UploadFilter): ReadonlyArray<readonly Way[]> {
+function candidatesOf({ prefix, owner, types, states }: UploadFilter): ReadonlyArray<readonly Way[]> {
   const families = types.filter((type) => type.endsWith('/*')).map(familyOf)
   const others = types.filter((type) => !type.endsWith('/*') && !families.includes(familyOf(type)))
   const ofType = [
@@ -185,7 +177,6 @@ function candidatesOf({
           { name: 'name', value: nameKey(prefix) },
           { name: 'id', value: prefix },
         ],
-    grantId === null ? [] : [{ name: 'grant', value: grantId }],
     owner === null ? [] : [{ name: 'owner', value: owner }],
     ofType,
     states.map((value) => ({ name: 'state', value }) as const),
@@ -202,7 +193,7 @@ function untilOf(end: ListPlace | null): { untilAt: string; untilId: string } {
 }
 
 function valuesOf(filter: UploadFilter, after: ListPlace): Values {
-  const { states, types, owner, grantId, prefix, from, before } = filter
+  const { states, types, owner, prefix, from, before } = filter
   const start = before !== null && before < after.createdAt ? { createdAt: before, id: '' } : after
   const wanted = types.map((type) => (type.endsWith('/*') ? familyOf(type) : type))
   const name = prefix === null ? null : nameKey(prefix)
@@ -214,7 +205,6 @@ function valuesOf(filter: UploadFilter, after: ListPlace): Values {
     states: states.length === 0 ? null : JSON.stringify(states),
     types: types.length === 0 ? null : JSON.stringify(wanted),
     owner,
-    grantId,
     name,
     nameEnd: name === null ? null : `${name}${LAST}`,
     prefix,

@@ -41,7 +41,6 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX uploads_of_type ON uploads (type, created_at, id) WHERE type IS NOT NULL;
    CREATE INDEX uploads_of_family ON uploads (family, created_at, id) WHERE family IS NOT NULL;
    CREATE INDEX uploads_of_owner ON uploads (owner, created_at, id) WHERE owner IS NOT NULL;
-   CREATE INDEX uploads_of_grant ON uploads (grant_id, created_at, id) WHERE grant_id IS NOT NULL;
    CREATE INDEX uploads_by_name ON uploads (name_key, created_at, id) WHERE name_key IS NOT NULL;`,
 ]
 
