@@ -1,4 +1,5 @@
-const CHECKED_EVERY_MS = 20
+/** A block may seem longer by this time. */
+const CHECKED_EVERY_MS = 5
 const BLOCKED_FROM_MS = 50
 
 /** Notices when the event loop stands still for more than 50 ms while hooks run. */
@@ -38,7 +39,7 @@ export class BlockedLoop {
 
   #check(): void {
     const now = performance.now()
-    const blockedMs = Math.round(now - this.#checkedAt - (this.#timer ? CHECKED_EVERY_MS : 0))
+    const blockedMs = Math.round(now - this.#checkedAt)
     this.#checkedAt = now
     if (blockedMs > BLOCKED_FROM_MS) this.#blocked(blockedMs, [...this.#ran])
     this.#ran.clear()
