@@ -91,6 +91,19 @@ test('a link to a file is an upload of its own: both names are on the server', a
   tools.store.close()
 })
 
+test('another query of the creation URL is another place, and another grant is the same', async (place) => {
+  const path = join(place.folder, 'query')
+  writeFileSync(path, 'bytes')
+  const urls: string[] = []
+  for (const query of ['?to=a&grant=first', '?to=b&grant=first', '?to=a&grant=second']) {
+    const tools = toolsFor(place, `http://127.0.0.1:${place.port}/files${query}`)
+    urls.push((await uploadFile({ path, name: 'query' }, tools, () => {})).url)
+    tools.store.close()
+  }
+  assert.is.not(urls[0], urls[1])
+  assert.is(urls[0], urls[2])
+})
+
 test('many files at once are no reason for a warning', async ({ folder, port }) => {
   const many = join(folder, 'many')
   mkdirSync(many)
