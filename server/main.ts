@@ -1,4 +1,5 @@
 #!/usr/bin/env -S node --max-semi-space-size=2 --heap-growing-percent=50 --max-optimized-bytecode-size=10000
+import { setMaxListeners } from 'node:events'
 import type { Console } from './commands/console.js'
 import { commandHelp } from './commands/help.js'
 import { UsageError } from './commands/usage-error.js'
@@ -55,6 +56,8 @@ function commandOf(
 
 function ofProcess(): Console {
   const stop = new AbortController()
+  // Each of many uploads at once listens.
+  setMaxListeners(0, stop.signal)
   const end = (signal: NodeJS.Signals): void => {
     // The second one does not wait.
     if (stop.signal.aborted) process.exit(signal === 'SIGTERM' ? 143 : 130)

@@ -87,13 +87,15 @@ export class EndpointQueue {
   #pump(): void {
     if (!this.#isOpen || this.#isClosed) return
     const { now, limits } = this.#tools
-    while (this.#runs.size < limits.places) {
-      const next = this.#agenda.next(now(), { retries: this.#retries < limits.retryPlaces })
+    let nowMs = now()
+    for (; this.#runs.size < limits.places; nowMs = now()) {
+      const next = this.#agenda.next(nowMs, { retries: this.#retries < limits.retryPlaces })
       if (!next) break
       this.#begin(next)
     }
     clearTimeout(this.#timer)
-    const waitMs = Math.min(this.#agenda.nextMs(now()) - now(), LONGEST_TIMER_MS)
+    // As of the same moment: what has become due since then would be in neither.
+    const waitMs = Math.min(this.#agenda.nextMs(nowMs) - now(), LONGEST_TIMER_MS)
     this.#timer = setTimeout(() => this.#pump(), Math.max(1, waitMs)).unref()
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { Agent, createServer } from 'node:http'
 import { createServer as createTcpServer, type Server } from 'node:net'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { uploadFile } from '../../server/commands/upload/file-upload.js'
 import { ResumeStore } from '../../server/commands/upload/resume-store.js'
 import { isRetried, reasonOf } from '../../server/commands/upload/retries.js'
 import { impatient } from '../../server/commands/upload/send.js'
+import { runCommand } from '../helpers/command.js'
 import { temporaryFolder } from '../helpers/server.js'
 import { bounded } from '../helpers/test.js'
 
@@ -30,13 +31,21 @@ test.after(({ servers }) => {
   for (const server of servers) server.close()
 })
 
-/** As much of tus as an upload needs that is never interrupted; Location is relative. */
+const TOGETHER = 12
+
+/** As much of tus as an upload needs that is never interrupted. At `/together` so many are created at once, or none. */
 function tusServer(): Server {
+  const waiting: (() => void)[] = []
   const uploads: { length: number; bytes: Buffer }[] = []
   return createServer(async (request, response) => {
     response.setHeader('Tus-Resumable', '1.0.0')
     if (request.method === 'POST') {
       const length = Number(request.headers['upload-length'])
+      if (request.url === '/together') {
+        await new Promise<void>((resolve) => {
+          if (waiting.push(resolve) === TOGETHER) for (const each of waiting) each()
+        })
+      }
       if (request.url === '/lossy') return response.writeHead(201, { Location: '/files/lost' }).end()
       response.setHeader('Location', `/files/${uploads.push({ length, bytes: Buffer.alloc(0) }) - 1}`)
       return response.writeHead(201).end()
@@ -80,6 +89,30 @@ test('a link to a file is an upload of its own: both names are on the server', a
   // The same name again is the same upload: the command goes on where it stopped.
   assert.equal(await uploadFile({ path: link, name: 'folder/link' }, tools, () => {}), second)
   tools.store.close()
+})
+
+test('another query of the creation URL is another place, and another grant is the same', async (place) => {
+  const path = join(place.folder, 'query')
+  writeFileSync(path, 'bytes')
+  const urls: string[] = []
+  for (const query of ['?to=a&grant=first', '?to=b&grant=first', '?to=a&grant=second']) {
+    const tools = toolsFor(place, `http://127.0.0.1:${place.port}/files${query}`)
+    urls.push((await uploadFile({ path, name: 'query' }, tools, () => {})).url)
+    tools.store.close()
+  }
+  assert.is.not(urls[0], urls[1])
+  assert.is(urls[0], urls[2])
+})
+
+test('many files at once are no reason for a warning', async ({ folder, port }) => {
+  const many = join(folder, 'many')
+  mkdirSync(many)
+  for (let count = 0; count < TOGETHER; count += 1) writeFileSync(join(many, `${count}`), `${count}`)
+  const args = ['upload', many, '--to', `http://127.0.0.1:${port}/together`, '--parallel', `${TOGETHER}`]
+  const { code, stderr } = await runCommand(args, { XDG_STATE_HOME: folder })
+  assert.is(code, 0, stderr)
+  assert.match(stderr, /^12 files uploaded/m)
+  assert.not.match(stderr, /Warning/)
 })
 
 test('an upload that the server loses each time fails, and it is said what the server answered', async (place) => {

@@ -1,9 +1,13 @@
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Agenda } from '../../hooks/delivery/agenda.js'
+import { EndpointQueue } from '../../hooks/delivery/endpoint-queue.js'
+import { History } from '../../hooks/delivery/history.js'
 import { MemoryBudget } from '../../hooks/delivery/memory-budget.js'
 import { ProgressNotices } from '../../hooks/delivery/progress-notices.js'
 import { SCHEDULE_MS, waitAfter } from '../../hooks/delivery/schedule.js'
+import { Spool } from '../../hooks/delivery/spool.js'
 import { newLine, overLine, readPending, triedLine } from '../../hooks/delivery/spool-lines.js'
 import {
   all,
@@ -70,6 +74,27 @@ test('a full agenda leaves the latest to the disk, but none that runs', () => {
   agenda.wake('d', 15)
   assert.equal([agenda.has('a'), agenda.has('b'), agenda.has('d'), agenda.leftMs], [true, false, true, 20])
   assert.equal([agenda.hasRoom(14), agenda.hasRoom(15)], [true, false])
+})
+
+test('a try that becomes due between two looks at the clock is made all the same', async ({ place }) => {
+  const looked: string[] = []
+  const spool = await Spool.open(join(place.root, 'http'), null)
+  const history = new History({ folder: spool.folder, name: 'done', mostBytes: 1_000, headers: false })
+  const nothing = (): void => {}
+  let ms = 0
+  const queue = new EndpointQueue({
+    ...{ name: 'http', spool, done: history, failed: history, scheduleMs: [0], randomHex: () => '' },
+    notifier: { goneReason: null, notify: async () => DONE },
+    progress: { take: (id) => void looked.push(id) },
+    log: { info: nothing, warn: nothing, error: nothing },
+    limits: { uploads: 2, places: 2, retryPlaces: 1, faultPauseMs: 1 },
+    now: () => ms++,
+  })
+  queue.open()
+  queue.wake(idOf(1), { dueMs: ms + 1 })
+  await until('the try', () => looked.length > 0)
+  assert.equal(looked, [idOf(1)])
+  await queue.close()
 })
 
 test('more uploads than the agenda holds are found on the disk, after a restart and without one', async ({

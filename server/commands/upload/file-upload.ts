@@ -40,7 +40,7 @@ export async function uploadFile(
   const fault = new AbortController()
   const file = await HashedFile.open(path, (error) => fault.abort(error))
   try {
-    const key = { endpoint: withoutQuery(tools.endpoint), path: await realpath(path), name }
+    const key = { endpoint: withoutGrant(tools.endpoint), path: await realpath(path), name }
     const metadata = { filename: basename(name), ...(name.includes('/') ? { relativePath: name } : {}) }
     const shared = { file, metadata, sent, fileFault: fault.signal, ...tools }
     const { url, digest } = await finished(key, shared)
@@ -83,6 +83,13 @@ async function finished(
       store.forget(key)
     }
   }
+}
+
+/** Another query may be another place to upload to; another grant is the same place. */
+function withoutGrant(endpoint: string): string {
+  const url = new URL(endpoint)
+  url.searchParams.delete('grant')
+  return url.href
 }
 
 /** A query of the creation URL, or of an upload, can be a secret. */

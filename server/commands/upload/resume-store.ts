@@ -12,6 +12,7 @@ const SCHEMA = `CREATE TABLE IF NOT EXISTS uploads
 
 /** Which file goes where: the key of what is remembered. */
 export interface ResumeKey {
+  /** It may have secrets: only the hash of a key is stored. */
   readonly endpoint: string
   /** Absolute, without links. */
   readonly path: string
