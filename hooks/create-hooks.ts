@@ -16,6 +16,8 @@ const CLOSE_WITHIN_MS = 1_000
 export interface HooksTools extends Watch {
   /** Limited in rate: clients can cause its lines. */
   readonly faults: Log
+  /** Writes one line of a kind, and counts those that follow. */
+  readonly refusals: Pick<Log, 'warn'>
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** An upload by its files; null where it is not finished. Rejects where they cannot be read now. */
@@ -76,7 +78,7 @@ async function endpointsOf(config: Config, tools: HooksTools): Promise<HookTrans
   const endpoints: HookTransport[] = []
   if (config.hooksModule !== null) {
     const hooks = await loadHooks(config.hooksModule)
-    endpoints.push(new ModuleHooks(hooks, { timeoutMs: config.hooksTimeoutMs, log: tools.faults }))
+    endpoints.push(new ModuleHooks(hooks, { timeoutMs: config.hooksTimeoutMs, log: tools.refusals }))
   }
   if (config.hooksHttp !== null) endpoints.push(receiver(config, config.hooksHttp, tools))
   return endpoints

@@ -112,7 +112,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   })
   const folders = new FolderFlushes(flushFolder)
   const hooks = await createHooks(config, {
-    ...{ faults, now, traces },
+    ...{ faults, refusals, now, traces },
     flushFolder: (path) => folders.flush(path),
     called: (event, outcome, ms) => metrics?.hookCalled(event, outcome, ms),
     finished: (id) => finishedForHooks(id, engine),
