@@ -140,7 +140,8 @@ test('goes on where it stopped when the tab was closed and the same file is drop
 }) => {
   const { line } = place
   const path = join(temporaryFolder(), 'long.bin')
-  const bytes = Buffer.alloc(8 * MB, 'long file')
+  // Much more than the buffers of a connection hold: those still arrive when the tab is closed.
+  const bytes = Buffer.alloc(48 * MB, 'long file')
   writeFileSync(path, bytes)
   const context = await place.profile()
   const first = await place.tab(context)
