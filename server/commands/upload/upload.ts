@@ -143,7 +143,8 @@ class Uploading {
     }
     // The next run with the same files is meant to send them again.
     this.#tools.store.forgetRun()
-    stderr.write(`${this.#done.files} files uploaded, ${shownBytes(this.#done.bytes)}\n`)
+    const { files, bytes } = this.#done
+    stderr.write(`${files} ${files === 1 ? 'file' : 'files'} uploaded, ${shownBytes(bytes)}\n`)
     return 0
   }
 }
