@@ -220,7 +220,7 @@ for (const durability of ['finish', 'request', 'off']) {
   })
 }
 
-const PATCHES = 12
+const PATCHES = 150
 
 traced('a sidecar tells of no byte that was written after its flush had begun', async () => {
   const server = await startServer()

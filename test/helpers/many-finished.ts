@@ -19,9 +19,10 @@ export function copyFinished(
   const sidecar = readFileSync(`${from}.json`, 'utf8')
   const db = new Sqlite(join(server.dataDir, 'lading.db'))
   const row = db.prepare<string, Record<string, unknown>>('SELECT * FROM uploads WHERE id = ?').get(id) ?? {}
-  const columns = Object.keys(row)
+  // SQLite makes the family of a type by itself.
+  const columns = Object.keys(row).filter((column) => column !== 'family')
   const insert = db.prepare(
-    `INSERT INTO uploads VALUES (${columns.map((column) => `@${column}`).join(', ')})`,
+    `INSERT INTO uploads (${columns.join(', ')}) VALUES (${columns.map((column) => `@${column}`).join(', ')})`,
   )
   const ids = Array.from({ length: count }, (_, number) => {
     const day = new Date(Date.now() - (number % days) * DAY_MS).toISOString().slice(0, 10)
