@@ -28,7 +28,11 @@ test('stores every field of a record in the column of the contract', async ({ op
   const times = { created_at: AT, updated_at: AT, finished_at: AT }
   const columns = { id, state: 'finished', filename, type, declared_type: declaredType, length }
   const more = { offset: length, sha256, metadata, path: file, ...times, reason, concat: 'final' }
-  const newest = { joined_into: 'the whole', owner: 'alice' }
+  // By the last two, lists find it.
+  const newest = {
+    ...{ joined_into: 'the whole', owner: 'alice', grant_id: null },
+    ...{ name_key: 'PHOTO.JPG', family: 'image/' },
+  }
   assert.equal(rows(path), [{ ...columns, ...more, ...newest }])
   assert.equal(await records.get(id), record(1, finished))
   assert.is(statSync(path).mode & 0o777, 0o640)
