@@ -74,7 +74,7 @@ export class PacedBody {
       }
       return sent
     } finally {
-      // Nobody else waits for a piece that was read in vain. Its buffer is not free before.
+      // A piece that nobody needs may still be read: its buffer is free only after that.
       await reading.catch(() => {})
     }
   }

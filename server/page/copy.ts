@@ -30,7 +30,7 @@ async function writeClipboard(text: string): Promise<boolean> {
       await navigator.clipboard.writeText(text)
       return true
     } catch {
-      // The browser asked, and was told no; the older way needs no permission.
+      // The user has refused the permission; the older way needs none.
     }
   }
   const field = element('textarea', { class: 'unseen', 'aria-hidden': 'true', tabindex: -1 })

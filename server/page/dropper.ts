@@ -9,7 +9,7 @@ import { Refusal, tooLarge } from './refusal.js'
 
 /** A browser has six connections to a server: one is for events, and one for what the page asks. */
 const MOST_AT_ONCE = 4
-/** A server whose places are taken is asked again for five minutes. tus-js-client counts anew with each byte. */
+/** While all slots are taken, the request is repeated for five minutes. tus-js-client counts from 0 again after each byte. */
 const RETRY_DELAYS = [0, 1_000, 3_000, ...Array<number>(60).fill(5_000)]
 
 export interface DropLimits {

@@ -1,4 +1,4 @@
-/** What the browser keeps for this page; null where it is told to keep nothing. The page works all the same. */
+/** What the browser keeps for this page; null where its user lets it keep nothing. The page works all the same. */
 export function storageOf(kind: 'localStorage' | 'sessionStorage'): Storage | null {
   try {
     return globalThis[kind]

@@ -55,7 +55,7 @@ export class Removals {
 
   /**
    * Removes an upload, finished or not, for whom it is there. `pre-terminate` is asked first; then a request that sends
-   * to it is ended, and its client is told that the upload is removed. Rejects with upload_unknown, upload_locked, the
+   * to it is ended, and its client gets upload_stopped. Rejects with upload_unknown, upload_locked, the
    * hook's refusal, and with the disk's error.
    */
   async removeFor(id: string, principal: Principal, asked: HookRequest | null): Promise<void> {

@@ -90,7 +90,7 @@ test.before(async () => {
   await stop()
 })
 
-/** Time that passes only when it is told to. */
+/** A clock that only the test moves. */
 class Clock {
   nowMs = 0
   readonly #due = new Map<number, { readonly atMs: number; readonly work: () => void }>()

@@ -1,7 +1,7 @@
-import type { Dir, Stats } from 'node:fs'
+import type { Dir } from 'node:fs'
 import { lstat, opendir, readFile, rm } from 'node:fs/promises'
 import { join, relative, resolve, sep } from 'node:path'
-import { systemCodeOf } from '../../errors.js'
+import { unlessMissing } from '../../errors.js'
 import { isUploadId } from '../../model/upload-id.js'
 import { reasonOfSystem } from '../printable.js'
 import { parseInfo, type TusdInfo } from './tusd-info.js'
@@ -84,7 +84,7 @@ export class TusdFolder {
   async #upload(name: string): Promise<TusdUpload | NotAdoptable> {
     const infoPath = join(this.path, name)
     const id = name.slice(0, -INFO.length)
-    const infoFile = await unlessMissing(infoPath)
+    const infoFile = await lstat(infoPath).catch(unlessMissing)
     if (!infoFile?.isFile() || infoFile.size > MOST_INFO_BYTES) return left(name, 'it is no .info of tusd')
     const info = parseInfo(await readFile(infoPath, 'utf8'))
     if (!info) return left(name, 'it is torn, or no .info of tusd')
@@ -92,7 +92,7 @@ export class TusdFolder {
     if (!isUploadId(id)) return left(id, 'its id has a form that no address of Lading has')
     const bytesPath = this.#bytesPathOf(info)
     if (bytesPath === undefined) return left(id, 'its bytes are outside of this folder')
-    const found = await unlessMissing(bytesPath)
+    const found = await lstat(bytesPath).catch(unlessMissing)
     if (found && !found.isFile()) return left(id, 'its bytes are no plain file')
     const file = found && { bytes: found.size, changedAtMs: found.mtimeMs }
     return { kind: 'upload', info, infoPath, createdAtMs: infoFile.mtimeMs, bytesPath, file }
@@ -121,16 +121,7 @@ function left(name: string, why: string): NotAdoptable {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return (await unlessMissing(path)) !== undefined
-}
-
-async function unlessMissing(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path)
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCodeOf(error))) return undefined
-    throw error
-  }
+  return (await lstat(path).catch(unlessMissing)) !== undefined
 }
 
 /** A process id may belong to another program by now. */

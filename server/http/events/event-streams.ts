@@ -203,7 +203,7 @@ export class EventStreams {
 
   async #writeBatch(): Promise<void> {
     const events = this.#ring.after(this.#written, BATCH_BYTES)
-    // More happened at once than is kept: readers are told to ask for all again.
+    // More happened at once than is kept: a reset makes the readers ask for all again.
     const all = events ? Buffer.concat(events.map(({ bytes }) => bytes)) : Buffer.from(this.#reset())
     const before = this.#written
     this.#written = events?.at(-1)?.number ?? this.#number
