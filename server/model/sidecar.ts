@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { fromJson } from './from-json.js'
 import type { UploadFacts } from './upload-facts.js'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
@@ -88,15 +89,8 @@ export function sidecarOf(
 
 /** A sidecar from its file's text; undefined where the text is torn or is not a sidecar of `id`. */
 export function parseSidecar(fileText: string, id: string): Sidecar | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(fileText)
-  } catch {
-    // Torn by a crash of the machine, or edited: the caller treats it like a missing one.
-    return undefined
-  }
-  const parsed = v.safeParse(SidecarSchema, value)
-  return parsed.success && parsed.output.id === id ? parsed.output : undefined
+  const sidecar = fromJson(SidecarSchema, fileText)
+  return sidecar?.id === id ? sidecar : undefined
 }
 
 /** Tells whether a text is a sidecar of another version of Lading: nothing of it may be touched. */

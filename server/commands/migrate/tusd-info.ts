@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { fromJson } from '../../model/from-json.js'
 import { factsOf, formatMetadata } from '../../model/metadata.js'
 import type { UploadFacts } from '../../model/upload-facts.js'
 
@@ -18,15 +19,7 @@ export type TusdInfo = v.InferOutput<typeof InfoSchema>
 
 /** Reads an `.info`; undefined where the text is torn or is none. */
 export function parseInfo(text: string): TusdInfo | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    // Torn by a crash: tusd writes it in place.
-    return undefined
-  }
-  const parsed = v.safeParse(InfoSchema, value)
-  return parsed.success ? parsed.output : undefined
+  return fromJson(InfoSchema, text)
 }
 
 /** What is known of the bytes of an upload. */
