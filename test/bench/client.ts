@@ -6,6 +6,9 @@ import { opensslDigest } from './openssl.js'
 import { endedChildrenCpuSeconds } from './usage.js'
 
 const TUS = 'Tus-Resumable: 1.0.0'
+
+/** What every request to a server carries. */
+const common = ({ headers }: Endpoint): readonly string[] => [TUS, ...headers]
 const OFFSET_TYPE = 'Content-Type: application/offset+octet-stream'
 
 type Timed = Omit<JobResult, 'digestCpuSeconds'>
@@ -19,7 +22,7 @@ async function create(
 ): Promise<string> {
   const { url, method } = server
   if (method === 'put') return new URL(name, `${url}/`).href
-  const headers = [TUS, `Upload-Length: ${bytes}`, ...more]
+  const headers = [...common(server), `Upload-Length: ${bytes}`, ...more]
   const answer = await connection.request(`POST ${new URL(url).pathname}`, headers)
   const location = answer.headers.get('location')
   if (answer.status !== 201 || location === undefined) throw new Error(`POST was answered ${answer.status}`)
@@ -37,7 +40,7 @@ async function send(
 ): Promise<void> {
   if (server.method === 'put') await put(connection, location, to - from)
   else {
-    const headers = [TUS, OFFSET_TYPE, `Upload-Offset: ${from}`, ...more]
+    const headers = [...common(server), OFFSET_TYPE, `Upload-Offset: ${from}`, ...more]
     const answer = await connection.request(`PATCH ${new URL(location).pathname}`, headers, to - from)
     if (answer.status !== 204 || answer.headers.get('upload-offset') !== String(to))
       throw new Error(`PATCH was answered ${answer.status}`)
@@ -57,10 +60,10 @@ async function digest({ digestFolder }: Endpoint, location: string): Promise<voi
     await opensslDigest(`${digestFolder}/${new URL(location).pathname.split('/').at(-1)}`)
 }
 
-async function remove(locations: readonly string[]): Promise<void> {
+async function remove(server: Endpoint, locations: readonly string[]): Promise<void> {
   for (const location of locations) {
     const connection = new Connection(location)
-    await connection.request(`DELETE ${new URL(location).pathname}`, [TUS])
+    await connection.request(`DELETE ${new URL(location).pathname}`, common(server))
     connection.close()
   }
 }
@@ -96,7 +99,7 @@ async function firstHalf(job: JobOf<'first-half'>): Promise<Timed> {
 
 async function secondHalf(job: JobOf<'second-half'>): Promise<Timed> {
   const connection = new Connection(job.location)
-  const head = await connection.request(`HEAD ${new URL(job.location).pathname}`, [TUS])
+  const head = await connection.request(`HEAD ${new URL(job.location).pathname}`, common(job.server))
   if (head.headers.get('upload-offset') !== String(job.bytes / 2))
     throw new Error(`HEAD was answered ${head.status} with offset ${head.headers.get('upload-offset')}`)
   const seconds = await timed(() => send(connection, job, job.location, job.bytes / 2, job.bytes))
@@ -180,7 +183,8 @@ async function main(job: Job): Promise<JobResult> {
   const done = await perform(job)
   // openssl is the only child of this process.
   const digestCpuSeconds = endedChildrenCpuSeconds()
-  if (job.server.remove && job.kind !== 'parts' && job.kind !== 'first-half') await remove(done.locations)
+  if (job.server.remove && job.kind !== 'parts' && job.kind !== 'first-half')
+    await remove(job.server, done.locations)
   return { ...done, digestCpuSeconds }
 }
 

@@ -25,6 +25,8 @@ export class Connection {
   #socket: Socket | undefined
   #received = ''
   #failure: Error | undefined
+  /** Called with each piece of an answer, and at the end of the connection. */
+  #changed: () => void = () => {}
 
   constructor(url: string) {
     this.#url = new URL(url)
@@ -37,10 +39,12 @@ export class Connection {
     this.#failure = undefined
     socket.on('data', (part) => {
       this.#received += part.toString('latin1')
+      this.#changed()
     })
     socket.on('error', (error) => {
       this.#failure = error
     })
+    socket.on('end', () => this.#changed()).on('close', () => this.#changed())
     await once(socket, 'connect')
     this.#socket = socket
   }
@@ -82,7 +86,9 @@ export class Connection {
       if (answer) return answer
       if (socket.destroyed || socket.readableEnded)
         throw new Error(`the connection ended without an answer: ${this.#failure?.message ?? ''}`)
-      await Promise.race([once(socket, 'data'), once(socket, 'close')])
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve
+      })
     }
   }
 

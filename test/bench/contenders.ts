@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { shippedNodeFlags } from '../helpers/shipped.js'
+import { ADMIN_FLAGS, as, SECRET_FLAGS } from '../helpers/tokens.js'
 import { type Child, start } from './children.js'
 import type { Endpoint } from './job.js'
 import { nginxConfig } from './nginx.js'
@@ -12,8 +13,15 @@ import type { CaseName } from './result.js'
 
 const START_WITHIN_MS = 30_000
 const OWN_ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const EVERY_HOOK = 'pre-create,post-create,post-receive,pre-finish,post-finish,post-terminate,pre-terminate'
 const ADDRESS = /http:\/\/\S+/
-const OWN: Omit<Endpoint, 'url'> = { method: 'tus', answersDigest: false, digestFolder: null, remove: false }
+const OWN: Omit<Endpoint, 'url'> = {
+  method: 'tus',
+  answersDigest: false,
+  digestFolder: null,
+  headers: [],
+  remove: false,
+}
 
 /** A server that takes part. */
 export interface Contender {
@@ -48,11 +56,15 @@ export interface LadingSetup {
   readonly root?: string
 }
 
+const ownFlags = (durability: string): readonly string[] => {
+  return ['--port', '0', '--min-free', '0', '--durability', durability]
+}
+
 /** Lading as built, with its default settings except `--min-free 0`: a benchmark's disk may be small. */
 export function lading({ name, cases, durability = 'finish', root = OWN_ROOT }: LadingSetup): Contender {
   const manifest = join(root, 'package.json')
   const main = join(root, 'dist/server/main.js')
-  const flags = ['--port', '0', '--min-free', '0', '--durability', durability]
+  const flags = ownFlags(durability)
   const launch = (folder: string): Child =>
     start(process.execPath, [...shippedNodeFlags(manifest), main, ...flags, '--data-dir', folder])
   return {
@@ -60,6 +72,38 @@ export function lading({ name, cases, durability = 'finish', root = OWN_ROOT }: 
     about: `${versionIn(manifest)}${commitOf(root)}, SHA-256, type check and records on, --durability ${durability}`,
     cases,
     start: (folder) => announced(launch(folder), { answersDigest: true }),
+  }
+}
+
+/** Lading as an application runs it: with a JWT for each request, an admin key, hooks over HTTP, metrics and readers of events. */
+export function ladingInUse(name: string, cases: readonly CaseName[]): Contender {
+  const manifest = join(OWN_ROOT, 'package.json')
+  const script = fileURLToPath(new URL('application.js', import.meta.url))
+  return {
+    name,
+    about:
+      'the same with a JWT in each request, an admin key, every hook sent to a receiver, ' +
+      '/metrics scraped every 5 s and ten readers of /api/events',
+    cases,
+    start: async (folder) => {
+      const application = start(process.execPath, [script])
+      const receiver = await application.says(ADDRESS, START_WITHIN_MS)
+      const hooks = ['--hooks-http', receiver, '--hooks-enabled-events', EVERY_HOOK]
+      const flags = [...ownFlags('finish'), ...SECRET_FLAGS, ...ADMIN_FLAGS, ...hooks, '--data-dir', folder]
+      const main = join(OWN_ROOT, 'dist/server/main.js')
+      const child = start(process.execPath, [...shippedNodeFlags(manifest), main, ...flags])
+      const server = await announced(child, { answersDigest: true })
+      const { Authorization } = await as('bench')
+      await fetch(new URL('watch', receiver), { method: 'POST', body: new URL(server.endpoint.url).origin })
+      return {
+        ...server,
+        endpoint: { ...server.endpoint, headers: [`Authorization: ${Authorization}`] },
+        kill: async () => {
+          await server.kill()
+          await application.kill()
+        },
+      }
+    },
   }
 }
 

@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly answersDigest: boolean
   /** The folder with the stored files, where `openssl dgst` computes the SHA-256 of each; else null. */
   readonly digestFolder: string | null
+  /** Lines that every request of the client carries, for example a token. */
+  readonly headers: readonly string[]
   /** Whether the client removes its uploads afterwards: true for a server that the benchmark did not start. */
   readonly remove: boolean
 }

@@ -16,7 +16,14 @@ export async function peer({ name, url, pid }: Peer): Promise<Contender> {
   if (pid !== undefined && usageOf(pid) === undefined)
     throw new Error(`--peer-pid is ${name}=${pid} but there is no such process, or no /proc`)
   const seen = pid === undefined ? 'its processor time and memory are not seen' : `process ${pid}`
-  const endpoint = { url, method: 'tus', answersDigest: false, digestFolder: null, remove: true } as const
+  const endpoint = {
+    url,
+    method: 'tus',
+    answersDigest: false,
+    digestFolder: null,
+    headers: [],
+    remove: true,
+  } as const
   return {
     name,
     about: `${url}, ${seen}; it runs all the time, with its own data folder`,

@@ -2,7 +2,15 @@ import { statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { measureAttacks } from './attacks.js'
 import { type Case, cases } from './cases.js'
-import { type Contender, type LeftOut, lading, nginx, nginxWithDigest, stock } from './contenders.js'
+import {
+  type Contender,
+  type LeftOut,
+  lading,
+  ladingInUse,
+  nginx,
+  nginxWithDigest,
+  stock,
+} from './contenders.js'
 import { nameOf } from './figures.js'
 import { machineOf } from './machine.js'
 import type { RunOptions } from './options.js'
@@ -74,6 +82,7 @@ async function contendersFor({
   const all: (Contender | LeftOut)[] = [
     lading({ name: 'lading', cases: OWN_CASES }),
     lading({ name: 'lading, off', cases: ['small'], durability: 'off' }),
+    ladingInUse('lading, in use', ['one', 'eight', 'patches', 'small', 'memory']),
     stock('digest'),
     nginxWithDigest(web),
     stock('no digest'),
