@@ -1,0 +1,82 @@
+import { spawnSync } from 'node:child_process'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { codeOf, loadSqlite, openSqlite } from '../../server/sqlite.js'
+
+const test = suite('sqlite')
+
+class Working {
+  close(): void {}
+}
+class Newer extends Working {}
+class Older extends Working {}
+class Broken extends Working {
+  constructor() {
+    super()
+    throw new Error('no binary for this system\nat its path')
+  }
+}
+
+/** Loads from these packages alone, as `require` does. */
+function from(packages: Record<string, typeof Working>): (name: string) => typeof Working {
+  return (name) => {
+    const found = packages[name]
+    if (!found) throw new Error(`Cannot find module '${name}'`)
+    return found
+  }
+}
+
+/** Prepares statements and collects them, in a task of its own as Node does when it is idle. */
+const COLLECTING = `
+  const { openSqlite } = await import(process.argv[1])
+  const db = openSqlite(':memory:')
+  for (let i = 0; i < 1000; i++) db.prepare('SELECT ?').get(i)
+  await gc({ execution: 'async' })
+  console.log(db.prepare('SELECT 1').pluck().get())`
+
+test('uses better-sqlite3 13 from Node-API 10 on, and 12 before: 13 would end the process there', () => {
+  const both = from({ 'better-sqlite3-node-api': Newer, 'better-sqlite3': Older })
+  assert.is(loadSqlite(9, both), Older)
+  assert.is(loadSqlite(10, both), Newer)
+  assert.is(loadSqlite(11, both), Newer)
+})
+
+test('uses better-sqlite3 12 where 13 is not installed, or has no binary for this system', () => {
+  assert.is(loadSqlite(10, from({ 'better-sqlite3': Older })), Older)
+  assert.is(loadSqlite(10, from({ 'better-sqlite3-node-api': Broken, 'better-sqlite3': Older })), Older)
+})
+
+test('says in one line what to install where neither can be loaded', () => {
+  const help = /^better-sqlite3 cannot be loaded \(.*\). Install make, g\+\+ and python3, .* run npm ci$/
+  for (const packages of [{}, { 'better-sqlite3': Broken }])
+    assert.throws(
+      () => loadSqlite(9, from(packages)),
+      (error: Error) => help.test(error.message),
+    )
+})
+
+test('a garbage collection of statements does not end the process', () => {
+  const library = new URL('../../server/sqlite.js', import.meta.url).href
+  const args = ['--expose-gc', '--input-type=module', '--eval', COLLECTING, library]
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  assert.equal([status, signal, stdout], [0, null, '1\n'], stderr)
+})
+
+test('an error of SQLite has its code, any other error has none', () => {
+  const db = openSqlite(':memory:')
+  try {
+    db.exec('CREATE TABLE one (id PRIMARY KEY); INSERT INTO one VALUES (1)')
+    let thrown: unknown
+    try {
+      db.exec('INSERT INTO one VALUES (1)')
+    } catch (error) {
+      thrown = error
+    }
+    assert.is(codeOf(thrown), 'SQLITE_CONSTRAINT_PRIMARYKEY')
+    assert.is(codeOf(new Error('no SQLite')), '')
+  } finally {
+    db.close()
+  }
+})
+
+test.run()
