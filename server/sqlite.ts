@@ -40,7 +40,7 @@ export function loadSqlite<L extends Library>(nodeApi: number, require: (name: s
   try {
     return tried(require('better-sqlite3'))
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message.split('\n')[0] : cause
+    const [why] = String(cause).replaceAll('\n', ' ').split(' Require stack')
     throw new Error(
       `better-sqlite3 cannot be loaded (${why}). Install make, g++ and python3, so that npm can compile it, and run npm ci`,
       { cause },

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -40,7 +41,8 @@ test('uses better-sqlite3 12 where 13 is not installed, or has no binary for thi
 })
 
 test('says in one line what to install where neither can be loaded', () => {
-  const help = /^better-sqlite3 cannot be loaded \(.*\). Install make, g\+\+ and python3, .* run npm ci$/
+  const help =
+    /^better-sqlite3 cannot be loaded \(Error: .*\). Install make, g\+\+ and python3, .* run npm ci$/
   for (const packages of [{}, { 'better-sqlite3': Broken }])
     assert.throws(
       () => loadSqlite(9, from(packages)),
@@ -53,6 +55,12 @@ test('what is installed has the version for this Node: 12 ends Node 24 at a garb
   const db = openSqlite(':memory:')
   assert.is(db.constructor, createRequire(import.meta.url)(name))
   db.close()
+})
+
+test('npm ci needs no compiler for better-sqlite3 13: it brings its binaries', () => {
+  // npm would build it because it has a binding.gyp. `npm install` loses this line of the lock file: put it back.
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8'))
+  assert.is(packages['node_modules/better-sqlite3-node-api'].gypfile, false)
 })
 
 test('an error of SQLite has its code, any other error has none', () => {
