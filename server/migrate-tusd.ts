@@ -85,7 +85,7 @@ async function run(given: {
   const stored = storedIn(config)
   const sniff = createSniffer(accept)
   const typeOf: MigrationTools['typeOf'] = async (head, whole, { filename, declaredType }) => {
-    return (await sniff({ head, whole, filename, declaredType })).type
+    return (await sniff({ head, whole, filename, declaredType, accept: null })).type
   }
   const load = (id: string) => stored.load(id)
   const done = await new Migration({ folder, basePath, load, typeOf, isDry, ...adopting }, console).run()

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
-import { cpuUsage, memoryUsage, pid, report, resourceUsage, uptime, version } from 'node:process'
+import { cpuUsage, memoryUsage, pid, report, resourceUsage, uptime, version, versions } from 'node:process'
 
 // A timer every 10 ms would cost an idle server 1 % of a core.
 const RESOLUTION_MS = 50
@@ -84,6 +84,11 @@ function startedHistogram(): IntervalHistogram {
 export function openFilesLimit(): number {
   const limit = linuxLimit() ?? reportedLimit()
   return limit === undefined || limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit)
+}
+
+/** The newest version of Node-API that this Node has: libraries with a native part may need one. */
+export function nodeApiVersion(): number {
+  return Number(versions.napi ?? 0)
 }
 
 function openFiles(): number | null {

@@ -1,32 +1,11 @@
 import { SNIFF_BYTES } from '../../server/model/sniff-bytes.js'
+import type { Sniffer, SniffVerdict } from '../../server/model/sniffer.js'
 import { calledDanger, dangerOf } from './dangers.js'
 import { extensionOf, typesOfExtension } from './extensions.js'
 import { isMember, type Sight } from './families.js'
 import { canonicalType } from './names.js'
 import { OCTET_STREAM, see } from './sight.js'
 import { usualNames } from './usual-names.js'
-
-/** What is known of an upload when its first bytes have arrived. */
-interface SniffInput {
-  /** The first bytes of the upload: SNIFF_BYTES of them, or all of a shorter upload. */
-  readonly head: Uint8Array
-  /** Whether `head` is the whole upload. */
-  readonly whole: boolean
-  /** `filetype` of the client's metadata, unchanged. */
-  readonly declaredType: string | null
-  /** `filename` of the client's metadata, unchanged. */
-  readonly filename: string | null
-  /** A list of the upload's own, in the form of `accept`; what it does not have is refused too. */
-  readonly accept?: readonly string[] | null
-}
-
-/** The decision; `reason` is for the answer, the record and the log, and holds nothing that a client wrote. */
-export type SniffVerdict =
-  | { readonly accepted: true; readonly type: string }
-  | { readonly accepted: false; readonly type: string; readonly reason: string }
-
-/** Decides whether an upload may come in, and the type it is kept under. */
-type Sniffer = (input: SniffInput) => Promise<SniffVerdict>
 
 /** What a client calls its file. */
 interface Client {

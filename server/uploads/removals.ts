@@ -6,11 +6,14 @@ import type { Joiner } from './joining/joiner.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
+import type { UploadHooks } from './upload-hooks.js'
 import { TERMINATED } from './upload-record.js'
 import type { Uploads } from './uploads.js'
 
 interface RemovalTools {
-  readonly tools: Pick<StorageTools, 'hooks' | 'mayAccess' | 'underLock'>
+  readonly tools: Pick<StorageTools, 'mayAccess' | 'underLock'> & {
+    readonly hooks: Pick<UploadHooks, 'beforeRemoval'> | null
+  }
   readonly uploads: Pick<Uploads, 'load' | 'peek'>
   readonly lifecycle: Pick<Lifecycle, 'remove'>
   readonly joiner: Pick<Joiner, 'needs' | 'terminate' | 'forget' | 'partChanged'>
@@ -65,7 +68,8 @@ export class Removals {
       if (!upload) throw new UploadError('upload_unknown')
       return upload
     }
-    await tools.hooks?.beforeRemoval(await known(), asked)
+    const upload = await known()
+    await tools.hooks?.beforeRemoval(upload, asked)
     uploads.peek(id)?.body?.stop('stopped')
     await tools.underLock(id, async () => this.terminate(await known(), asked))
   }

@@ -4,25 +4,16 @@ import type { Grant } from '../model/grant.js'
 import type { Log } from '../model/log.js'
 import type { AccessRule } from '../model/principal.js'
 import type { UploadRecord } from '../model/record.js'
+import type { Sniffer } from '../model/sniffer.js'
 import type { Unfinished } from './unfinished.js'
 import type { StoredUpload } from './upload.js'
 import type { UploadHooks } from './upload-hooks.js'
 import type { RecordEnd } from './upload-record.js'
 
-/** Decides by an upload's first bytes whether its type may come in; see hooks/types/sniff. */
-type Sniff = (input: {
-  readonly head: Uint8Array
-  readonly whole: boolean
-  readonly declaredType: string | null
-  readonly filename: string | null
-  /** A list of the upload's own, which counts beside the server's; null for none. */
-  readonly accept: readonly string[] | null
-}) => Promise<{ accepted: true; type: string } | { accepted: false; type: string; reason: string }>
-
 /** What the parts of this folder may need from the server. Each names the few that it is given. */
 export interface StorageTools {
   readonly engine: Engine
-  readonly sniff: Sniff
+  readonly sniff: Sniffer
   readonly sniffBytes: number
   /** A view of a block's first bytes. */
   readonly view: (index: number, bytes: number) => Uint8Array

@@ -5,12 +5,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Sqlite from 'better-sqlite3'
 import type { RecordStore } from '../../server/model/record-store.js'
 import { EVERY_UPLOAD, LIST_START, nameKey, type UploadFilter } from '../../server/model/upload-list.js'
 import { Database } from '../../server/records/sqlite/database.js'
 import { WAYS_TO_ROWS } from '../../server/records/sqlite/lists.js'
 import { openSqliteRecords } from '../../server/records/sqlite/sqlite-records.js'
+import { openSqlite } from '../../server/sqlite.js'
 import { record } from '../helpers/record.js'
 
 const ROWS = Number(process.argv[2] ?? 1_000_000)
@@ -98,7 +98,7 @@ function fill(): void {
 }
 
 function printPlans(): void {
-  const db = new Sqlite(databasePath, { readonly: true })
+  const db = openSqlite(databasePath, { readonly: true })
   for (const [name, [index, condition]] of Object.entries(WAYS_TO_ROWS)) {
     const text = `SELECT created_at, id FROM uploads INDEXED BY ${index} WHERE ${condition} AND (created_at, id) < (@at, @id)
       ORDER BY created_at DESC, id DESC LIMIT 51`

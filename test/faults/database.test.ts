@@ -1,10 +1,10 @@
 // time-limit: 180s
 
 import { join } from 'node:path'
-import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { lockDatabase } from '../helpers/attacks.js'
+import { openSqlite } from '../../server/sqlite.js'
+import { lockDatabase } from '../helpers/locked-database.js'
 import { assertStored, rowsOf } from '../helpers/proof.js'
 import { createUpload, PseudoFile, printedSeed } from '../helpers/sender.js'
 import { eventually, idOf, statusOf, type TestServer, tus } from '../helpers/server.js'
@@ -146,7 +146,7 @@ test('a finished upload whose record a crash kept out is put right, also when a 
   assert.is((await tus.patch(first, path, 0, body)).status, 204)
   await untilRows(first, [path])
   await first.stop()
-  const db = new Sqlite(join(first.dataDir, 'lading.db'))
+  const db = openSqlite(join(first.dataDir, 'lading.db'))
   db.exec(`UPDATE uploads SET state = 'paused', offset = 1, sha256 = NULL, finished_at = NULL`)
   db.close()
   const release = await lockDatabase(first)

@@ -3,9 +3,9 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { openSqlite } from '../../server/sqlite.js'
 import { copyFinished } from '../helpers/many-finished.js'
 import { createPart, joinedHead } from '../helpers/parts.js'
 import { rowsOf } from '../helpers/proof.js'
@@ -99,7 +99,7 @@ test('what a crash kept out of the index, and what it left behind, is found amon
   await written(server)
   await server.stop('SIGKILL')
   const lost = [open, alone, paused, ...parts.map(idOf)]
-  const db = new Sqlite(join(server.dataDir, 'lading.db'))
+  const db = openSqlite(join(server.dataDir, 'lading.db'))
   for (const id of lost) db.prepare('DELETE FROM uploads WHERE id = ?').run(id)
   db.close()
   const leftover = `${fileOf(server, paused)}.json.tmp`
@@ -124,7 +124,7 @@ test('what a crash kept out of the index, and what it left behind, is found amon
 test('the proof finds what the index has wrong, also in the folders of other days', async () => {
   const { server: before, ids } = await withFinished(60)
   const [wrong = '', gone = '', sidecarless = ''] = ids
-  const db = new Sqlite(join(before.dataDir, 'lading.db'))
+  const db = openSqlite(join(before.dataDir, 'lading.db'))
   db.prepare('UPDATE uploads SET offset = 3, sha256 = NULL WHERE id = ?').run(wrong)
   db.close()
   rmSync(fileOf(before, gone))

@@ -1,22 +1,21 @@
-import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
+import { openSqlite } from '../../server/sqlite.js'
 import { testRecordList } from '../helpers/list-contract.js'
 import { type StorePlace, testRecordStore } from '../helpers/record-store-contract.js'
-import { arrive, leave, type Place } from '../helpers/records-place.js'
+import { type Place, placeFor } from '../helpers/records-place.js'
 
 /** To SQLite another connection is as good as another process, and it needs no start; faults/records-lock has the process. */
 function lockedOut(path: string): () => Promise<void> {
-  const other = new Sqlite(path, { timeout: 5000 })
+  const other = openSqlite(path, { timeout: 5000 })
   other.exec('BEGIN EXCLUSIVE')
   return async () => void other.close()
 }
 
 const sqlite = suite<Place & StorePlace>('record store, SQLite')
-sqlite.before.each(arrive)
+placeFor(sqlite)
 sqlite.before.each((context) => {
   context.lockOut = async () => lockedOut(context.path)
 })
-sqlite.after.each(leave)
 testRecordStore(sqlite)
 testRecordList(sqlite)
 sqlite.run()

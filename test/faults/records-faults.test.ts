@@ -12,9 +12,8 @@ import { pathToFileURL } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  arrive,
-  leave,
   type Place,
+  placeFor,
   RECORD_BYTES,
   range,
   record,
@@ -25,8 +24,7 @@ import {
 } from '../helpers/records-place.js'
 
 const test = suite<Place>('records, faults')
-test.before.each(arrive)
-test.after.each(leave)
+placeFor(test)
 
 test('sets a corrupt database aside and begins anew', async ({ open, path, folder, lines }) => {
   writeFileSync(path, 'this is no database. '.repeat(1000))

@@ -1,9 +1,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  arrive,
-  leave,
   type Place,
+  placeFor,
   RECORD_BYTES,
   range,
   record,
@@ -14,8 +13,7 @@ import {
 } from '../helpers/records-place.js'
 
 const test = suite<Place>('records, lock')
-test.before.each(arrive)
-test.after.each(leave)
+placeFor(test)
 
 test('get answers with the queued state, then with the row, and undefined for neither', async (place) => {
   const records = place.open()

@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { floodCreations, LARGEST_METADATA, lockDatabase } from '../helpers/attacks.js'
+import { floodCreations, LARGEST_METADATA } from '../helpers/attacks.js'
+import { lockDatabase } from '../helpers/locked-database.js'
 import { eventually, statusOf } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
 import { underAttack } from '../helpers/under-attack.js'

@@ -1,10 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { AT, arrive, leave, type Place, range, record, rows, sidecars } from '../helpers/records-place.js'
+import { AT, type Place, placeFor, range, record, rows, sidecars } from '../helpers/records-place.js'
 
 const test = suite<Place>('records, reindex')
-test.before.each(arrive)
-test.after.each(leave)
+placeFor(test)
 
 test('purge deletes old rows without files, and no others', async ({ open, path }) => {
   const records = open()

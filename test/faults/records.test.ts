@@ -3,10 +3,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   AT,
-  arrive,
   commits,
-  leave,
   type Place,
+  placeFor,
   range,
   record,
   rejection,
@@ -14,8 +13,7 @@ import {
 } from '../helpers/records-place.js'
 
 const test = suite<Place>('records')
-test.before.each(arrive)
-test.after.each(leave)
+placeFor(test)
 
 test('stores every field of a record in the column of the contract', async ({ open, path }) => {
   const records = open()

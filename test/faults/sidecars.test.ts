@@ -4,9 +4,9 @@ import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { openSqlite } from '../../server/sqlite.js'
 import { assertStored, rowsOf, storedFile, storedNames } from '../helpers/proof.js'
 import { createUpload, offsetOf, Patch, PseudoFile, printedSeed, resume } from '../helpers/sender.js'
 import {
@@ -62,7 +62,7 @@ async function drained(server: TestServer): Promise<void> {
 }
 
 function change(dataDir: string, sql: string): void {
-  const db = new Sqlite(join(dataDir, 'lading.db'))
+  const db = openSqlite(join(dataDir, 'lading.db'))
   db.exec(sql)
   db.close()
 }

@@ -17,16 +17,16 @@ test(`${HEADS} hostile heads are each answered, and none blocks the event loop f
   const heads = hostileHeads(SEED)
   const times = new Float64Array(HEADS)
   for (let index = 0; index < HEADS; index++) {
-    const { value } = heads.next()
+    const input = { ...heads.next().value, whole: false, accept: null }
     const sniff = index % 2 === 0 ? open : listed
     const started = performance.now()
     // Nothing in here waits for the event loop, so all of this time the loop is blocked.
-    const verdict = await sniff({ ...value, whole: false })
+    const verdict = await sniff(input)
     let time = performance.now() - started
     // Another program may have had the processor: what a head costs is what it costs every time.
     for (let again = 0; again < 4 && time > SUSPECT_MS; again++) {
       const restarted = performance.now()
-      await sniff({ ...value, whole: false })
+      await sniff(input)
       time = Math.min(time, performance.now() - restarted)
     }
     times[index] = time

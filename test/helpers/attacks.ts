@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { Agent, request as httpRequest } from 'node:http'
-import { createRequire } from 'node:module'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { lockDatabase } from './locked-database.js'
 import { locationOf, type TestServer, tus } from './server.js'
 
 /** What goes on for `forMs` milliseconds; everything is given back before it resolves. */
@@ -21,30 +18,6 @@ const SILENT_SOCKETS = 1000
 const DOWNLOADS = 1000
 const DOWNLOAD_BYTES = 16 * 2 ** 20
 const DRIP = Buffer.from('1\r\na\r\n'.repeat(64))
-
-const LOCKER = `
-  const [library, path] = process.argv.slice(1)
-  const db = new (require(library))(path, { timeout: 5000 })
-  db.exec('BEGIN EXCLUSIVE')
-  console.log('locked')
-  process.stdin.resume().on('end', () => process.exit())`
-
-/** Another process locks the database; the function that is returned ends it. Fails where it gets no lock. */
-export async function lockDatabase(server: Pick<TestServer, 'dataDir'>): Promise<() => Promise<void>> {
-  const library = createRequire(import.meta.url).resolve('better-sqlite3')
-  const args = ['-e', LOCKER, library, join(server.dataDir, 'lading.db')]
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  const kill = (): void => void child.kill('SIGKILL')
-  process.on('exit', kill)
-  const ended = once(child, 'exit')
-  await Promise.race([once(child.stdout, 'data'), ended])
-  if (child.exitCode !== null) throw new Error('the other process got no lock')
-  return async () => {
-    child.stdin.end()
-    await ended
-    process.off('exit', kill)
-  }
-}
 
 /** Creates uploads as fast as they are answered, over 16 connections. Resolves with how many each status answered. */
 export async function floodCreations(

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import Sqlite from 'better-sqlite3'
+import { openSqlite } from '../../server/sqlite.js'
 import { fileOf, type TestServer } from './server.js'
 
 const DAY_MS = 86_400_000
@@ -17,7 +17,7 @@ export function copyFinished(
 ): string[] {
   const from = fileOf(server, id)
   const sidecar = readFileSync(`${from}.json`, 'utf8')
-  const db = new Sqlite(join(server.dataDir, 'lading.db'))
+  const db = openSqlite(join(server.dataDir, 'lading.db'))
   const row = db.prepare<string, Record<string, unknown>>('SELECT * FROM uploads WHERE id = ?').get(id) ?? {}
   // SQLite makes the family of a type by itself.
   const columns = Object.keys(row).filter((column) => column !== 'family')

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import Sqlite from 'better-sqlite3'
 import * as assert from 'uvu/assert'
+import { openSqlite } from '../../server/sqlite.js'
 import type { PseudoFile } from './sender.js'
 import { eventually, fileOf, idOf, type TestServer } from './server.js'
 
@@ -49,7 +49,7 @@ export function sidecarOf(place: Place, path: string): SidecarText {
 export function rowsOf(place: Place): Map<string, Row> {
   const path = join(place.dataDir, 'lading.db')
   if (!existsSync(path)) return new Map()
-  const db = new Sqlite(path, { readonly: true, timeout: 5_000 })
+  const db = openSqlite(path, { readonly: true, timeout: 5_000 })
   try {
     const tables = db.prepare(`SELECT name FROM sqlite_schema WHERE name = 'uploads'`).all()
     if (tables.length === 0) return new Map()

@@ -1,13 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Sqlite from 'better-sqlite3'
+import type { Test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type RecordStore, RecordsError } from '../../server/model/record-store.js'
 import { openSqliteRecords, type SqliteRecordsOptions } from '../../server/records/sqlite/sqlite-records.js'
+import { openSqlite } from '../../server/sqlite.js'
+import { lockedBy } from './locked-database.js'
 import { RECORD_BYTES } from './record.js'
 
 export { AT, RECORD_BYTES, record, sidecars } from './record.js'
@@ -29,8 +28,13 @@ export interface Lock {
 const opened: RecordStore[] = []
 const locks: Lock[] = []
 
-/** Gives a test a folder of its own. */
-export function arrive(place: Place): void {
+/** Each test of a suite gets a folder of its own; what it left open there is closed behind it. */
+export function placeFor(test: Pick<Test<Place>, 'before' | 'after'>): void {
+  test.before.each(arrive)
+  test.after.each(leave)
+}
+
+function arrive(place: Place): void {
   const folder = mkdtempSync(join(tmpdir(), 'lading-records-'))
   const lines: string[] = []
   const log = {
@@ -52,8 +56,7 @@ export function arrive(place: Place): void {
   Object.assign(place, { folder, path, lines, open, lock: (...sql: string[]) => lock(path, sql) })
 }
 
-/** Ends what the test left open, and removes its folder. */
-export async function leave({ folder }: Place): Promise<void> {
+async function leave({ folder }: Place): Promise<void> {
   await Promise.all(locks.splice(0).map((each) => each.release()))
   await Promise.all(opened.splice(0).map((records) => records.close(1000)))
   rmSync(folder, { recursive: true })
@@ -61,25 +64,9 @@ export async function leave({ folder }: Place): Promise<void> {
 
 /** Another process that has run these statements, and ends when it is told to. */
 async function lock(path: string, statements: string[]): Promise<Lock> {
-  const script = `
-    const [library, path, ...statements] = process.argv.slice(1)
-    const db = new (require(library))(path, { timeout: 5000 })
-    for (const statement of statements) db.exec(statement)
-    console.log('locked')
-    process.stdin.resume().on('end', () => process.exit())`
-  const library = createRequire(import.meta.url).resolve('better-sqlite3')
-  const child = spawn(process.execPath, ['-e', script, library, path, ...statements], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  const ended = once(child, 'exit')
-  await Promise.race([once(child.stdout, 'data'), ended])
-  assert.is(child.exitCode, null, 'the other process holds its lock')
-  const release = async () => {
-    child.stdin.end()
-    await ended
-  }
-  locks.push({ release })
-  return { release }
+  const held = { release: await lockedBy(path, ...statements) }
+  locks.push(held)
+  return held
 }
 
 /** Waits for what another thread or process brings about. */
@@ -97,7 +84,7 @@ export function range(count: number): number[] {
 
 /** All rows, as columns, through a connection of the test's own. */
 export function rows(path: string): Record<string, unknown>[] {
-  const db = new Sqlite(path, { readonly: true })
+  const db = openSqlite(path, { readonly: true })
   try {
     return db.prepare<[], Record<string, unknown>>('SELECT * FROM uploads ORDER BY id').all()
   } finally {

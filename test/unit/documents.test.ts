@@ -1,21 +1,14 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { TUSD_FLAGS } from '../../server/commands/migrate/tusd-flags.js'
+import { settingsTable } from '../../server/config.js'
+import { markedTables, pages } from '../helpers/pages.js'
 
 const test = suite('documents')
 
 const LINK = /\]\((?!https?:)([^)#\s]+)[^)]*\)/g
-
-/** Every README.md of the repository, in which npm starts the tests. */
-function pages(): string[] {
-  const beside = ['server', 'hooks', 'test'].flatMap((folder) => {
-    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    return names.filter((name) => name.endsWith('README.md')).map((name) => join(folder, name))
-  })
-  return ['README.md', ...beside]
-}
 
 function linksOf(page: string): string[] {
   return [...readFileSync(page, 'utf8').matchAll(LINK)].map(([, target = '']) => join(dirname(page), target))
@@ -36,6 +29,20 @@ test('every README is linked from another one', () => {
     pages().filter((page) => page !== 'README.md' && !linked.has(page)),
     [],
   )
+})
+
+test('the tables in the READMEs have every setting with its default once, in the order of --help, and no other', () => {
+  const lines = (table: string): string[] => table.trim().split('\n')
+  const [names, rule, ...settings] = lines(settingsTable())
+  const tables = markedTables('settings').map(lines)
+  for (const table of tables) {
+    assert.equal(table.slice(0, 2), [names, rule])
+    assert.equal(
+      table.slice(2),
+      settings.filter((row) => table.includes(row)),
+    )
+  }
+  assert.equal(tables.flatMap((table) => table.slice(2)).sort(), settings.sort())
 })
 
 test("the table of tusd's flags in the README is what lading migrate-tusd prints", () => {

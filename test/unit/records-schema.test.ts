@@ -1,16 +1,15 @@
 import { readFileSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { UploadRecord } from '../../server/model/record.js'
 import type { RecordBatch } from '../../server/records/backend.js'
 import { Database } from '../../server/records/sqlite/database.js'
 import { MIGRATIONS, SCHEMA_VERSION } from '../../server/records/sqlite/schema.js'
-import { AT, arrive, leave, type Place, range, record, rejection, rows } from '../helpers/records-place.js'
+import { openSqlite, type Sqlite } from '../../server/sqlite.js'
+import { AT, type Place, placeFor, range, record, rejection, rows } from '../helpers/records-place.js'
 
 const test = suite<Place>('records, schema')
-test.before.each(arrive)
-test.after.each(leave)
+placeFor(test)
 
 const INSERT = `INSERT INTO uploads (id, state, offset, path, created_at, updated_at)
   VALUES ('old', 'finished', 3, 'uploads/old', '${AT}', '${AT}')`
@@ -20,7 +19,7 @@ const REASON_ONLY = 4
 
 /** An empty database as an older Lading left it. */
 function databaseOf(path: string, version: number): Sqlite.Database {
-  const db = new Sqlite(path)
+  const db = openSqlite(path)
   for (const migration of MIGRATIONS.slice(0, version)) db.exec(migration)
   db.pragma(`user_version = ${version}`)
   return db
@@ -42,7 +41,7 @@ for (const version of range(SCHEMA_VERSION + 1)) {
     assert.is(rowOf(database, record(1).id)?.reason, 'type_refused')
     assert.is(rowOf(database, 'old')?.offset, version > 0 ? 3 : undefined)
     database.close()
-    assert.is(new Sqlite(path).pragma('user_version', { simple: true }), SCHEMA_VERSION)
+    assert.is(openSqlite(path).pragma('user_version', { simple: true }), SCHEMA_VERSION)
   })
 }
 
@@ -51,7 +50,7 @@ test('leaves the database of a newer version untouched and says what to do', asy
   path,
   lines,
 }) => {
-  const db = new Sqlite(path)
+  const db = openSqlite(path)
   db.exec('CREATE TABLE uploads (future TEXT)')
   db.pragma(`user_version = ${SCHEMA_VERSION + 1}`)
   db.close()

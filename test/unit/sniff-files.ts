@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert'
-import { createSniffer, type SniffVerdict } from '../../hooks/types/sniff.js'
+import { createSniffer } from '../../hooks/types/sniff.js'
 import { SNIFF_BYTES } from '../../server/model/sniff-bytes.js'
+import type { SniffVerdict } from '../../server/model/sniffer.js'
 import { type Bytes, bytes } from '../fixtures/type-files.js'
 
 export * from '../fixtures/type-files.js'
@@ -17,6 +18,7 @@ export function sniff(file: Bytes, options: Options = {}): Promise<SniffVerdict>
   return createSniffer(options.accept ?? [])({
     head: all.subarray(0, SNIFF_BYTES),
     whole: all.length < SNIFF_BYTES,
+    accept: null,
     declaredType: options.declared ?? null,
     filename: options.filename ?? null,
   })

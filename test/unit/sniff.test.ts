@@ -124,7 +124,13 @@ test('answers for every beginning of every file, and for bytes made to break the
   ]) {
     for (let length = 0; length < SNIFF_BYTES; length += length < 64 ? 1 : 37) {
       const head = file.subarray(0, length)
-      const verdict = await sniffer({ head, whole: true, declaredType: 'image/png', filename: null })
+      const verdict = await sniffer({
+        head,
+        whole: true,
+        declaredType: 'image/png',
+        filename: null,
+        accept: null,
+      })
       assert.type(verdict.type, 'string')
     }
   }
@@ -158,7 +164,7 @@ test('answers a hostile head in a millisecond or so', async () => {
 })
 
 test('a head that is cut short is a mistake of the caller', async () => {
-  const input = { head: PNG.subarray(0, 100), whole: false, declaredType: null, filename: null }
+  const input = { head: PNG.subarray(0, 100), whole: false, declaredType: null, filename: null, accept: null }
   const error = await createSniffer([])(input).then(
     () => null,
     (reason: unknown) => reason,

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { chmodSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import Sqlite from 'better-sqlite3'
+import { openSqlite, type Sqlite } from '../../sqlite.js'
 
 const MOST_UPLOADS = 100_000
 const CHECKED_EVERY = 10_000
@@ -115,7 +115,7 @@ export class ResumeStore {
 
 function openDatabase(path: string): Sqlite.Database {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const db = new Sqlite(path, { timeout: BUSY_MS })
+  const db = openSqlite(path, { timeout: BUSY_MS })
   try {
     // The URL of an upload can be a secret.
     chmodSync(path, 0o600)

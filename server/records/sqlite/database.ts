@@ -1,7 +1,7 @@
 import { closeSync, openSync, statSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
 import type { UploadRecord } from '../../model/record.js'
 import { nameKey } from '../../model/upload-list.js'
+import { openSqlite, type Sqlite } from '../../sqlite.js'
 import type { Answer, Call, Opening, RecordBatch, RowFault } from '../backend.js'
 import { prepareLists } from './lists.js'
 import { Marks } from './marks.js'
@@ -50,12 +50,12 @@ export class Database {
   constructor(path: string, openedAt: string) {
     createPrivately(path)
     this.#path = path
-    this.#writer = new Sqlite(path, { timeout: 0 })
+    this.#writer = openSqlite(path, { timeout: 0 })
     let reader: Sqlite.Database | undefined
     try {
       // A file that was just created has version 0.
       const isNew = migrate(this.#writer, path) === 0
-      reader = new Sqlite(path, { timeout: 0, readonly: true })
+      reader = openSqlite(path, { timeout: 0, readonly: true })
       reader.pragma('cache_size = -512')
       this.#reader = reader
       this.#rows = prepareRows(this.#writer, openedAt)

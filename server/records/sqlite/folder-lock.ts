@@ -1,8 +1,7 @@
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import Sqlite from 'better-sqlite3'
-import { codeOf } from './rows.js'
+import { codeOf, openSqlite, type Sqlite } from '../../sqlite.js'
 
 /** A server that was killed may take a moment to end, and one that has just begun to write its name. */
 const TRIES = 6
@@ -47,7 +46,7 @@ function tryLock(dataDir: string): Sqlite.Database | undefined {
   const path = join(dataDir, 'lading.lock')
   let lock: Sqlite.Database | undefined
   try {
-    lock = new Sqlite(path, { timeout: 0 })
+    lock = openSqlite(path, { timeout: 0 })
     // Without a journal the transaction leaves no file behind.
     lock.pragma('journal_mode = MEMORY')
     // RESERVED is one byte of the file: of many that ask at once exactly one gets it.
@@ -57,10 +56,8 @@ function tryLock(dataDir: string): Sqlite.Database | undefined {
   } catch (error) {
     lock?.close()
     if (/^SQLITE_BUSY/.test(codeOf(error))) return undefined
-    const cause = error instanceof Error ? error.message : String(error)
-    throw new FolderLockError(`the data folder ${dataDir} cannot be locked: ${codeOf(error)} ${cause}`, {
-      cause: error,
-    })
+    const why = error instanceof Error ? `${codeOf(error)} ${error.message}`.trim() : String(error)
+    throw new FolderLockError(`the data folder ${dataDir} cannot be locked: ${why}`, { cause: error })
   }
 }
 

@@ -1,6 +1,6 @@
-import type Sqlite from 'better-sqlite3'
 import type { UploadRecord } from '../../model/record.js'
 import { familyOf, type ListPlace, nameKey, newestFirst, type UploadFilter } from '../../model/upload-list.js'
+import type { Sqlite } from '../../sqlite.js'
 import type { Answer, Call } from '../backend.js'
 import { page } from './page.js'
 

@@ -1,4 +1,4 @@
-import type Sqlite from 'better-sqlite3'
+import type { Sqlite } from '../../sqlite.js'
 
 const INCOMPLETE = 'incomplete'
 const CLEAN = 'clean'

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import Sqlite from 'better-sqlite3'
 import type { UploadRecord } from '../../model/record.js'
+import { openSqlite, type Sqlite } from '../../sqlite.js'
 import { WITH_FILES } from './database.js'
 import { SELECT } from './rows.js'
 
@@ -23,7 +23,7 @@ export class ReadOnlyRecords {
     if (!existsSync(path)) return undefined
     let db: Sqlite.Database | undefined
     try {
-      db = new Sqlite(path, { readonly: true, timeout: BUSY_MS })
+      db = openSqlite(path, { readonly: true, timeout: BUSY_MS })
       return new ReadOnlyRecords(db)
     } catch {
       // It belongs to another user, has no table yet, or is of another version.

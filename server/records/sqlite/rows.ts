@@ -1,6 +1,6 @@
-import Sqlite from 'better-sqlite3'
 import type { UploadRecord } from '../../model/record.js'
 import { nameKey } from '../../model/upload-list.js'
+import { codeOf, type Sqlite } from '../../sqlite.js'
 import type { RowFault } from '../backend.js'
 
 /** Each field of a record and its column. */
@@ -95,9 +95,4 @@ function faultOf({ id }: UploadRecord, write: () => void): RowFault | undefined 
 function isRowFault(error: unknown): boolean {
   if (error instanceof TypeError || error instanceof RangeError) return true
   return /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)/.test(codeOf(error))
-}
-
-/** SQLite's code of an error, e.g. `SQLITE_BUSY`; empty for any other error. */
-export function codeOf(error: unknown): string {
-  return error instanceof Sqlite.SqliteError ? error.code : ''
 }

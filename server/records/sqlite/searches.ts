@@ -1,5 +1,5 @@
-import type Sqlite from 'better-sqlite3'
 import type { UploadRecord } from '../../model/record.js'
+import type { Sqlite } from '../../sqlite.js'
 import type { Answer, Search } from '../backend.js'
 
 /** Prepares the questions of the background work; `select` gives whole records. */

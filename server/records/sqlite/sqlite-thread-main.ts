@@ -1,10 +1,10 @@
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { RecordsProblem } from '../../model/record-store.js'
+import { codeOf } from '../../sqlite.js'
 import type { Call, RecordBatch } from '../backend.js'
 import { Database, NewerSchemaError } from './database.js'
 import type { FromThread, ThreadData, ToThread } from './message.js'
-import { codeOf } from './rows.js'
 
 /** The pause before the next try, doubled from the first to the last; it bounds the lag after a lock ends. */
 const FIRST_RETRY_MS = 25
