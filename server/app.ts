@@ -246,7 +246,7 @@ async function build<F extends Listener | Embedded>(
     identify: (request, asked) => gate.identify(request, asked),
     hooks: requestHooks,
     protocol: frontDoor,
-    page: await loadPage(config, log),
+    page: await loadPage({ ...config, isGrant: access.isGrant }, log),
   })
   const front = createFront(Front, { config, router, frontDoor, metrics, traces, lane, log: faults })
   const { minFreeBytes } = config
