@@ -75,6 +75,10 @@ test('an upload arrives through a handler that is mounted under a prefix, and cl
   assert.is((await send(origin, { method: 'HEAD', path: pathname, headers: TUS })).status, 503)
   server.close()
   server.closeAllConnections()
+  // What runs in the background begins without a request.
+  const again = await embed({ dataDir, expireAfterMs: 10, minFreeBytes: 0, logLevel: 'silent' })
+  await eventually(WITHIN_MS, 'the removal of what has expired', async () => sizeOf() === 0 || undefined)
+  await again.close()
 })
 
 test('the application of the README takes an upload, and ends by SIGTERM', async () => {
