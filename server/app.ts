@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { createHooks } from '../hooks/create-hooks.js'
 import { DayBytes } from '../hooks/day-bytes.js'
@@ -16,18 +16,15 @@ import { CHECKSUM_BYTES } from './files/checksum.js'
 import { FilesEngine } from './files/engine.js'
 import { flushFolder } from './files/flush-folder.js'
 import { FolderFlushes } from './files/folder-flushes.js'
+import { createFront, type Front, mayUseLane, type Settings } from './front.js'
 import { createAccess } from './http/auth/access.js'
 import { Downloads } from './http/downloads.js'
-import type { Exchange } from './http/exchange.js'
+import { Embedded } from './http/embedded.js'
 import type { Gate } from './http/gate.js'
-import { LANE_FROM_BYTES } from './http/lane.js'
-import { laneWorks } from './http/lane-test.js'
 import { Listener } from './http/listener.js'
 import { loadPage } from './http/page.js'
-import { requestFacts } from './http/request-facts.js'
 import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
-import { createGarbageKeeper } from './intake/garbage.js'
 import { loadMetrics } from './metrics/load.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import type { Principal } from './model/principal.js'
@@ -67,14 +64,23 @@ const LOCK_LIMITS = { waitMs: 10_000, mostWaiting: 16 }
 // For a slot, beside those that have one.
 const MOST_WAITING = 64
 
-/** A running server. */
-export interface App {
-  /** Listens and resolves with the creation URL. Rejects with the system's error. */
-  listen(): Promise<{ url: string; port: number }>
+interface Closable {
   /** Ends what runs at a block, keeps its offset, drains the queue; resolves within 10 s. A second call waits too. */
   close(): Promise<void>
   /** For what no part of the server caught: logs it, then closes as `close()` does. */
   fail(error: unknown): Promise<void>
+}
+
+/** A running server. */
+export interface App extends Closable {
+  /** Listens and resolves with the creation URL. Rejects with the system's error. */
+  listen(): Promise<{ url: string; port: number }>
+}
+
+/** A server without a port, for the requests of an application's own server. */
+export interface EmbeddedApp extends Closable {
+  /** Serves one request; resolves when its answer was taken, and never rejects. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>
 }
 
 /**
@@ -84,21 +90,44 @@ export interface App {
  */
 export async function createApp(settings: Partial<Config> = {}, gate?: Gate): Promise<App> {
   const config = defaultConfig(settings)
+  const { front, start, close, fail } = await open(config, gate, Listener)
+  return {
+    async listen() {
+      const { port, address, family } = await front.listen(config.host, config.port)
+      start()
+      const host = family === 'IPv6' ? `[${address}]` : address
+      return { port, url: `http://${host}:${port}${config.basePath}` }
+    },
+    ...{ close, fail },
+  }
+}
+
+/** Builds and starts a server that does not listen (server/operation/README.md). Rejects as `createApp` does. */
+export async function embed(settings: Partial<Config> = {}, gate?: Gate): Promise<EmbeddedApp> {
+  // A lane needs a socket of our own.
+  const config = { ...defaultConfig(settings), lane: false }
+  const { front, start, close, fail } = await open(config, gate, Embedded)
+  start()
+  return { handle: front.handle, close, fail }
+}
+
+async function open<F extends Listener | Embedded>(config: Config, gate: Gate | undefined, front: Front<F>) {
   const connections = connectionLimit(config, openFilesLimit())
   await mkdir(join(config.dataDir, 'uploads'), { recursive: true, mode: 0o750 })
   const folder = await lockFolder(config.dataDir, processName())
   try {
-    return await build({ ...config, connections }, folder, gate)
+    return await build({ ...config, connections }, { folder, givenGate: gate, Front: front })
   } catch (error) {
     folder.release()
     throw error
   }
 }
 
-type Settings = Config & { readonly connections: number }
-
 /** Builds the parts of a server and connects them. */
-async function build(config: Settings, folder: FolderLock, givenGate: Gate | undefined): Promise<App> {
+async function build<F extends Listener | Embedded>(
+  config: Settings,
+  { folder, givenGate, Front }: { folder: FolderLock; givenGate: Gate | undefined; Front: Front<F> },
+) {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
   const access = await createAccess(config, { log: refusals, faults, now, monotonic })
@@ -166,7 +195,6 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     ...{ tools, store, unfinished, records, locks },
     indexIsWhole: (sinceMs) => sinceMs > records.wholeSinceMs,
   })
-  const collected = createGarbageKeeper()
   const requestHooks =
     hooks &&
     new RequestHooks({
@@ -188,9 +216,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     makeBody: createBodies(config, { arena, monotonic }),
     createId: () => createId(new Date(now()), randomUUID().replaceAll('-', ''), config.idForm),
   })
-  const lane = config.lane && (await laneWorks())
-  if (config.lane && !lane)
-    log.warn('the lane failed its self-test on this Node: long bodies take the usual way')
+  const lane = await mayUseLane(config, log)
   const downloads = new Downloads({
     ...{ log: refusals, limit: config.downloads, idleTimeoutMs: config.idleTimeoutMs },
     find: (id, principal) =>
@@ -199,19 +225,7 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
   })
   const vitals = new Vitals()
   const deliveries = hooks?.deliveries ?? null
-  const shown = {
-    arena,
-    deliveries,
-    downloads,
-    engine,
-    events,
-    lane,
-    records,
-    slots,
-    unfinished,
-    vitals,
-    monotonic,
-  }
+  const shown = { arena, deliveries, downloads, engine, events, lane, records, slots, unfinished, vitals }
   const find = (id: string, principal: Principal) =>
     findUpload(id, principal, { ...tools, uploads, log: refusals })
   const api = createApi({
@@ -219,8 +233,8 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     issuer: access.issuerFor(find),
     hooks: requestHooks,
     status: createStatus(
-      { ...shown, active: () => activeUploads(uploads, monotonic()) },
-      () => listener.connections,
+      { ...shown, monotonic, active: () => activeUploads(uploads, monotonic()) },
+      () => front.connections,
     ),
     notReady: async () => {
       if (closed) return 'the server is shutting down'
@@ -232,40 +246,25 @@ async function build(config: Settings, folder: FolderLock, givenGate: Gate | und
     identify: (request, asked) => gate.identify(request, asked),
     hooks: requestHooks,
     protocol: frontDoor,
-    page: await loadPage(config, log),
+    page: await loadPage({ ...config, isGrant: access.isGrant }, log),
   })
-  const anyOrigin = config.corsOrigins.includes('*') ? { 'Access-Control-Allow-Origin': '*' } : {}
-  const serve = (exchange: Exchange): Promise<void> => router.serve(exchange)
-  const methodOf = (request: IncomingMessage): string => frontDoor.methodOf(request)
-  const factsOf = ({ request }: Exchange) => requestFacts(request, { ...config, isUploadId, methodOf })
-  const traced = traces?.serving(serve, factsOf) ?? serve
-  const listener = new Listener(metrics?.counting(traced, methodOf) ?? traced, {
-    headers: { ...frontDoor.headers, ...anyOrigin },
-    limit: config.connections,
-    received: collected,
-    laneFromBytes: lane ? LANE_FROM_BYTES : Infinity,
-    keepAliveMs: config.keepAliveMs,
-    log: faults,
-  })
-
+  const front = createFront(Front, { config, router, frontDoor, metrics, traces, lane, log: faults })
   const { minFreeBytes } = config
-  metrics?.watch({ ...shown, minFreeBytes, version: readVersion(), connections: listener.connections })
+  metrics?.watch({ ...shown, minFreeBytes, version: readVersion(), connections: front.connections })
 
   let closed: Promise<void> | undefined
-  const ending = { listener, events, background, frontDoor, uploads, hooks, records, engine, vitals, log }
+  const ending = { front, events, background, frontDoor, uploads, hooks, records, engine, vitals, log }
   const close = (): Promise<void> => {
     closed ??= shutdown({ ...ending, quietLogs: [refusals, faults] }).finally(() => folder.release())
     return closed
   }
   return {
-    async listen() {
-      const { port, address, family } = await listener.listen(config.host, config.port)
+    front,
+    start: () => {
       if (!closed) background.start()
-      const host = family === 'IPv6' ? `[${address}]` : address
-      return { port, url: `http://${host}:${port}${config.basePath}` }
     },
     close,
-    fail: (error) => {
+    fail: (error: unknown) => {
       log.fatal({ err: error }, 'uncaught error; the server shuts down')
       return close()
     },

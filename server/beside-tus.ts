@@ -38,7 +38,7 @@ export function createApi(parts: ApiParts): Api {
 }
 
 interface EventParts extends Pick<StreamTools, 'now' | 'monotonic' | 'log'> {
-  readonly config: Parameters<typeof streamLimit>[0]
+  readonly config: Parameters<typeof streamLimit>[0] & Pick<Config, 'behindProxy'>
   readonly uploads: LadingStore['uploads']
 }
 
@@ -46,6 +46,7 @@ interface EventParts extends Pick<StreamTools, 'now' | 'monotonic' | 'log'> {
 export function createEvents({ config, uploads, now, monotonic, log }: EventParts): EventStreams {
   return new EventStreams({
     ...{ now, monotonic, log, isUploadId, limit: streamLimit(config) },
+    clientOf: (request) => clientOf(request, config.behindProxy),
     boot: randomUUID().slice(0, 8),
     receiving: () => uploads.receiving().map((upload) => liveView(upload, monotonic())),
     peek: (id) => {

@@ -8,6 +8,9 @@ import { readVersion } from './version.js'
 
 // Node takes these flags only when it starts: V8 fixes the size of its young generation then. `npm start` has them too.
 
+/** A bar of progress hides it. */
+const SHOW_CURSOR = '\x1b[?25h'
+
 /** Errors that the operator can fix, so that one line says more than a stack. */
 const FOR_OPERATORS = ['ConfigError', 'FolderLockError', 'UsageError']
 
@@ -59,15 +62,18 @@ function ofProcess(): Console {
   // Each of many uploads at once listens.
   setMaxListeners(0, stop.signal)
   const end = (signal: NodeJS.Signals): void => {
-    // The second one does not wait.
-    if (stop.signal.aborted) process.exit(signal === 'SIGTERM' ? 143 : 130)
+    // The second one does not wait, and leaves the terminal as it was.
+    if (stop.signal.aborted) {
+      if (process.stderr.isTTY) process.stderr.write(SHOW_CURSOR)
+      process.exit(signal === 'SIGTERM' ? 143 : 130)
+    }
     stop.abort(signal)
   }
   process.on('SIGINT', end).on('SIGTERM', end)
   const { stdout, stderr, env } = process
   // The reader of a pipe has seen enough, as `head` does.
   for (const stream of [stdout, stderr]) stream.on('error', () => stop.abort('SIGTERM'))
-  return { stdout, stderr, env, signal: stop.signal }
+  return { stdout, stderr, stdin: () => process.stdin, env, signal: stop.signal }
 }
 
 async function serve(config: Config): Promise<void> {

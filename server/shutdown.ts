@@ -12,7 +12,8 @@ const LOG_ENDS_WITHIN_MS = 1_000
 
 /** What ends with the server. */
 export interface Ending {
-  readonly listener: { refuseNew(): void; close(withinMs: number): Promise<unknown> }
+  /** Takes the requests. */
+  readonly front: { refuseNew(): void; close(withinMs: number): Promise<unknown> }
   readonly events: { close(): void }
   readonly background: { stop(): void; close(): Promise<void> }
   readonly frontDoor: { close(): void }
@@ -31,13 +32,13 @@ export interface Ending {
  * queue of records is written, and the log is flushed. What takes longer than its time is left behind.
  */
 export async function shutdown(ending: Ending): Promise<void> {
-  const { listener, events, background, frontDoor, uploads, records, engine, vitals, quietLogs, hooks, log } =
+  const { front, events, background, frontDoor, uploads, records, engine, vitals, quietLogs, hooks, log } =
     ending
-  listener.refuseNew()
+  front.refuseNew()
   events.close()
   background.stop()
   frontDoor.close()
-  await listener.close(REQUESTS_END_WITHIN_MS)
+  await front.close(REQUESTS_END_WITHIN_MS)
   const ended = Promise.all([background.close(), uploads.end()]).then(() => {})
   await within(BACKGROUND_ENDS_WITHIN_MS, ended)
   if (hooks) await within(HOOKS_END_WITHIN_MS, hooks.close())

@@ -36,41 +36,27 @@ interface Connections {
 
 /** Returns what makes the answer to `GET /api/status`: what is taken of each limit now, and how the process fares. */
 export function createStatus(parts: Counted, connectionsOf: () => Connections): () => object {
-  const {
-    active,
-    arena,
-    deliveries,
-    downloads,
-    events,
-    engine,
-    lane,
-    records,
-    slots,
-    unfinished,
-    vitals,
-    monotonic,
-  } = parts
-  const startedAtMs = monotonic()
+  const startedAtMs = parts.monotonic()
   const version = readVersion()
   return () => {
     const connections = connectionsOf()
     return {
       version,
-      uptimeSeconds: Math.round((monotonic() - startedAtMs) / 1000),
+      uptimeSeconds: Math.round((parts.monotonic() - startedAtMs) / 1000),
       connections: { open: connections.open, limit: connections.limit },
       faults: { requests: connections.faults },
-      slots: { taken: slots.taken, limit: slots.limit, waiting: slots.waiting },
-      active: active(),
-      downloads: { taken: downloads.taken, limit: downloads.limit },
-      eventStreams: { taken: events.taken, limit: events.limit },
-      lane: lane ? 'on' : 'off',
-      arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
-      uploads: { unfinished: unfinished.size, limit: unfinished.limit },
-      records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
-      ...(deliveries ? { deliveries: deliveries.numbers } : {}),
-      eventLoop: vitals.eventLoop(),
-      memory: vitals.memory(),
-      disk: engine.space,
+      slots: { taken: parts.slots.taken, limit: parts.slots.limit, waiting: parts.slots.waiting },
+      active: parts.active(),
+      downloads: { taken: parts.downloads.taken, limit: parts.downloads.limit },
+      eventStreams: { taken: parts.events.taken, limit: parts.events.limit },
+      lane: parts.lane ? 'on' : 'off',
+      arena: { blocks: parts.arena.blocks, free: parts.arena.free, blockBytes: parts.arena.blockBytes },
+      uploads: { unfinished: parts.unfinished.size, limit: parts.unfinished.limit },
+      records: { queued: parts.records.stats.queued, lagMs: parts.records.stats.lagMs },
+      ...(parts.deliveries ? { deliveries: parts.deliveries.numbers } : {}),
+      eventLoop: parts.vitals.eventLoop(),
+      memory: parts.vitals.memory(),
+      disk: parts.engine.space,
     }
   }
 }

@@ -4,10 +4,12 @@ import { UsageError } from './usage-error.js'
 const HELP: Readonly<Record<string, string>> = {
   upload: `Sends files and folders to Lading, or another tus server, and proves that they arrived.
 
-  lading upload FILE|DIR… --to URL [flags]
+  lading upload FILE|DIR|-… --to URL [flags]
 
   --to URL
       the creation URL, such as https://up.example/files; a ?grant= in it works
+  --name NAME
+      the file name of standard input, which the path - stands for; ./- is a file of that name
   -p, --parallel N (default: 3)
       files at once, 1 to 100
   -H, --header 'Name: value', or --header @FILE
@@ -17,7 +19,8 @@ const HELP: Readonly<Record<string, string>> = {
 
 Folders are sent with all that is in them; relativePath in the metadata says where each file was. Links are followed.
 After Ctrl-C, a crash or a broken connection, give the same command again: it goes on where it stopped. What was begun
-stands in lading/uploads.db in the state folder of the user (XDG_STATE_HOME, or ~/.local/state), for 30 days.
+stands in lading/uploads.db in the state folder of the user (XDG_STATE_HOME, or ~/.local/state), for 30 days. Standard
+input is the exception: it cannot be read again, so only a broken connection is resumed, from the last 8 MiB.
 For each file one line is printed: its name, its URL and its SHA-256, which is computed here and is that of the server.
 
 It exits with 0 when every file is on the server, 1 when one is not or differs, 2 for wrong arguments, 130 after Ctrl-C.
@@ -35,7 +38,8 @@ It exits with 0 when every file is on the server, 1 when one is not or differs, 
 
 It changes nothing, and it may run beside the server. For each finding one line is printed:
   missing   a record or a sidecar without its bytes
-  damaged   bytes that do not match their length, digest or checkpoint, or have no sidecar that can be read
+  damaged   bytes that do not match their length, digest or checkpoint, or have no sidecar that can be read;
+            a record and a sidecar of which only one says that the upload is finished
   foreign   a file in the folder of uploads that belongs to no upload
 
 It exits with 0 when all is right, 1 when something was found, 2 for wrong arguments, 130 after Ctrl-C.

@@ -3,12 +3,9 @@ import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMissing } from '../errors.js'
 import type { Entry } from '../model/engine.js'
+import { NAMES_AT_ONCE, OF_THE_DISK } from '../model/walked-folder.js'
 import { idOfName } from './paths.js'
 import { kindOf } from './stored-files.js'
-
-const NAMES_AT_ONCE = 1024
-/** Where a disk has its root there is a folder that only root may read. */
-const OF_THE_DISK = 'lost+found'
 
 /** A file in the folder of uploads; `entry` is undefined where it belongs to no upload. */
 export interface FoundName {

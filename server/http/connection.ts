@@ -1,14 +1,13 @@
 import type { Socket } from 'node:net'
 import { Fault, guarded, UploadError } from '../errors.js'
 import type { HeaderFields } from '../model/answer.js'
+import { watchEnd } from './answer-end.js'
 import type { Exchange } from './exchange.js'
 import { Feed } from './feed.js'
 import { rawRefusalOf } from './refusal.js'
 
 /** Requests of one connection that may wait for the one before them; beyond that the connection is not read. */
 const MOST_WAITING = 8
-/** A client has so long to take an answer that is complete. */
-const ANSWER_TAKEN_WITHIN_MS = 30_000
 const LINGER_MS = 100
 
 /** What a connection is doing. It decides which one is closed when there are too many. */
@@ -231,31 +230,6 @@ export class Connection {
 
 async function serving(serve: (exchange: Exchange) => Promise<void>, exchange: Exchange): Promise<void> {
   await serve(exchange)
-}
-
-/**
- * Watches for the end of an answer. The function it returns resolves once the system has taken the answer. A client
- * that does not read it loses its connection.
- */
-function watchEnd({ response }: Exchange, socket: Socket): () => Promise<void> | undefined {
-  // `writableFinished` is true before 'finish', at which Node ends the socket behind an answer that closes.
-  let isOver = response.closed
-  let onOver = (): void => {}
-  const over = (): void => {
-    isOver = true
-    onOver()
-  }
-  response.once('finish', over).once('close', over)
-  return () => {
-    if (isOver || socket.destroyed) return undefined
-    return new Promise((resolve) => {
-      const late = setTimeout(() => socket.destroy(), ANSWER_TAKEN_WITHIN_MS)
-      onOver = () => {
-        clearTimeout(late)
-        resolve()
-      }
-    })
-  }
 }
 
 /**

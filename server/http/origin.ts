@@ -14,9 +14,14 @@ export function publicOrigin(request: IncomingMessage, behindProxy: boolean): st
   const forwarded = behindProxy ? forwardedBy(request) : {}
   const host = [forwarded.host, request.headers.host].find((name) => name !== undefined && HOST.test(name))
   if (host === undefined) return ''
-  const proto = forwarded.proto?.toLowerCase() === 'https' ? 'https' : 'http'
+  const proto = (forwarded.proto?.toLowerCase() ?? ownSchemeOf(request)) === 'https' ? 'https' : 'http'
   const isPortNeeded = WITHOUT_PORT.test(host) && forwarded.port !== STANDARD_PORTS[proto]
   return `${proto}://${host}${isPortNeeded ? portOf(forwarded.port) : ''}`
+}
+
+/** The server of an application may take TLS itself. */
+function ownSchemeOf({ socket }: IncomingMessage): string {
+  return Reflect.get(socket, 'encrypted') === true ? 'https' : 'http'
 }
 
 /** `:8443`; '' for what is no port. */

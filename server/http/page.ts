@@ -5,7 +5,7 @@ import { extname } from 'node:path'
 import type { Answer, HeaderFields } from '../model/answer.js'
 import type { FoundRoute } from './api.js'
 
-export interface PageSettings {
+interface PageSettings {
   readonly basePath: string
   readonly maxSizeBytes: number
   /** Types and patterns; an empty list for all that the server takes by itself. */
@@ -17,6 +17,8 @@ export interface PageSettings {
 
 interface LoadSettings extends PageSettings {
   readonly page: boolean
+  /** Tells whether the token of a drop link is a grant of this server. */
+  readonly isGrant: (token: string) => Promise<boolean>
 }
 
 interface LoadLog {
@@ -71,7 +73,7 @@ const OF_DOCUMENTS: HeaderFields = {
 /** The names of scripts and styles change with what is in them. */
 const OF_OTHERS: HeaderFields = { ...SAFETY, 'Cache-Control': 'public, max-age=31536000, immutable' }
 
-const DROP_PAGE = /^\/drop\/[\w.~-]+$/
+const DROP_PAGE = /^\/drop\/([\w.~-]+)$/
 
 /** The page that the build has made beside this code. Null with `--no-page`, and where it was not built. */
 export async function loadPage(settings: LoadSettings, log: LoadLog): Promise<WebPage | null> {
@@ -87,26 +89,41 @@ export async function loadPage(settings: LoadSettings, log: LoadLog): Promise<We
 /** The web page: its few files, which are kept in memory. */
 export class WebPage {
   readonly #files: ReadonlyMap<string, PageFile>
+  /** The page of a drop link whose token this server has not made: its texts are anybody's, and are not shown. */
+  readonly #forged: PageFile
+  readonly #isGrant: LoadSettings['isGrant']
 
-  private constructor(files: ReadonlyMap<string, PageFile>) {
+  private constructor(
+    files: ReadonlyMap<string, PageFile>,
+    forged: PageFile,
+    isGrant: LoadSettings['isGrant'],
+  ) {
     this.#files = files
+    this.#forged = forged
+    this.#isGrant = isGrant
   }
 
   /** Reads what the build has made. Rejects with the system's error where it is not there. */
-  static async load(folder: URL, settings: PageSettings): Promise<WebPage> {
+  static async load(folder: URL, settings: LoadSettings): Promise<WebPage> {
     const names = (await readdir(folder)).filter((name) => extname(name) in TYPES)
     const files = await Promise.all(names.map((name) => load(folder, name, settings)))
-    return new WebPage(new Map(names.map((name, index) => [name, files[index]] as const).filter(isThere)))
+    const forged = await load(folder, 'drop.html', settings, { isGrant: false })
+    const byName = new Map(names.map((name, index) => [name, files[index]] as const).filter(isThere))
+    return new WebPage(byName, forged, settings.isGrant)
   }
 
   /** The route to one of the page's files; undefined where none is at this path. */
   find(path: string): FoundRoute | undefined {
     const file = this.#at(path)
     if (!file) return undefined
+    const [, token] = DROP_PAGE.exec(path) ?? []
     return {
       allow: 'GET, HEAD, OPTIONS',
       uploadId: undefined,
-      serve: async (_method, { exchange }) => answerWith(file, exchange.request),
+      serve: async (_method, { exchange }) => {
+        const isForged = token !== undefined && !(await this.#isGrant(token))
+        return answerWith(isForged ? this.#forged : file, exchange.request)
+      },
     }
   }
 
@@ -133,11 +150,16 @@ function isThere<T>(entry: readonly [string, T | undefined]): entry is readonly 
   return entry[1] !== undefined
 }
 
-async function load(folder: URL, name: string, settings: PageSettings): Promise<PageFile> {
+async function load(
+  folder: URL,
+  name: string,
+  settings: PageSettings,
+  more: { readonly isGrant?: boolean } = {},
+): Promise<PageFile> {
   const type = TYPES[extname(name)] ?? 'application/octet-stream'
   const isDocument = name.endsWith('.html')
   const stored = await readFile(new URL(name, folder))
-  const plain = isDocument ? withSettings(stored.toString(), settings) : stored
+  const plain = isDocument ? withSettings(stored.toString(), settings, more) : stored
   const bodies = new Map<Coding, Uint8Array>([['identity', plain]])
   for (const [ending, coding] of isDocument ? [] : Object.entries(ENDINGS)) {
     bodies.set(coding, await readFile(new URL(name + ending, folder)))
@@ -148,10 +170,10 @@ async function load(folder: URL, name: string, settings: PageSettings): Promise<
 }
 
 /** Puts what the page has to know, and everybody may know, where a document has `{{settings}}`: in an attribute. */
-function withSettings(text: string, settings: PageSettings): Buffer {
+function withSettings(text: string, settings: PageSettings, more: object): Buffer {
   const { basePath, maxSizeBytes, accept, slots, authJwks, authSecret } = settings
   const needsToken = authJwks !== null || authSecret !== null
-  const json = JSON.stringify({ basePath, maxSizeBytes, accept, slots, needsToken })
+  const json = JSON.stringify({ basePath, maxSizeBytes, accept, slots, needsToken, ...more })
   const attribute = json.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
   return Buffer.from(text.replace('{{settings}}', () => attribute))
 }

@@ -94,20 +94,26 @@ export class Api {
 
   /** A signed link to a finished upload, for so many seconds. */
   async link(id: string, expiresIn: number): Promise<{ url: string; expiresAt: string }> {
-    return v.parse(
-      Link,
-      await this.#json('POST', `api/uploads/${encodeURIComponent(id)}/links`, { expiresIn }),
-    )
+    const path = `api/uploads/${encodeURIComponent(id)}/links`
+    const { url, expiresAt } = v.parse(Link, await this.#json('POST', path, { expiresIn }))
+    return { url: this.#here(url), expiresAt }
   }
 
   async dropLink(terms: GrantTerms): Promise<{ dropUrl: string; expiresAt: string }> {
-    return v.parse(DropLink, await this.#json('POST', 'api/grants', { ...terms }))
+    const { dropUrl, expiresAt } = v.parse(DropLink, await this.#json('POST', 'api/grants', { ...terms }))
+    return { dropUrl: this.#here(dropUrl), expiresAt }
   }
 
   /** The stream of events, from the one behind `lastId` on. */
   events(lastId: string | null, signal: AbortSignal): Promise<Response> {
     const headers: Record<string, string> = lastId === null ? {} : { 'Last-Event-ID': lastId }
     return this.#ask('GET', 'api/events', { signal, headers })
+  }
+
+  /** An address of the server as this page reaches it: a proxy may put a path before it, of which the server does not know. */
+  #here(url: string): string {
+    const { pathname, search } = new URL(url, this.#root)
+    return new URL(`.${pathname}${search}`, this.#root).href
   }
 
   async #json(method: string, path: string, more: RequestParts | object = {}): Promise<unknown> {

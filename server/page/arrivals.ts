@@ -80,7 +80,13 @@ export class Arrivals {
   }
 
   #show(key: string, kind: string, name: string, size: string, ...rest: HTMLElement[]): void {
-    const head = element('p', { class: 'arrival-name' }, name, ' ', element('span', { class: 'muted' }, size))
+    const head = element(
+      'p',
+      { class: 'arrival-name' },
+      element('bdi', {}, name),
+      ' ',
+      element('span', { class: 'muted' }, size),
+    )
     const entry = element('li', { class: 'arrival', 'data-kind': kind }, head, ...rest)
     this.#entries.get(key)?.remove()
     this.#entries.delete(key)

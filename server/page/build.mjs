@@ -1,6 +1,6 @@
 /**
  * Bundles the page into dist/server/page: scripts and styles under names that change with what is in them, each
- * also compressed, and the two documents that name them. Runs after tsc, as part of `npm run build`.
+ * also compressed, and the two documents that name them, in which `{{> head}}` stands for head.html. Runs after tsc, as part of `npm run build`.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -9,7 +9,11 @@ import { build } from 'esbuild'
 
 const SOURCES = 'server/page'
 const OUT = 'dist/server/page'
-const DOCUMENTS = { 'index.html': 'main', 'drop.html': 'drop' }
+/** Each document, its entry point, and the way from it to the root. */
+const DOCUMENTS = [
+  { name: 'index.html', entry: 'main', root: '' },
+  { name: 'drop.html', entry: 'drop', root: '../' },
+]
 
 const bundle = (options) =>
   build({
@@ -51,9 +55,18 @@ async function licences(results) {
   return (await Promise.all(texts)).join(`\n${'-'.repeat(72)}\n\n`)
 }
 
+/** A document with what it shares with others: `{{> head}}` is the text of head.html. */
+async function withParts(text) {
+  const parts = text.split(/\{\{> ([\w-]+)\}\}/)
+  const filled = parts.map(async (part, at) => {
+    return at % 2 === 0 ? part : (await readFile(join(SOURCES, `${part}.html`), 'utf8')).trim()
+  })
+  return (await Promise.all(filled)).join('')
+}
+
 const worker = await bundle({ entryPoints: [`${SOURCES}/digest-worker.ts`] })
 const pages = await bundle({
-  entryPoints: Object.values(DOCUMENTS).map((entry) => `${SOURCES}/${entry}.ts`),
+  entryPoints: DOCUMENTS.map(({ entry }) => `${SOURCES}/${entry}.ts`),
   splitting: true,
   define: { DIGEST_WORKER: JSON.stringify(outputOf(worker, 'digest-worker').script) },
 })
@@ -71,8 +84,11 @@ for (const [name, contents] of files) {
   const quality = { [constants.BROTLI_PARAM_QUALITY]: 9 }
   await writeFile(join(OUT, `${name}.br`), brotliCompressSync(contents, { params: quality }))
 }
-for (const [name, entry] of Object.entries(DOCUMENTS)) {
-  const { script, style } = outputOf(pages, entry)
-  const text = await readFile(join(SOURCES, name), 'utf8')
-  await writeFile(join(OUT, name), text.replaceAll('{{script}}', script).replaceAll('{{style}}', style))
+for (const { name, entry, root } of DOCUMENTS) {
+  const values = { root, ...outputOf(pages, entry) }
+  const text = await withParts(await readFile(join(SOURCES, name), 'utf8'))
+  await writeFile(
+    join(OUT, name),
+    text.replaceAll(/\{\{(root|script|style)\}\}/g, (_, value) => values[value]),
+  )
 }

@@ -1,5 +1,5 @@
 import { copyButton } from './copy.js'
-import { byId, element, setText } from './dom.js'
+import { byId, type Child, element, setText } from './dom.js'
 import { wordsOf } from './refusal.js'
 
 /** Opens a dialog of the document; its button `[value=cancel]` and Escape close it. */
@@ -17,9 +17,9 @@ export function prepareDialogs(): void {
 }
 
 /** Asks a question, and resolves with whether the answer was yes. */
-export function confirmed(title: string, text: string, yes: string): Promise<boolean> {
+export function confirmed(title: readonly Child[], text: string, yes: string): Promise<boolean> {
   const dialog = openDialog('confirm')
-  setText(byId('confirm-title', HTMLElement), title)
+  byId('confirm-title', HTMLElement).replaceChildren(...title)
   setText(byId('confirm-text', HTMLElement), text)
   const button = byId('confirm-yes', HTMLButtonElement)
   setText(button, yes)

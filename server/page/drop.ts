@@ -14,7 +14,7 @@ const root = new URL('../', location.href)
 const settings = readSettings()
 const endpoint = new URL(settings.basePath.slice(1), root)
 const token = location.pathname.slice(location.pathname.lastIndexOf('/') + 1)
-const grant = grantIn(token)
+const grant = settings.isGrant ? grantIn(token) : undefined
 
 if (!grant) close('This is not a drop link. Was all of it copied?')
 else if (grant.expiresAt * 1000 <= Date.now()) close('The time of this drop link is over. Ask for a new one.')

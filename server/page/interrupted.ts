@@ -27,7 +27,12 @@ export function showInterrupted(panel: HTMLElement, endpoint: URL): void {
   if (kept.length === 0) return
   const lines = kept.slice(0, MOST_NAMED).map(({ metadata, size, creationTime }) => {
     const when = age(new Date(creationTime).toISOString())
-    return element('li', {}, element('strong', {}, metadata.name), ` (${bytes(size ?? 0)}, begun ${when})`)
+    return element(
+      'li',
+      {},
+      element('strong', {}, element('bdi', {}, metadata.name)),
+      ` (${bytes(size ?? 0)}, begun ${when})`,
+    )
   })
   const rest = kept.length - lines.length
   const forget = (): void => {

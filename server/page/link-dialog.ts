@@ -1,6 +1,6 @@
 import type { Api, UploadRow } from './api.js'
 import { addressField, openDialog, submitting } from './dialogs.js'
-import { byId, setText } from './dom.js'
+import { byId, element } from './dom.js'
 import { date } from './format.js'
 import { nameOf } from './upload-line.js'
 
@@ -29,7 +29,7 @@ export class LinkDialog {
   open(row: UploadRow): void {
     this.#row = row
     this.#result.replaceChildren()
-    setText(byId('link-title', HTMLElement), `Link to ${nameOf(row)}`)
+    byId('link-title', HTMLElement).replaceChildren('Link to ', element('bdi', {}, nameOf(row)))
     openDialog('link')
   }
 }

@@ -2,7 +2,7 @@ import { Api } from './api.js'
 import { Arrivals } from './arrivals.js'
 import { confirmed, prepareDialogs } from './dialogs.js'
 import { Digester } from './digester.js'
-import { announce, byId, setText } from './dom.js'
+import { announce, byId, element, setText } from './dom.js'
 import { DropLinkDialog } from './drop-link-dialog.js'
 import { Dropper } from './dropper.js'
 import { Filters } from './filters.js'
@@ -148,7 +148,11 @@ function download(row: UploadRow): void {
 
 async function removed(row: UploadRow): Promise<void> {
   const name = nameOf(row)
-  const isSure = await confirmed(`Delete ${name}?`, 'The file is removed from the server for good.', 'Delete')
+  const isSure = await confirmed(
+    ['Delete ', element('bdi', {}, name), '?'],
+    'The file is removed from the server for good.',
+    'Delete',
+  )
   if (!isSure) return
   await api.remove(row.id)
   announce(`${name} is deleted`)

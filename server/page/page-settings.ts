@@ -6,6 +6,8 @@ const Settings = v.object({
   accept: v.array(v.string()),
   slots: v.number(),
   needsToken: v.boolean(),
+  /** False where the token of a drop link is not of this server. */
+  isGrant: v.optional(v.boolean(), true),
 })
 
 /** What the server has written into the document. */

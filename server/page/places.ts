@@ -8,7 +8,7 @@ const MOST_DRAWN = 30
 /** One slot. */
 class Place {
   readonly element = element('li', { class: 'place' })
-  readonly #name = element('span', { class: 'place-name' })
+  readonly #name = element('bdi', { class: 'place-name' })
   readonly #progress = element('progress', { max: 100, value: 0 })
   readonly #numbers = element('span', { class: 'place-numbers' })
   #id: string | null = null

@@ -60,5 +60,5 @@ function lineOf({ name, size, sha256, at }: Kept): HTMLElement {
           element('code', { title: sha256 }, shortDigest(sha256)),
           copyButton('Copy SHA-256', `Copy SHA-256 of ${name}`, async () => sha256),
         ]
-  return element('li', {}, element('span', { class: 'name' }, name), facts, ...digest)
+  return element('li', {}, element('bdi', { class: 'name' }, name), facts, ...digest)
 }

@@ -1,4 +1,5 @@
 import type { UploadRow } from './api.js'
+import { textIn } from './base64.js'
 import { copyButton } from './copy.js'
 import { type Child, element, setText } from './dom.js'
 import { age, bytes, date, percent, shortDigest, speed } from './format.js'
@@ -29,7 +30,7 @@ export function nameOf({ filename, id }: UploadRow): string {
 export class UploadLine {
   readonly element: HTMLTableRowElement
   readonly #tools: UploadTools
-  readonly #name = element('span', { class: 'name' })
+  readonly #name = element('bdi', { class: 'name' })
   readonly #note = element('span', { class: 'note muted' })
   readonly #type = cell('type')
   readonly #size = cell('size')
@@ -78,7 +79,12 @@ export class UploadLine {
     this.#badge.dataset.state = row.state
     this.#progress.hidden = row.state !== 'receiving' || row.length === null
     this.#progress.value = row.length ? (row.offset / row.length) * 100 : 0
-    setText(this.#note, noteOf(row))
+    const note = noteOf(row)
+    // Each part in its own direction; replaced only where it changes.
+    if (this.#note.textContent !== note.join(' · '))
+      this.#note.replaceChildren(
+        ...note.flatMap((part, at) => [at === 0 ? '' : ' · ', element('bdi', {}, part)]),
+      )
     this.tick()
     if (!isNewState) return
     this.#digest.replaceChildren(...this.#digestParts(row))
@@ -93,7 +99,8 @@ export class UploadLine {
   #drawOnce(row: UploadRow): void {
     const name = nameOf(row)
     setText(this.#name, name)
-    this.#name.title = `${name} (${row.id})`
+    // A line of its own: marks of direction in a name end with its line.
+    this.#name.title = `${name}\n${row.id}`
     this.#progress.setAttribute('aria-label', `Progress of ${name}`)
     this.#age.dateTime = row.createdAt
     this.#age.title = date(row.createdAt)
@@ -139,20 +146,15 @@ function badgeOf({ state, length, offset, bytesPerSecond }: UploadRow): string {
 }
 
 /** What else is known: where the file was, whose it is, why it is not there. */
-function noteOf({ metadata, filename, owner, reason }: UploadRow): string {
+function noteOf({ metadata, filename, owner, reason }: UploadRow): string[] {
   const path = metadataValue(metadata, 'relativePath')
   const folder = path?.endsWith(`/${filename}`) ? path.slice(0, -(filename?.length ?? 0)) : null
-  return [folder, owner === null ? null : `of ${owner}`, reason].filter((part) => part !== null).join(' · ')
+  return [folder, owner === null ? null : `of ${owner}`, reason].filter((part) => part !== null)
 }
 
 /** A value of Upload-Metadata, which is Base64 of UTF-8 (tus 1.0.0, creation); null where it is not there. */
 function metadataValue(metadata: string | null, key: string): string | null {
   const pair = metadata?.split(',').find((each) => each.trim().startsWith(`${key} `))
-  try {
-    const text = atob(pair?.trim().slice(key.length + 1) ?? '')
-    const value = new TextDecoder().decode(Uint8Array.from(text, (byte) => byte.charCodeAt(0)))
-    return value === '' || value === 'null' ? null : value
-  } catch {
-    return null
-  }
+  const value = textIn(pair?.trim().slice(key.length + 1) ?? '')
+  return value === undefined || value === '' || value === 'null' ? null : value
 }

@@ -83,7 +83,6 @@ export class UploadsList {
 
   #turnTo(cursors: (string | null)[]): void {
     this.#cursors = cursors.length === 0 ? [null] : cursors
-    setText(this.#count, 'Count all')
     if (this.#isShown) void this.#load().then((isThere) => isThere && announce(this.#summary()))
   }
 
@@ -122,7 +121,8 @@ export class UploadsList {
     this.#next = cursor
     this.#newer.disabled = this.#cursors.length === 1
     this.#older.disabled = cursor === null
-    if (total !== undefined) setText(this.#count, `${total.toLocaleString('en')} uploads`)
+    // A count is that of one moment; nobody counts a million records at each change.
+    setText(this.#count, total === undefined ? 'Count all' : `${total.toLocaleString('en')} uploads`)
     setText(this.#where, this.#summary())
     const isEmpty = uploads.length === 0
     this.#table.hidden = isEmpty

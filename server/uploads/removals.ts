@@ -2,8 +2,10 @@ import { UploadError } from '../errors.js'
 import type { HookRequest } from '../model/hook.js'
 import { isWhole } from '../model/next-step.js'
 import type { Principal } from '../model/principal.js'
+import { isUploadId } from '../model/upload-id.js'
 import type { Joiner } from './joining/joiner.js'
 import type { Lifecycle } from './lifecycle.js'
+import { loadUpload } from './load-upload.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
 import type { UploadHooks } from './upload-hooks.js'
@@ -11,10 +13,10 @@ import { TERMINATED } from './upload-record.js'
 import type { Uploads } from './uploads.js'
 
 interface RemovalTools {
-  readonly tools: Pick<StorageTools, 'mayAccess' | 'underLock'> & {
+  readonly tools: Pick<StorageTools, 'engine' | 'mayAccess' | 'underLock'> & {
     readonly hooks: Pick<UploadHooks, 'beforeRemoval'> | null
   }
-  readonly uploads: Pick<Uploads, 'load' | 'peek'>
+  readonly uploads: Pick<Uploads, 'leaving' | 'load' | 'peek'>
   readonly lifecycle: Pick<Lifecycle, 'remove'>
   readonly joiner: Pick<Joiner, 'needs' | 'terminate' | 'forget' | 'partChanged'>
 }
@@ -27,9 +29,15 @@ export class Removals {
     this.#parts = parts
   }
 
-  /** An upload as the client sees it: one that was terminated is not there, also while its bytes are needed. */
+  /**
+   * An upload as the client sees it: one that was terminated is not there, also while its bytes are needed. The caller
+   * holds its lock.
+   */
   async known(id: string, principal: Principal): Promise<StoredUpload | undefined> {
-    const upload = await this.#parts.uploads.load(id)
+    return this.#thereFor(principal, await this.#parts.uploads.load(id))
+  }
+
+  #thereFor(principal: Principal, upload: StoredUpload | undefined): StoredUpload | undefined {
     if (!upload || upload.terminatedAt !== null) return undefined
     return this.#parts.tools.mayAccess(principal, upload) ? upload : undefined
   }
@@ -63,15 +71,27 @@ export class Removals {
    */
   async removeFor(id: string, principal: Principal, asked: HookRequest | null): Promise<void> {
     const { tools, uploads } = this.#parts
-    const known = async (): Promise<StoredUpload> => {
-      const upload = await this.known(id, principal)
+    const there = (found: StoredUpload | undefined): StoredUpload => {
+      const upload = this.#thereFor(principal, found)
       if (!upload) throw new UploadError('upload_unknown')
       return upload
     }
-    const upload = await known()
-    await tools.hooks?.beforeRemoval(upload, asked)
+    const seen = there(await this.#seen(id))
+    await tools.hooks?.beforeRemoval(seen, asked)
     uploads.peek(id)?.body?.stop('stopped')
-    await tools.underLock(id, async () => this.terminate(await known(), asked))
+    await tools.underLock(id, async () => this.terminate(there(await uploads.load(id)), asked))
+  }
+
+  /** An upload as it is now, without its lock: nothing is changed, and what is read does not come into memory. */
+  async #seen(id: string): Promise<StoredUpload | undefined> {
+    const { tools, uploads } = this.#parts
+    const live = uploads.peek(id)
+    if (live || !isUploadId(id)) return live
+    await uploads.leaving(id)
+    const found = await loadUpload(tools.engine, id)
+    if (found.kind === 'upload') return found.upload
+    if (found.kind === 'missing') return undefined
+    throw new UploadError('upload_locked', { detail: 'no sidecar that can be read' })
   }
 
   /** Ends and removes an unfinished upload, because a hook says so. Rejects with upload_locked, and with the disk's error. */

@@ -22,9 +22,10 @@ export function startCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   cwd?: string,
+  stdin: 'ignore' | 'pipe' = 'ignore',
 ): Command {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [stdin, 'pipe', 'pipe'],
     env: { ...process.env, ...env },
     ...(cwd === undefined ? {} : { cwd }),
   })
@@ -32,7 +33,7 @@ export function startCommand(
   process.on('exit', kill)
   const texts = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
-    child[name].setEncoding('utf8').on('data', (text: string) => {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
       texts[name] += text
     })
   const closed = once(child, 'close').then(([code]) => {

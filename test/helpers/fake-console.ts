@@ -1,4 +1,4 @@
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import type { Console } from '../../server/commands/console.js'
 
 /** The console of a command that runs in the test's own process; neither output is a terminal. */
@@ -14,6 +14,7 @@ export function fakeConsole(): { console: Console; stop: () => void; stdout: () 
   const console: Console = {
     stdout: output('stdout'),
     stderr: output('stderr'),
+    stdin: () => Readable.from([]),
     env: {},
     signal: ended.signal,
   }

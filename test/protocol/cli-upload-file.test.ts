@@ -8,7 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { uploadFile } from '../../server/commands/upload/file-upload.js'
 import { ResumeStore } from '../../server/commands/upload/resume-store.js'
-import { isRetried, reasonOf } from '../../server/commands/upload/retries.js'
+import { isRetried, reasonOf, retryAfterMs } from '../../server/commands/upload/retries.js'
 import { impatient } from '../../server/commands/upload/send.js'
 import { runCommand } from '../helpers/command.js'
 import { temporaryFolder } from '../helpers/server.js'
@@ -159,6 +159,20 @@ test('a Retry-After counts for the try that follows it, and not for later ones',
   assert.is(options.retryDelays[0], 300_000)
   isRetried(failed(undefined), 0, options)
   assert.ok((options.retryDelays[0] ?? 0) < 1_000, `${options.retryDelays}`)
+})
+
+test('Retry-After is seconds or a date, and five minutes at most', () => {
+  const nowMs = Date.parse('2026-11-26T10:00:00.000Z')
+  assert.is(retryAfterMs('7', nowMs), 7_000)
+  assert.is(retryAfterMs('Thu, 26 Nov 2026 10:00:10 GMT', nowMs), 10_000)
+  assert.equal(
+    ['999999999', 'Thu, 26 Nov 2099 10:00:00 GMT'].map((header) => retryAfterMs(header, nowMs)),
+    [300_000, 300_000],
+  )
+  assert.equal(
+    ['Thu, 26 Nov 2020 10:00:00 GMT', 'soon', '-1', undefined].map((header) => retryAfterMs(header, nowMs)),
+    [0, 0, 0, 0],
+  )
 })
 
 test.run()

@@ -34,6 +34,19 @@ test('"Strict CSP without inline script": every document has the policy, and no 
   }
 })
 
+test('a drop page says whether the server has made its token', async ({ server }) => {
+  const { text } = await send(server.origin, { method: 'POST', path: '/api/grants', body: '{}' })
+  const { token } = JSON.parse(text)
+  const own = await get(server, `/drop/${token}`)
+  const forged = await get(server, `/drop/${token.replace('lg_', 'lg_x')}`)
+  assert.equal([own.status, forged.status], [200, 200])
+  assert.not.match(own.text, 'isGrant')
+  assert.match(forged.text, '&quot;isGrant&quot;:false')
+  assert.is.not(own.headers.etag, forged.headers.etag)
+  const head = await send(server.origin, { method: 'HEAD', path: `/drop/${token}` })
+  assert.is(head.headers.etag, own.headers.etag)
+})
+
 test('its files are compressed, never change under their name, and answer 304 to whom has them', async ({
   server,
 }) => {

@@ -77,6 +77,7 @@ test('filters go together, and a state or a type may be given several times', as
   assert.equal(await all(`q=${encodeURIComponent('ÜBUNG')}`), [paused, finished])
   assert.equal(await all(`q=${paused.slice(0, 20)}`), [paused])
   assert.equal(await all('after=2020-01-01&before=2020-01-02'), [])
+  assert.equal(await all('after=2020-01-01T10:00:00+01:00&before=2020-01-02'), [], 'a form sends + as it is')
   assert.is((await all(`after=${new Date(Date.now() - 3_600_000).toISOString()}`)).length, 3)
   assert.equal(await all('state=&type=&q=&after=&before=&limit=&cursor=&total='), [removed, paused, finished])
 })
@@ -171,6 +172,7 @@ const WRONG: ReadonlyArray<[query: string, name: string]> = [
   ['cursor=abc', 'cursor'],
   [`cursor=${Buffer.from('["2026"]').toString('base64url')}`, 'cursor'],
   [`cursor=${Buffer.from('["%",{}]').toString('base64url')}`, 'cursor'],
+  [`cursor=${Buffer.from('["2026-11-26T10:00:00.000Z","a b"]').toString('base64url')}`, 'cursor'],
   [`cursor=${'A'.repeat(10_000)}`, 'cursor'],
   ['q=%00', 'q'],
   ['q=a%0Ab', 'q'],

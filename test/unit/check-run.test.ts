@@ -6,6 +6,7 @@ import { CheckRun, type CheckTools } from '../../server/commands/check/check-run
 import { Pace } from '../../server/commands/check/pace.js'
 import { everyName } from '../../server/files/every-name.js'
 import { fakeConsole } from '../helpers/fake-console.js'
+import { record } from '../helpers/record.js'
 import { temporaryFolder } from '../helpers/server.js'
 import { factsOf } from '../helpers/stored-upload.js'
 import { idOf, sha256 } from '../helpers/upload-fakes.js'
@@ -57,6 +58,23 @@ test('an upload whose files cannot be read is damaged, and the check goes on', a
   const { damaged, bytes } = await new CheckRun({ ...tools, asLeft }, console, false).run()
   assert.equal([damaged, bytes], [1, BYTES.length])
   assert.is(stdout(), `damaged ${FIRST}: it cannot be read: EIO: i/o error, read\n`)
+})
+
+test('an upload that its record calls finished and its sidecar does not is named, and the reverse', async () => {
+  const { console, stdout } = fakeConsole()
+  const tools = toolsFor(console.signal, () => BYTES)
+  const asLeft: CheckTools['asLeft'] = async (id) => ({
+    storedBytes: BYTES.length,
+    facts: factsOf(id, { length: BYTES.length, sha256: id === SECOND ? sha256(BYTES) : null }),
+  })
+  const row: CheckTools['row'] = (id) => {
+    const state = id === FIRST ? 'finished' : 'paused'
+    return record(1, { id, state, length: BYTES.length, sha256: sha256(BYTES) })
+  }
+  const { damaged } = await new CheckRun({ ...tools, asLeft, row }, console, false).run()
+  assert.is(damaged, 2)
+  assert.match(stdout(), `damaged ${FIRST}: its record says finished, its sidecar does not`)
+  assert.match(stdout(), `damaged ${SECOND}: its sidecar says finished, its record paused`)
 })
 
 test('a folder that cannot be read is named, and the check goes on', async () => {

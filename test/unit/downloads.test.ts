@@ -111,4 +111,30 @@ test('a piece that cannot be read while another is sent ends the download, and n
   assert.is(downloads.taken, 0)
 })
 
+test('at the limit a download is refused before the disk is asked, and a place that comes free is taken again', async () => {
+  let finish = (): void => {}
+  const { downloads, exchange, seen } = download(1, (written) => {
+    finish = written
+  })
+  const running = downloads.send(exchange, ASKED)
+  while (seen.read === 0) await setTimeout(1)
+  const other = new FakeExchange(fakeRequest('GET', '/files/an-id'))
+  const refused = await downloads
+    .send(other, ASKED)
+    .catch((error: unknown) => Reflect.get(Object(error), 'code'))
+  assert.equal([refused, downloads.taken, seen.read], ['downloads_full', 1, 1])
+  finish()
+  await running
+  assert.is(downloads.taken, 0)
+})
+
+test('a file that is shorter than its record ends the connection: its reader must not take it for whole', async () => {
+  const { downloads, exchange, seen } = download(3, (written) => written())
+  seen.read = 1
+  await downloads.send(exchange, ASKED)
+  assert.ok(exchange.isCut)
+  assert.not(exchange.response.writableEnded)
+  assert.is(seen.closed, 1)
+})
+
 test.run()

@@ -46,6 +46,7 @@ class Place {
   #nowMs = Date.now()
   readonly streams = new EventStreams({
     ...{ limit: 10, boot: 'boot', isUploadId: () => true, receiving: () => [], peek: () => undefined },
+    clientOf: ({ headers }) => headers.host ?? '',
     ...{ monotonic: () => this.#nowMs, now: () => this.#nowMs, log: { info: () => {}, error: () => {} } },
   })
 
@@ -54,13 +55,15 @@ class Place {
     return this.#nowMs / 1_000
   }
 
-  async open(principal: Principal, { query = '', isReading = true } = {}) {
-    const exchange = new FakeExchange(fakeRequest('GET', '/api/events'))
+  async open(principal: Principal, { query = '', isReading = true, from = '' } = {}) {
+    const exchange = new FakeExchange(fakeRequest('GET', '/api/events', { host: from }))
     const { response } = exchange
     const client = Object.assign(new Client(), { isReading })
     response.assignSocket(client)
     const asked = { exchange, principal, query: new URLSearchParams(query), headers: {} }
     const served = this.streams.serve(asked)
+    // Handled by whoever opened the stream; the turn would end the process before.
+    served.catch(() => {})
     await turn()
     return { client, response, served }
   }
@@ -128,6 +131,27 @@ test('"a reader that does not read is dropped", also while it is given what it m
     assert.not(response.destroyed)
     assert.is(client.text.match(/^event: created$/gm)?.length, 10)
   }
+  place.streams.close()
+})
+
+test('no token and no address takes all streams: one that has more than its share gives a place to another', async () => {
+  const place = new Place()
+  const of = async (principal: Principal, count: number, from: string) => {
+    const opened = Array.from({ length: count }, () => place.open(principal, { from }))
+    return Promise.all(opened)
+  }
+  const anns = await of(ANN, 10, 'a')
+  const full = await place.open(ANN, { from: 'b' }).then(({ served }) => served.catch(String))
+  assert.match(String(full), 'Too many event streams are open')
+  const [admin] = await of(ADMIN, 1, 'a')
+  assert.equal([anns[0]?.response.destroyed, anns[1]?.response.destroyed], [true, false])
+  const [, ...more] = await of(ADMIN, 5, 'a')
+  const bob = await of({ ...ANN, owner: 'bob' }, 1, 'a')
+  const elsewhere = await of(ADMIN, 1, 'b')
+  assert.is(place.streams.taken, 10)
+  for (const { response } of [...bob, ...elsewhere]) assert.not(response.destroyed)
+  const kept = [admin, ...more].filter((one) => one?.response.destroyed === false)
+  assert.ok(kept.length >= 3)
   place.streams.close()
 })
 

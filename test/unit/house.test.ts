@@ -31,6 +31,7 @@ const MEETING_PLACES = [
   'server/app.ts',
   'server/beside-tus.ts',
   'server/bodies.ts',
+  'server/front.ts',
   'server/reindex.ts',
   'server/check.ts',
   'server/migrate-tusd.ts',

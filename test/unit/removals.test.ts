@@ -5,7 +5,9 @@ import type { HookRequest } from '../../server/model/hook.js'
 import { ANONYMOUS } from '../../server/model/principal.js'
 import type { StoredFacts } from '../../server/model/upload-facts.js'
 import { Removals } from '../../server/uploads/removals.js'
-import { uploadOf } from '../helpers/stored-upload.js'
+import { MemoryEngine } from '../helpers/memory-engine.js'
+import { MemoryStorage } from '../helpers/memory-storage.js'
+import { noBlocks, uploadOf } from '../helpers/stored-upload.js'
 import { codeOf, idOf, sha256 } from '../helpers/upload-fakes.js'
 
 const test = suite('removals')
@@ -35,6 +37,7 @@ function place(facts: Partial<StoredFacts> = {}, fakes: Fakes = {}) {
   upload.receive({ isStopped: false, drain: async () => 'stopped', stop: (why) => done.push(`body: ${why}`) })
   const removals = new Removals({
     tools: {
+      engine: new MemoryEngine(noBlocks, new MemoryStorage()),
       mayAccess: () => fakes.mayAccess ?? true,
       underLock: (_, work) => {
         done.push('locked')
@@ -43,6 +46,7 @@ function place(facts: Partial<StoredFacts> = {}, fakes: Fakes = {}) {
       hooks: fakes.beforeRemoval ? { beforeRemoval: fakes.beforeRemoval } : null,
     },
     uploads: {
+      leaving: async () => {},
       load: async (id) => (id === ID ? upload : undefined),
       peek: (id) => (id === ID ? upload : undefined),
     },

@@ -13,7 +13,7 @@ function endingOf(done: string[], hangs = ''): Ending {
   }
   const now = (name: string) => (): void => void done.push(name)
   return {
-    listener: { refuseNew: now('refuse new'), close: end('connections') },
+    front: { refuseNew: now('refuse new'), close: end('connections') },
     events: { close: now('end event streams') },
     background: { stop: now('stop background'), close: end('background') },
     frontDoor: { close: now('end bodies') },

@@ -56,6 +56,8 @@ async function compared(
       why: `its sidecar is ${facts}; ${await withoutFacts(id, storedBytes, row, tools)}`,
     }
   const { sha256, length, checkpoints } = facts
+  if (sha256 === null && row?.state === 'finished')
+    return damaged('its record says finished, its sidecar does not')
   if (sha256 === null) {
     // A final upload that is not joined has no bytes that count.
     if (facts.parts !== null) return undefined
@@ -67,7 +69,9 @@ async function compared(
   if (storedBytes !== length) return damaged(`${storedBytes} bytes are stored, not ${length}`)
   if (row?.state === 'finished' && row.sha256 !== sha256)
     return damaged(`its record has the digest ${row.sha256}, its sidecar ${sha256}`)
-  return prove(id, [{ offset: storedBytes, sha256 }], tools)
+  const fault = await prove(id, [{ offset: storedBytes, sha256 }], tools)
+  if (fault || !row || row.state === 'finished') return fault
+  return damaged(`its sidecar says finished, its record ${row.state}`)
 }
 
 function damaged(why: string): Fault {

@@ -3,14 +3,12 @@ import { lstat, opendir, readFile, rm } from 'node:fs/promises'
 import { join, relative, resolve, sep } from 'node:path'
 import { unlessMissing } from '../../errors.js'
 import { isUploadId } from '../../model/upload-id.js'
+import { NAMES_AT_ONCE, OF_THE_DISK } from '../../model/walked-folder.js'
 import { reasonOfSystem } from '../printable.js'
 import { parseInfo, type TusdInfo } from './tusd-info.js'
 
 const MOST_INFO_BYTES = 1024 * 1024
-const NAMES_AT_ONCE = 1024
 const INFO = '.info'
-/** Where a disk has its root there is a folder that only root may read. */
-const OF_THE_DISK = 'lost+found'
 /** What its lockers leave beside an upload. */
 const LOCKS = ['.lock', '.stop']
 

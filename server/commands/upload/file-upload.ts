@@ -1,7 +1,9 @@
 import { realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
+import type { Readable } from 'node:stream'
 import type { HttpStack } from 'tus-js-client'
 import { HashedFile } from './hashed-file.js'
+import { HashedStream } from './hashed-stream.js'
 import type { ResumeKey, ResumeStore } from './resume-store.js'
 import { GoneError, InterruptedError, send } from './send.js'
 
@@ -49,20 +51,47 @@ export async function uploadFile(
       tools.store.forget(key)
       throw error
     })
-    if (digest === undefined) throw new UnprovenError('the server did not say which digest it has')
-    if (digest !== own) {
-      tools.store.forget(key)
-      throw new UnprovenError(
-        `the server has other bytes: its digest is ${hexOf(digest)}, that of the file ${hexOf(own)}`,
-      )
-    }
-    return { url: withoutQuery(url), sha256: hexOf(own) }
+    if (digest !== undefined && digest !== own) tools.store.forget(key)
+    return proven(url, digest, own)
   } finally {
     await file.end()
   }
 }
 
-type Shared = Omit<Parameters<typeof send>[0], 'to' | 'created'> & Pick<UploadTools, 'endpoint' | 'store'>
+/**
+ * Uploads input whose end is not known, such as a pipe; a later run cannot go on with it. `name` is its file name, if it
+ * has one. Otherwise as `uploadFile`.
+ */
+export async function uploadStream(
+  { input, name }: { readonly input: Readable; readonly name: string | undefined },
+  tools: UploadTools,
+  sent: (bytes: number) => void,
+): Promise<Sent> {
+  const fault = new AbortController()
+  const file = new HashedStream(input, (error) => fault.abort(error))
+  try {
+    const metadata: Record<string, string> = name === undefined ? {} : { filename: name }
+    const shared = { file, metadata, sent, fileFault: fault.signal, created: () => {}, ...tools }
+    const { url, digest } = await send({ ...shared, to: { endpoint: tools.endpoint } })
+    return proven(url, digest, await file.digest())
+  } finally {
+    await file.end()
+  }
+}
+
+/** An upload whose digest by the server is that of the bytes here; both are Base64. Throws UnprovenError. */
+function proven(url: string, digest: string | undefined, own: string): Sent {
+  if (digest === undefined) throw new UnprovenError('the server did not say which digest it has')
+  if (digest !== own)
+    throw new UnprovenError(
+      `the server has other bytes: its digest is ${hexOf(digest)}, that of the file ${hexOf(own)}`,
+    )
+  return { url: withoutQuery(url), sha256: hexOf(own) }
+}
+
+type Shared = Omit<Parameters<typeof send>[0], 'to' | 'created' | 'file'> & {
+  readonly file: HashedFile
+} & Pick<UploadTools, 'endpoint' | 'store'>
 
 /** The finished upload of a file, and the digest that the server has of it. */
 async function finished(

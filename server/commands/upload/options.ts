@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util'
 import { printable } from '../printable.js'
 import { UsageError } from '../usage-error.js'
 
+/** The path that stands for standard input. */
+export const STANDARD_INPUT = '-'
 const MOST_PARALLEL = 100
 const PARALLEL = 3
 const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/
@@ -13,6 +15,8 @@ const OWN_HEADERS = /^(?:tus-|upload-|content-length$|content-type$|host$|transf
 /** What `lading upload` was asked to do. */
 export interface UploadOptions {
   readonly paths: readonly string[]
+  /** The file name of standard input, which the path `-` names. */
+  readonly name: string | undefined
   /** The creation URL. */
   readonly endpoint: string
   readonly headers: Readonly<Record<string, string>>
@@ -31,6 +35,11 @@ export function uploadOptions(
   const { values, positionals } = parsed(args)
   if (positionals.length === 0) throw new UsageError('name the files or folders to upload')
   if (positionals.includes('')) throw new UsageError('a file or folder has an empty name')
+  const inputs = positionals.filter((path) => path === STANDARD_INPUT)
+  if (inputs.length > 1) throw new UsageError('- is standard input, which can be sent once')
+  if (values.name !== undefined && inputs.length === 0)
+    throw new UsageError('--name names standard input, which is sent as -')
+  if (values.name === '') throw new UsageError('--name must not be empty')
   if (values.to === undefined) throw new UsageError('--to must name the creation URL of the server')
   const headers = headersOf(values.header ?? [])
   const grant = grantOf(values.grant, env)
@@ -39,6 +48,7 @@ export function uploadOptions(
     throw new UsageError('a grant and a header Authorization are both given; only one may be')
   return {
     paths: positionals,
+    name: values.name,
     endpoint: endpointOf(values.to),
     headers: grant === undefined ? headers : { ...headers, Authorization: `Bearer ${grant}` },
     parallel: parallelOf(values.parallel),
@@ -52,6 +62,7 @@ function parsed(args: readonly string[]) {
       allowPositionals: true,
       options: {
         to: { type: 'string' },
+        name: { type: 'string' },
         parallel: { type: 'string', short: 'p' },
         header: { type: 'string', short: 'H', multiple: true },
         grant: { type: 'string' },

@@ -1,6 +1,6 @@
 import type { ClientRequest } from 'node:http'
-import { type HttpRequest, type HttpStack, Upload } from 'tus-js-client'
-import type { HashedFile } from './hashed-file.js'
+import { type FileReader, type HttpRequest, type HttpStack, Upload } from 'tus-js-client'
+import { CHUNK_BYTES } from './hashed-stream.js'
 import { delayMs, isGone, isRetried, MOST_RETRIES, reasonOf } from './retries.js'
 
 /** What tus-js-client is given in a file's place; the bytes come from the reader. */
@@ -18,8 +18,11 @@ export class GoneError extends Error {
   override readonly name = 'GoneError'
 }
 
+/** The size is NaN where it is not known. */
+type FileSource = Awaited<ReturnType<FileReader['openFile']>>
+
 interface Sending {
-  readonly file: HashedFile
+  readonly file: FileSource
   /** The creation URL, or that of an upload that was begun before. */
   readonly to: { readonly endpoint: string } | { readonly url: string }
   readonly metadata: Record<string, string>
@@ -53,6 +56,8 @@ export function send({ file, to, signal, fileFault, ...sending }: Sending): Prom
       uploadUrl: 'url' in to ? to.url : null,
       fileReader: { openFile: async () => file },
       metadata: sending.metadata,
+      // Input without a known end is sent in chunks, which can be sent again.
+      ...(Number.isNaN(file.size) ? { uploadLengthDeferred: true, chunkSize: CHUNK_BYTES } : {}),
       headers: { ...sending.headers },
       httpStack: sending.stack,
       storeFingerprintForResuming: false,

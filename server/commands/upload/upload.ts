@@ -6,7 +6,7 @@ import { DefaultHttpStack } from 'tus-js-client'
 import { type Console, exitCodeOf } from '../console.js'
 import { printable, shownBytes } from '../printable.js'
 import { Progress } from '../progress.js'
-import { uploadFile } from './file-upload.js'
+import { uploadFile, uploadStream } from './file-upload.js'
 import { type UploadOptions, uploadOptions } from './options.js'
 import { ResumeStore } from './resume-store.js'
 import { reasonOf } from './retries.js'
@@ -78,8 +78,9 @@ class Uploading {
   async #count(): Promise<void> {
     for await (const found of filesOf(this.#options.paths)) {
       if (this.#console.signal.aborted) return
-      if (found.kind === 'file')
-        this.#total = { files: this.#total.files + 1, bytes: this.#total.bytes + found.size }
+      const bytes = found.kind === 'file' ? found.size : 0
+      if (found.kind === 'file' || found.kind === 'input')
+        this.#total = { files: this.#total.files + 1, bytes: this.#total.bytes + bytes }
     }
   }
 
@@ -99,10 +100,12 @@ class Uploading {
     if (found.kind === 'fault') return this.#fail(shown, found.why)
     this.#underWay.set(found, 0)
     try {
-      const { url, sha256 } = await uploadFile(found, this.#tools, (bytes) =>
-        this.#underWay.set(found, bytes),
-      )
-      this.#done = { files: this.#done.files + 1, bytes: this.#done.bytes + found.size }
+      const sent = (bytes: number): void => void this.#underWay.set(found, bytes)
+      const { url, sha256 } = await (found.kind === 'file'
+        ? uploadFile(found, this.#tools, sent)
+        : uploadStream({ input: this.#console.stdin(), name: this.#options.name }, this.#tools, sent))
+      const bytes = found.kind === 'file' ? found.size : (this.#underWay.get(found) ?? 0)
+      this.#done = { files: this.#done.files + 1, bytes: this.#done.bytes + bytes }
       this.#progress?.line(`${shown} → ${url} sha256:${sha256}`)
     } catch (error) {
       if (!(error instanceof InterruptedError)) this.#fail(shown, error)

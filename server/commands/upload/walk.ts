@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs'
 import { opendir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
+import { STANDARD_INPUT } from './options.js'
 
 /** A file to send. */
 interface FoundFile {
@@ -25,7 +26,13 @@ interface Skipped {
   readonly why: string
 }
 
-export type Found = FoundFile | FoundFault | Skipped
+/** Standard input. */
+interface FoundInput {
+  readonly kind: 'input'
+  readonly name: string
+}
+
+export type Found = FoundFile | FoundInput | FoundFault | Skipped
 
 interface Place {
   readonly path: string
@@ -35,11 +42,14 @@ interface Place {
 }
 
 /**
- * The files of what was named: a file, or all files of a folder and its folders. Links are followed. One folder of each
+ * The files of what was named: a file, all files of a folder and its folders, or standard input. Links are followed. One folder of each
  * level is open at a time, and no list of files is held.
  */
 export async function* filesOf(paths: readonly string[]): AsyncGenerator<Found> {
-  for (const path of paths) yield* foundAt({ path, name: basename(resolve(path)), above: [] })
+  for (const path of paths) {
+    if (path === STANDARD_INPUT) yield { kind: 'input', name: STANDARD_INPUT }
+    else yield* foundAt({ path, name: basename(resolve(path)), above: [] })
+  }
 }
 
 async function* foundAt(place: Place): AsyncGenerator<Found> {

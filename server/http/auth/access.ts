@@ -34,6 +34,8 @@ export async function createAccess(settings: AccessSettings, { faults, ...tools 
   const signed = { grants: new Grants(signer, now), uploadTokens: new UploadTokens(signer, now) }
   const grantUses = new GrantUses(join(dataDir, 'grants'), { now, log: faults })
   return {
+    /** Tells whether a token is a grant of this server, also where its time is over. Rejects with the disk's error. */
+    isGrant: (token: string): Promise<boolean> => signed.grants.isSigned(token),
     gate: await createGate(settings, { ...tools, ...signed }),
     grantTools: {
       takeGrant: (grant: Grant, uploadId: string) => grantUses.take(grant, uploadId),

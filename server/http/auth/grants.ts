@@ -40,6 +40,11 @@ export function isGrantToken(token: string): boolean {
   return token.startsWith(PREFIX)
 }
 
+function partsOf(token: string): { text: string; signature: string; isWhole: boolean } {
+  const [text = '', signature = '', ...more] = token.slice(PREFIX.length).split('.')
+  return { text, signature, isWhole: isGrantToken(token) && more.length === 0 }
+}
+
 /** Makes and verifies the tokens of grants. The token is the grant; only how often it was used is kept. */
 export class Grants {
   readonly #signer: Signer
@@ -68,10 +73,15 @@ export class Grants {
 
   /** The grant of a token, also where its time is over. Rejects with token_invalid, and with the disk's error. */
   async read(token: string): Promise<Grant> {
-    const [text = '', signature = '', ...more] = token.slice(PREFIX.length).split('.')
-    const isSigned = more.length === 0 && (await this.#signer.isSigned('grant', text, signature))
-    if (!isGrantToken(token) || !isSigned) throw new UploadError('token_invalid', { detail: 'a grant' })
+    if (!(await this.isSigned(token))) throw new UploadError('token_invalid', { detail: 'a grant' })
+    const { text } = partsOf(token)
     return v.parse(SignedGrant, JSON.parse(Buffer.from(text, 'base64url').toString()))
+  }
+
+  /** Tells whether a token is a grant that this server has made. Rejects with the disk's error. */
+  async isSigned(token: string): Promise<boolean> {
+    const { text, signature, isWhole } = partsOf(token)
+    return isWhole && (await this.#signer.isSigned('grant', text, signature))
   }
 
   /** Tells whether a grant's time is over. */

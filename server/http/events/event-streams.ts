@@ -6,10 +6,12 @@ import type { EventKind, EventListener } from '../../model/event.js'
 import { expiresAtOf, type Principal } from '../../model/principal.js'
 import { endAnswer } from '../answer.js'
 import type { Exchange } from '../exchange.js'
-import { checkNames, parameterOf, scopeOf, wrong } from '../list-query.js'
+import { scopeOf } from '../list-query.js'
+import { holderOf, makePlace } from './fair-share.js'
 import { Progress, type State } from './progress.js'
 import { comment, EventReader } from './reader.js'
 import { EventRing } from './ring.js'
+import { askedStream } from './stream-query.js'
 
 const RING_BYTES = 1024 * 1024
 /** What is written to each reader at once; less than a reader may have waiting. */
@@ -23,7 +25,7 @@ const PROGRESS_MS = 260
 const MOST_PROGRESS_MS = 1_000
 /** Comments keep proxies from closing a stream in which nothing happens. */
 const COMMENT_EVERY_MS = 20_000
-/** How long events are kept when nobody reads. */
+/** How long events are kept when nobody heldBy. */
 const KEEP_MS = 60_000
 /** A stream of a token ends then, and its reader comes again: the token is looked at again. */
 const MOST_STREAM_MS = 3_600_000
@@ -36,6 +38,8 @@ type StreamTools = ConstructorParameters<typeof Progress>[0] & {
   /** Names this process in the ids of events, so that those of another are not taken for its own. */
   readonly boot: string
   readonly isUploadId: (text: string) => boolean
+  /** The network address that a request comes from. */
+  readonly clientOf: (request: IncomingMessage) => string
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
   /** Milliseconds since 1970. */
@@ -92,10 +96,10 @@ export class EventStreams {
     } else if (!this.#progress.note(record)) this.#sendProgress()
   }
 
-  /** Sends events until the reader leaves. Rejects with query_invalid, event_streams_full or shutting_down. */
+  /** Sends events until the reader leaves, or its place is another's. Rejects with query_invalid, event_streams_full or shutting_down. */
   async serve({ exchange, principal, query, headers }: AskedStream): Promise<void> {
     const { request, response } = exchange
-    const { uploadId, lastId } = this.#asked(request, query)
+    const { uploadId, lastId } = askedStream(request, query, this.#tools.isUploadId)
     const scope = scopeOf(principal)
     if (!scope) throw new UploadError('admin_only')
     if (this.#isClosed) throw new UploadError('shutting_down')
@@ -107,13 +111,18 @@ export class EventStreams {
       response.flushHeaders()
       return endAnswer(request, response)
     }
-    if (this.#readers.size >= this.limit) throw new UploadError('event_streams_full')
+    const heldBy = holderOf(principal, this.#tools.clientOf(request))
+    if (this.#readers.size >= this.limit) makePlace(this.#readers, heldBy)
     response.writeHead(200, all)
     if (response.destroyed) return
     this.#wake()
     const known = lastId === undefined ? this.#number : this.#numberOf(lastId)
     const at = known ?? this.#number
-    const reader = new EventReader(response, { ...scope, uploadId }, { at, endsAtMs: this.#endOf(principal) })
+    const reader = new EventReader(
+      response,
+      { ...scope, uploadId },
+      { heldBy, at, endsAtMs: this.#endOf(principal) },
+    )
     this.#readers.add(reader)
     const left = new Promise<void>((resolve) => response.once('finish', resolve).once('close', resolve))
     try {
@@ -131,17 +140,6 @@ export class EventStreams {
     this.#isClosed = true
     this.#sleep()
     for (const reader of this.#readers) reader.end()
-  }
-
-  #asked({ headers }: IncomingMessage, query: URLSearchParams) {
-    checkNames(query, ['id', 'lastEventId'])
-    const uploadId = parameterOf(query, 'id') ?? null
-    if (uploadId !== null && !this.#tools.isUploadId(uploadId)) throw wrong('id', 'the id of an upload')
-    const header = headers['last-event-id']
-    return {
-      uploadId,
-      lastId: (Array.isArray(header) ? header[0] : header) || parameterOf(query, 'lastEventId'),
-    }
   }
 
   #endOf(principal: Principal): number {

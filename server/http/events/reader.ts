@@ -17,6 +17,8 @@ export class EventReader {
   /** It is given older events first, and no new ones until it has them. */
   isBehind = true
   readonly isUnlimited: boolean
+  /** In whose name it is counted. */
+  readonly heldBy: string
   /** When the stream ends and the token is looked at again; milliseconds of a clock that nobody sets. */
   readonly #endsAtMs: number
   /** Where it was at the last beat. */
@@ -24,10 +26,15 @@ export class EventReader {
   readonly #response: ServerResponse
   readonly #filter: ReaderFilter
 
-  constructor(response: ServerResponse, filter: ReaderFilter, from: { at: number; endsAtMs: number }) {
+  constructor(
+    response: ServerResponse,
+    filter: ReaderFilter,
+    from: { heldBy: string; at: number; endsAtMs: number },
+  ) {
     this.#response = response
     this.#filter = filter
     this.at = from.at
+    this.heldBy = from.heldBy
     this.#endsAtMs = from.endsAtMs
     this.isUnlimited = filter.uploadId === null && filter.owner === null
   }
