@@ -37,7 +37,10 @@ export interface UserHooks {
   readonly received: ((call: HookCall<'post-receive'>) => void) | null
   readonly progressIntervalMs: number
   /** See Deliveries. Null where nobody listens. */
-  readonly finishing: Pick<Deliveries, 'expect' | 'intend' | 'withdraw' | 'written'> | null
+  readonly finishing: Pick<
+    Deliveries,
+    'expect' | 'withdraw' | 'intend' | 'confirm' | 'failed' | 'forget' | 'written'
+  > | null
   /** Ends the calls that run. */
   close(): Promise<void>
 }

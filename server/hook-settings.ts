@@ -24,7 +24,7 @@ const headerNames = list(
   'names of headers separated by commas',
 )
 
-const WEBHOOK_SECRETS = /^whsec_[A-Za-z0-9+/]{32,88}={0,2}([\s,]+whsec_[A-Za-z0-9+/]{32,88}={0,2})*$/
+const WEBHOOK_SECRETS = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}([\s,]+whsec_[A-Za-z0-9+/]{32,86}={0,2})*$/
 
 /** The settings of hooks; those with tusd's names have tusd's defaults. */
 export const HOOK_SETTINGS = {

@@ -24,6 +24,7 @@ const LIMITS: DeliveryLimits = {
   faultPauseMs: 5_000,
   memoryBytes: 4 * MEBIBYTE,
   finishes: 128,
+  flushPauseMs: 1_000,
   doneBytes: MEBIBYTE,
   failedBytes: 8 * MEBIBYTE,
 }
@@ -82,36 +83,59 @@ export class Deliveries {
    * follow. Never waits and never throws.
    */
   expect(uploadId: string): void {
-    const hasRoom = this.#endpoints.every((each) => each.hasRoomToMark)
+    const hasRoom = this.#endpoints.every(({ finishes }) => finishes.hasRoom)
     if (hasRoom && !this.#finishing.has(uploadId)) this.#begin(uploadId)
   }
 
+  /** What was expected did not come. Never waits and never throws. */
+  withdraw(uploadId: string): void {
+    if (this.#finishing.get(uploadId)?.isIntended === false) this.forget(uploadId)
+  }
+
   /**
-   * Marks on the disk that an upload is being finished, before its sidecar says that it is: so its `post-finish` is
-   * delivered whatever crashes afterwards, if and only if the upload is finished then. Rejects with the error of the
-   * disk; then it is as if it had not been called. `confirm` or `withdraw` must follow.
+   * Marks on the disk that an upload is being finished, before its files say that it is: so its `post-finish` is
+   * delivered whatever crashes afterwards, if and only if the upload is finished then. `confirm`, `failed` or `forget`
+   * must follow. Rejects with the error of the disk; then it is as if it had not been called.
    */
-  async intend(call: HookCall<'post-finish'>): Promise<void> {
-    const { id } = call.upload
-    const finish = this.#finishing.get(id) ?? this.#begin(id)
+  async intend(uploadId: string): Promise<void> {
+    const finish = this.#finishing.get(uploadId) ?? this.#begin(uploadId)
     const marked = await Promise.allSettled(finish.marks.map(({ mark }) => mark))
-    finish.call = call
+    finish.isIntended = true
     const failed = marked.find((each) => each.status === 'rejected')
     if (!failed) return
-    this.withdraw(id)
+    this.forget(uploadId)
     throw failed.reason
   }
 
-  /** The upload is finished: what was intended goes out. Never waits and never throws. */
-  confirm(uploadId: string): void {
-    const { marks = [], call = null } = this.#end(uploadId) ?? {}
-    if (call === null) return
+  /** The upload is finished: its event goes out; false where that was not intended. Never waits and never throws. */
+  confirm(call: HookCall<'post-finish'>): boolean {
+    const { id } = call.upload
+    const finish = this.#finishing.get(id)
+    if (!finish?.isIntended) return false
+    this.#finishing.delete(id)
     // `intend` has seen that the marks are set.
-    const written = marks.map(async ({ endpoint, deliveryId, mark }) =>
+    const written = finish.marks.map(async ({ endpoint, deliveryId, mark }) =>
       endpoint.notifyFinished(call, deliveryId, await mark),
     )
-    const all = Promise.allSettled(written).finally(() => this.#writing.delete(uploadId))
-    this.#writing.set(uploadId, all)
+    const all = Promise.allSettled(written).finally(() => this.#writing.delete(id))
+    this.#writing.set(id, all)
+    return true
+  }
+
+  /**
+   * What was intended failed. Where the files say that the upload is finished all the same, or cannot be read, its
+   * marks stay: the next try goes on with them, or the next start. Never rejects.
+   */
+  async failed(uploadId: string): Promise<void> {
+    const finished = await this.#options.finished(uploadId).catch(() => undefined)
+    if (finished === null) this.forget(uploadId)
+  }
+
+  /** The upload is not finished any more: it was removed, or has fallen back. Never waits and never throws. */
+  forget(uploadId: string): void {
+    const finish = this.#finishing.get(uploadId)
+    this.#finishing.delete(uploadId)
+    for (const { endpoint, mark } of finish?.marks ?? []) endpoint.finishes.unmarkLater(mark)
   }
 
   /**
@@ -120,15 +144,7 @@ export class Deliveries {
    */
   async written(uploadId: string): Promise<void> {
     await this.#writing.get(uploadId)
-  }
-
-  /** The upload could not be finished: what was intended is left out. Never waits and never throws. */
-  withdraw(uploadId: string): void {
-    for (const { endpoint, mark } of this.#end(uploadId)?.marks ?? [])
-      void mark.then(
-        (set) => endpoint.unmark(set),
-        () => {},
-      )
+    await Promise.all(this.#endpoints.map(({ finishes }) => finishes.flushed(uploadId)))
   }
 
   /**
@@ -167,19 +183,13 @@ export class Deliveries {
     const createdAtMs = this.#options.now()
     const marks = this.#listeners('post-finish').map((endpoint) => {
       const deliveryId = createDeliveryId(uploadId, createdAtMs, randomHex())
-      const mark = endpoint.mark(deliveryId)
+      const mark = endpoint.finishes.mark(deliveryId)
       // It is looked at by `intend`, which may come later.
       mark.catch(() => {})
       return { endpoint, deliveryId, mark }
     })
-    const finish = { marks, call: null }
+    const finish = { marks, isIntended: false }
     this.#finishing.set(uploadId, finish)
-    return finish
-  }
-
-  #end(uploadId: string): Finish | undefined {
-    const finish = this.#finishing.get(uploadId)
-    this.#finishing.delete(uploadId)
     return finish
   }
 
@@ -195,7 +205,8 @@ interface Finish {
     readonly deliveryId: string
     readonly mark: Promise<number>
   }[]
-  call: HookCall<'post-finish'> | null
+  /** The marks are set, and the upload's files may say that it is finished. */
+  isIntended: boolean
 }
 
 function randomHex(): string {

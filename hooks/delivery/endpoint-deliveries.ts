@@ -4,14 +4,15 @@ import type { HookCall, HookEndpoint, HookUpload, TellingEvent } from '../../ser
 import type { Log } from '../../server/model/log.js'
 import { createDeliveryId, createdAtOf, type Delivery, uploadOfDelivery } from './delivery.js'
 import { EndpointQueue, type QueueLimits } from './endpoint-queue.js'
+import { FinishKeeper } from './finish-keeper.js'
 import { FinishMarks } from './finish-marks.js'
 import { History } from './history.js'
 import type { MemoryBudget } from './memory-budget.js'
 import { Notifier } from './notifier.js'
 import { ProgressNotices } from './progress-notices.js'
-import { type Recovery, recoverFinishes } from './recover-finishes.js'
+import { recoverFinishes } from './recover-finishes.js'
 import { Spool } from './spool.js'
-import { newLine } from './spool-lines.js'
+import { finishLine, newLine } from './spool-lines.js'
 import { walkSpool } from './walk.js'
 
 export interface DeliveryTools {
@@ -36,6 +37,8 @@ export interface DeliveryLimits extends QueueLimits {
   readonly memoryBytes: number
   /** Uploads that are finished at once; others wait. */
   readonly finishes: number
+  /** How long the event of a finish waits to be flushed; a quarter of the finishes do not. */
+  readonly flushPauseMs: number
   /** Of each of two files with deliveries that are done, and of each of two with those that failed for good. */
   readonly doneBytes: number
   readonly failedBytes: number
@@ -56,6 +59,8 @@ export class EndpointDeliveries {
   readonly #tools: SharedTools
   readonly #spool: Spool
   readonly #marks: FinishMarks
+  /** The marks of uploads that are being finished. */
+  readonly finishes: FinishKeeper
   readonly #done: History
   readonly #failed: History
   readonly #progress: ProgressNotices
@@ -74,6 +79,11 @@ export class EndpointDeliveries {
     this.#failed = new History({ folder, name: 'failed', mostBytes: limits.failedBytes, headers: true })
     this.#progress = new ProgressNotices(progressIntervalMs, budget, (id) => this.#queue.wake(id))
     this.#notifier = new Notifier({ ...tools, endpoint })
+    const mostUnflushed = limits.finishes / 4
+    this.finishes = new FinishKeeper({
+      ...{ ...tools, name: endpoint.name, marks, spool },
+      limits: { ...limits, mostUnflushed },
+    })
     const [done, failed, progress, notifier] = [this.#done, this.#failed, this.#progress, this.#notifier]
     this.#queue = new EndpointQueue({
       ...tools,
@@ -95,7 +105,7 @@ export class EndpointDeliveries {
     const marks = await FinishMarks.open(spool.folder, limits.finishes, flushFolder)
     const opened = new EndpointDeliveries(endpoint, tools, spool, marks)
     // Before a client can remove one of these uploads. What cannot be read now is asked again in the background.
-    await recoverFinishes(opened.#recovery)
+    await opened.#recover()
     void opened.#send()
     return opened
   }
@@ -149,32 +159,15 @@ export class EndpointDeliveries {
       )
       return
     }
-    void this.#keep(id, { line, flushed: false, written: () => budget.give(bytes) })
-  }
-
-  get hasRoomToMark(): boolean {
-    return this.#marks.isRoomy
-  }
-
-  /** Marks on the disk that a delivery is due once its upload is finished; gives the mark. Rejects with the system's error. */
-  async mark(deliveryId: string): Promise<number> {
-    const marked = this.#marks.set(deliveryId)
-    if (this.#spool.heldIds.length > 0) this.#marks.fail(new Error('events cannot be written'))
-    return marked
-  }
-
-  /** Takes a mark away. Where that cannot be written the upload's files say that it is not finished. Never rejects. */
-  async unmark(mark: number): Promise<void> {
-    await this.#marks.clear(mark).catch((error: unknown) => {
-      this.#tools.log.error({ err: error, endpoint: this.name }, 'the end of a finish could not be noted')
-    })
+    void this.#keep(id, { line, written: () => budget.give(bytes) })
   }
 
   /** The upload is finished: keeps the event, in whose place its mark stands until it is written. Never rejects. */
   notifyFinished(call: HookCall<'post-finish'>, deliveryId: string, mark: number): Promise<void> {
     this.#progress.forget(call.upload.id)
-    const line = newLine({ id: deliveryId, createdAt: createdAtOf(deliveryId), call })
-    return this.#keep(call.upload.id, { line, flushed: true, written: () => void this.unmark(mark) })
+    const { id } = call.upload
+    const line = finishLine(deliveryId, call)
+    return this.#keep(id, { line, written: () => this.finishes.written(id, mark) })
   }
 
   /** Tries a delivery at once; undefined where there is none. Rejects with the system's error. */
@@ -194,12 +187,14 @@ export class EndpointDeliveries {
     this.#progress.close()
     const ended = this.#queue.close().then(async () => {
       await this.#writeHeld()
-      await Promise.all([this.#spool.idle(), this.#done.idle(), this.#failed.idle()])
+      await Promise.all([this.#spool.idle(), this.#done.idle(), this.#failed.idle(), this.finishes.idle()])
     })
     const time = new AbortController()
     const late = pause(withinMs, undefined, { signal: time.signal }).catch(() => {})
     await Promise.race([ended, late])
     time.abort()
+    this.finishes.close()
+    this.#spool.close()
     await this.#marks.close().catch(() => {})
   }
 
@@ -221,7 +216,7 @@ export class EndpointDeliveries {
       await this.#spool.keep(uploadId, kept)
       this.#queue.wake(uploadId)
     } catch (error) {
-      this.#marks.fail(error)
+      this.finishes.fail(error)
       const fields = { err: error, endpoint: this.name, id: uploadId }
       this.#tools.log.error(fields, 'an event could not be written yet')
       void this.#writeHeldLater()
@@ -250,10 +245,12 @@ export class EndpointDeliveries {
     }
   }
 
-  get #recovery(): Recovery {
+  #recover(): Promise<void> {
     const { finished, log, limits } = this.#tools
-    const parts = { marks: this.#marks, spool: this.#spool, queue: this.#queue }
-    return { ...parts, histories: [this.#done, this.#failed], finished, log, pauseMs: limits.faultPauseMs }
+    return recoverFinishes({
+      ...{ left: this.#marks.left, finishes: this.finishes, spool: this.#spool, queue: this.#queue },
+      ...{ histories: [this.#done, this.#failed], finished, log, pauseMs: limits.faultPauseMs },
+    })
   }
 
   /** Sends what the spool has, and walks over it until the server ends. */

@@ -94,6 +94,8 @@ export class EndpointQueue {
       this.#begin(next)
     }
     clearTimeout(this.#timer)
+    // The end of a run comes back here.
+    if (this.#runs.size >= limits.places) return
     // As of the same moment: what has become due since then would be in neither.
     const waitMs = Math.min(this.#agenda.nextMs(nowMs) - now(), LONGEST_TIMER_MS)
     this.#timer = setTimeout(() => this.#pump(), Math.max(1, waitMs)).unref()
@@ -189,9 +191,9 @@ export class EndpointQueue {
 
   async #end(appointment: Appointment, delivery: PendingDelivery): Promise<Rest> {
     appointment.ended.add(delivery.id)
-    const rest = await this.#writeEnded(appointment)
+    // At once: a finish whose mark is left is looked for there after a crash.
     this.#remember(delivery)
-    return rest
+    return this.#writeEnded(appointment)
   }
 
   async #giveUp(appointment: Appointment, delivery: PendingDelivery): Promise<Rest> {

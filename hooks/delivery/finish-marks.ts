@@ -18,31 +18,32 @@ interface Waiting {
 }
 
 /**
- * Which uploads are being finished, on the disk: a file of a fixed size with a slot for each. Its blocks are there
- * already, so that a mark is one write and one flush of the disk, without the file system's journal.
+ * Which uploads are being finished, on the disk: a file with a slot for each. Its blocks are there already, so that a
+ * mark is one write and one flush of the disk, without the file system's journal.
  */
 export class FinishMarks {
   readonly #file: FileHandle
   /** Writes of this one last when they return. */
   readonly #flushed: FileHandle
-  /** The delivery that each slot had at the start, until it is cleared. */
+  /** The delivery that each slot had at the start, until what becomes of it is known. */
   readonly left: Map<number, string>
   readonly #slots: number
   readonly #free: number[]
   readonly #waiting: Waiting[] = []
 
-  private constructor(file: FileHandle, flushed: FileHandle, slots: readonly string[]) {
+  private constructor(file: FileHandle, flushed: FileHandle, slots: number, found: readonly string[]) {
     this.#file = file
     this.#flushed = flushed
-    this.#slots = slots.length
-    const found = slots.map((id, slot) => [slot, id] as const)
-    this.left = new Map(found.filter(([, id]) => id !== ''))
-    this.#free = found.filter(([, id]) => id === '').map(([slot]) => slot)
+    this.#slots = slots
+    const all = found.map((id, slot) => [slot, id] as const)
+    this.left = new Map(all.filter(([, id]) => id !== ''))
+    this.#free = all.filter(([, id]) => id === '').map(([slot]) => slot)
   }
 
   /**
-   * Opens the file of an endpoint's folder, or makes it with so many slots. `flushFolder` is null where nothing is to survive the loss of
-   * power. Rejects with the system's error.
+   * Opens the file of an endpoint's folder, or makes it. It has so many slots besides those that are taken: a mark
+   * whose upload cannot be read for long takes the place of no other. `flushFolder` is null where nothing is to survive
+   * the loss of power. Rejects with the system's error.
    */
   static async open(
     folder: string,
@@ -53,15 +54,17 @@ export class FinishMarks {
     const flags = constants.O_RDWR | constants.O_CREAT
     const file = await open(path, flags, FILE_MODE)
     try {
-      const content = Buffer.alloc(slots * SLOT_BYTES)
-      const { bytesRead } = await file.read(content, 0, content.length, 0)
-      if (bytesRead < content.length) {
-        await file.write(content, bytesRead, content.length - bytesRead, bytesRead)
+      const before = await file.readFile()
+      const taken = idsIn(before).filter((id) => id !== '').length
+      const content = Buffer.alloc(Math.max(wholeSlots(before), slots + taken) * SLOT_BYTES)
+      before.copy(content)
+      if (before.length < content.length) {
+        await file.write(content, before.length, content.length - before.length, before.length)
         if (flushFolder) await file.sync()
         await flushFolder?.(folder)
       }
       const flushed = await open(path, flags | (flushFolder ? constants.O_DSYNC : 0), FILE_MODE)
-      return new FinishMarks(file, flushed, idsIn(content))
+      return new FinishMarks(file, flushed, slots, idsIn(content))
     } catch (error) {
       await file.close()
       throw error
@@ -95,7 +98,6 @@ export class FinishMarks {
     try {
       await this.#file.write(NOTHING, 0, SLOT_BYTES, slot * SLOT_BYTES)
     } finally {
-      this.left.delete(slot)
       this.#release(slot)
     }
   }
@@ -122,8 +124,12 @@ export class FinishMarks {
   }
 }
 
+function wholeSlots(content: Buffer): number {
+  return Math.ceil(content.length / SLOT_BYTES)
+}
+
 function idsIn(content: Buffer): string[] {
-  return Array.from({ length: content.length / SLOT_BYTES }, (_, slot) => {
+  return Array.from({ length: wholeSlots(content) }, (_, slot) => {
     const text = content.toString('latin1', slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES)
     const id = text.split('\0', 1)[0] ?? ''
     return END_OF_ID.test(id) && isUploadId(uploadOfDelivery(id)) ? id : ''

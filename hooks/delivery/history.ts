@@ -70,6 +70,19 @@ export class History {
     this.#count -= 1
   }
 
+  /** Which of these deliveries are kept. Rejects with the system's error. */
+  async which(ids: ReadonlySet<string>): Promise<Set<string>> {
+    return this.#inTurn(async () => {
+      const found = new Set<string>()
+      if (ids.size === 0) return found
+      for await (const entry of this.#entries()) {
+        if (typeof entry === 'string') found.delete(entry)
+        else if (ids.has(entry.id)) found.add(entry.id)
+      }
+      return found
+    })
+  }
+
   /** Finds a delivery. Rejects with the system's error. */
   async find(id: string): Promise<EndedDelivery | undefined> {
     return this.#inTurn(async () => {

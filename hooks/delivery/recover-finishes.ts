@@ -2,19 +2,21 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { HookUpload } from '../../server/model/hook.js'
 import { hookCall } from '../../server/model/hook-call.js'
 import type { Log } from '../../server/model/log.js'
-import { createdAtOf, uploadOfDelivery } from './delivery.js'
+import { uploadOfDelivery } from './delivery.js'
 import type { EndpointQueue } from './endpoint-queue.js'
-import type { FinishMarks } from './finish-marks.js'
+import type { FinishKeeper } from './finish-keeper.js'
 import type { History } from './history.js'
 import type { Spool } from './spool.js'
-import { newLine } from './spool-lines.js'
+import { finishLine } from './spool-lines.js'
 
 export interface Recovery {
-  readonly marks: Pick<FinishMarks, 'left' | 'clear'>
+  /** The deliveries of marks that the process before has left; one that is known is taken out. */
+  readonly left: Map<number, string>
+  readonly finishes: Pick<FinishKeeper, 'unmark' | 'written'>
   readonly spool: Pick<Spool, 'look' | 'append'>
   readonly queue: Pick<EndpointQueue, 'wake' | 'isClosed'>
   /** Deliveries that ended. */
-  readonly histories: readonly Pick<History, 'find'>[]
+  readonly histories: readonly Pick<History, 'which'>[]
   /** An upload by its files; null where it is not finished. Rejects where they cannot be read now. */
   readonly finished: (uploadId: string) => Promise<HookUpload | null>
   readonly log: Log
@@ -33,42 +35,42 @@ export async function recoverFinishes(recovery: Recovery): Promise<void> {
 }
 
 async function recoverLeft(recovery: Recovery): Promise<void> {
-  while (recovery.marks.left.size > 0 && !recovery.queue.isClosed) {
+  while (recovery.left.size > 0 && !recovery.queue.isClosed) {
     await pause(recovery.pauseMs, undefined, { ref: false })
     await recoverEach(recovery)
   }
 }
 
 async function recoverEach(recovery: Recovery): Promise<void> {
-  for (const [mark, id] of recovery.marks.left) {
-    await recover(mark, id, recovery).catch((error: unknown) => {
-      recovery.log.error({ err: error, delivery: id }, 'it cannot be seen yet whether an upload was finished')
-    })
+  const { left, histories, log } = recovery
+  const ids = new Set(left.values())
+  try {
+    const ended = await Promise.all(histories.map((history) => history.which(ids)))
+    for (const [mark, id] of left) {
+      const isEnded = ended.some((each) => each.has(id))
+      await recover(mark, { id, isEnded }, recovery).catch((error: unknown) => {
+        log.error({ err: error, delivery: id }, 'it cannot be seen yet whether an upload was finished')
+      })
+    }
+  } catch (error) {
+    log.error({ err: error }, 'it cannot be seen yet which deliveries have ended')
   }
 }
 
 async function recover(
   mark: number,
-  id: string,
-  { marks, finished, queue, ...known }: Recovery,
+  { id, isEnded }: { id: string; isEnded: boolean },
+  { left, finishes, finished, queue, spool }: Recovery,
 ): Promise<void> {
   const uploadId = uploadOfDelivery(id)
   const upload = await finished(uploadId)
-  if (upload && !(await isKnown(id, uploadId, known))) {
-    const call = hookCall('post-finish', upload, null)
-    await known.spool.append(uploadId, newLine({ id, createdAt: createdAtOf(id), call }), { flushed: true })
+  const isKnown = isEnded || (await spool.look(uploadId)).some((pending) => pending.id === id)
+  if (upload && !isKnown) {
+    await spool.append(uploadId, finishLine(id, hookCall('post-finish', upload, null)))
     queue.wake(uploadId)
   }
-  await marks.clear(mark)
-}
-
-/** Tells whether the event was written before the process ended, and perhaps sent. */
-async function isKnown(
-  id: string,
-  uploadId: string,
-  { spool, histories }: Pick<Recovery, 'spool' | 'histories'>,
-): Promise<boolean> {
-  if ((await spool.look(uploadId)).some((pending) => pending.id === id)) return true
-  for (const history of histories) if (await history.find(id)) return true
-  return false
+  left.delete(mark)
+  // The event may have been written without a flush before the process ended.
+  if (upload) finishes.written(uploadId, mark)
+  else await finishes.unmark(mark)
 }

@@ -18,6 +18,11 @@ export function newLine({ id, createdAt, call }: Kept): string {
   return JSON.stringify({ id, createdAt, call: { event, upload, request } })
 }
 
+/** The line of a `post-finish` whose id is older than the finish. */
+export function finishLine(id: string, call: HookCall<'post-finish'>): string {
+  return newLine({ id, createdAt: call.upload.finishedAt ?? call.upload.updatedAt, call })
+}
+
 /** The line that says that a try failed. */
 export function triedLine(id: string, tried: Tried): string {
   return JSON.stringify({ tried: id, ...tried })

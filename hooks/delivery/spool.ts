@@ -1,21 +1,23 @@
-import { mkdir, open, opendir, readFile, rm, stat, utimes } from 'node:fs/promises'
+import { mkdir, open, opendir, readFile, rm, stat, unlink, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMissing, unlessMissing } from '../../server/errors.js'
 import { isUploadId } from '../../server/model/upload-id.js'
 import type { PendingDelivery } from './delivery.js'
+import { Reserve } from './reserve.js'
 import { overLine, readPending } from './spool-lines.js'
 import { Turns } from './turns.js'
 
 /** Names that are read from the folder at once; it is never held in memory whole. */
 const NAMES_AT_ONCE = 1024
 const ENDING = '.jsonl'
+/** Uploads that are sent at once. */
+const MOST_SINGLES = 128
 /** Headers of requests may be secrets. */
 const [FILE_MODE, FOLDER_MODE] = [0o600, 0o700]
 
 /** A line that could not be written; `written` is called once it is. */
 interface HeldLine {
   readonly line: string
-  readonly flushed: boolean
   readonly written: () => void
 }
 
@@ -29,12 +31,21 @@ export class Spool {
   readonly #turns = new Turns()
   /** Lines that could not be written yet; they precede the next one of their upload. */
   readonly #held = new Map<string, HeldLine[]>()
+  /** Uploads whose file had only this delivery when it was last read, and has had no line since; the newest ones. */
+  readonly #single = new Map<string, string>()
   /** Files made before `count` is over. */
   #madeMeanwhile: Set<string> | null = new Set()
   #size = 0
 
-  private constructor(folder: string, flushFolder: ((folder: string) => Promise<void>) | null) {
+  readonly #reserve: Reserve
+
+  private constructor(
+    folder: string,
+    flushFolder: ((folder: string) => Promise<void>) | null,
+    reserve: Reserve,
+  ) {
     this.folder = folder
+    this.#reserve = reserve
     this.#flushFolder = flushFolder
   }
 
@@ -42,7 +53,7 @@ export class Spool {
   static async open(folder: string, flushFolder: ((folder: string) => Promise<void>) | null): Promise<Spool> {
     await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
     await flushFolder?.(join(folder, '..'))
-    return new Spool(folder, flushFolder)
+    return new Spool(folder, flushFolder, await Reserve.open(join(folder, 'reserve')))
   }
 
   /** Uploads that have a file here; exact once `count` is over. */
@@ -77,9 +88,16 @@ export class Spool {
     }
   }
 
-  /** Adds a line, flushed where that is asked for. Rejects with the system's error; the line does not count then. */
-  async append(id: string, line: string, { flushed = false } = {}): Promise<void> {
-    await this.#turns.take(id, () => this.#append(id, [line], flushed))
+  /** Adds a line, not flushed. Rejects with the system's error; the line does not count then. */
+  async append(id: string, line: string): Promise<void> {
+    await this.#turns.take(id, () => this.#append(id, [line]))
+  }
+
+  /** Flushes the files of uploads, and their names. Of one that has none nothing is pending. Rejects with the system's error. */
+  async flush(ids: ReadonlySet<string>): Promise<void> {
+    if (!this.#flushFolder) return
+    const flushed = await Promise.all([...ids].map((id) => this.#flushFile(id)))
+    if (flushed.includes(true)) await this.#flushFolder(this.folder)
   }
 
   /**
@@ -89,7 +107,7 @@ export class Spool {
   async keep(id: string, kept: HeldLine): Promise<void> {
     await this.#turns.take(id, async () => {
       try {
-        await this.#append(id, [kept.line], kept.flushed)
+        await this.#append(id, [kept.line])
       } catch (error) {
         this.#hold(id, kept)
         throw error
@@ -100,7 +118,7 @@ export class Spool {
 
   /** Writes the lines of an upload that are held. Rejects with the system's error. */
   async writeHeld(id: string): Promise<void> {
-    await this.#turns.take(id, () => this.#append(id, [], false))
+    await this.#turns.take(id, () => this.#append(id, []))
   }
 
   /** What is pending of an upload, in order. A file without any is removed. Rejects with the system's error. */
@@ -108,6 +126,8 @@ export class Spool {
     return this.#turns.take(id, async () => {
       const pending = await this.#read(id)
       if (pending.length === 0 && !this.#held.has(id)) await this.#remove(id)
+      const [first, second] = pending
+      if (first && !second) this.#noteSingle(id, first.id)
       return pending
     })
   }
@@ -120,10 +140,15 @@ export class Spool {
   /** Notes that deliveries are not pending any more; gives those that are. Rejects with the system's error. */
   async end(id: string, ended: readonly string[]): Promise<PendingDelivery[]> {
     return this.#turns.take(id, async () => {
-      const pending = (await this.#read(id)).filter((delivery) => !ended.includes(delivery.id))
-      if (pending.length === 0 && !this.#held.has(id)) await this.#remove(id)
-      else await this.#append(id, ended.map(overLine), false)
-      return pending
+      // Without another look: until this is on the disk a crash has the delivery sent again.
+      const isWhole = ended.includes(this.#single.get(id) ?? '')
+      const known = isWhole ? [] : await this.#read(id)
+      const pending = known.filter((delivery) => !ended.includes(delivery.id))
+      const hasHeld = this.#held.has(id)
+      if (pending.length === 0 && !hasHeld) await this.#remove(id)
+      else await this.#append(id, ended.map(overLine))
+      // Lines that were held are there now.
+      return hasHeld ? this.#read(id) : pending
     })
   }
 
@@ -144,6 +169,11 @@ export class Spool {
     }
   }
 
+  /** Keeps no room for events any more. */
+  close(): void {
+    this.#reserve.close()
+  }
+
   /** Resolves when nothing is being read or written. */
   async idle(): Promise<void> {
     await this.#turns.idle()
@@ -155,27 +185,32 @@ export class Spool {
     else this.#held.set(id, [line])
   }
 
+  #noteSingle(id: string, deliveryId: string): void {
+    this.#single.set(id, deliveryId)
+    for (const [oldest] of this.#single) if (this.#single.size > MOST_SINGLES) this.#single.delete(oldest)
+  }
+
   async #read(id: string): Promise<PendingDelivery[]> {
     return readPending((await readFile(this.#pathOf(id), 'utf8').catch(unlessMissing)) ?? '')
   }
 
-  async #append(id: string, lines: readonly string[], flushed: boolean): Promise<void> {
+  async #append(id: string, lines: readonly string[]): Promise<void> {
+    this.#single.delete(id)
     const held = this.#held.get(id) ?? []
     const all = [...held.map(({ line }) => line), ...lines]
     if (all.length === 0) return
-    const lasts = flushed || held.some((each) => each.flushed)
-    await this.#write(id, all.map((line) => `\n${line}`).join(''), lasts)
+    const text = all.map((line) => `\n${line}`).join('')
+    await this.#reserve.within(() => this.#write(id, text))
     this.#held.delete(id)
     for (const { written } of held) written()
   }
 
-  async #write(id: string, text: string, flushed: boolean): Promise<void> {
+  async #write(id: string, text: string): Promise<void> {
     const file = await open(this.#pathOf(id), 'a', FILE_MODE)
     let isNew = false
     try {
       isNew = (await file.stat()).size === 0
       await file.appendFile(text)
-      if (flushed && this.#flushFolder) await file.datasync()
     } catch (error) {
       if (isNew) await rm(this.#pathOf(id), { force: true })
       throw error
@@ -184,13 +219,24 @@ export class Spool {
     }
     if (isNew) this.#size += 1
     if (isNew) this.#madeMeanwhile?.add(id)
-    // The file may have been made without a flush before this line.
-    if (flushed) await this.#flushFolder?.(this.folder)
+  }
+
+  /** Tells whether there is such a file. */
+  async #flushFile(id: string): Promise<boolean> {
+    const file = await open(this.#pathOf(id), 'r+').catch(unlessMissing)
+    if (!file) return false
+    try {
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
+    return true
   }
 
   async #remove(id: string): Promise<void> {
+    this.#single.delete(id)
     try {
-      await rm(this.#pathOf(id))
+      await unlink(this.#pathOf(id))
       this.#size -= 1
     } catch (error) {
       if (!isMissing(error)) throw error

@@ -1,14 +1,5 @@
 import { createHmac } from 'node:crypto'
 
-const SECRET = /^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/
-
-/** Tells whether a text is a secret of Standard Webhooks: `whsec_` and the Base64 of 24 to 64 bytes. */
-export function isWebhookSecret(text: string): boolean {
-  if (!SECRET.test(text)) return false
-  const bytes = keyOf(text)
-  return bytes.length >= 24 && bytes.length <= 64
-}
-
 /**
  * The three headers of Standard Webhooks 1.0.0. While a secret is rotated there is a signature for each.
  *

@@ -148,17 +148,19 @@ export class FilesEngine extends StoredFiles implements Engine {
 
   /** See Engine. */
   async checkpoint(id: string, facts: () => UploadFacts, options: CheckpointOptions): Promise<void> {
-    const { durable, bytes, finishedBytes } = options
+    const { durable, bytes, finishedBytes, after } = options
     const { file, sidecar } = this.#pathsOf(id)
     const finished = finishedBytes === undefined ? {} : { finishedBytes }
     const bytesPath = bytes ? file : null
+    if (after) {
+      const flushed = durable && bytes ? this.#flush(id, finishedBytes) : Promise.resolve()
+      // Both are over before the caller goes on, also where one fails.
+      await Promise.allSettled([after, flushed])
+      await Promise.all([after, flushed])
+    }
     await this.#writer.replace({
-      id,
-      path: sidecar,
-      text: this.#textOf(facts),
-      durable,
-      bytesPath,
-      ...finished,
+      ...{ id, path: sidecar, text: this.#textOf(facts), durable, bytesPath },
+      ...{ areFlushed: after !== undefined, ...finished },
     })
     if (finishedBytes !== undefined) this.#open.delete(id)
   }
@@ -171,7 +173,7 @@ export class FilesEngine extends StoredFiles implements Engine {
 
   /** See Engine. */
   flush(id: string): Promise<void> {
-    return this.#writer.flush(id, this.#pathsOf(id).file)
+    return this.#flush(id)
   }
 
   /** See Engine. */
@@ -243,6 +245,10 @@ export class FilesEngine extends StoredFiles implements Engine {
   /** See Engine. */
   end(): Promise<void> {
     return this.#writer.close()
+  }
+
+  #flush(id: string, bytes?: number): Promise<void> {
+    return this.#writer.flush({ id, path: this.#pathsOf(id).file, ...(bytes === undefined ? {} : { bytes }) })
   }
 
   #pathsOf(id: string) {

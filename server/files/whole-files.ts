@@ -92,7 +92,8 @@ function flushFolderNow(folder: string): void {
  */
 export async function replace(task: ReplaceTask, files: OpenFiles): Promise<void> {
   const { bytesPath } = task
-  if (task.durable && bytesPath !== null) await flush(bytesPath, files, task.finishedBytes)
+  if (task.durable && bytesPath !== null && !task.areFlushed)
+    await flush(bytesPath, files, task.finishedBytes)
   const temporary = `${task.path}.tmp`
   try {
     const fd = fs.openSync(temporary, 'w', FILE_MODE)

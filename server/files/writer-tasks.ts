@@ -15,7 +15,7 @@ export type WriterTask =
   | TruncateTask
   | RemoveTask
   | { readonly kind: 'forget'; readonly id: string }
-  | { readonly kind: 'flush'; readonly path: string }
+  | FlushTask
   | { readonly kind: 'close'; readonly id: string }
 
 /** A task of one upload; one that removes files may be of several, which are with the same thread. */
@@ -135,8 +135,17 @@ export interface ReplaceTask {
   /** Flushes the new file and its folder, and before them the bytes it speaks of (fdatasync). */
   readonly durable: boolean
   readonly bytesPath: string | null
+  /** The bytes are flushed already. */
+  readonly areFlushed?: boolean
   /** The file at `bytesPath` must have so many bytes before the new text counts; it is closed then. */
   readonly finishedBytes?: number
+}
+
+/** Flushes a file's bytes, quicker where it is known that they are few. */
+export interface FlushTask {
+  readonly kind: 'flush'
+  readonly path: string
+  readonly bytes?: number
 }
 
 /** Removes files in this order; one that is not there is no error. `durable` flushes their folders, each once. */

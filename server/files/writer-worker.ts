@@ -79,7 +79,7 @@ function run(task: WriterTask): unknown {
     case 'remove':
       return remove(task)
     case 'flush':
-      return flush(task.path, files)
+      return flush(task.path, files, task.bytes)
     case 'forget':
       return forget(task.id)
     case 'close':

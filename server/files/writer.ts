@@ -10,6 +10,7 @@ import type {
   CommitTask,
   CreateTask,
   DigestTask,
+  FlushTask,
   JoinTask,
   OpenTask,
   ProveResult,
@@ -183,8 +184,8 @@ export class Writer {
   }
 
   /** Flushes a file's bytes (fdatasync). */
-  flush(id: string, path: string): Promise<void> {
-    return this.#timed(true, this.#patiently({ kind: 'flush', id, path } satisfies UploadTask))
+  flush(task: Of<FlushTask>): Promise<void> {
+    return this.#timed(true, this.#patiently({ kind: 'flush', ...task } satisfies UploadTask))
   }
 
   /** Lets go of an upload's file and rolling digest, and of the checksums of a request that did not come to its end. */

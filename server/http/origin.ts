@@ -46,7 +46,8 @@ function forwardedBy(request: IncomingMessage): Forwarded {
 
 const LOOPBACK_ADDRESS = /^(?:::ffff:)?127\.\d+\.\d+\.\d+$|^::1$/i
 const LOOPBACK_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
-const PROXY_HEADER = /^(?:forwarded|x-forwarded-.*|x-real-ip|via)$/
+const PROXY_HEADER =
+  /^(?:forwarded|x-(?:original-)?forwarded(?:-.*)?|x-real-ip|(?:x-|x-cluster-|true-)?client-ip|cf-.*|via)$/
 
 /**
  * Tells whether a request was made on this machine itself. A proxy's connection comes from here too, but its requests

@@ -60,6 +60,8 @@ export interface CheckpointOptions {
   readonly bytes: boolean
   /** The upload is finished by these facts: so many bytes must be stored, and its file is closed. */
   readonly finishedBytes?: number
+  /** The facts are not stored before this resolves; the bytes may be flushed beside it. Rejects as it does. */
+  readonly after?: Promise<void>
 }
 
 /** Reads a range of an upload's bytes in order, then perhaps another range. It also works after the upload was removed. */

@@ -2,6 +2,7 @@ import type { Engine } from '../model/engine.js'
 import type { FileView } from '../model/file-headers.js'
 import type { HookUpload } from '../model/hook.js'
 import { hookUpload } from '../model/hook-call.js'
+import { isWhole } from '../model/next-step.js'
 import type { Owned } from '../model/principal.js'
 import { loadUpload } from './load-upload.js'
 
@@ -20,13 +21,18 @@ export async function findFinished(
   return { length, type: type ?? 'application/octet-stream', filename, sha256, finishedAt }
 }
 
-/** An upload by its files, for hooks; null where it is not finished. Rejects where they cannot be read now, or are torn. */
+/**
+ * An upload by its files, for hooks; null where it is not finished, or is a part that is not whole. Rejects where they
+ * cannot be read now, or are torn.
+ */
 export async function finishedForHooks(
   id: string,
   engine: Pick<Engine, 'load' | 'addressOf'>,
 ): Promise<HookUpload | null> {
   const found = await loadUpload(engine, id)
   if (found.kind === 'torn') throw new Error('the sidecar is torn')
-  if (found.kind !== 'upload' || found.upload.sha256 === null) return null
-  return hookUpload(found.upload.toRecordAtRest(), found.upload.parts)
+  if (found.kind !== 'upload') return null
+  const { upload } = found
+  if (upload.kind === 'partial' ? !isWhole(upload) : upload.sha256 === null) return null
+  return hookUpload(upload.toRecordAtRest(), upload.parts)
 }

@@ -39,8 +39,8 @@ export class Finisher {
     const { hooks } = this.#tools
     await hooks?.beforeFinish(upload, sha256)
     const finished = { sha256, finishedAt: new Date(this.#tools.now()).toISOString() }
-    const save = (): Promise<void> => this.#saver.save(upload, finished)
-    await (hooks ? hooks.whileFinishing(upload, finished, save) : save())
+    const save = (after?: Promise<void>): Promise<void> => this.#saver.save(upload, finished, after)
+    await (hooks ? hooks.whileFinishing(upload, save) : save())
     // Set only after the sidecar is written.
     upload.finish(sha256, finished.finishedAt)
     this.#tools.announce(upload, 'finished')

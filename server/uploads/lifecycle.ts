@@ -197,6 +197,7 @@ export class Lifecycle {
     for (const upload of uploads) upload.markGone()
     await Promise.allSettled(uploads.flatMap(({ saves, proof }) => [lastSaved(saves), proof.running]))
     const ids = uploads.map(({ id }) => id)
+    await this.#tools.hooks?.beforeFilesGo(ids)
     const durable = this.#tools.durability !== 'off' && mustLast
     let removed: Promise<void> | undefined
     const remove = (): Promise<void> => {

@@ -71,7 +71,7 @@ export class Receiver {
       // declared gets an error all the same.
       if (code && (isOverrun || upload.sha256 === null)) throw new UploadError(code)
     } finally {
-      hooks?.endExpectation(upload)
+      hooks?.bodyEnded(upload)
       await this.#close(upload)
     }
   }
@@ -213,11 +213,8 @@ export class Receiver {
 }
 
 /** Tells whether a body says that it has all bytes that are missing. */
-function makesWhole(
-  { kind, length, offset }: StoredUpload,
-  { headers, declaredLength }: UploadRequest,
-): boolean {
-  return kind !== 'partial' && offset + Number(headers['content-length']) === (length ?? declaredLength)
+function makesWhole({ length, offset }: StoredUpload, { headers, declaredLength }: UploadRequest): boolean {
+  return offset + Number(headers['content-length']) === (length ?? declaredLength)
 }
 
 /** Bytes that an upload will have more than was known when it was created: of a length that comes with its body. */

@@ -26,11 +26,11 @@ export class Saver {
   /**
    * Replaces the sidecar with the upload as it is now, after what was asked for before; with flushed bytes
    * and a flushed sidecar unless durability is `off`. `finished` is what only the sidecar says until it is
-   * written. Rejects with the disk's error.
+   * written, and not before `after` resolves. Rejects with the disk's error, and as `after` does.
    */
-  save(upload: StoredUpload, finished?: Finished): Promise<void> {
+  save(upload: StoredUpload, finished?: Finished, after?: Promise<void>): Promise<void> {
     upload.saves.endPause?.(false)
-    return this.#inOrder(upload, () => this.#write(upload, { finished, flush: true }))
+    return this.#inOrder(upload, () => this.#write(upload, { finished, after, flush: true }))
   }
 
   /**
@@ -90,8 +90,9 @@ export class Saver {
 
   async #write(
     upload: StoredUpload,
-    { finished, flush }: { finished?: Finished | undefined; flush: boolean },
+    how: { finished?: Finished | undefined; after?: Promise<void> | undefined; flush: boolean },
   ): Promise<void> {
+    const { finished, flush } = how
     const { engine, durability, now } = this.#tools
     const durable = durability !== 'off'
     let { verifiedTo } = upload
@@ -101,7 +102,8 @@ export class Saver {
       return { ...upload.toFacts(), ...finished }
     }
     const length = finished ? { finishedBytes: upload.offset } : {}
-    await engine.checkpoint(upload.id, facts, { durable, bytes: flush, ...length })
+    const after = how.after ? { after: how.after } : {}
+    await engine.checkpoint(upload.id, facts, { durable, bytes: flush, ...length, ...after })
     upload.saves.verifiedTo = verifiedTo
     upload.saves.isCurrent = true
     // A part that was joined has another term than before.

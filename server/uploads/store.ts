@@ -84,6 +84,8 @@ export class LadingStore extends FileStore {
     // A body may still end in a checksum that is not that of no bytes.
     if (upload.length === 0 && upload.kind === 'single' && !request.body)
       await this.#orUndo(upload, () => this.#lifecycle.finish(upload))
+    // No byte will come after which it is announced that the part is whole.
+    if (upload.length === 0 && upload.kind === 'partial') this.#tools.announce(upload, 'progress')
     return file
   }
 

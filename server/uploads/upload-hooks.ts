@@ -1,5 +1,6 @@
 import type { Decider, HookCall, HookRequest, HookUpload } from '../model/hook.js'
 import { hookCall, hookUpload } from '../model/hook-call.js'
+import { isWhole } from '../model/next-step.js'
 import type { StoredUpload } from './upload.js'
 
 export interface UploadHooksTools {
@@ -8,10 +9,16 @@ export interface UploadHooksTools {
   readonly finishing: {
     /** An upload will probably be finished soon: `intend` or `withdraw` follows. Never waits. */
     expect(id: string): void
-    /** It is about to be finished. Rejects with the error of the disk. */
-    intend(call: HookCall<'post-finish'>): Promise<void>
-    /** It was not finished after all. Never waits. */
+    /** What was expected did not come. Never waits. */
     withdraw(id: string): void
+    /** It is about to be finished. Rejects with the error of the disk. */
+    intend(id: string): Promise<void>
+    /** It is finished; nothing happens where that was confirmed before. Never waits. */
+    confirm(call: HookCall<'post-finish'>): boolean
+    /** It could not be finished. Never rejects. */
+    failed(id: string): Promise<void>
+    /** It is not finished any more. Never waits. */
+    forget(id: string): void
     /** Resolves once its files are not needed any more to know that it was finished. Never rejects. */
     written(id: string): Promise<void>
   } | null
@@ -56,39 +63,50 @@ export class UploadHooks {
   }
 
   /**
-   * Runs what makes an upload finished. Its `post-finish` is noted before, because a crash may come right after.
-   * Rejects as `work` does, and with the system's error where nothing can be noted.
+   * Runs what makes an upload finished: its files may say so after the promise that `work` gets, which resolves once it
+   * is noted that `post-finish` is due. A crash may come right after. Rejects as `work` does.
    */
-  async whileFinishing(
-    upload: StoredUpload,
-    finished: { sha256: string; finishedAt: string },
-    work: () => Promise<void>,
-  ): Promise<void> {
+  async whileFinishing({ id }: StoredUpload, work: (after?: Promise<void>) => Promise<void>): Promise<void> {
     const { finishing } = this.#tools
     if (!finishing) return work()
-    const whole = {
-      ...this.#uploadOf(upload),
-      ...finished,
-      state: 'finished',
-      updatedAt: finished.finishedAt,
-    } as const
-    await finishing.intend(hookCall('post-finish', whole, upload.hooks.request))
+    const noted = finishing.intend(id)
     try {
-      await work()
+      await work(noted)
     } catch (error) {
-      finishing.withdraw(upload.id)
+      await Promise.allSettled([noted])
+      await finishing.failed(id)
       throw error
     }
   }
 
-  /** A body comes that will make an upload whole: what `whileFinishing` notes is noted while its bytes come. */
-  expectFinish(upload: StoredUpload): void {
-    this.#tools.finishing?.expect(upload.id)
+  /** A body comes that will make an upload whole: what must be noted before its end is noted while its bytes come. */
+  expectFinish({ id }: StoredUpload): void {
+    this.#tools.finishing?.expect(id)
   }
 
-  /** The body is over. */
-  endExpectation(upload: StoredUpload): void {
-    if (upload.sha256 === null) this.#tools.finishing?.withdraw(upload.id)
+  /** Tells whether something must be noted before the bytes come that make an upload whole: a part has no other end. */
+  needsNoteBeforeWhole({ kind }: StoredUpload): boolean {
+    return kind === 'partial' && this.#tools.finishing !== null
+  }
+
+  /** The bytes come that make a part whole. Rejects with the error of the disk. */
+  async beforeWhole({ id }: StoredUpload): Promise<void> {
+    await this.#tools.finishing?.intend(id)
+  }
+
+  /** A body is over. A part that has all its bytes is whole whatever became of its request. */
+  bodyEnded(upload: StoredUpload): void {
+    const { finishing } = this.#tools
+    const { id, kind, hooks } = upload
+    if (kind !== 'partial') finishing?.withdraw(id)
+    else if (!isWhole(upload)) finishing?.forget(id)
+    else finishing?.confirm(hookCall('post-finish', this.#uploadOf(upload), hooks.request))
+  }
+
+  /** The files of uploads are about to go: their `post-finish` is written before. Never rejects. */
+  async beforeFilesGo(ids: readonly string[]): Promise<void> {
+    const { finishing } = this.#tools
+    if (finishing) await Promise.all(ids.map((id) => finishing.written(id)))
   }
 
   /** Bytes of an upload came. Its first notice comes after one interval: a short upload has none. */
@@ -102,10 +120,9 @@ export class UploadHooks {
     if (noticedAtMs !== null) received(hookCall('post-receive', this.#uploadOf(upload), request))
   }
 
-  /** Asks `pre-terminate`. Rejects with the refusal. A `post-finish` is noted before the upload's files go. */
+  /** Asks `pre-terminate`. Rejects with the refusal. */
   async beforeRemoval(upload: StoredUpload, request: HookRequest | null): Promise<void> {
-    const { decider, finishing } = this.#tools
-    await finishing?.written(upload.id)
+    const { decider } = this.#tools
     if (!decider.listensTo('pre-terminate')) return
     await decider.decide(hookCall('pre-terminate', this.#uploadOf(upload), request))
   }

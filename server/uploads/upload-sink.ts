@@ -75,9 +75,10 @@ export class UploadSink implements BlockSink {
     return this.#upload.isTypeDue ? this.#tools.sniffBytes - this.#head.length : 0
   }
 
-  /** What is decided between two batches, or between storing and counting, needs the end of the one before. */
+  /** What is decided or noted between two batches, or between storing and counting, needs the end of the one before. */
   get takesLastAtOnce(): boolean {
-    return !this.#upload.isTypeDue && !this.#isLooking && this.#trailing === null && !this.#isUnverified
+    const isDecided = !this.#upload.isTypeDue && !this.#isLooking
+    return isDecided && this.#trailing === null && !this.#isUnverified && !this.#needsNote
   }
 
   /** A checksum that nothing announced has come: `verify` or `rollBack` follows. */
@@ -91,6 +92,8 @@ export class UploadSink implements BlockSink {
     this.#isLooking = this.#upload.isTypeDue
     if (this.#isLooking) await this.#look(blocks)
     this.#isLooking = false
+    // After a crash the file alone says that a part is whole: its end is noted before its last bytes are written.
+    if (this.#needsNote && this.#makesWhole(sum(blocks))) await this.#tools.hooks?.beforeWhole(this.#upload)
     await this.#append(blocks, last)
     if (!this.#upload.digestLive && this.#upload.damagedAfter === null) this.#prover.start(this.#upload)
     if (!last && (await this.#tools.engine.isFull())) this.#upload.body?.stop('disk_full')
@@ -159,6 +162,14 @@ export class UploadSink implements BlockSink {
     }
     const offset = this.#upload.offset + this.#unverified + sum(blocks)
     await decideType(this.#upload, this.#head, offset, this.#tools)
+  }
+
+  get #needsNote(): boolean {
+    return this.#tools.hooks?.needsNoteBeforeWhole(this.#upload) ?? false
+  }
+
+  #makesWhole(bytes: number): boolean {
+    return this.#upload.offset + this.#unverified + bytes === this.#upload.length
   }
 
   #append(blocks: readonly Block[], last: boolean): Promise<void> {

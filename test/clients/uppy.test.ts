@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import { filesIn, idle } from '../helpers/health.js'
 import { rowsOf } from '../helpers/proof.js'
 import { eventually, idOf, send, temporaryFolder, tus } from '../helpers/server.js'
+import { SECRET_FLAGS } from '../helpers/tokens.js'
 import { answersOf, assertArrived, assertNeverBack, UppyStage } from '../helpers/uppy-stage.js'
 import { filesOf } from '../helpers/uppy-tab.js'
 
@@ -128,6 +129,31 @@ test('brings two files in four parts each with parallelUploads, progress never g
     await eventually(30_000, 'two files with their sidecars, without the parts', async () => {
       return filesIn(server).length === 4 ? true : undefined
     })
+    await idle(server)
+  })
+})
+
+test('"so that an Uppy page needs only a URL": a grant in the endpoint brings its file over a line that breaks, and no second one', async ({
+  stage,
+}) => {
+  await stage.play(SECRET_FLAGS, async ({ server, line, open }) => {
+    const made = await send(server.origin, { method: 'POST', path: '/api/grants', body: '{"count":1}' })
+    assert.is(made.status, 201, made.text)
+    const query = new URL(JSON.parse(made.text).endpoint).search
+    line.rate = 20 * MB
+    const [first, second] = [filesOf(1, 20 * MB), filesOf(2, MB).slice(1)]
+    const tab = await open({}, query)
+    await tab.upload(first)
+    await tab.until(30_000, 'a quarter', ({ progress }) => progress.some(({ bytes }) => bytes > 5 * MB))
+    line.down()
+    await tab.until(30_000, 'a try in vain', () => line.refused >= 1)
+    line.up()
+    await assertArrived(server, await tab.ended(1, 60_000), first)
+    const refused = await open({ retryDelays: [] }, query)
+    await refused.upload(second)
+    const { failed } = await refused.ended(1, 30_000)
+    assert.is(failed[0]?.status, 403)
+    assert.match(failed[0]?.body ?? '', /^grant_used: /)
     await idle(server)
   })
 })

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { freePort } from '../helpers/free-port.js'
+import { agesOfRepeated, type Came, killWhileFinishing } from '../helpers/kills.js'
 import { Receiver } from '../helpers/receiver.js'
 import { printedSeed, randomFrom } from '../helpers/sender.js'
 import {
@@ -29,8 +30,11 @@ const WITHIN_MS = 60_000
 const KILLS = Number(process.env.KILLS ?? 10)
 const UPLOADS_A_ROUND = 8
 const MOST_WAIT_MS = 300
-/** Between an answer to a last PATCH and the kill. */
-const MOST_AFTER_ANSWER_MS = 6
+/**
+ * What the receiver acknowledged so shortly before the kill may come again: Lading reads the 2xx and notes it on the
+ * disk, in a few milliseconds while nothing else waits for the processor.
+ */
+const CRASH_WINDOW_MS = 1_000
 const RECEIVER = fileURLToPath(new URL('../helpers/receiver-main.js', import.meta.url))
 const random = randomFrom(printedSeed('deliveries'))
 
@@ -43,26 +47,6 @@ async function upload(server: TestServer, ids: string[]): Promise<void> {
   } catch {
     // The server was killed meanwhile.
   }
-}
-
-/**
- * Sends the bytes of several uploads at once, and kills the server around one of the answers, so that it dies while it
- * finishes others. Gives the ids of those that were answered.
- */
-async function killWhileFinishing(server: TestServer, locations: readonly string[]): Promise<string[]> {
-  const answered: string[] = []
-  const killAt = 1 + Math.floor(random() * locations.length)
-  const patches = locations.map(async (location) => {
-    const { status } = await tus.patch(server, location, 0, 'hello')
-    assert.is(status, 204)
-    if (answered.push(idOf(location)) !== killAt) return
-    await pause(random() * MOST_AFTER_ANSWER_MS)
-    server.process.kill('SIGKILL')
-  })
-  // Those that the kill cuts reject.
-  await Promise.allSettled(patches)
-  await server.stop('SIGKILL')
-  return answered
 }
 
 /** The uploads among these that are finished. */
@@ -103,12 +87,12 @@ test('"every finished upload was told at least once", in order, whenever Lading 
   const receiver = await Receiver.start()
   const flags = ['--hooks-http', receiver.url]
   const ids: string[] = []
-  /** `event id` as it came, and the life of the server in which it did. */
-  const came: { readonly hook: string; readonly life: number }[] = []
+  const came: Came[] = []
+  const killedAtMs: number[] = []
   const answered: string[] = []
-  let life = 0
   receiver.reply = ({ type, json }) => {
-    if (type.startsWith('post-')) came.push({ hook: `${type} ${json.Event.Upload.ID}`, life })
+    const hook = `${type} ${json.Event.Upload.ID}`
+    if (type.startsWith('post-')) came.push({ hook, life: killedAtMs.length, atMs: performance.now() })
     return {}
   }
   let server = await startServer(flags)
@@ -116,10 +100,11 @@ test('"every finished upload was told at least once", in order, whenever Lading 
     const created = await Promise.all(Array.from({ length: UPLOADS_A_ROUND }, () => tus.create(server, 5)))
     const locations = created.map(locationOf)
     ids.push(...locations.map(idOf))
-    answered.push(...(await killWhileFinishing(server, locations)))
+    const killed = await killWhileFinishing(server, locations, random)
+    answered.push(...killed.answered)
     // What the killed server has sent is read before the next one counts: that delivers while it starts.
     for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate)
-    life += 1
+    killedAtMs.push(killed.killedAtMs)
     server = await startServer(flags, server.dataDir)
   }
   const finished = await eventually(WITHIN_MS, 'the uploads that are whole', async () => {
@@ -140,10 +125,16 @@ test('"every finished upload was told at least once", in order, whenever Lading 
   // Every answer was 2xx: one that came again came after a crash, which hid it from the server.
   const lives = came.map(({ hook, life }) => `${life} ${hook}`)
   assert.is(new Set(lives).size, lives.length)
+  const ages = agesOfRepeated(came, killedAtMs)
   const again = finishes.length - new Set(finishes).size
   console.log(
     `${KILLS} kills, ${ids.length} uploads, ${answered.length} answered, ${finished.length} finished, ` +
-      `${finishes.length} post-finish (${again} again)`,
+      `${finishes.length} post-finish (${again} again); ${ages.length} of ${hooks.length} hooks came again, ` +
+      `the earliest acknowledged ${Math.max(0, ...ages).toFixed(1)} ms before a kill`,
+  )
+  assert.ok(
+    ages.every((age) => age < CRASH_WINDOW_MS),
+    'a hook came again that was acknowledged long before',
   )
   assert.ok(answered.length >= KILLS && answered.every((id) => finished.includes(id)))
   receiver.close()
@@ -177,6 +168,12 @@ test('"every finished upload was told at least once", in order, whenever the rec
   assert.is((await finishedOf(server, ids)).length, KILLS * UPLOADS_A_ROUND)
   const lines = readFileSync(file, 'utf8').split('\n')
   let again = 0
+  const acknowledged = new Set<string>()
+  for (const line of lines) {
+    const [what, hook = ''] = line.split(/ (.*)/)
+    if (what === 'came') assert.not(acknowledged.has(hook), `${hook} came again after its 2xx`)
+    else acknowledged.add(hook)
+  }
   for (const id of ids) {
     const [created, ended] = [`came post-create ${id}`, `came post-finish ${id}`]
     assert.ok(lines.includes(created) && lines.includes(ended), `${id} was not told`)

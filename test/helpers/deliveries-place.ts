@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'uvu'
@@ -17,6 +17,8 @@ export interface Try {
   readonly call: HookCall<TellingEvent>
 }
 
+/** When an upload was finished that a `post-finish` is about. */
+export const FINISHED_AT = '2026-11-24T10:00:00.000Z'
 export const DONE: Notified = { kind: 'done', stop: false }
 export const FAILED: Notified = { kind: 'failed', reason: '503', afterMs: null }
 export const GONE: Notified = { kind: 'gone', reason: '410' }
@@ -52,7 +54,8 @@ export class FakeEndpoint implements HookEndpoint {
 
 /** A call about the upload with this number. */
 export function call<E extends TellingEvent>(event: E, number = 1): HookCall<E> {
-  const upload = { ...record(number), fields: { filename: 'photo.jpg' }, parts: null }
+  const end = event === 'post-finish' ? { finishedAt: FINISHED_AT } : {}
+  const upload = { ...record(number, end), fields: { filename: 'photo.jpg' }, parts: null }
   const headers = { authorization: ['Bearer secret'] }
   const request = { method: 'PATCH', uri: `/files/${upload.id}`, remoteAddress: '127.0.0.1:1', headers }
   return { event, upload, request, firstBytes: new Uint8Array(0) }
@@ -79,10 +82,10 @@ export class DeliveriesPlace {
     return join(this.root, 'deliveries')
   }
 
-  /** The names in the endpoint's folder, but for that of the marks. */
+  /** The names in the endpoint's folder, but for those of the marks and of the reserve. */
   get files(): string[] {
     return readdirSync(join(this.folder, 'http'))
-      .filter((name) => name !== 'finishing')
+      .filter((name) => name !== 'finishing' && name !== 'reserve')
       .sort()
   }
 
@@ -102,10 +105,17 @@ export class DeliveriesPlace {
       now: Date.now,
       scheduleMs: [0, 5, 5],
       ...options,
-      limits: { walkPauseMs: 20, faultPauseMs: 20, ...options.limits },
+      limits: { walkPauseMs: 20, faultPauseMs: 20, flushPauseMs: 20, ...options.limits },
     })
     this.#started.push(deliveries)
     return deliveries
+  }
+
+  /** The uploads that have a mark on the disk, in order. */
+  get marked(): number[] {
+    const content = readFileSync(join(this.folder, 'http', 'finishing'), 'latin1')
+    const found = [...content.matchAll(/msg_([0-9a-z-]+)_/g)].map(([, id = '']) => numberOf(id))
+    return found.sort((one, other) => one - other)
   }
 
   /** As after a crash: what ran before writes nothing any more. */

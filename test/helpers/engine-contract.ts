@@ -151,6 +151,16 @@ export function engineContract(test: Test<EnginePlace>, make: () => Promise<Engi
     assert.is(found.kind === 'upload' && found.facts.sha256, null)
   })
 
+  test('facts are not stored before what they wait for', async ({ engine }) => {
+    await create(engine, A)
+    const after = new Promise<void>((_, fail) => setImmediate(fail, new Error('no mark')))
+    const facts = () => uploadOf(A, { filename: 'new' }).toFacts()
+    const saved = engine.checkpoint(A, facts, { durable: true, bytes: true, after })
+    assert.match(await saved.then(String, String), 'no mark')
+    const found = await engine.load(A)
+    assert.is(found.kind === 'upload' && found.facts.filename, null)
+  })
+
   test('after a restart the digest is proven again, against every checkpoint on the way', async (place) => {
     await create(place.engine, A)
     await append(place, A, 0, 'abc')

@@ -139,6 +139,7 @@ export class MemoryEngine implements Engine {
   }
 
   async checkpoint(id: string, facts: () => UploadFacts, options: CheckpointOptions): Promise<void> {
+    await options.after
     const kept = this.#kept(id)
     const text = facts()
     if (options.finishedBytes !== undefined) {

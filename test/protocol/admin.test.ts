@@ -47,6 +47,9 @@ const PROXIED: readonly Record<string, string>[] = [
   { 'X-Forwarded-Proto': 'https' },
   { 'X-Forwarded-Host': 'up.example' },
   { 'X-Real-IP': '203.0.113.9' },
+  { 'X-Client-IP': '203.0.113.9' },
+  // A tunnel on this machine.
+  { 'CF-Connecting-IP': '203.0.113.9' },
   { Via: '1.1 proxy' },
   // A proxy that passes the name on; also a name of a web page that now leads to this machine.
   { Host: 'up.example' },

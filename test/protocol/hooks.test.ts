@@ -188,7 +188,7 @@ test("a receiver's 4xx on a pre-* hook reaches the client as that status", async
 
 const FAILURES: Readonly<Record<string, HookReply>> = {
   'a 500': { status: 500 },
-  'a redirect, which is not followed': { status: 302, headers: { Location: 'http://127.0.0.1:1/' } },
+  'a redirect, which is not followed': { status: 307, headers: { Location: '/elsewhere' } },
   'no JSON': { text: 'yes' },
   'another type than JSON': { text: 'yes', headers: { 'Content-Type': 'text/html' } },
   'JSON of another form': { json: { RejectUpload: 'yes' } },

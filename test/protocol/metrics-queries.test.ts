@@ -103,6 +103,17 @@ test("each metric in the dashboard's queries is in a scrape, with the labels tha
   assert.equal(queries.flatMap(strangeLabelsIn), [])
 })
 
+test('the panels of the dashboard have ids of their own, and places on its grid that no other one has', () => {
+  const { panels }: { panels: { id: number; gridPos: Record<'x' | 'y' | 'w' | 'h', number> }[] } =
+    JSON.parse(DASHBOARD)
+  assert.is(new Set(panels.map(({ id }) => id)).size, panels.length)
+  const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) => {
+    assert.ok(x >= 0 && x + w <= 24)
+    return Array.from({ length: w * h }, (_, at) => `${x + (at % w)} ${y + Math.floor(at / w)}`)
+  })
+  assert.is(new Set(cells).size, cells.length)
+})
+
 test('each metric in the alerts is in a scrape, and each alert says what it means', () => {
   const rules = rulesOf(ALERTS)
   assert.ok(rules.length >= 8)

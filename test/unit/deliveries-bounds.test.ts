@@ -1,3 +1,4 @@
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -55,6 +56,22 @@ test('a line that a crash has torn is left out, and what was written after it co
     ],
   )
   for (let length = 0; length < text.length; length += 1) readPending(text.slice(0, length))
+})
+
+test('an event that could not be written goes out with the next one of its upload', async ({ place }) => {
+  const spool = await Spool.open(join(place.root, 'http'), null)
+  const lineOf = (id: string): string => newLine({ id, createdAt: '', call: call('post-create') })
+  const path = join(spool.folder, `${idOf(1)}.jsonl`)
+  mkdirSync(path)
+  const kept = spool.keep(idOf(1), { line: lineOf('msg_2'), written: () => {} })
+  assert.match(await kept.then(String, String), 'EISDIR')
+  rmdirSync(path)
+  writeFileSync(path, lineOf('msg_1'))
+  assert.equal(
+    (await spool.end(idOf(1), ['msg_1'])).map(({ id }) => id),
+    ['msg_2'],
+  )
+  spool.close()
 })
 
 test('a line that is written twice counts once', () => {
@@ -150,8 +167,8 @@ test('of post-receive only the newest goes out, from memory, and never one behin
   assert.is(endpoint.tries[0]?.call.upload.offset, 3)
   assert.equal([deliveries.numbers.pending, place.files], [0, []])
   for (const offset of [4, 5]) deliveries.notify(progress(offset))
-  await deliveries.intend(call('post-finish'))
-  deliveries.confirm(idOf(1))
+  await deliveries.intend(idOf(1))
+  deliveries.confirm(call('post-finish'))
   deliveries.notify(call('post-create', 2))
   await told(place, deliveries, 3)
   assert.equal(endpoint.told.slice().sort(), ['post-create 2', 'post-finish 1', 'post-receive 1'])

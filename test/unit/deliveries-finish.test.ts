@@ -22,11 +22,11 @@ withPlace(test)
 
 test('what is intended goes out when the finish is confirmed, and not before', async ({ place }) => {
   const deliveries = await place.start()
-  await deliveries.intend(call('post-finish'))
+  await deliveries.intend(idOf(1))
   deliveries.notify(call('post-create', 2))
   await told(place, deliveries, 1)
   assert.equal([place.endpoint.told, await all(deliveries, 'pending')], [['post-create 2'], []])
-  deliveries.confirm(idOf(1))
+  deliveries.confirm(call('post-finish'))
   await told(place, deliveries, 2)
   assert.equal(place.endpoint.told, ['post-create 2', 'post-finish 1'])
 })
@@ -35,7 +35,7 @@ test('"at least once, whatever crashes": after a restart it goes out if the uplo
   place,
 }) => {
   const before = await place.start()
-  for (const number of [1, 2]) await before.intend(call('post-finish', number))
+  for (const number of [1, 2]) await before.intend(idOf(number))
   place.finished.add(idOf(1))
   const deliveries = await place.restart()
   await told(place, deliveries, 1)
@@ -45,11 +45,11 @@ test('"at least once, whatever crashes": after a restart it goes out if the uplo
 
 test('an upload that is finished at a later try has one post-finish', async ({ place }) => {
   const before = await place.start()
-  await before.intend(call('post-finish'))
-  before.withdraw(idOf(1))
-  await before.intend(call('post-finish'))
+  await before.intend(idOf(1))
+  await before.failed(idOf(1))
+  await before.intend(idOf(1))
   const deliveries = await place.restart()
-  await deliveries.intend(call('post-finish'))
+  await deliveries.intend(idOf(1))
   place.finished.add(idOf(1))
   const last = await place.restart()
   await told(place, last, 1)
@@ -62,7 +62,7 @@ test('an upload whose files cannot be read after a restart keeps no other event 
   place,
 }) => {
   const before = await place.start()
-  for (const number of [1, 2]) await before.intend(call('post-finish', number))
+  for (const number of [1, 2]) await before.intend(idOf(number))
   let isTorn = true
   const finished = async (id: string) => {
     if (isTorn && id === idOf(1)) throw new Error('the sidecar is torn')
@@ -76,22 +76,10 @@ test('an upload whose files cannot be read after a restart keeps no other event 
   await until('its own', () => place.endpoint.told.includes('post-finish 1'))
 })
 
-test('a mark that was written in part counts as none, and takes no place', async ({ place }) => {
-  await place.start()
-  await place.end()
-  writeFileSync(join(place.folder, 'http', 'finishing'), `msg_${idOf(1)}_00`)
-  place.finished.add(idOf(1))
-  const deliveries = await place.start({ limits: { finishes: 1 } })
-  await bounded(10_000, deliveries.intend(call('post-finish', 2)), 'a place')
-  deliveries.confirm(idOf(2))
-  await told(place, deliveries, 1)
-  assert.equal([place.endpoint.told, place.log], [['post-finish 2'], []])
-})
-
-test('what is withdrawn never goes out', async ({ place }) => {
+test('what was intended and failed never goes out', async ({ place }) => {
   const before = await place.start()
-  await before.intend(call('post-finish'))
-  before.withdraw(idOf(1))
+  await before.intend(idOf(1))
+  await before.failed(idOf(1))
   place.finished.add(idOf(1))
   const deliveries = await place.restart()
   deliveries.notify(call('post-create', 2))
@@ -102,8 +90,8 @@ test('what is withdrawn never goes out', async ({ place }) => {
 test("an upload's removal does not remove its undelivered events", async ({ place }) => {
   place.endpoint.answer = () => FAILED
   const before = await place.start({ scheduleMs: [0, 3_600_000] })
-  await before.intend(call('post-finish'))
-  before.confirm(idOf(1))
+  await before.intend(idOf(1))
+  before.confirm(call('post-finish'))
   await until('a failure', async () => (await all(before, 'pending'))[0]?.attempts === 1)
   before.notify(call('post-terminate'))
   place.endpoint.answer = () => DONE
@@ -118,15 +106,15 @@ test('disk_full: a finish fails where it finds no place, and what holds the plac
   const deliveries = await place.start({ limits: { finishes: 1 } })
   const inTheWay = join(place.folder, 'http', `${idOf(1)}.jsonl`)
   mkdirSync(inTheWay)
-  await deliveries.intend(call('post-finish'))
-  deliveries.confirm(idOf(1))
+  await deliveries.intend(idOf(1))
+  deliveries.confirm(call('post-finish'))
   await until('a fault', () => place.log.some((line) => line.includes('EISDIR')))
-  const failed = await deliveries.intend(call('post-finish', 2)).catch((error: unknown) => error)
+  const failed = await deliveries.intend(idOf(2)).catch((error: unknown) => error)
   assert.is(failed instanceof UploadError && failed.code, 'disk_full')
   rmdirSync(inTheWay)
   await told(place, deliveries, 1)
-  await deliveries.intend(call('post-finish', 2))
-  deliveries.confirm(idOf(2))
+  await deliveries.intend(idOf(2))
+  deliveries.confirm(call('post-finish', 2))
   await told(place, deliveries, 2)
   assert.equal(place.endpoint.told, ['post-finish 1', 'post-finish 2'])
 })
@@ -136,55 +124,22 @@ test('more finishes at once than there are places wait for each other', async ({
   const numbers = [1, 2, 3, 4, 5, 6, 7, 8]
   await Promise.all(
     numbers.map(async (number) => {
-      await deliveries.intend(call('post-finish', number))
-      if (number % 4 === 0) deliveries.withdraw(idOf(number))
-      else deliveries.confirm(idOf(number))
+      await deliveries.intend(idOf(number))
+      if (number % 4 === 0) deliveries.forget(idOf(number))
+      else deliveries.confirm(call('post-finish', number))
     }),
   )
   await told(place, deliveries, 6)
   assert.equal(place.endpoint.tries.map(({ number }) => number).sort(), [1, 2, 3, 5, 6, 7])
 })
 
-test('a finish is marked on the disk before it goes on, until its event is there and flushed', async ({
-  place,
-}) => {
-  let flush = async (): Promise<void> => {}
-  const deliveries = await place.start({ flushFolder: () => flush() })
-  const isMarked = (): boolean =>
-    readFileSync(join(place.folder, 'http', 'finishing'), 'latin1').includes(idOf(1))
-  let goOn = (): void => {}
-  let isFlushing = false
-  flush = () => {
-    isFlushing = true
-    return new Promise((resolve) => {
-      goOn = resolve
-    })
-  }
-  await deliveries.intend(call('post-finish'))
-  assert.ok(isMarked())
-  deliveries.confirm(idOf(1))
-  let isWritten = false
-  const written = deliveries.written(idOf(1)).then(() => {
-    isWritten = true
-  })
-  await until('the event', () => place.files.includes(`${idOf(1)}.jsonl`))
-  assert.equal([isMarked(), place.endpoint.told], [true, []])
-  await until('the flush', () => isFlushing)
-  assert.not(isWritten)
-  flush = async () => {}
-  goOn()
-  await bounded(30_000, written, 'the end of the writing')
-  await told(place, deliveries, 1)
-  await until('the end of the mark', () => !isMarked())
-})
-
 test('an event that was written before the crash goes out once', async ({ place }) => {
   place.endpoint.answer = () => FAILED
   const before = await place.start({ scheduleMs: [0, 3_600_000] })
   const file = join(place.folder, 'http', 'finishing')
-  await before.intend(call('post-finish'))
+  await before.intend(idOf(1))
   const marked = readFileSync(file)
-  before.confirm(idOf(1))
+  before.confirm(call('post-finish'))
   await until('a failure', async () => (await all(before, 'pending'))[0]?.attempts === 1)
   await place.end()
   place.finished.add(idOf(1))
@@ -198,26 +153,6 @@ test('an event that was written before the crash goes out once', async ({ place 
   third.notify(call('post-create', 2))
   await told(place, third, 1)
   assert.equal(place.endpoint.told, ['post-create 2'])
-})
-
-test('bodies that take long leave places to uploads that finish', async ({ place }) => {
-  const deliveries = await place.start({ limits: { finishes: 4 } })
-  for (const number of [1, 2, 3, 4, 5]) deliveries.expect(idOf(number))
-  await bounded(30_000, deliveries.intend(call('post-finish', 6)), 'a place')
-  deliveries.confirm(idOf(6))
-  await told(place, deliveries, 1)
-})
-
-test('what was expected and did not come leaves nothing', async ({ place }) => {
-  const before = await place.start({ limits: { finishes: 1 } })
-  before.expect(idOf(1))
-  before.withdraw(idOf(1))
-  before.expect(idOf(2))
-  await before.intend(call('post-finish', 2))
-  place.finished.add(idOf(1)).add(idOf(2))
-  const deliveries = await place.restart()
-  await told(place, deliveries, 1)
-  assert.equal(place.endpoint.told, ['post-finish 2'])
 })
 
 test('an event waits in memory while the disk takes nothing, and goes out before what comes after it', async ({

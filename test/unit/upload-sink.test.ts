@@ -6,6 +6,7 @@ import { Arena } from '../../server/intake/arena.js'
 import type { Block } from '../../server/model/body.js'
 import type { UnannouncedChecksum } from '../../server/model/checksum.js'
 import type { StoredUpload } from '../../server/uploads/upload.js'
+import { UploadHooks } from '../../server/uploads/upload-hooks.js'
 import { UploadSink, type UploadSinkParts } from '../../server/uploads/upload-sink.js'
 import { temporaryFolder } from '../helpers/server.js'
 import { uploadOf } from '../helpers/stored-upload.js'
@@ -58,9 +59,10 @@ function sinkOf(
   trailing: UnannouncedChecksum | null,
   start: () => void,
   received: (bytes: number) => void = () => {},
+  hooks: UploadHooks | null = null,
 ): UploadSink {
   const tools: UploadSinkParts['tools'] = {
-    ...{ engine, sniffBytes: 512, hooks: null, now: Date.now, monotonic: () => performance.now() },
+    ...{ engine, sniffBytes: 512, hooks, now: Date.now, monotonic: () => performance.now() },
     sniff: async () => ({ accepted: true, type: 'text/plain' }),
     view: (index, bytes) => arena.view(index, bytes),
     announce: () => {},
@@ -197,6 +199,26 @@ test('the last batch waits until the one before has its place in the file, also 
   await first
   await place.engine.close(ID)
   assert.equal([upload.type, [...seen], then], ['text/plain', [false], true])
+})
+
+test('"at least once, whatever crashes": that a part is whole is noted before its last bytes are stored', async (place) => {
+  const upload = await stored(place.engine, 'partial')
+  const storedBytes: (number | undefined)[] = []
+  const nothing = (): void => {}
+  const finishing = {
+    ...{ expect: nothing, withdraw: nothing, forget: nothing, confirm: () => true },
+    intend: async () => void storedBytes.push((await place.engine.measure(ID)).storedBytes),
+    ...{ failed: async () => {}, written: async () => {} },
+  }
+  const decider = { listensTo: () => false, decide: async () => ({}) }
+  const clocks = { now: Date.now, monotonic: () => 0 }
+  const hooks = new UploadHooks({ decider, finishing, received: null, progressIntervalMs: 0, ...clocks })
+  const sink = sinkOf(upload, place, null, assert.unreachable, nothing, hooks)
+  assert.not(sink.takesLastAtOnce)
+  await sink.write([filled(place.arena, 0, 600)], false)
+  await sink.write([filled(place.arena, 600, BYTES)], true)
+  await place.engine.close(ID)
+  assert.equal([storedBytes, upload.offset], [[600], BYTES])
 })
 
 test.run()
