@@ -21,6 +21,8 @@ const NAMES = [
   'Émile.pdf',
   'photo.png',
   'Photo 2.png',
+  // Begins as its id does: found by both, it comes once.
+  '20261123-0.png',
   null,
 ] as const
 const at = (minute: number): string => `2026-11-23T10:${String(minute).padStart(2, '0')}:00.000Z`
@@ -30,7 +32,7 @@ const RECORDS: readonly UploadRecord[] = Array.from({ length: 60 }, (_, number) 
   return record(number, {
     state: STATES[number % 6] ?? 'paused',
     type: TYPES[number % 4] ?? null,
-    filename: NAMES[number % 7] ?? null,
+    filename: NAMES[number % NAMES.length] ?? null,
     owner: number % 5 === 0 ? null : `owner ${number % 5}`,
     grantId: number % 10 === 1 ? 'a'.repeat(32) : null,
     createdAt: at(Math.floor(number / 3)),
@@ -53,6 +55,12 @@ const CASES: readonly Case[] = [
   ['a family and one of its types', { types: ['image/png', 'image/*'] }, ({ type }) => type?.[0] === 'i'],
   ['two types', { types: ['image/png', 'application/*'] }, ({ type }) => /png|pdf/.test(type ?? '')],
   ['an owner', { owner: 'owner 3' }, ({ owner }) => owner === 'owner 3'],
+  // Fewer are refused than the owner has: the index of states is read, and the owner compared.
+  [
+    'an owner in a state',
+    { owner: 'owner 3', states: ['refused'] },
+    ({ owner, state }) => owner === 'owner 3' && state === 'refused',
+  ],
   ['the time from', { from: at(15) }, ({ createdAt }) => createdAt >= at(15)],
   ['the time before', { before: at(4) }, ({ createdAt }) => createdAt < at(4)],
   ['times', { from: at(3), before: at(5) }, ({ createdAt }) => createdAt >= at(3) && createdAt < at(5)],

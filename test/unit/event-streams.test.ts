@@ -176,4 +176,51 @@ test('"exactly its own uploads", also of what was missed, and by the id of anoth
   place.streams.close()
 })
 
+test('what waits of the progress of an upload is not sent behind the event that ends it', async () => {
+  const place = new Place()
+  const { client } = await place.open(ADMIN)
+  const { listener } = place.streams
+  const changed = { parts: null, request: null }
+  listener({ kind: 'progress', record: record(1, { offset: 5 }), ...changed })
+  listener({ kind: 'finished', record: record(1, { state: 'finished', offset: 10 }), ...changed })
+  await place.pass(1_000)
+  await place.pass(1_000)
+  assert.equal(client.text.match(/^event: .*$/gm), ['event: finished'])
+  place.streams.close()
+})
+
+test('a stream of a token ends after an hour, so that the token is looked at again; that of the admin does not', async () => {
+  const place = new Place()
+  const [own, admin] = [await place.open(ANN), await place.open(ADMIN)]
+  await place.pass(3_599_000)
+  assert.not(own.response.writableEnded)
+  await place.pass(BEAT_MS)
+  assert.equal([own.response.writableEnded, admin.response.writableEnded], [true, false])
+  place.streams.close()
+})
+
+test('"The newest events are kept … until nobody has read for a minute"', async () => {
+  const place = new Place()
+  const first = await place.open(ADMIN)
+  place.announce(1, null)
+  await place.pass(1_000)
+  const leave = async ({ response, served }: typeof first): Promise<void> => {
+    response.destroy()
+    response.emit('close')
+    await served
+  }
+  await leave(first)
+  await place.pass(50_000)
+  const second = await place.open(ADMIN, { query: 'lastEventId=boot-0' })
+  await place.pass(1_000)
+  assert.match(second.client.text, 'event: created')
+  await leave(second)
+  await place.pass(61_000)
+  await place.pass(1_000)
+  const third = await place.open(ADMIN, { query: 'lastEventId=boot-0' })
+  await place.pass(1_000)
+  assert.match(third.client.text, 'event: reset')
+  place.streams.close()
+})
+
 test.run()
