@@ -18,6 +18,7 @@ const HOMES: Readonly<Record<string, string | readonly string[]>> = {
   jose: 'server/http/auth',
   'prom-client': 'server/metrics',
   '@opentelemetry/api': 'server/traces',
+  pg: 'server/postgres',
   '@tus/server': 'server/tus',
   '@tus/file-store': 'server/uploads',
 }
