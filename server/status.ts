@@ -1,3 +1,4 @@
+import type { Config } from './config.js'
 import type { RecordStore } from './model/record-store.js'
 import { readVersion } from './version.js'
 import type { Vitals } from './vitals.js'
@@ -20,6 +21,7 @@ interface Counted {
   /** Long bodies take the lane. */
   readonly lane: boolean
   readonly records: Pick<RecordStore, 'stats'>
+  readonly config: Pick<Config, 'database'>
   readonly slots: Limited & { readonly waiting: number }
   readonly unfinished: { readonly size: number; readonly limit: number }
   readonly vitals: Vitals
@@ -39,6 +41,7 @@ export function createStatus(parts: Counted, connectionsOf: () => Connections): 
   const {
     active,
     arena,
+    config,
     deliveries,
     downloads,
     events,
@@ -67,6 +70,9 @@ export function createStatus(parts: Counted, connectionsOf: () => Connections): 
       arena: { blocks: arena.blocks, free: arena.free, blockBytes: arena.blockBytes },
       uploads: { unfinished: unfinished.size, limit: unfinished.limit },
       records: { queued: records.stats.queued, lagMs: records.stats.lagMs },
+      ...(config.database === 'sqlite'
+        ? {}
+        : { database: { kind: 'postgres', trouble: records.stats.trouble } }),
       ...(deliveries ? { deliveries: deliveries.numbers } : {}),
       eventLoop: vitals.eventLoop(),
       memory: vitals.memory(),

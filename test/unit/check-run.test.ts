@@ -25,8 +25,8 @@ function toolsFor(signal: AbortSignal, bytesOf: (id: string) => string): CheckTo
       facts: factsOf(id, { length: BYTES.length, sha256: sha256(BYTES) }),
     }),
     bytesOf: async () => BYTES.length,
-    row: () => undefined,
-    rows: () => [],
+    row: async () => undefined,
+    rows: async () => [],
     async *read(id) {
       yield Buffer.from(bytesOf(id))
     },

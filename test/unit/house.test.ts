@@ -201,6 +201,20 @@ test('no files import each other in a circle, types included', () => {
   none(circlesIn(imported))
 })
 
+test('PostgreSQL is loaded only where a database of it is named', () => {
+  const only = /^server\/(postgres|records\/postgres)\//
+  none(
+    SHIPPED.filter(({ path }) => !only.test(path)).flatMap((file) => {
+      const still = [...file.told.matchAll(/^(?:import|export)\s[^'"();]*?\bfrom\s*['"](\.[^'"]+)['"]/gm)]
+      return still
+        .filter(([statement]) => !statement.startsWith('import type'))
+        .map(([, from = '']) => targetOf(file, { from, typesOnly: false }))
+        .filter((target) => only.test(target))
+        .map((target) => `${file.path} imports ${target} at its start`)
+    }),
+  )
+})
+
 test('only the edge knows its process', () => {
   const files = SHIPPED.filter(({ path }) => !MAY_USE_PROCESS.includes(path))
   const pattern =
