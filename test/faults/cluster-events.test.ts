@@ -73,10 +73,17 @@ test('"an upload on node A shows on the page served by node B": events come in o
     two.heard.slice(0, 100).map((event) => event.record?.offset),
     Array.from({ length: 100 }, (_, number) => number),
   )
-  assert.equal(two.heard[100], { kind: 'finished', id: record(1).id, record: record(1, { state: 'finished' }) })
+  assert.equal(two.heard[100], {
+    kind: 'finished',
+    id: record(1).id,
+    record: record(1, { state: 'finished' }),
+  })
   two.events.send('created', record(2))
   await eventually(WITHIN_MS, 'the answer', async () => one.heard[0])
-  assert.equal(one.heard.map(({ id }) => id), [record(2).id])
+  assert.equal(
+    one.heard.map(({ id }) => id),
+    [record(2).id],
+  )
 })
 
 test('a record that is too long for a notice comes without its contents', async ({ nodes: [one, two] }) => {

@@ -150,7 +150,9 @@ test('a holder that is stopped for longer than its lease has lost it when it goe
   const before = victim.reports.length
   victim.process.kill('SIGCONT')
   const ended = await victim.report('ended', before)
-  assert.equal([ended.cause, ended.isValid], ['lost', false])
+  // The request of the other node may have come before its own clock says that the time is over.
+  assert.ok(ended.cause === 'lost' || ended.cause === 'asked')
+  assert.is(ended.isValid, false)
   const late = await victim.report('late', before)
   assert.is(late.isWritten, false, 'PostgreSQL refuses the token')
   assert.is(tooLate(await readEvidence(sql)), 0)

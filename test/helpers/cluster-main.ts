@@ -70,7 +70,7 @@ async function write(held: Held, ended: () => string | undefined): Promise<void>
     await writeEvidence(evidence, task, held.token).catch(() => {})
     await setTimeout(2)
   }
-  if (ended() !== 'lost') return
+  if (held.isValid) return
   const isWritten = await writeEvidence(evidence, task, held.token).catch(() => undefined)
   process.send?.({ kind: 'late', name: task.name, token: held.token, isWritten: isWritten ?? null })
 }

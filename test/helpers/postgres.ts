@@ -13,6 +13,8 @@ const PORTS_TO_TRY = 5
 /** Debian's place for the programs of each version, which are not on the PATH. */
 const DEBIAN = '/usr/lib/postgresql'
 const PROGRAMS = programsFolder()
+/** A test kills processes and not the machine: the system keeps what PostgreSQL has written, also where it is not flushed. */
+const SETTINGS = ['listen_addresses=127.0.0.1', 'max_connections=200', 'shared_buffers=32MB', 'fsync=off']
 
 /** A PostgreSQL in processes of its own, which writes into a folder of its own only. It ends with the test process. */
 export interface Postgres {
@@ -100,7 +102,7 @@ class Running implements Postgres {
     const pids = this.#killAll()
     if (child && child.exitCode === null && child.signalCode === null)
       await bounded(WITHIN_MS, once(child, 'exit'), 'the end of PostgreSQL')
-    const isOver = async () => pids.every((pid) => !existsSync(`/proc/${pid}`)) || undefined
+    const isOver = async () => pids.every(isEnded) || undefined
     await eventually(WITHIN_MS, 'the end of all processes of PostgreSQL', isOver)
   }
 
@@ -113,12 +115,12 @@ class Running implements Postgres {
 
   /** False where it ended instead, as on a port that is taken. */
   async start(): Promise<boolean> {
-    const places = ['-p', `${this.port}`, '-k', this.#folder, '-c', 'listen_addresses=127.0.0.1']
-    const child = spawn(
-      join(PROGRAMS ?? '', 'postgres'),
-      ['-D', join(this.#folder, 'data'), ...places, '-c', 'max_connections=200', '-c', 'shared_buffers=32MB'],
-      { ...this.#owner, cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'] },
-    )
+    const places = ['-D', join(this.#folder, 'data'), '-p', `${this.port}`, '-k', this.#folder]
+    const settings = SETTINGS.flatMap((setting) => ['-c', setting])
+    const child = spawn(join(PROGRAMS ?? '', 'postgres'), [...places, ...settings], {
+      ...this.#owner,
+      ...{ cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'] },
+    })
     this.#child = child
     this.log = ''
     const ready = new Promise<boolean>((resolve) => {
@@ -174,11 +176,22 @@ function childrenOf(pid: number): readonly number[] {
 }
 
 function parentOf(pid: string): number {
+  return Number(fieldsOf(pid)[1])
+}
+
+/** Also for one whose parent has not asked yet how it ended. */
+function isEnded(pid: number): boolean {
+  return ['', 'Z', 'X'].includes(fieldsOf(`${pid}`)[0] ?? '')
+}
+
+/** State, parent and more of a process; one empty field where there is none. */
+function fieldsOf(pid: string): readonly string[] {
   try {
     // The name of the program stands in brackets, and may have any characters.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)\s/s, '')
-    return Number(fields.split(' ')[1])
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\)\s/s, '')
+      .split(' ')
   } catch {
-    return 0
+    return ['']
   }
 }

@@ -22,7 +22,7 @@ export interface PostgresBackendOptions {
 /** A time of trouble with the database, from the first failed try to the first good one. */
 interface Trouble {
   readonly sinceMs: number
-  readonly cause: string
+  readonly error: unknown
   readonly tries: number
 }
 
@@ -55,7 +55,7 @@ export class PostgresBackend implements Backend {
 
   call(call: Call, retryMs: number): Promise<Answer> {
     return this.#calls.call(async () => {
-      if (!this.#isOpen) throw new SqlError('locked', 'The database is not open yet')
+      if (!this.#isOpen) throw this.#trouble?.error ?? new SqlError('locked', 'The database is not open yet')
       return answerOf(this.#options.sql, call)
     }, retryMs)
   }
@@ -152,11 +152,10 @@ export class PostgresBackend implements Backend {
     }
     // After a lost connection another database may answer, such as an older copy.
     if (problemOf(error) !== 'locked') this.#isOpen = false
-    const cause = String(error)
-    const isNew = this.#trouble?.cause !== cause
+    const isNew = String(this.#trouble?.error) !== String(error)
     const { sinceMs = performance.now(), tries = 0 } = this.#trouble ?? {}
-    this.#trouble = { sinceMs, tries: tries + 1, cause }
-    if (isNew) this.#events.troubled(problemOf(error), cause)
+    this.#trouble = { sinceMs, tries: tries + 1, error }
+    if (isNew) this.#events.troubled(problemOf(error), String(error))
     const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(tries, 16), LAST_RETRY_MS)
     this.#timer = setTimeout(() => this.#work(), pauseMs)
   }
