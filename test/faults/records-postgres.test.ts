@@ -210,6 +210,8 @@ test('bytes of an upload that receives write no index', async (place) => {
     store.put(record(1, { offset, updatedAt: new Date(Date.parse(AT) + offset).toISOString() }))
     assert.ok(await store.flush(WITHIN_MS))
   }
+  // PostgreSQL counts what a session has done at its end.
+  await store.close(WITHIN_MS)
   await eventually(WITHIN_MS, 'the statistics of PostgreSQL', async () => {
     const { rows } = await sql.query<{ all: number; hot: number }>(
       `SELECT n_tup_upd AS all, n_tup_hot_upd AS hot FROM pg_stat_user_tables WHERE relname = 'uploads'`,
