@@ -30,6 +30,7 @@ import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import type { Principal } from './model/principal.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { chosenId, createId, isUploadId } from './model/upload-id.js'
+import { createReadiness } from './readiness.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openRecords } from './reindex.js'
 import { shutdown } from './shutdown.js'
@@ -151,7 +152,7 @@ async function build<F extends Listener | Embedded>(
         .catch((error: unknown) => faults.error({ err: error, id }, 'an upload could not be stopped'))
     },
   }).catch(asConfigError)
-  const records = openRecords(config, log, {
+  const records = await openRecords(config, log, {
     onNeedsReindex: () => background.reindex(),
     written: (ms) => metrics?.recordsWritten(ms),
   })
@@ -233,13 +234,10 @@ async function build<F extends Listener | Embedded>(
     issuer: access.issuerFor(find),
     hooks: requestHooks,
     status: createStatus(
-      { ...shown, monotonic, active: () => activeUploads(uploads, monotonic()) },
+      { ...shown, config, monotonic, active: () => activeUploads(uploads, monotonic()) },
       () => front.connections,
     ),
-    notReady: async () => {
-      if (closed) return 'the server is shutting down'
-      return (await engine.isFull(0, 1)) ? 'the disk is full' : undefined
-    },
+    notReady: createReadiness({ ...{ config, engine, records }, isClosed: () => closed !== undefined }),
   })
   const router = new Router({
     ...{ ...config, isUploadId, downloads, api },

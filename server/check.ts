@@ -13,6 +13,7 @@ import { currentBoot } from './files/boot.js'
 import { everyName } from './files/every-name.js'
 import { pathsOf } from './files/paths.js'
 import { StoredFiles } from './files/stored-files.js'
+import type { UploadRecord } from './model/record.js'
 import { ReadOnlyRecords } from './records/sqlite/read-only.js'
 import { size } from './setting-kinds.js'
 
@@ -30,13 +31,11 @@ export async function check(args: readonly string[], console: Console): Promise<
     throw new UsageError(`--rate is ${printable(rate ?? '')} but must be ${v.getDescription(RATE)}`)
   const parsed = parseConfig(['reindex', ...rest], console.env, console.stdout.isTTY === true)
   if (!('reindex' in parsed)) throw new UsageError('see lading help check')
-  const { dataDir } = parsed.reindex
+  const { dataDir, database } = parsed.reindex
   if ((await statOf(dataDir)) === undefined)
     throw new UsageError(`there is no data folder ${printable(dataDir)}`)
-  const index = new Index(join(dataDir, 'lading.db'), () => {
-    console.stderr.write(
-      'lading: lading.db cannot be read: uploads of which no file is left are not noticed\n',
-    )
+  const index = await openIndex(dataDir, database, (name) => {
+    console.stderr.write(`lading: ${name} cannot be read: uploads of which no file is left are not noticed\n`)
   })
   const { signal } = console
   const pace = new Pace(parsedRate?.output ?? Number.POSITIVE_INFINITY, signal)
@@ -48,35 +47,55 @@ export async function check(args: readonly string[], console: Console): Promise<
     console.stderr.write('lading: interrupted\n')
     return exitCodeOf(signal)
   } finally {
-    index.close()
+    await index.close()
   }
+}
+
+/** What reads the records of a database, and changes none. */
+interface Reader {
+  get(id: string): UploadRecord | undefined | Promise<UploadRecord | undefined>
+  withFiles(afterId: string, limit: number): readonly UploadRecord[] | Promise<readonly UploadRecord[]>
+  close(): void | Promise<void>
+}
+
+/** `failed` is called, once, where there is a database that cannot be read, with its name. */
+async function openIndex(dataDir: string, database: string, failed: (name: string) => void): Promise<Index> {
+  if (database !== 'sqlite') {
+    const { openSql } = await import('./postgres/pool.js')
+    const { PostgresReader } = await import('./records/postgres/postgres-reader.js')
+    const sql = await openSql(database)
+    return new Index(new PostgresReader(sql), () => failed(sql.place))
+  }
+  const path = join(dataDir, 'lading.db')
+  const records = ReadOnlyRecords.open(path)
+  if (!records && existsSync(path)) failed('lading.db')
+  return new Index(records, () => failed('lading.db'))
 }
 
 /** The records, as long as they can be read: the files are proven without them too. */
 class Index {
   readonly #failed: () => void
-  #records: ReadOnlyRecords | undefined
+  #records: Reader | undefined
 
-  /** `failed` is called, once, where there is a database that cannot be read. */
-  constructor(path: string, failed: () => void) {
+  constructor(records: Reader | undefined, failed: () => void) {
+    this.#records = records
     this.#failed = failed
-    this.#records = ReadOnlyRecords.open(path)
-    if (!this.#records && existsSync(path)) failed()
   }
 
-  ask<T>(question: (records: ReadOnlyRecords) => T): T | undefined {
+  async ask<T>(question: (records: Reader) => T | Promise<T>): Promise<T | undefined> {
     try {
-      return this.#records && question(this.#records)
+      return this.#records && (await question(this.#records))
     } catch {
-      this.close()
+      await this.close()
       this.#failed()
       return undefined
     }
   }
 
-  close(): void {
-    this.#records?.close()
+  async close(): Promise<void> {
+    const records = this.#records
     this.#records = undefined
+    await records?.close()
   }
 }
 
@@ -88,7 +107,7 @@ function toolsFor(dataDir: string, index: Index, pace: Pace): CheckTools {
     asLeft: (id) => stored.asLeft(id),
     bytesOf: async (path) => (await statOf(join(dataDir, path)))?.size,
     row: (id) => index.ask((records) => records.get(id)),
-    rows: (afterId, limit) => index.ask((records) => records.withFiles(afterId, limit)) ?? [],
+    rows: async (afterId, limit) => (await index.ask((records) => records.withFiles(afterId, limit))) ?? [],
     async *read(id, to, pieceBytes) {
       if (to === 0) return
       const { file } = pathsOf(dataDir, id)

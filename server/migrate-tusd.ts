@@ -42,7 +42,7 @@ export async function migrateTusd(args: readonly string[], console: Console): Pr
   if (isDry) return migrate(CHANGES_NOTHING)
   await mkdir(join(config.dataDir, 'uploads'), { recursive: true, mode: 0o750 })
   const lock = await lockFolder(config.dataDir, processName())
-  const records = openRecords(config, await createLog({ ...config, logLevel: 'warn' }))
+  const records = await openRecords(config, await createLog({ ...config, logLevel: 'warn' }))
   try {
     const adoption = new Adoption(config.dataDir, currentBoot(Date.now()))
     const stored = storedIn(config)

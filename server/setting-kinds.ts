@@ -103,6 +103,21 @@ export const host = v.pipe(
   v.description('a host name or an IP address, without a port'),
 )
 
+const POSTGRES = /^postgres(ql)?:\/\/[!-~]+$/
+
+/** SQLite's file in the data folder, or the URL of a PostgreSQL. The URL has a password, and is never printed. */
+export const database = v.pipe(
+  v.string(),
+  v.trim(),
+  v.maxLength(2_000),
+  v.check(
+    (text) =>
+      text === 'sqlite' || (POSTGRES.test(text) && URL.canParse(text) && new URL(text).pathname.length > 1),
+  ),
+  v.description('sqlite, or a URL such as postgres://user:password@host:5432/database'),
+  v.metadata({ isSecret: true }),
+)
+
 const RESERVED = new Set(['api', 'healthz', 'readyz', 'metrics', 'page', 'drop'])
 
 export const basePath = v.pipe(

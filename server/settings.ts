@@ -3,6 +3,7 @@ import {
   accept,
   basePath,
   corsOrigins,
+  database,
   dataDir,
   duration,
   headerNames,
@@ -25,6 +26,12 @@ export const SETTINGS = {
   port: setting('port', 1080, 'the port to listen on; 0 takes a free one', whole(0, 65_535)),
   basePath: setting('base-path', '/files', 'the path of the creation URL', basePath),
   dataDir: setting('data-dir', './data', 'the folder for uploads and the database', dataDir),
+  database: setting(
+    'database',
+    'sqlite',
+    'where the index of the uploads is: sqlite, a file in the data folder; or a PostgreSQL, for this data folder alone',
+    database,
+  ),
   slots: setting('slots', 10, 'active uploads at once; the next gets 503', whole(1, 1_000)),
   slotsPerOwner: setting(
     'slots-per-owner',

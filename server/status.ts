@@ -1,3 +1,4 @@
+import type { Config } from './config.js'
 import type { RecordStore } from './model/record-store.js'
 import { readVersion } from './version.js'
 import type { Vitals } from './vitals.js'
@@ -20,6 +21,7 @@ interface Counted {
   /** Long bodies take the lane. */
   readonly lane: boolean
   readonly records: Pick<RecordStore, 'stats'>
+  readonly config: Pick<Config, 'database'>
   readonly slots: Limited & { readonly waiting: number }
   readonly unfinished: { readonly size: number; readonly limit: number }
   readonly vitals: Vitals
@@ -53,6 +55,9 @@ export function createStatus(parts: Counted, connectionsOf: () => Connections): 
       arena: { blocks: parts.arena.blocks, free: parts.arena.free, blockBytes: parts.arena.blockBytes },
       uploads: { unfinished: parts.unfinished.size, limit: parts.unfinished.limit },
       records: { queued: parts.records.stats.queued, lagMs: parts.records.stats.lagMs },
+      ...(parts.config.database === 'sqlite'
+        ? {}
+        : { database: { kind: 'postgres', trouble: parts.records.stats.trouble } }),
       ...(parts.deliveries ? { deliveries: parts.deliveries.numbers } : {}),
       eventLoop: parts.vitals.eventLoop(),
       memory: parts.vitals.memory(),

@@ -38,6 +38,8 @@ export interface RecordsStats {
   readonly lagMs: number
   /** Records dropped since the start because the queue was full. */
   readonly dropped: number
+  /** Why the database is not written now; null where it is, as far as the last try has shown. */
+  readonly trouble: RecordsProblem | null
 }
 
 /** What a reindex did. */

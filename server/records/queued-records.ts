@@ -22,7 +22,7 @@ import {
 import { countRecords, listRecords } from './listing.js'
 import { purge } from './purge.js'
 import { rebuild } from './reindex.js'
-import { logTrouble } from './trouble.js'
+import { Trouble } from './trouble.js'
 import { RecordWriter, type WriterNeeds } from './writer.js'
 
 /** How long a task in the background tries a locked database again before it gives up. */
@@ -46,6 +46,7 @@ export class QueuedRecords implements RecordStore {
   readonly #options: QueuedRecordsOptions
   readonly #writer: RecordWriter
   readonly #backend: Backend
+  readonly #trouble: Trouble
   #settleReady: { resolve(ready: RecordsReady): void; reject(error: Error): void } | undefined
   /** Why nothing more will be written: closed, or the database is a newer Lading's. */
   #end: RecordsError | undefined
@@ -63,6 +64,7 @@ export class QueuedRecords implements RecordStore {
   /** Starts the database and returns at once, whatever state it is in. */
   constructor(options: QueuedRecordsOptions, start: (events: BackendEvents) => Backend) {
     this.#options = options
+    this.#trouble = new Trouble(options.log, (fields) => this.#fields(fields))
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject }
     })
@@ -80,17 +82,14 @@ export class QueuedRecords implements RecordStore {
       opened: (opening) => this.#opened(opening),
       written: (faults) => this.#written(faults),
       lost: () => this.#writer.lost(),
-      troubled: (problem, cause) => logTrouble(options.log, this.#fields({ cause }), problem),
-      recovered: (afterMs, tries) => {
-        const fields = this.#fields({ afterMs: Math.round(afterMs), tries })
-        options.log.info(fields, 'the database of records answers again')
-      },
+      troubled: (problem, cause) => this.#trouble.begin(problem, cause),
+      recovered: (afterMs, tries) => this.#trouble.end(afterMs, tries),
       halted: (cause) => this.#halted(cause),
     })
   }
 
   get stats(): RecordsStats {
-    return this.#writer.stats
+    return { ...this.#writer.stats, trouble: this.#trouble.problem }
   }
 
   get wholeSinceMs(): number {
@@ -240,7 +239,7 @@ export class QueuedRecords implements RecordStore {
   }
 
   #halted(cause: string): void {
-    this.#options.log.error(this.#fields(), cause)
+    this.#trouble.halt(cause)
     this.#stop(new RecordsError('newer', cause))
   }
 

@@ -48,7 +48,7 @@ export class RecordWriter {
     this.#queue = new RecordQueue(needs.queueBytes)
   }
 
-  get stats(): RecordsStats {
+  get stats(): Omit<RecordsStats, 'trouble'> {
     const oldest = this.#queue.oldest
     return {
       queued: this.#queue.size,

@@ -1,7 +1,7 @@
 import { type Config, ConfigError, parseConfig } from '../../server/config.js'
 
 /** The flags whose values are never printed. */
-export const SECRETS = ['admin-key', 'auth-secret', 'hooks-http-secret']
+export const SECRETS = ['admin-key', 'auth-secret', 'hooks-http-secret', 'database']
 
 export type Environment = Record<string, string>
 

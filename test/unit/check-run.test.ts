@@ -26,8 +26,8 @@ function toolsFor(signal: AbortSignal, bytesOf: (id: string) => string): CheckTo
       facts: factsOf(id, { length: BYTES.length, sha256: sha256(BYTES) }),
     }),
     bytesOf: async () => BYTES.length,
-    row: () => undefined,
-    rows: () => [],
+    row: async () => undefined,
+    rows: async () => [],
     async *read(id) {
       yield Buffer.from(bytesOf(id))
     },
@@ -67,7 +67,7 @@ test('an upload that its record calls finished and its sidecar does not is named
     storedBytes: BYTES.length,
     facts: factsOf(id, { length: BYTES.length, sha256: id === SECOND ? sha256(BYTES) : null }),
   })
-  const row: CheckTools['row'] = (id) => {
+  const row: CheckTools['row'] = async (id) => {
     const state = id === FIRST ? 'finished' : 'paused'
     return record(1, { id, state, length: BYTES.length, sha256: sha256(BYTES) })
   }

@@ -40,6 +40,7 @@ test('has the documented defaults', () => {
     port: 1_080,
     basePath: '/files',
     dataDir: './data',
+    database: 'sqlite',
     slots: 10,
     slotsPerOwner: 'auto',
     maxBytesPerOwnerPerDay: 'off',

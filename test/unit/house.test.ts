@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path/posix'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { repositoryFiles, type Source, source } from '../helpers/source-text.js'
 
 const test = suite('house')
 
@@ -19,6 +19,7 @@ const HOMES: Readonly<Record<string, string | readonly string[]>> = {
   jose: 'server/http/auth',
   'prom-client': 'server/metrics',
   '@opentelemetry/api': 'server/traces',
+  pg: 'server/postgres',
   '@tus/server': 'server/tus',
   '@tus/file-store': 'server/uploads',
 }
@@ -43,45 +44,9 @@ const LINE_LIMIT = 280
 /** The sources of the web page. */
 const BUNDLED = 'server/page/'
 
-interface Source {
-  readonly path: string
-  readonly text: string
-  /** The text without its comments. */
-  readonly told: string
-  /** The text without its comments, strings and regular expressions. */
-  readonly code: string
-}
-
 interface Import {
   readonly from: string
   readonly typesOnly: boolean
-}
-
-const COMMENT = String.raw`\/\*[^]*?\*\/|\/\/[^\n]*`
-const STRING = String.raw`'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|${'`'}(?:\\[^]|[^${'`'}\\])*${'`'}`
-const PATTERN = String.raw`(?<=[(,=:[!&|?{};]\s*|return\s+)\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/`
-const TOKENS = new RegExp(`(?<comment>${COMMENT})|(?<text>${STRING}|${PATTERN})`, 'g')
-
-function source(path: string): Source {
-  const text = readFileSync(path, 'utf8')
-  const told = text.replace(TOKENS, (token) => (/^\/[/*]/.test(token) ? '' : token))
-  return { path, text, told, code: text.replace(TOKENS, (token) => (/^['"`]/.test(token) ? "''" : '')) }
-}
-
-// npm starts the tests in the repository. Without git, as in an archive, the folders are read instead.
-function repositoryFiles(): string[] {
-  const git = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-    encoding: 'utf8',
-  })
-  if (git.status === 0) return git.stdout.split('\n').filter((path) => path !== '' && existsSync(path))
-  const folders = ['server', 'hooks', 'test'].flatMap((folder) => {
-    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    return names.filter((name) => /\.\w+$/.test(name)).map((name) => join(folder, name))
-  })
-  return [
-    ...folders,
-    ...['README.md', 'package.json', 'package-lock.json'].filter((path) => existsSync(path)),
-  ]
 }
 
 const FILES = repositoryFiles()
@@ -203,6 +168,20 @@ test('no files import each other in a circle, types included', () => {
     }),
   )
   none(circlesIn(imported))
+})
+
+test('PostgreSQL is loaded only where a database of it is named', () => {
+  const only = /^server\/(postgres|records\/postgres)\//
+  none(
+    SHIPPED.filter(({ path }) => !only.test(path)).flatMap((file) => {
+      const still = [...file.told.matchAll(/^(?:import|export)\s[^'"();]*?\bfrom\s*['"](\.[^'"]+)['"]/gm)]
+      return still
+        .filter(([statement]) => !statement.startsWith('import type'))
+        .map(([, from = '']) => targetOf(file, { from, typesOnly: false }))
+        .filter((target) => only.test(target))
+        .map((target) => `${file.path} imports ${target} at its start`)
+    }),
+  )
 })
 
 test('only the edge knows its process', () => {

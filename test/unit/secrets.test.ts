@@ -10,9 +10,14 @@ import { temporaryFolder } from '../helpers/server.js'
 const test = suite('secrets')
 
 const KEY = 'a-key-of-40-letters.a-key-of-40-letters.'
+/** Secrets that have a form of their own. */
+const SHAPED: Readonly<Record<string, string>> = {
+  'hooks-http-secret': `whsec_${'QUJD'.repeat(10)}`,
+  database: `postgres://lading:${KEY}@db.example/lading`,
+}
 
 for (const flag of SECRETS) {
-  const key = flag === 'hooks-http-secret' ? `whsec_${'QUJD'.repeat(10)}` : KEY
+  const key = SHAPED[flag] ?? KEY
   const variable = variableOf(flag)
   const fileVariable = `${variable}_FILE`
   const { field } = SETTING_VALUES[flag] ?? {}

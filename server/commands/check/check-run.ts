@@ -26,7 +26,7 @@ export interface CheckTools extends Omit<LookTools, 'proven'> {
   /** Undefined for a file that is gone. */
   readonly bytesOf: (path: string) => Promise<number | undefined>
   /** Records of uploads that have files, by id, after `afterId`; an empty page is the end. */
-  readonly rows: (afterId: string, limit: number) => readonly UploadRecord[]
+  readonly rows: (afterId: string, limit: number) => Promise<readonly UploadRecord[]>
 }
 
 /** What was found. */
@@ -117,9 +117,9 @@ export class CheckRun {
   /** Records whose files are gone; what has files was looked at by its name. */
   async #records(): Promise<void> {
     for (
-      let rows = this.#tools.rows('', PAGE);
+      let rows = await this.#tools.rows('', PAGE);
       rows.length > 0;
-      rows = this.#tools.rows(rows.at(-1)?.id ?? '', PAGE)
+      rows = await this.#tools.rows(rows.at(-1)?.id ?? '', PAGE)
     ) {
       for (const { id, path } of rows) {
         this.#console.signal.throwIfAborted()

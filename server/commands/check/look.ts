@@ -17,7 +17,7 @@ export interface LookTools {
     readonly facts: UploadFacts | 'missing' | 'torn' | 'foreign'
   }>
   /** The record; undefined where there is none, or no database. */
-  readonly row: (id: string) => UploadRecord | undefined
+  readonly row: (id: string) => Promise<UploadRecord | undefined>
   /** The stored bytes before `to`, in pieces of so many. */
   readonly read: (id: string, to: number, pieceBytes: number) => AsyncIterable<Uint8Array>
   readonly pace: Pace
@@ -33,7 +33,7 @@ type Proofs = readonly { readonly offset: number; readonly sha256: string }[]
  * cannot be read is damaged. Rejects at the signal, and where the database fails.
  */
 export async function look(id: string, tools: LookTools): Promise<Fault | undefined> {
-  const row = tools.row(id)
+  const row = await tools.row(id)
   try {
     return await compared(id, row, tools)
   } catch (error) {

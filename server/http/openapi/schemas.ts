@@ -105,6 +105,10 @@ export const SCHEMAS = {
       eventStreams: limited,
       uploads: all({ unfinished: count, limit: count }),
       records: all({ queued: count, lagMs: number }),
+      database: {
+        ...all({ kind: { const: 'postgres' }, trouble: { type: ['string', 'null'] } }),
+        description: 'With --database postgres://…; trouble is why it is not written now',
+      },
     },
   },
   Probe: {

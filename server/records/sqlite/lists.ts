@@ -2,15 +2,19 @@ import type { UploadRecord } from '../../model/record.js'
 import { familyOf, type ListPlace, nameKey, newestFirst, type UploadFilter } from '../../model/upload-list.js'
 import type { Sqlite } from '../../sqlite.js'
 import type { Answer, Call } from '../backend.js'
+import {
+  COMPARED_AT_ONCE,
+  COUNTED_AT_ONCE,
+  candidatesOf,
+  chosenWays,
+  FEW,
+  isAlone,
+  isSorted,
+  LAST,
+  type Way,
+  type WayName,
+} from '../list-ways.js'
 import { page } from './page.js'
-
-/** An index with more entries for a filter than this is not the one that is sorted: it is read in the order of lists. */
-const FEW = 2_000
-/** Entries that one look may compare with the other conditions of a filter, and count: a longer one would hold up writing. */
-const COMPARED_AT_ONCE = 4_000
-const COUNTED_AT_ONCE = 20_000
-/** Behind every text that begins in the same way. */
-const LAST = '\u{10ffff}'
 
 /** The parameters of each query here. */
 interface Values {
@@ -41,15 +45,8 @@ export const WAYS_TO_ROWS = {
   owner: ['uploads_of_owner', 'owner = @value'],
   name: ['uploads_by_name', 'name_key >= @value AND name_key < @valueEnd'],
   id: ['sqlite_autoindex_uploads_1', 'id >= @value AND id < @valueEnd'],
-} as const
-type WayName = keyof typeof WAYS_TO_ROWS
+} as const satisfies Record<WayName, readonly [index: string, condition: string]>
 const NAMES = ['creation', 'state', 'type', 'family', 'owner', 'name', 'id'] as const
-
-/** One index and the value that is looked for in it. */
-interface Way {
-  readonly name: WayName
-  readonly value: string
-}
 
 const PAGED = '(created_at, id) < (@createdAt, @id) AND created_at >= @from'
 const UNTIL = '(created_at, id) >= (@untilAt, @untilId)'
@@ -88,22 +85,10 @@ export function prepareLists(db: Sqlite.Database, select: string) {
   const entriesOf = (way: Way): number =>
     queriesOf(way).few.get({ ...rangeOf(way), limit: FEW + 1 })?.count ?? 0
 
-  /** The ways to the rows of a filter: several where it names several values. */
   const waysOf = (filter: UploadFilter): readonly Way[] => {
     const candidates = candidatesOf(filter)
-    if (candidates.length === 0) return [{ name: 'creation', value: '' }]
-    const counted = candidates.map((each) => ({
-      each,
-      entries: each.reduce((sum, way) => sum + entriesOf(way), 0),
-    }))
-    const fewest = counted.reduce((one, other) => (other.entries < one.entries ? other : one))
-    if (fewest.entries <= FEW) return fewest.each
-    // Many in each: in the order of a list, the first that pass the other conditions are soon found.
-    return (
-      candidates.find(([way]) => way !== undefined && way.name !== 'name') ?? [
-        { name: 'creation', value: '' },
-      ]
-    )
+    const entries = candidates.map((each) => each.reduce((sum, way) => sum + entriesOf(way), 0))
+    return chosenWays(candidates, entries)
   }
 
   function* records(keys: readonly ListPlace[]): Generator<UploadRecord> {
@@ -150,38 +135,6 @@ export function prepareLists(db: Sqlite.Database, select: string) {
       return { rows: [], next: end, changes: counted.reduce((sum, count) => sum + count, 0) }
     },
   }
-}
-
-/** What the ways find is sorted: they are not in the order of lists, and have few entries. */
-function isSorted(ways: readonly Way[]): boolean {
-  return ways.some(({ name }) => name === 'name' || name === 'id')
-}
-
-/** A filter has one condition at most, beside dates: every entry of its way passes. */
-function isAlone(filter: UploadFilter): boolean {
-  return candidatesOf(filter).length <= 1 && filter.prefix === null
-}
-
-/** Each condition of a filter for which there is an index, the one that usually has the fewest entries first. */
-function candidatesOf({ prefix, owner, types, states }: UploadFilter): ReadonlyArray<readonly Way[]> {
-  const families = types.filter((type) => type.endsWith('/*')).map(familyOf)
-  const others = types.filter((type) => !type.endsWith('/*') && !families.includes(familyOf(type)))
-  const ofType = [
-    ...families.map((value) => ({ name: 'family', value }) as const),
-    ...others.map((value) => ({ name: 'type', value }) as const),
-  ]
-  const all: ReadonlyArray<readonly Way[]> = [
-    prefix === null
-      ? []
-      : [
-          { name: 'name', value: nameKey(prefix) },
-          { name: 'id', value: prefix },
-        ],
-    owner === null ? [] : [{ name: 'owner', value: owner }],
-    ofType,
-    states.map((value) => ({ name: 'state', value }) as const),
-  ]
-  return all.filter((ways) => ways.length > 0)
 }
 
 function rangeOf({ value }: Way): { value: string; valueEnd: string } {

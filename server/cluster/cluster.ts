@@ -1,0 +1,62 @@
+import type { ClusterLocks, ClusterNodeView, ClusterSlots } from '../model/cluster.js'
+import type { Log } from '../model/log.js'
+import type { Notices, Sql } from '../model/sql.js'
+import { Lease } from './lease.js'
+import { PostgresLocks } from './locks.js'
+import { PostgresSlots } from './slots.js'
+
+const NODES = `SELECT name, started_at AS "startedAt",
+    round(extract(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint AS "leaseMs",
+    (SELECT count(*) FROM upload_locks WHERE node = nodes.id) AS locks,
+    (SELECT count(*) FROM cluster_slots WHERE node = nodes.id) AS slots
+  FROM nodes ORDER BY started_at, id LIMIT 1000`
+
+export interface ClusterOptions {
+  /** For this alone, so that no list of uploads holds up a heartbeat; `close` ends it, and `notices`. */
+  readonly sql: Sql
+  readonly notices: Notices
+  readonly log: Log
+  /** Names the node for people. */
+  readonly name: string
+  /** Milliseconds of a clock that nobody sets. */
+  readonly monotonic: () => number
+  /** Slots of all nodes together; undefined for no limit, and no query. */
+  readonly slots?: number
+  /** For tests, which cannot wait for so long. */
+  readonly leaseMs?: number
+}
+
+/** This node's place in the cluster. */
+export class Cluster {
+  readonly locks: ClusterLocks
+  readonly slots: ClusterSlots | undefined
+  readonly #options: ClusterOptions
+  readonly #lease: Lease
+
+  /** Begins to take a lease and returns at once, whether PostgreSQL answers or not. */
+  constructor(options: ClusterOptions) {
+    this.#options = options
+    this.#lease = new Lease(options)
+    const parts = { ...options, lease: this.#lease }
+    this.locks = new PostgresLocks(parts)
+    this.slots = options.slots === undefined ? undefined : new PostgresSlots(options.slots, parts)
+    this.#lease.start()
+  }
+
+  /** True while this node has a lease: it may hold locks and slots. */
+  get isMember(): boolean {
+    return this.#lease.isValid
+  }
+
+  /** The nodes whose leases are not known to be over. @throws SqlError (rejects) */
+  async nodes(): Promise<readonly ClusterNodeView[]> {
+    const { rows } = await this.#options.sql.query<ClusterNodeView>(NODES)
+    return rows
+  }
+
+  /** Frees what this node holds, and leaves. Never rejects. */
+  async close(): Promise<void> {
+    await this.#lease.close()
+    await Promise.all([this.#options.notices.end(), this.#options.sql.end()])
+  }
+}

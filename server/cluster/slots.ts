@@ -1,0 +1,107 @@
+import type { ClusterSlots, EndCause, Held } from '../model/cluster.js'
+import { Claims, isPassing } from './claims.js'
+import { REAP } from './lease.js'
+import { ASK_CHANNEL, type ClusterParts } from './locks.js'
+import { Wake } from './wake.js'
+
+/** How often the first in the line tries, beside each notice that a slot is free. */
+const RETRY_EVERY_MS = 500
+const FREE_CHANNEL = 'lading_slot'
+
+const ADD = 'INSERT INTO cluster_slots (n) SELECT generate_series(1, $1::integer) ON CONFLICT DO NOTHING'
+
+const TAKE = `UPDATE cluster_slots SET node = $1, claim = $2, upload = $3, token = nextval('holder_tokens')
+  WHERE n = (SELECT n FROM cluster_slots WHERE n <= $4 AND node IS NULL ORDER BY n LIMIT 1 FOR UPDATE SKIP LOCKED)
+  RETURNING token`
+
+const RELEASE = `WITH freed AS
+    (UPDATE cluster_slots SET node = NULL, claim = NULL, upload = NULL WHERE claim = $1 AND node IS NOT NULL RETURNING n)
+  SELECT pg_notify('${FREE_CHANNEL}', n::text) FROM freed`
+
+/** An upload that goes on here may still have the slot of a node that has not noticed its end. */
+const ASK = `SELECT pg_notify('${ASK_CHANNEL}', upload) FROM cluster_slots WHERE upload = $1 AND node IS NOT NULL`
+
+/** The slots of all nodes together: as many rows as there are slots, so that there cannot be one holder more. */
+export class PostgresSlots implements ClusterSlots {
+  readonly limit: number
+  readonly #parts: ClusterParts
+  readonly #claims: Claims
+  readonly #freed = new Wake()
+  /** The calls that wait, in order; the first one tries. Each is told when it is the first. */
+  readonly #line: { readonly isFirst: Wake }[] = []
+
+  constructor(limit: number, parts: ClusterParts) {
+    this.limit = limit
+    this.#parts = parts
+    this.#claims = new Claims(parts.sql, parts.lease, RELEASE)
+    parts.notices.listen(FREE_CHANNEL, () => this.#freed.all())
+  }
+
+  async take(
+    uploadId: string,
+    end: (cause: EndCause) => void,
+    waitMs: number,
+    gone: AbortSignal,
+  ): Promise<Held | undefined> {
+    // What comes free belongs to those who wait.
+    if (waitMs === 0) return this.#line.length > 0 ? undefined : this.#try(uploadId, end)
+    const place = { isFirst: new Wake() }
+    this.#line.push(place)
+    try {
+      return await this.#wait(place, uploadId, end, waitMs, gone)
+    } finally {
+      this.#line.splice(this.#line.indexOf(place), 1)
+      this.#line[0]?.isFirst.all()
+    }
+  }
+
+  async #wait(
+    place: { readonly isFirst: Wake },
+    uploadId: string,
+    end: (cause: EndCause) => void,
+    waitMs: number,
+    gone: AbortSignal,
+  ): Promise<Held | undefined> {
+    const { monotonic } = this.#parts
+    const deadlineMs = monotonic() + waitMs
+    const leftMs = () => Math.max(0, deadlineMs - monotonic())
+    while (!gone.aborted) {
+      if (this.#line[0] !== place) {
+        if (leftMs() === 0) return undefined
+        await place.isFirst.sleep(leftMs(), gone)
+        continue
+      }
+      try {
+        const held = await this.#try(uploadId, end)
+        if (held && gone.aborted) await held.release()
+        else if (held) return held
+      } catch (error) {
+        if (!isPassing(error) || leftMs() === 0) throw error
+      }
+      if (leftMs() === 0) return undefined
+      await this.#freed.sleep(Math.min(RETRY_EVERY_MS, leftMs()), gone)
+    }
+    return undefined
+  }
+
+  async #try(uploadId: string, end: (cause: EndCause) => void): Promise<Held | undefined> {
+    const { sql } = this.#parts
+    const take = (): Promise<Held | undefined> =>
+      this.#claims.tryTake(async (claim) => {
+        const { rows } = await sql.query<{ token: number }>(TAKE, [
+          claim.node,
+          claim.id,
+          uploadId,
+          this.limit,
+        ])
+        return rows[0]?.token
+      }, end)
+    const held = await take()
+    if (held) return held
+    const added = await sql.query(ADD, [this.limit])
+    const reaped = await sql.query(REAP)
+    if (added.changes + reaped.changes > 0) return take()
+    await sql.query(ASK, [uploadId])
+    return undefined
+  }
+}

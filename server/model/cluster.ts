@@ -1,0 +1,73 @@
+import type { EventKind } from './event.js'
+import type { UploadRecord } from './record.js'
+
+/**
+ * Why a holder must end what it does: another node asks for it, or its lease is nearly over and cannot be renewed. After
+ * `lost` nobody waits for the holder: another node takes over when the lease is over.
+ */
+export type EndCause = 'asked' | 'lost'
+
+/** What a node holds for a while: an upload's lock, or a slot. */
+export interface Held {
+  /**
+   * Grows with each holder. What is written under it names it, so that PostgreSQL refuses what a holder sends that was
+   * stopped for longer than its lease.
+   */
+  readonly token: number
+  /** False once the lease is lost, by this process's own clock; ask before each step that others must not see twice. */
+  readonly isValid: boolean
+  /** Gives it back; a second call does nothing. Never rejects: what PostgreSQL does not hear of ends with the lease. */
+  release(): Promise<void>
+}
+
+/** One writer for each upload, in all nodes together. */
+export interface ClusterLocks {
+  /**
+   * Takes an upload's lock, and asks the node that holds it to end what it does.
+   *
+   * @param end called when the holder must end; `asked` perhaps more than once
+   * @param waitMs how long the lock is waited for, in milliseconds
+   * @returns undefined where it did not come free in time
+   * @throws SqlError (rejects) where PostgreSQL cannot be asked until then
+   */
+  acquire(id: string, end: (cause: EndCause) => void, waitMs: number): Promise<Held | undefined>
+}
+
+/** Slots of all nodes together: there are never more holders than slots. */
+export interface ClusterSlots {
+  readonly limit: number
+  /**
+   * Takes a slot for an upload, or waits for one in the order of this node's calls. Where a node has a slot for the same
+   * upload, that node is asked to end what it does.
+   *
+   * @param end called when the holder must end
+   * @param waitMs how long a slot is waited for, in milliseconds; 0 tries once
+   * @param gone aborts the waiting
+   * @returns undefined where none came free in time, or `gone` aborted
+   * @throws SqlError (rejects) where PostgreSQL cannot be asked until then
+   */
+  take(
+    uploadId: string,
+    end: (cause: EndCause) => void,
+    waitMs: number,
+    gone: AbortSignal,
+  ): Promise<Held | undefined>
+}
+
+/** What happened to an upload on another node. */
+export interface ClusterEvent {
+  readonly kind: EventKind
+  readonly id: string
+  /** Null where it is too long to be sent: the database of records has it, or soon will. */
+  readonly record: UploadRecord | null
+}
+
+/** One node, as `GET /api/status` shows it. */
+export interface ClusterNodeView {
+  readonly name: string
+  readonly startedAt: Date
+  /** How long its lease still lasts, in milliseconds; below zero where it is over. */
+  readonly leaseMs: number
+  readonly locks: number
+  readonly slots: number
+}

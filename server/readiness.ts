@@ -1,0 +1,34 @@
+import type { Config } from './config.js'
+import type { RecordStore } from './model/record-store.js'
+
+interface Asked {
+  readonly config: Pick<Config, 'database'>
+  readonly engine: { isFull(bytes: number, files: number): Promise<boolean> }
+  readonly records: Pick<RecordStore, 'get'>
+  readonly isClosed: () => boolean
+}
+
+/** No upload has this id. */
+const NO_UPLOAD = '-'
+
+/** Returns what `GET /readyz` asks: resolves with why the server cannot take uploads well; undefined where it can. */
+export function createReadiness({
+  config,
+  engine,
+  records,
+  isClosed,
+}: Asked): () => Promise<string | undefined> {
+  // SQLite is a file in the data folder, and only ever behind for a while.
+  const isAway = async (): Promise<boolean> => {
+    if (config.database === 'sqlite') return false
+    return records.get(NO_UPLOAD).then(
+      () => false,
+      () => true,
+    )
+  }
+  return async () => {
+    if (isClosed()) return 'the server is shutting down'
+    if (await engine.isFull(0, 1)) return 'the disk is full'
+    return (await isAway()) ? 'the database does not answer' : undefined
+  }
+}

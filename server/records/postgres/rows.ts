@@ -1,0 +1,111 @@
+import type { UploadRecord } from '../../model/record.js'
+import { SqlError, type SqlQueries } from '../../model/sql.js'
+import { nameKey } from '../../model/upload-list.js'
+import type { RowFault } from '../backend.js'
+import { COLUMNS } from '../columns.js'
+import { storable } from './parameters.js'
+
+/** A page has rows of so many bytes, and one more: where metadata is long, a page has few rows. */
+const PAGE_BYTES = 256 * 1024
+/** What a row takes beside its texts of any length; see bytesOf. */
+const ROW_BYTES = 736
+const LONG_TEXTS = ['metadata', 'filename', 'declared_type', 'reason', 'owner']
+
+const quoted = (column: string): string => `"${column}"`
+const FIELDS = Object.entries(COLUMNS)
+  .map(([field, column]) => `${quoted(column)} AS ${quoted(field)}`)
+  .join(', ')
+/** The bytes of a row; PostgreSQL knows the length of a long text without reading it. */
+const BYTES = `(${ROW_BYTES} + ${LONG_TEXTS.map((text) => `coalesce(octet_length(${text}), 0)`).join(' + ')})`
+
+/** A query for whole records: those that `rest` (everything from WHERE on) selects. */
+export function recordsQuery(rest: string): string {
+  return `SELECT ${FIELDS} FROM uploads ${rest}`
+}
+
+/**
+ * A query for a page of records.
+ *
+ * @param rest everything from WHERE on, with its order and limit
+ * @param order by what the rows are ordered, once more
+ */
+export function pageQuery(rest: string, order: string): string {
+  const before = `sum(${BYTES}) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) - ${BYTES}`
+  return `SELECT ${FIELDS} FROM (SELECT *, ${before} AS before FROM (SELECT * FROM uploads ${rest}) AS found) AS page
+    WHERE before < ${PAGE_BYTES} ORDER BY ${order}`
+}
+
+const STORED = [...Object.values(COLUMNS), 'name_key']
+const NUMBERS: readonly string[] = [COLUMNS.length, COLUMNS.offset]
+const GIVEN = STORED.map((column) => `${quoted(column)} ${NUMBERS.includes(column) ? 'bigint' : 'text'}`)
+
+/** `$1` is an array of rows in JSON. In the order of ids, so that two nodes do not wait for each other. */
+const UPSERT = `INSERT INTO uploads (${STORED.map(quoted).join(', ')})
+  SELECT ${STORED.map(quoted).join(', ')} FROM json_to_recordset($1::json) AS given (${GIVEN.join(', ')}) ORDER BY id
+  ON CONFLICT (id) DO UPDATE SET ${STORED.filter((column) => column !== 'id')
+    .map((column) => `${quoted(column)} = excluded.${quoted(column)}`)
+    .join(', ')}`
+
+/**
+ * A row that this process has written since the sidecar was read stays. A row from before this process (`$2`) gives way
+ * to the sidecar, because the disk is the truth.
+ */
+const UPSERT_UNLESS_NEWER = `${UPSERT}
+  WHERE excluded.updated_at >= uploads.updated_at OR uploads.updated_at < $2`
+
+/** Writes records into their rows: the newest of uploads, which replace them. @throws SqlError (rejects) */
+export async function writeLive(queries: SqlQueries, records: readonly UploadRecord[]): Promise<void> {
+  if (records.length > 0) await queries.query(UPSERT, [jsonOf(records)])
+}
+
+/** Writes the records of sidecars, which give way to rows that are newer. @throws SqlError (rejects) */
+export async function writeRestored(
+  queries: SqlQueries,
+  records: readonly UploadRecord[],
+  openedAt: string,
+): Promise<void> {
+  if (records.length > 0) await queries.query(UPSERT_UNLESS_NEWER, [jsonOf(records), openedAt])
+}
+
+/**
+ * Writes one record; the transaction goes on where PostgreSQL will never take it.
+ *
+ * @returns why it will not
+ * @throws SqlError (rejects) for every other reason
+ */
+export async function writeAlone(
+  queries: SqlQueries,
+  record: UploadRecord,
+  write: (records: readonly UploadRecord[]) => Promise<void>,
+): Promise<RowFault | undefined> {
+  await queries.query('SAVEPOINT one_row')
+  try {
+    await write([record])
+    await queries.query('RELEASE SAVEPOINT one_row')
+    return undefined
+  } catch (error) {
+    if (!isRowFault(error)) throw error
+    await queries.query('ROLLBACK TO SAVEPOINT one_row')
+    return { id: record.id, cause: String(error) }
+  }
+}
+
+/** True for what is wrong with a record: its values (class 22), a rule of the table (23), or its size (54). */
+export function isRowFault(error: unknown): boolean {
+  return error instanceof SqlError ? /^(22|23|54)/.test(error.code) : error instanceof TypeError
+}
+
+function jsonOf(records: readonly UploadRecord[]): string {
+  return JSON.stringify(records.map(storedOf))
+}
+
+function storedOf(record: UploadRecord): Record<string, unknown> {
+  const fields = Object.entries({ ...record, nameKey: record.filename && nameKey(record.filename) })
+  const columns: Readonly<Record<string, string>> = { ...COLUMNS, nameKey: 'name_key' }
+  return Object.fromEntries(
+    fields.map(([field, value]) => [
+      columns[field] ?? field,
+      typeof value === 'string' ? storable(value) : value,
+    ]),
+  )
+}
