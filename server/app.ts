@@ -32,9 +32,10 @@ import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { chosenId, createId, isUploadId } from './model/upload-id.js'
 import { createReadiness } from './readiness.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
-import { openRecords } from './reindex.js'
+import { openRecords, prepareRecords } from './reindex.js'
 import { shutdown } from './shutdown.js'
 import { slotLimits } from './slot-limits.js'
+import { sqliteProblem } from './sqlite.js'
 import { createStatus } from './status.js'
 import { loadTraces } from './traces/load.js'
 import { FrontDoor } from './tus/front-door.js'
@@ -117,6 +118,7 @@ async function open<F extends Listener | Embedded>(config: Config, gate: Gate | 
   await mkdir(join(config.dataDir, 'uploads'), { recursive: true, mode: 0o750 })
   const folder = await lockFolder(config.dataDir, processName())
   try {
+    await prepareRecords(config)
     return await build({ ...config, connections }, { folder, givenGate: gate, Front: front })
   } catch (error) {
     folder.release()
@@ -131,6 +133,8 @@ async function build<F extends Listener | Embedded>(
 ) {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
+  if (sqliteProblem())
+    log.warn({ problem: sqliteProblem() }, 'better-sqlite3 12 is used: it ends Node 24.19 and later')
   const access = await createAccess(config, { log: refusals, faults, now, monotonic })
   const gate = givenGate ?? access.gate
   const arena = new Arena(ARENA)
@@ -237,7 +241,7 @@ async function build<F extends Listener | Embedded>(
       { ...shown, config, monotonic, active: () => activeUploads(uploads, monotonic()) },
       () => front.connections,
     ),
-    notReady: createReadiness({ ...{ config, engine, records }, isClosed: () => closed !== undefined }),
+    notReady: createReadiness({ config, engine, records, monotonic, isClosed: () => closed !== undefined }),
   })
   const router = new Router({
     ...{ ...config, isUploadId, downloads, api },

@@ -4,13 +4,19 @@ import { currentBoot } from './files/boot.js'
 import { StoredFiles } from './files/stored-files.js'
 import { folderId } from './folder-id.js'
 import { createLog } from './log.js'
-import type { RecordStore } from './model/record-store.js'
+import { type RecordStore, RecordsError } from './model/record-store.js'
 import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
 import { allRecords } from './uploads/all-records.js'
 
 // Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
 const QUEUED_RECORD_BYTES = 7 * 1024 * 1024
 const REINDEX_ENDS_WITHIN_MS = 60_000
+const OPENS_WITHIN_MS = 60_000
+
+/** Makes what `openRecords` needs in the data folder, so that it does not reject later. Rejects with the system's error. */
+export async function prepareRecords({ dataDir, database }: Config): Promise<void> {
+  if (database !== 'sqlite') await folderId(dataDir)
+}
 
 /**
  * Opens the records of a data folder, in SQLite or in PostgreSQL, whatever state the database is in. Rejects where the
@@ -32,15 +38,25 @@ export async function openRecords(
 
 /**
  * Rebuilds the index from the sidecars; `lading reindex` calls it, also beside a running server.
- * Rejects with RecordsError where the database cannot be written.
+ * Rejects with RecordsError where the database does not open within a minute, or cannot be written.
  */
 export async function reindex(config: Config): Promise<{ restored: number; removed: number }> {
   const stored = new StoredFiles(config.dataDir, currentBoot(Date.now()))
   const records = await openRecords(config, await createLog(config))
   try {
-    await records.ready
+    await opened(records)
     return await records.reindex(allRecords(stored), ({ id }) => stored.has(id))
   } finally {
     await records.close(REINDEX_ENDS_WITHIN_MS)
   }
+}
+
+/** Rejects with RecordsError `slow` where the database does not open in time: whoever waits here can do nothing else. */
+async function opened({ ready }: RecordStore): Promise<void> {
+  const late = new RecordsError('slow', `the database did not open within ${OPENS_WITHIN_MS / 1000} s`)
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late), OPENS_WITHIN_MS)
+  })
+  await Promise.race([ready, tooLate]).finally(() => clearTimeout(timer))
 }

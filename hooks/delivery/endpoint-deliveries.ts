@@ -250,6 +250,7 @@ export class EndpointDeliveries {
     return recoverFinishes({
       ...{ left: this.#marks.left, finishes: this.finishes, spool: this.#spool, queue: this.#queue },
       ...{ histories: [this.#done, this.#failed], finished, log, pauseMs: limits.faultPauseMs },
+      keep: (uploadId, kept) => this.#keep(uploadId, kept),
     })
   }
 

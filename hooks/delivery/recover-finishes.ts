@@ -13,8 +13,10 @@ export interface Recovery {
   /** The deliveries of marks that the process before has left; one that is known is taken out. */
   readonly left: Map<number, string>
   readonly finishes: Pick<FinishKeeper, 'unmark' | 'written'>
-  readonly spool: Pick<Spool, 'look' | 'append'>
-  readonly queue: Pick<EndpointQueue, 'wake' | 'isClosed'>
+  readonly spool: Pick<Spool, 'look'>
+  /** Writes an event, or keeps it in memory until the disk takes it: its upload may be removed meanwhile. Never rejects. */
+  readonly keep: (uploadId: string, kept: Parameters<Spool['keep']>[1]) => Promise<void>
+  readonly queue: Pick<EndpointQueue, 'isClosed'>
   /** Deliveries that ended. */
   readonly histories: readonly Pick<History, 'which'>[]
   /** An upload by its files; null where it is not finished. Rejects where they cannot be read now. */
@@ -60,16 +62,16 @@ async function recoverEach(recovery: Recovery): Promise<void> {
 async function recover(
   mark: number,
   { id, isEnded }: { id: string; isEnded: boolean },
-  { left, finishes, finished, queue, spool }: Recovery,
+  { left, finishes, finished, keep, spool }: Recovery,
 ): Promise<void> {
   const uploadId = uploadOfDelivery(id)
   const upload = await finished(uploadId)
   const isKnown = isEnded || (await spool.look(uploadId)).some((pending) => pending.id === id)
-  if (upload && !isKnown) {
-    await spool.append(uploadId, finishLine(id, hookCall('post-finish', upload, null)))
-    queue.wake(uploadId)
-  }
   left.delete(mark)
+  if (upload && !isKnown) {
+    const line = finishLine(id, hookCall('post-finish', upload, null))
+    return keep(uploadId, { line, written: () => finishes.written(uploadId, mark) })
+  }
   // The event may have been written without a flush before the process ended.
   if (upload) finishes.written(uploadId, mark)
   else await finishes.unmark(mark)

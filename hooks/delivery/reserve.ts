@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { rm, statfs, unlink, writeFile } from 'node:fs/promises'
+import { rm, stat, statfs, unlink, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { systemCodeOf } from '../../server/errors.js'
 
@@ -15,6 +15,8 @@ const FILL_AGAIN_MS = 60_000
 export class Reserve {
   readonly #path: string
   #isThere = false
+  /** How often the file was removed. */
+  #given = 0
   /** It is being removed; those that come meanwhile wait for that too. */
   #giving: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -23,20 +25,26 @@ export class Reserve {
     this.#path = path
   }
 
-  /** Makes the file, if there is room for it. Never rejects. */
+  /** Makes the file, unless it is there or has no room. Never rejects. */
   static async open(path: string): Promise<Reserve> {
     const reserve = new Reserve(path)
-    await reserve.#fill()
+    const left = await stat(path).catch(() => null)
+    // The disk may have become full since the process before made it.
+    reserve.#isThere = left !== null && left.size >= RESERVE_BYTES
+    if (!reserve.#isThere) await reserve.#fill()
     return reserve
   }
 
   /** Does `work`; where the disk is full the file goes, and `work` is done again. Rejects as `work` does. */
   async within<T>(work: () => Promise<T>): Promise<T> {
+    const givenBefore = this.#given
     try {
       return await work()
     } catch (error) {
-      if (!isFull(error) || !this.#isThere) throw error
-      this.#giving ??= this.#give()
+      if (!isFull(error)) throw error
+      // Another event may have had the file removed since.
+      if (!this.#isThere && this.#given === givenBefore) throw error
+      if (this.#isThere) this.#giving ??= this.#give()
       await this.#giving
       return work()
     }
@@ -50,6 +58,7 @@ export class Reserve {
   async #give(): Promise<void> {
     await unlink(this.#path).catch(() => {})
     this.#isThere = false
+    this.#given += 1
     this.#giving = undefined
     this.#fillLater()
   }

@@ -108,15 +108,29 @@ export class ClusterEvents {
   }
 
   #heard(payload: string): void {
-    const [origin, number, kind, id, record = null]: [
-      string,
-      number | string,
-      EventKind,
-      string,
-      UploadRecord | null,
-    ] = JSON.parse(payload)
+    const sent = sentIn(payload)
+    // Anybody in the database may send there: what is none of ours may stand in the place of one.
+    const [origin, number, kind, id, record = null] = sent ?? [null, DROPPED, null, null]
     if (origin === this.#parts.origin) return
-    if (number === DROPPED) this.#parts.missed()
+    if (number === DROPPED || kind === null) this.#parts.missed()
     else this.#parts.heard({ kind, id, record })
+  }
+}
+
+type Sent = [
+  origin: string,
+  number: number | string,
+  kind: EventKind,
+  id: string,
+  record: UploadRecord | null,
+]
+
+/** What another node has sent; undefined for any other text. */
+function sentIn(payload: string): Sent | undefined {
+  try {
+    const sent: Sent | null = JSON.parse(payload)
+    return Array.isArray(sent) ? sent : undefined
+  } catch {
+    return undefined
   }
 }

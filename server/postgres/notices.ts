@@ -65,7 +65,8 @@ class NoticeConnection implements Notices {
 
   /** Never rejects: a failure is tried again. */
   async #connect(): Promise<void> {
-    const client = new this.#library.Client(connectionSettings(this.#url, this.#library.types.getTypeParser))
+    const client = this.#newClient()
+    if (!client) return
     this.#client = client
     client.on('error', () => this.#lost(client))
     client.on('end', () => this.#lost(client))
@@ -86,6 +87,23 @@ class NoticeConnection implements Notices {
     for (const connected of this.#connected) connected()
   }
 
+  /** A client that is not connected; undefined where none can be made now, for example without its certificate. */
+  #newClient(): Client | undefined {
+    try {
+      return new this.#library.Client(connectionSettings(this.#url, this.#library.types.getTypeParser))
+    } catch {
+      this.#connectLater()
+      return undefined
+    }
+  }
+
+  #connectLater(): void {
+    if (this.#isEnded) return
+    const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 16), LAST_RETRY_MS)
+    this.#failures += 1
+    this.#timer = startTimer(() => this.#connect(), pauseMs)
+  }
+
   /** Sees whether the connection still answers. */
   #ask(client: Client): void {
     client.query('SELECT 1').then(
@@ -102,11 +120,7 @@ class NoticeConnection implements Notices {
     this.#client = undefined
     this.#isConnected = false
     clearTimeout(this.#timer)
-    if (!this.#isEnded) {
-      const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 16), LAST_RETRY_MS)
-      this.#failures += 1
-      this.#timer = startTimer(() => this.#connect(), pauseMs)
-    }
+    this.#connectLater()
     await client.end().catch(() => {})
   }
 }

@@ -70,6 +70,8 @@ export class UploadHooks {
     const { finishing } = this.#tools
     if (!finishing) return work()
     const noted = finishing.intend(id)
+    // An earlier write of the sidecar may keep whoever waits for it.
+    noted.catch(() => {})
     try {
       await work(noted)
     } catch (error) {

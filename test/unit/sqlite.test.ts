@@ -37,7 +37,13 @@ test('uses better-sqlite3 13 from Node-API 10 on, and 12 before: 13 would end th
 
 test('uses better-sqlite3 12 where 13 is not installed, or has no binary for this system', () => {
   assert.is(loadSqlite(10, from({ 'better-sqlite3': Older })), Older)
-  assert.is(loadSqlite(10, from({ 'better-sqlite3-node-api': Broken, 'better-sqlite3': Older })), Older)
+  const reasons: string[] = []
+  const broken = from({ 'better-sqlite3-node-api': Broken, 'better-sqlite3': Older })
+  assert.is(
+    loadSqlite(10, broken, (why) => reasons.push(why)),
+    Older,
+  )
+  assert.equal(reasons, ['Error: no binary for this system at its path'])
 })
 
 test('says in one line what to install where neither can be loaded', () => {

@@ -39,12 +39,17 @@ export class Writer {
     return this.#id
   }
 
-  /** Counts a batch. Belongs into its transaction; `written` follows its commit. */
+  /**
+   * Counts a batch. Belongs into its transaction; `written` follows its commit. Rejects with SqlError `gone` where this
+   * is not the database, or an older copy of it: it may have taken its place while nothing was written.
+   */
   async count(queries: SqlQueries): Promise<void> {
-    await queries.query(
-      'UPDATE record_writers SET batches = batches + 1, seen_at = clock_timestamp() WHERE id = $1',
-      [this.#id],
+    const { changes } = await queries.query(
+      'UPDATE record_writers SET batches = batches + 1, seen_at = clock_timestamp() WHERE id = $1 AND batches >= $2',
+      [this.#id, this.#acknowledged],
     )
+    // The tables are opened again, which shows whose database this is and what it lacks.
+    if (changes === 0) throw new SqlError('gone', 'the database lacks batches that it has acknowledged')
   }
 
   written(): void {
