@@ -30,7 +30,7 @@ export interface ClusterParts {
 export class PostgresLocks implements ClusterLocks {
   readonly #parts: ClusterParts
   readonly #claims: Claims
-  /** What ends each holder here; an upload may have a few of a moment. */
+  /** What ends each holder of this node. An upload may have two while one of them gives its lock back. */
   readonly #ends = new Map<string, Set<(cause: EndCause) => void>>()
   readonly #waiting = new Map<string, { readonly wake: Wake; count: number }>()
 
