@@ -13,7 +13,6 @@ import { createBodies } from './bodies.js'
 import { type Config, ConfigError, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
 import { CHECKSUM_BYTES } from './files/checksum.js'
-import { FilesEngine } from './files/engine.js'
 import { flushFolder } from './files/flush-folder.js'
 import { FolderFlushes } from './files/folder-flushes.js'
 import { createFront, type Front, mayUseLane, type Settings } from './front.js'
@@ -36,6 +35,7 @@ import { openRecords, prepareRecords } from './reindex.js'
 import { shutdown } from './shutdown.js'
 import { slotLimits } from './slot-limits.js'
 import { createStatus } from './status.js'
+import { openStorage } from './storage.js'
 import { loadTraces } from './traces/load.js'
 import { FrontDoor } from './tus/front-door.js'
 import { UploadLocks } from './tus/locker.js'
@@ -137,10 +137,12 @@ async function build<F extends Listener | Embedded>(
   const arena = new Arena(ARENA)
   const metrics = await loadMetrics(config)
   const traces = await loadTraces({ version: readVersion(), log: faults })
-  const engine = await FilesEngine.start({
-    ...{ ...config, arena, log: faults, now, monotonic },
+  const storage = await openStorage(config, {
+    ...{ arena, log: faults, now, monotonic },
     flushed: (ms) => metrics?.flushed(ms),
+    taken: () => void close(),
   })
+  const { engine } = storage
   const folders = new FolderFlushes(flushFolder)
   const hooks = await createHooks(config, {
     ...{ faults, refusals, now, traces },
@@ -238,7 +240,7 @@ async function build<F extends Listener | Embedded>(
       { ...shown, config, monotonic, active: () => activeUploads(uploads, monotonic()) },
       () => front.connections,
     ),
-    notReady: createReadiness({ config, engine, records, monotonic, isClosed: () => closed !== undefined }),
+    notReady: createReadiness({ config, storage, records, monotonic, isClosed: () => closed !== undefined }),
   })
   const router = new Router({
     ...{ ...config, isUploadId, downloads, api },
@@ -252,7 +254,7 @@ async function build<F extends Listener | Embedded>(
   metrics?.watch({ ...shown, minFreeBytes, version: readVersion(), connections: front.connections })
 
   let closed: Promise<void> | undefined
-  const ending = { front, events, background, frontDoor, uploads, hooks, records, engine, vitals, log }
+  const ending = { front, events, background, frontDoor, uploads, hooks, records, storage, vitals, log }
   const close = (): Promise<void> => {
     closed ??= shutdown({ ...ending, quietLogs: [refusals, faults] }).finally(() => folder.release())
     return closed

@@ -31,7 +31,8 @@ export async function check(args: readonly string[], console: Console): Promise<
     throw new UsageError(`--rate is ${printable(rate ?? '')} but must be ${v.getDescription(RATE)}`)
   const parsed = parseConfig(['reindex', ...rest], console.env, console.stdout.isTTY === true)
   if (!('reindex' in parsed)) throw new UsageError('see lading help check')
-  const { dataDir, database } = parsed.reindex
+  const { dataDir, database, storage } = parsed.reindex
+  if (storage !== 'files') throw new UsageError('lading check proves files; --storage is a bucket')
   if ((await statOf(dataDir)) === undefined)
     throw new UsageError(`there is no data folder ${printable(dataDir)}`)
   const index = await openIndex(dataDir, database, (name) => {

@@ -5,12 +5,18 @@ interface Together {
   readonly authSecret: string | null
   readonly authIssuer: string | null
   readonly authAudience: string | null
+  readonly storage: string
+  readonly database: string
 }
 
 type Rule = readonly [isBroken: (settings: Together) => boolean, message: string]
 
 /** Settings that only make sense together, or not together. */
 const RULES: readonly Rule[] = [
+  [
+    ({ storage, database }) => storage !== 'files' && database === 'sqlite',
+    '--storage s3://… needs --database postgres://…, which keeps where the bytes are',
+  ],
   [
     // Any page could act for whoever visits it. Browsers refuse the pair too.
     ({ corsOrigins, corsAllowCredentials }) => corsAllowCredentials && corsOrigins.includes('*'),

@@ -144,6 +144,7 @@ export const ERRORS = {
   connections_full: { status: 503, text: 'All connections of this server are taken; try again shortly' },
   unfinished_full: { status: 503, text: 'Too many uploads are unfinished; try again later' },
   shutting_down: { status: 503, text: 'The server is shutting down; try again shortly' },
+  storage_unavailable: { status: 503, text: 'The storage cannot be reached now; try again shortly' },
   disk_full: { status: 507, text: 'The server has no space for this upload; try again later' },
   internal: { status: 500, text: 'Something went wrong on the server; try again' },
 } as const satisfies Record<string, { status: number; text: string }>
@@ -229,7 +230,12 @@ export function asUploadError(error: unknown): UploadError {
   return new UploadError(SYSTEM_ERRORS[systemCodeOf(error)] ?? 'internal', { cause: error })
 }
 
-const FAULTS: ReadonlySet<string> = new Set(['internal', 'disk_full', 'files_exhausted'])
+const FAULTS: ReadonlySet<string> = new Set([
+  'internal',
+  'storage_unavailable',
+  'disk_full',
+  'files_exhausted',
+])
 
 /** Tells whether the server is at fault; all other refusals are what clients cause. */
 export function isFault(error: unknown): boolean {

@@ -34,6 +34,8 @@ export async function migrateTusd(args: readonly string[], console: Console): Pr
   const parsed = parseConfig(['reindex', ...flags], console.env, console.stdout.isTTY === true)
   if (!('reindex' in parsed)) throw new UsageError('see lading help migrate-tusd')
   const config = parsed.reindex
+  if (config.storage !== 'files')
+    throw new UsageError('lading migrate-tusd takes files over; --storage is a bucket')
   const folder = new TusdFolder(path)
   const pid = await folder.lockHolder()
   if (pid !== undefined) throw new UsageError(`tusd (process ${pid}) uses this folder: stop it first`)

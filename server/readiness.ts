@@ -3,8 +3,11 @@ import type { RecordStore } from './model/record-store.js'
 
 interface Asked {
   readonly config: Pick<Config, 'database'>
-  readonly engine: { isFull(bytes: number, files: number): Promise<boolean> }
   readonly records: Pick<RecordStore, 'get'>
+  readonly storage: {
+    readonly engine: { isFull(bytes: number, files: number): Promise<boolean> }
+    notReady(): Promise<string | undefined>
+  }
   readonly isClosed: () => boolean
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
@@ -17,8 +20,8 @@ const ASK_EVERY_MS = 1_000
 /** Returns what `GET /readyz` asks: resolves with why the server cannot take uploads well; undefined where it can. */
 export function createReadiness({
   config,
-  engine,
   records,
+  storage,
   isClosed,
   monotonic,
 }: Asked): () => Promise<string | undefined> {
@@ -39,7 +42,8 @@ export function createReadiness({
   }
   return async () => {
     if (isClosed()) return 'the server is shutting down'
-    if (await engine.isFull(0, 1)) return 'the disk is full'
-    return (await isAwayNow()) ? 'the database does not answer' : undefined
+    if (await storage.engine.isFull(0, 1)) return 'the disk is full'
+    if (await isAwayNow()) return 'the database does not answer'
+    return storage.notReady()
   }
 }

@@ -1,12 +1,11 @@
 import { join } from 'node:path'
 import type { Config } from './config.js'
-import { currentBoot } from './files/boot.js'
-import { StoredFiles } from './files/stored-files.js'
 import { folderId } from './folder-id.js'
 import { createLog } from './log.js'
 import { type RecordStore, RecordsError } from './model/record-store.js'
 import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
 import { sqliteProblem } from './sqlite.js'
+import { lookAtStored } from './storage.js'
 import { allRecords } from './uploads/all-records.js'
 
 // Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
@@ -40,17 +39,18 @@ export async function openRecords(
 }
 
 /**
- * Rebuilds the index from the sidecars; `lading reindex` calls it, also beside a running server.
+ * Rebuilds the index from what is stored; `lading reindex` calls it, also beside a running server.
  * Rejects with RecordsError where the database does not open within a minute, or cannot be written.
  */
 export async function reindex(config: Config): Promise<{ restored: number; removed: number }> {
-  const stored = new StoredFiles(config.dataDir, currentBoot(Date.now()))
+  const { stored, end } = await lookAtStored(config)
   const records = await openRecords(config, await createLog(config))
   try {
     await opened(records)
     return await records.reindex(allRecords(stored), ({ id }) => stored.has(id))
   } finally {
     await records.close(REINDEX_ENDS_WITHIN_MS)
+    await end()
   }
 }
 

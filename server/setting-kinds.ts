@@ -1,5 +1,6 @@
 import { isIP, isIPv4 } from 'node:net'
 import * as v from 'valibot'
+import { s3PlaceOf } from './model/s3-place.js'
 
 const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const BYTES = { '': 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
@@ -116,6 +117,14 @@ export const database = v.pipe(
   ),
   v.description('sqlite, or a URL such as postgres://user:password@host:5432/database'),
   v.metadata({ isSecret: true }),
+)
+
+/** Files in the data folder, or a bucket with a prefix. */
+export const storage = v.pipe(
+  v.string(),
+  v.maxLength(1_000),
+  v.check((text) => text === 'files' || s3PlaceOf(text) !== undefined),
+  v.description('files, or a bucket and a prefix such as s3://bucket/uploads, of letters, digits and . _ -'),
 )
 
 const RESERVED = new Set(['api', 'healthz', 'readyz', 'metrics', 'page', 'drop'])

@@ -7,7 +7,7 @@ const BACKGROUND_ENDS_WITHIN_MS = 1_000
 const HOOKS_END_WITHIN_MS = 1_200
 const RECORDS_END_WITHIN_MS = 1_500
 // A disk that hangs must not keep the process: what it has not taken counts as not stored.
-const ENGINE_ENDS_WITHIN_MS = 1_000
+const STORAGE_ENDS_WITHIN_MS = 1_000
 const LOG_ENDS_WITHIN_MS = 1_000
 
 /** What ends with the server. */
@@ -21,7 +21,7 @@ export interface Ending {
   /** Null where there are no hooks. */
   readonly hooks: { close(): Promise<void> } | null
   readonly records: { close(withinMs: number): Promise<void> }
-  readonly engine: { end(): Promise<void> }
+  readonly storage: { end(): Promise<void> }
   readonly vitals: { close(): void }
   readonly quietLogs: readonly { flush(): void }[]
   readonly log: { flush(done: () => void): void }
@@ -32,7 +32,7 @@ export interface Ending {
  * queue of records is written, and the log is flushed. What takes longer than its time is left behind.
  */
 export async function shutdown(ending: Ending): Promise<void> {
-  const { front, events, background, frontDoor, uploads, records, engine, vitals, quietLogs, hooks, log } =
+  const { front, events, background, frontDoor, uploads, records, storage, vitals, quietLogs, hooks, log } =
     ending
   front.refuseNew()
   events.close()
@@ -44,7 +44,7 @@ export async function shutdown(ending: Ending): Promise<void> {
   if (hooks) await within(HOOKS_END_WITHIN_MS, hooks.close())
   // Closing the records also ends what of the background work waits for them.
   await records.close(RECORDS_END_WITHIN_MS)
-  await within(ENGINE_ENDS_WITHIN_MS, engine.end())
+  await within(STORAGE_ENDS_WITHIN_MS, storage.end())
   vitals.close()
   for (const quiet of quietLogs) quiet.flush()
   await within(LOG_ENDS_WITHIN_MS, new Promise<void>((resolve) => log.flush(() => resolve())))

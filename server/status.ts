@@ -21,7 +21,7 @@ interface Counted {
   /** Long bodies take the lane. */
   readonly lane: boolean
   readonly records: Pick<RecordStore, 'stats'>
-  readonly config: Pick<Config, 'database'>
+  readonly config: Pick<Config, 'database' | 'storage'>
   readonly slots: Limited & { readonly waiting: number }
   readonly unfinished: { readonly size: number; readonly limit: number }
   readonly vitals: Vitals
@@ -59,6 +59,7 @@ export function createStatus(parts: Counted, connectionsOf: () => Connections): 
         ? {}
         : { database: { kind: 'postgres', trouble: parts.records.stats.trouble } }),
       ...(parts.deliveries ? { deliveries: parts.deliveries.numbers } : {}),
+      ...(parts.config.storage === 'files' ? {} : { storage: { kind: 's3', place: parts.config.storage } }),
       eventLoop: parts.vitals.eventLoop(),
       memory: parts.vitals.memory(),
       disk: parts.engine.space,

@@ -13,9 +13,9 @@ export interface EnginePlace {
   /** Another engine over the same storage, as after a restart of the process. */
   restart(): Promise<Engine>
   /** Leaves so many of an upload's stored bytes, behind the engine's back; undefined: none, and no file. */
-  cut(id: string, bytes: number | undefined): void
+  cut(id: string, bytes: number | undefined): void | Promise<void>
   /** Tears an upload's facts. */
-  tear(id: string): void
+  tear(id: string): void | Promise<void>
   end(): Promise<void>
 }
 

@@ -58,7 +58,7 @@ export async function inMemory(): Promise<EnginePlace> {
       const kept = storage.uploads.get(id)
       if (kept) kept.bytes = bytes === undefined ? null : (kept.bytes?.subarray(0, bytes) ?? null)
     },
-    tear: (id) => Object.assign(storage.uploads.get(id) ?? {}, { facts: null }),
+    tear: (id) => void Object.assign(storage.uploads.get(id) ?? {}, { facts: null }),
     end: async () => {},
   }
 }

@@ -24,7 +24,8 @@ export function needsProgram<T>(
   }
 }
 
-function isInstalled(program: string): boolean {
+/** Tells whether a program is on the PATH. */
+export function isInstalled(program: string): boolean {
   return (process.env.PATH ?? '').split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK)

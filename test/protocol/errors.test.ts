@@ -200,6 +200,7 @@ const CAUSES: Readonly<Record<ErrorCode, (() => Promise<TestAnswer | RawAnswer>)
       return answer
     })
   },
+  storage_unavailable: { testedIn: 'faults/s3-server' },
   disk_full: () => on(['--min-free', '1024TiB'], (own) => tus.create(own, 4)),
   internal: () => {
     return on([], async (own) => {

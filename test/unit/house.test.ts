@@ -20,6 +20,7 @@ const HOMES: Readonly<Record<string, string | readonly string[]>> = {
   'prom-client': 'server/metrics',
   '@opentelemetry/api': 'server/traces',
   pg: 'server/postgres',
+  '@aws-sdk/client-s3': 'server/s3',
   '@tus/server': 'server/tus',
   '@tus/file-store': 'server/uploads',
 }
@@ -33,6 +34,7 @@ const MEETING_PLACES = [
   'server/beside-tus.ts',
   'server/bodies.ts',
   'server/front.ts',
+  'server/storage.ts',
   'server/reindex.ts',
   'server/check.ts',
   'server/migrate-tusd.ts',
@@ -170,8 +172,8 @@ test('no files import each other in a circle, types included', () => {
   none(circlesIn(imported))
 })
 
-test('PostgreSQL is loaded only where a database of it is named', () => {
-  const only = /^server\/(postgres|records\/postgres)\//
+test('PostgreSQL and S3 are loaded only where they are named', () => {
+  const only = /^server\/(postgres|records\/postgres|s3)\//
   none(
     SHIPPED.filter(({ path }) => !only.test(path)).flatMap((file) => {
       const still = [...file.told.matchAll(/^(?:import|export)\s[^'"();]*?\bfrom\s*['"](\.[^'"]+)['"]/gm)]

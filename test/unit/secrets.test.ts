@@ -76,6 +76,7 @@ test('refuses settings that do not go together, in one line that names them', ()
     [['--cors-allow-credentials'], ['--cors-allow-credentials needs --cors-origin']],
     [['--auth-issuer', 'https://id.example'], ['--auth-issuer needs']],
     [['--auth-audience', 'up'], ['--auth-audience needs']],
+    [['--storage', 's3://bucket/uploads'], ['--storage s3://… needs --database postgres://…']],
   ]
   for (const [argv, names] of cases) {
     const message = refusal(() => runConfig(argv))
@@ -85,6 +86,9 @@ test('refuses settings that do not go together, in one line that names them', ()
   }
   const config = runConfig([...jwks, '--auth-issuer', 'https://id.example', '--auth-audience', 'up'])
   assert.equal([config.authIssuer, config.authAudience], ['https://id.example', 'up'])
+  const database = ['--database', 'postgres://db.example/lading']
+  for (const storage of ['s3://bucket', 's3://my.bucket-1/some/where', 's3://bucket/a_b.c/'])
+    assert.is(runConfig([...database, '--storage', storage]).storage, storage)
 })
 
 test.run()

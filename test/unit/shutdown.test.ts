@@ -20,7 +20,7 @@ function endingOf(done: string[], hangs = ''): Ending {
     hooks: null,
     uploads: { end: end('uploads') },
     records: { close: end('records') },
-    engine: { end: end('engine') },
+    storage: { end: end('storage') },
     vitals: { close: now('vitals') },
     quietLogs: [{ flush: now('quiet log') }],
     log: {
@@ -32,7 +32,7 @@ function endingOf(done: string[], hangs = ''): Ending {
   }
 }
 
-test('nothing new is taken before what runs has ended, and records are written before the engine and the log end', async () => {
+test('nothing new is taken before what runs has ended, and records are written before the storage and the log end', async () => {
   const done: string[] = []
   await shutdown(endingOf(done))
   assert.equal(done, [
@@ -46,12 +46,12 @@ test('nothing new is taken before what runs has ended, and records are written b
       'uploads',
       'records',
     ],
-    ...['engine', 'vitals', 'quiet log', 'log'],
+    ...['storage', 'vitals', 'quiet log', 'log'],
   ])
 })
 
 test('a disk that hangs, or work in the background that never ends, does not keep the process', async () => {
-  const ended = ['engine', 'background'].map(async (hangs) => {
+  const ended = ['storage', 'background'].map(async (hangs) => {
     const done: string[] = []
     await bounded(WITHIN_MS, shutdown(endingOf(done, hangs)), 'the end of the server')
     assert.ok(done.includes('records'), 'the records are written')

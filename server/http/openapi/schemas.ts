@@ -109,6 +109,10 @@ export const SCHEMAS = {
         ...all({ kind: { const: 'postgres' }, trouble: { type: ['string', 'null'] } }),
         description: 'With --database postgres://…; trouble is why it is not written now',
       },
+      storage: {
+        ...all({ kind: { const: 's3' }, place: text }),
+        description: 'With --storage s3://…; the disk is then that of the scratch folder',
+      },
     },
   },
   Probe: {

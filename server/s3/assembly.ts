@@ -1,0 +1,263 @@
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { BytesFault } from '../model/engine-error.js'
+import type { S3Bucket } from './bucket.js'
+import { saidS3 } from './bucket-errors.js'
+import { Entry, type EntryTools } from './entry.js'
+import type { Kept, Multipart, Part, Tail } from './ledger.js'
+import { partBytes } from './part-size.js'
+import { asBase, Sealing } from './sealing.js'
+
+/** More tails than this become one. */
+const MOST_TAILS = 32
+
+export interface AssemblyTools extends EntryTools {
+  readonly bucket: S3Bucket
+  /** What the keys of all tails begin with. */
+  readonly tails: string
+  readonly leastPartBytes: number
+  /** Removes objects that are not needed any more, in the background. */
+  readonly discard: (keys: readonly string[]) => void
+}
+
+/** Bytes of the upload, from one place to another; it is called again with each try. */
+export type Source = (from: number, to: number) => Readable
+
+/**
+ * Puts an upload together in the bucket: a base, parts of a multipart upload behind it, tails behind them, and in the
+ * end one object. Everything is in the ledger before it counts, and nothing is removed from the bucket before it is out
+ * of the ledger. One call at a time.
+ *
+ * Rejects with BytesFault where the bucket does not have what the ledger says, and as Entry, the bucket and the ledger do.
+ */
+export class Assembly {
+  readonly #entry: Entry
+  readonly #tools: AssemblyTools
+  readonly #sealing: Sealing
+
+  constructor(kept: Kept, tools: AssemblyTools) {
+    this.#entry = new Entry(kept, tools)
+    this.#tools = tools
+    this.#sealing = new Sealing(this.#entry, tools.bucket)
+  }
+
+  /** As the ledger had it last. */
+  get kept(): Kept {
+    return this.#entry.kept
+  }
+
+  /** Bytes that are stored: they survive this process. */
+  get stored(): number {
+    return this.#entry.stored
+  }
+
+  /** Where the next part begins. */
+  get position(): number {
+    return this.#entry.position
+  }
+
+  /** The bytes of the next part of an upload of this length. */
+  nextPartBytes(length: number | null): number {
+    const { nextNumber: number, position } = this.#entry
+    return partBytes({ number, position, length, leastBytes: this.#tools.leastPartBytes })
+  }
+
+  /** See Entry. */
+  refresh(): Promise<void> {
+    return this.#entry.refresh()
+  }
+
+  /** Stores the next part. */
+  async addPart(source: Source, bytes: number): Promise<void> {
+    await this.#ready()
+    const multipart = await this.#multipart()
+    const { key, position, nextNumber: number } = this.#entry
+    const end = position + bytes
+    try {
+      const sent = { bytes, stream: () => source(position, end) }
+      const etag = await this.#tools.bucket.putPart(key, multipart.id, number, sent)
+      const [gone, tails] = divided(this.kept.tails, (tail) => tail.position + tail.bytes <= end)
+      await this.#entry.write({ part: { number, position, bytes, etag }, tails, bytesChanged: true })
+      this.#discard(gone)
+    } catch (error) {
+      if (!saidS3(error, 'no_upload')) throw error
+      await this.#sealing.adopt()
+      await this.addPart(source, bytes)
+    }
+  }
+
+  /** Stores what is behind the parts, up to `to`, as a tail. No part of ours is under way afterwards. */
+  async addTail(source: Source, to: number): Promise<void> {
+    await this.#entry.refresh()
+    const { bucket, tails: prefix } = this.#tools
+    const { tails } = this.kept
+    const before = tails.length < MOST_TAILS ? tails : []
+    const position = tails.length < MOST_TAILS ? this.stored : this.position
+    const key = `${prefix}${this.#entry.id}/${randomUUID()}`
+    const bytes = to - position
+    const etag = await bucket.put(key, { bytes, stream: () => source(position, to) }, { isNew: true })
+    const sender = this.#entry.isContested ? {} : { sender: null }
+    await this.#entry.write({
+      tails: [...before, { key, etag, position, bytes }],
+      bytesChanged: true,
+      ...sender,
+    })
+    if (before !== tails) this.#discard(tails)
+  }
+
+  /** Notes that no part of ours is under way any more. */
+  async rest(): Promise<void> {
+    await this.#entry.refresh()
+    if (this.kept.sender === this.#entry.token) await this.#entry.write({ sender: null })
+  }
+
+  /** Makes all `bytes` of the upload one object, and writes its facts with that. What is not stored comes from `source`. */
+  async finish(source: Source, bytes: number, facts: () => string): Promise<void> {
+    await this.#ready()
+    const { tails } = this.kept
+    const etag = await this.#makeObject(source, bytes)
+    await this.#entry.write({
+      ...{
+        facts: facts(),
+        base: { etag, bytes, objectBytes: bytes },
+        lastPart: 0,
+        multipart: null,
+        tails: [],
+      },
+      ...{ sender: null, bytesChanged: true },
+    })
+    this.#discard(tails)
+  }
+
+  /** See Sealing. */
+  async seal(): Promise<void> {
+    await this.#entry.refresh()
+    await this.#sealing.seal()
+  }
+
+  /** Cuts the upload to so many of its stored bytes. */
+  async cut(to: number): Promise<void> {
+    await this.#entry.refresh()
+    if (to >= this.stored) return
+    // Parts cannot be cut, or read, before they are an object.
+    if (to > 0 && to < this.position && this.kept.parts.length > 0) await this.#sealing.seal()
+    const { base, multipart, tails } = this.kept
+    if (to > 0 && to >= this.position) {
+      const [kept, gone] = divided(tails, (tail) => tail.position < to)
+      await this.#entry.write({ tails: kept.map((tail) => cutTail(tail, to)), bytesChanged: true })
+      return this.#discard(gone)
+    }
+    const { key, hasObject } = this.#entry
+    if (multipart) await this.#tools.bucket.abort(key, multipart.id)
+    const left = asBase(base && { ...base, bytes: to }, key)
+    await this.#entry.write({ ...left, lastPart: 0, multipart: null, sender: null, bytesChanged: true })
+    this.#discard(tails)
+    // Waited for: the key is used again.
+    if (to === 0 && hasObject) await this.#tools.bucket.remove([key])
+  }
+
+  async #ready(): Promise<void> {
+    await this.#entry.refresh()
+    if (this.#entry.isContested) await this.#sealing.seal()
+  }
+
+  /** The multipart upload, begun where there is none, with a note that a part may be under way. */
+  async #multipart(): Promise<Multipart> {
+    const { key, token, kept } = this.#entry
+    const { multipart, sender } = kept
+    if (multipart && sender === token) return multipart
+    if (multipart) {
+      await this.#entry.write({ sender: token })
+      return multipart
+    }
+    const mark = randomUUID()
+    const begun = { id: await this.#tools.bucket.begin(key, mark), mark }
+    await this.#entry.write({ multipart: begun, sender: token })
+    return begun
+  }
+
+  /** Makes the object of all bytes, and resolves with its ETag. */
+  async #makeObject(source: Source, bytes: number): Promise<string> {
+    const { base, multipart } = this.kept
+    if (!base && !multipart) return this.#put(source, bytes)
+    const isMade = !multipart && base?.bytes === bytes && base.objectBytes === bytes
+    if (!isMade) return this.#complete(source, bytes)
+    const head = await this.#tools.bucket.head(this.#entry.key)
+    if (head?.etag === base.etag) return base.etag
+    throw new BytesFault(head ? 'REPLACED' : 'MISSING', 'the object is not the one that was stored')
+  }
+
+  async #put(source: Source, bytes: number): Promise<string> {
+    const { bucket } = this.#tools
+    const { key } = this.#entry
+    const mark = randomUUID()
+    const sent = { bytes, stream: () => source(0, bytes) }
+    return this.#unlessTaken(
+      (isNew) => bucket.put(key, sent, { mark, isNew }),
+      async () => {
+        const found = await bucket.head(key)
+        return found?.mark === mark ? found.etag : undefined
+      },
+    )
+  }
+
+  async #complete(source: Source, bytes: number): Promise<string> {
+    const multipart = await this.#multipart()
+    if (bytes > this.position) await this.addPart(source, bytes - this.position)
+    if (this.position !== bytes)
+      throw new BytesFault('DAMAGED', `${this.position} bytes are stored, not ${bytes}`)
+    // It may have become an object in `addPart`, or before.
+    if (this.kept.multipart?.id !== multipart.id) return this.#makeObject(source, bytes)
+    const copied = await this.#sealing.copyBase(multipart)
+    if (!copied) return this.#makeObject(source, bytes)
+    try {
+      return await this.#completeAs(multipart, [...copied, ...this.kept.parts])
+    } catch (error) {
+      // An answer that was lost: it may be an object by now.
+      if (!(await this.#tools.bucket.isRunning(this.#entry.key, multipart.id))) await this.#sealing.adopt()
+      else if (saidS3(error, 'bad_parts')) await this.#sealing.seal()
+      else throw error
+    }
+    // Where a part that is not ours stood behind them, the object has more bytes, and is made again of those that count.
+    return this.#makeObject(source, bytes)
+  }
+
+  #completeAs(multipart: Multipart, parts: readonly Pick<Part, 'number' | 'etag'>[]): Promise<string> {
+    const { bucket } = this.#tools
+    return this.#unlessTaken(
+      (isNew) => bucket.complete(this.#entry.key, multipart, parts, isNew),
+      async () => undefined,
+    )
+  }
+
+  /**
+   * Stores an object where there is none, or one of this upload. If there is another, what a writer before us left
+   * stands there: the ledger says that this upload is not finished.
+   */
+  async #unlessTaken(
+    store: (isNew: boolean) => Promise<string>,
+    ours: () => Promise<string | undefined>,
+  ): Promise<string> {
+    const isNew = !this.#entry.hasObject
+    try {
+      return await store(isNew)
+    } catch (error) {
+      if (!isNew || !saidS3(error, 'changed')) throw error
+      return (await ours()) ?? (await store(false))
+    }
+  }
+
+  /** The key of the upload's own object is used again, and is never removed behind its back. */
+  #discard(tails: readonly Tail[]): void {
+    const keys = tails.map(({ key }) => key).filter((key) => key !== this.#entry.key)
+    if (keys.length > 0) this.#tools.discard(keys)
+  }
+}
+
+function cutTail(tail: Tail, to: number): Tail {
+  return { ...tail, bytes: Math.min(tail.bytes, to - tail.position) }
+}
+
+function divided<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))]
+}

@@ -1,0 +1,262 @@
+import { BytesFault } from '../model/engine-error.js'
+import type { Assembly, Source } from './assembly.js'
+import { endOfParts, type Kept } from './ledger.js'
+import type { Spool } from './spool.js'
+
+export interface DraftTools {
+  readonly assembly: Assembly
+  readonly spool: Spool
+  /** How many stored bytes the bucket has; see presentBytes. */
+  readonly present: (kept: Kept) => Promise<number | undefined>
+  /** Bytes of the upload that stand in objects. */
+  readonly stored: (kept: Kept, range: { from: number; to: number }) => AsyncGenerator<Buffer>
+}
+
+/** So many parts may wait in the scratch folder: beyond that the sender of the upload waits. */
+const MOST_PARTS_WAITING = 2
+
+/**
+ * An upload that is being written: bytes come into the spool, and go from there to the bucket as parts, in order, while
+ * more come. What is less than a part goes there when the body ends.
+ */
+export class Draft {
+  readonly #assembly: Assembly
+  readonly #spool: Spool
+  readonly #tools: DraftTools
+  /** Bytes; null while it is deferred. */
+  length: number | null = null
+  /** A body is being written. */
+  isOpen = false
+  /** Work with the bucket, one at a time. */
+  #work: Promise<unknown> = Promise.resolve()
+  /** Writes are given to the thread one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
+  /** The end of the write that was given last; it fails where one before it did. */
+  #written: Promise<unknown> = Promise.resolve()
+  #writtenTo: number
+  #sending: Promise<void> | undefined
+  #failure: unknown
+
+  constructor(tools: DraftTools) {
+    this.#tools = tools
+    this.#assembly = tools.assembly
+    this.#spool = tools.spool
+    this.#writtenTo = tools.spool.to
+  }
+
+  /** Where the bytes end that came, stored or not. */
+  get to(): number {
+    return this.#spool.to
+  }
+
+  /** Everything that came is stored, and nothing runs. */
+  get isIdle(): boolean {
+    return !this.isOpen && !this.#sending && this.isStored
+  }
+
+  /** Everything that came is stored. */
+  get isStored(): boolean {
+    return this.to === this.#assembly.stored
+  }
+
+  get kept(): Kept {
+    return this.#assembly.kept
+  }
+
+  /**
+   * Begins a body. Rejects with BytesFault where it does not begin at the end of what came, or where the bucket does
+   * not have what is stored.
+   */
+  begin(position: number): Promise<void> {
+    return this.#inOrder(async () => {
+      await this.#assembly.refresh()
+      if (this.to !== position) throw unlike(this.to, position)
+      await this.#checkPresence()
+      await this.#prepare()
+      this.#failure = undefined
+      this.#written = Promise.resolve()
+      this.isOpen = true
+    })
+  }
+
+  /**
+   * Writes bytes behind the others: `write` gets the file that they go to. Waits while S3 is slower than the sender.
+   * Rejects as `write` does, and as an earlier part that could not be stored did.
+   */
+  async append<T>(position: number, bytes: number, write: (path: string) => Promise<T>): Promise<T> {
+    const given = this.#turn.then(async () => {
+      await this.#room()
+      if (this.to !== position) throw unlike(this.to, position)
+      const path = await this.#spool.next(this.#assembly.nextPartBytes(this.length))
+      const before = this.#written
+      const writing = write(path)
+      this.#spool.grow(bytes)
+      const both = Promise.all([before, writing])
+      this.#written = both
+      both.catch(() => {})
+      // In an object: it is not waited for here.
+      return { both }
+    })
+    this.#turn = given.catch(() => {})
+    const { both } = await given
+    try {
+      const [, written] = await both
+      this.#writtenTo = Math.max(this.#writtenTo, position + bytes)
+      this.#send()
+      return written
+    } catch (error) {
+      if (this.to > position) await this.#spool.cut(position)
+      throw error
+    }
+  }
+
+  /** The file that the last bytes are in. */
+  async path(): Promise<string> {
+    return this.#spool.next(this.#assembly.nextPartBytes(this.length))
+  }
+
+  /** The body is over, and everything that came is stored. */
+  async persist(): Promise<void> {
+    this.isOpen = false
+    await this.#inOrder(async () => {
+      this.#failure = undefined
+      await this.#addParts(true)
+      if (this.to > this.#assembly.stored) await this.#assembly.addTail(this.#source, this.to)
+      else await this.#assembly.rest()
+    })
+  }
+
+  /** Makes the upload one object of `bytes` bytes. Rejects with BytesFault where others came, or are stored. */
+  async finish(bytes: number, facts: () => string): Promise<void> {
+    await this.#inOrder(async () => {
+      await this.#assembly.refresh()
+      if (this.to !== bytes) throw unlike(this.to, bytes)
+      if (this.kept.tails.length > 0) await this.#checkPresence()
+      await this.#prepare()
+      await this.#addParts(false)
+      await this.#assembly.finish(this.#source, bytes, facts)
+      this.isOpen = false
+    })
+  }
+
+  /**
+   * Cuts the upload to its first `to` bytes. Resolves with the file that `to` is in, which may be longer. Rejects with
+   * BytesFault where fewer bytes came.
+   */
+  cut(to: number): Promise<string> {
+    return this.#inOrder(async () => {
+      await Promise.allSettled([this.#written])
+      if (to > this.to) throw unlike(this.to, to)
+      await this.#assembly.cut(to)
+      this.#writtenTo = to
+      return (await this.#spool.cut(to)) ?? (await this.path())
+    })
+  }
+
+  /**
+   * Gives bytes that came to `use`, which must not keep them; parts that must be read for that become an object. Nothing
+   * is stored or removed meanwhile.
+   */
+  read<T>(
+    range: { from: number; to: number },
+    use: (pieces: AsyncIterable<Buffer>) => Promise<T>,
+  ): Promise<T> {
+    return this.#inOrder(async () => {
+      await this.#assembly.refresh()
+      if (range.from < this.#spool.from && isInParts(this.kept, range.from)) await this.#assembly.seal()
+      return use(this.#pieces(range))
+    })
+  }
+
+  async *#pieces({ from, to }: { from: number; to: number }): AsyncGenerator<Buffer> {
+    const local = Math.max(from, Math.min(to, this.#spool.from))
+    if (local > from) yield* this.#tools.stored(this.kept, { from, to: local })
+    if (to > local) for await (const piece of this.#spool.stream(local, to)) yield piece
+  }
+
+  /** Makes the parts that are stored an object, which can be read. */
+  seal(): Promise<void> {
+    return this.#inOrder(() => this.#assembly.seal())
+  }
+
+  /** Waits for what runs, and removes its files. What is not stored is lost. */
+  async drop(): Promise<void> {
+    await this.#inOrder(() => this.#spool.restart(this.#assembly.stored))
+  }
+
+  readonly #source: Source = (from, to) => this.#spool.stream(from, to)
+
+  async #checkPresence(): Promise<void> {
+    const { stored } = this.#assembly
+    if (stored === 0) return
+    const present = await this.#tools.present(this.kept)
+    if (present === undefined) throw new BytesFault('MISSING', 'the stored bytes are gone')
+    if (present < stored) throw unlike(present, stored)
+  }
+
+  /** Brings what is behind the parts into the spool, where it is not there: it becomes part of the next part. */
+  async #prepare(): Promise<void> {
+    const { position: from, stored: to } = this.#assembly
+    if (this.#spool.from <= from || this.to > to) return
+    await this.#spool.restart(from)
+    if (to > from) await this.#spool.fill(this.#tools.stored(this.kept, { from, to }), to - from)
+    this.#writtenTo = this.to
+  }
+
+  async #room(): Promise<void> {
+    const waiting = (): number => this.to - this.#assembly.position
+    while (waiting() > MOST_PARTS_WAITING * this.#assembly.nextPartBytes(this.length)) {
+      await this.#written
+      this.#send()
+      await this.#sending
+      if (this.#failure !== undefined) throw this.#failure
+    }
+  }
+
+  #send(): void {
+    if (this.#sending || this.#failure !== undefined || !this.#hasPart(false)) return
+    this.#sending = this.#addAll().finally(() => {
+      this.#sending = undefined
+    })
+  }
+
+  async #addAll(): Promise<void> {
+    try {
+      while (this.#hasPart(false)) await this.#inOrder(() => this.#addPart(false))
+    } catch (error) {
+      this.#failure = error
+    }
+  }
+
+  /** Tells whether a whole part came. The last bytes of the upload are left to `finish`, unless it is not finished now. */
+  #hasPart(isEnd: boolean): boolean {
+    const left = this.#writtenTo - this.#assembly.position
+    const bytes = this.#assembly.nextPartBytes(this.length)
+    return isEnd || this.#writtenTo !== this.length ? left >= bytes : left > bytes
+  }
+
+  async #addParts(isEnd: boolean): Promise<void> {
+    while (this.#hasPart(isEnd)) await this.#addPart(isEnd)
+  }
+
+  async #addPart(isEnd: boolean): Promise<void> {
+    if (!this.#hasPart(isEnd)) return
+    await this.#assembly.addPart(this.#source, this.#assembly.nextPartBytes(this.length))
+    await this.#spool.release(this.#assembly.position)
+  }
+
+  #inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#work.then(work)
+    this.#work = done.catch(() => {})
+    return done
+  }
+}
+
+/** Tells whether bytes from `from` on are in parts, which cannot be read. */
+function isInParts({ base, parts }: Kept, from: number): boolean {
+  return parts.length > 0 && from < endOfParts({ base, parts })
+}
+
+function unlike(found: number, bytes: number): BytesFault {
+  return new BytesFault('DAMAGED', `${found} bytes are stored, not ${bytes}`)
+}

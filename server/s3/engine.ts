@@ -1,0 +1,276 @@
+import { UploadError } from '../errors.js'
+import type { Checkpoint } from '../model/checkpoint.js'
+import type {
+  Appended,
+  AppendedBlocks,
+  CheckpointOptions,
+  Digested,
+  Engine,
+  Entry,
+  RangeReader,
+} from '../model/engine.js'
+import { BytesFault } from '../model/engine-error.js'
+import type { UploadFacts } from '../model/upload-facts.js'
+import type { Draft } from './draft.js'
+import { withFetched } from './fetched.js'
+import type { SpoolWriter } from './spool-writer.js'
+import { StoredUploads, type StoredUploadsTools } from './stored-uploads.js'
+
+/** Room that running uploads need in the scratch folder: a few parts each, whatever is announced. */
+const SCRATCH_PARTS = 4
+
+export interface S3EngineTools extends StoredUploadsTools {
+  readonly writer: SpoolWriter
+  /** The disk of the scratch folder. */
+  readonly disk: {
+    readonly freeBytes: number
+    readonly freeInodes: number | null
+    isFull(addedBytes: number, addedFiles: number): Promise<boolean>
+  }
+}
+
+/** The storage engine that keeps uploads as objects of a bucket; threads write and digest their bytes on the way. */
+export class S3Engine extends StoredUploads implements Engine {
+  readonly #tools: S3EngineTools
+  readonly #writer: SpoolWriter
+
+  constructor(tools: S3EngineTools) {
+    super(tools)
+    this.#tools = tools
+    this.#writer = tools.writer
+  }
+
+  /** What the disk of the scratch folder has left, as last seen. */
+  get space(): { readonly freeBytes: number; readonly freeInodes: number | null } {
+    return { freeBytes: this.#tools.disk.freeBytes, freeInodes: this.#tools.disk.freeInodes }
+  }
+
+  /** Bytes that wait to be written and digested. */
+  get backlogBytes(): number {
+    return this.#writer.backlogBytes
+  }
+
+  /** See Engine. */
+  async create(id: string, facts: () => UploadFacts): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    const isNew = await ledger.create(id, this.textOf(facts()), tokenOf(id))
+    if (!isNew) throw new Error('EEXIST: the upload exists')
+  }
+
+  /** See Engine. */
+  async open(id: string, offset: number, isOver: () => boolean): Promise<void> {
+    await this.drafts.with(id, async (draft) => {
+      await this.#writer.closeFile(id)
+      await draft.begin(offset)
+      await this.#writer.open({ id, path: await draft.path(), bytes: offset }, isOver)
+    })
+  }
+
+  /** See Engine. */
+  append(id: string, appended: AppendedBlocks): Promise<Appended> {
+    return this.drafts.with(id, async (draft) => {
+      const { blocks, position, closes, begins } = appended
+      if (begins && !draft.isOpen) await draft.begin(position)
+      const bytes = blocks.reduce((sum, block) => sum + block.bytes, 0)
+      // One that only asks for the digest needs no file.
+      const done =
+        bytes === 0 && !closes
+          ? await this.#write(id, appended, '')
+          : await draft.append(position, bytes, (path) => this.#write(id, appended, path))
+      if (closes) {
+        await this.#writer.closeFile(id)
+        await draft.persist()
+      }
+      return done
+    })
+  }
+
+  async #write(id: string, appended: AppendedBlocks, path: string): Promise<Appended> {
+    const { position, digest, isChecked, algorithms, begins, ends, closes } = appended
+    const blocks = appended.blocks.flatMap(({ index, bytes }) => [index, bytes])
+    const task = { id, path, position, blocks, digest, isChecked, begins, rests: closes }
+    const written = this.#writer.append(task)
+    if (algorithms.length === 0) return { ...(await written), checksums: null }
+    const computed = this.#writer.check({ id, blocks, algorithms, begins, ends })
+    // Both must be done with the blocks before they are given back, also where one of them fails.
+    const [, checked] = await Promise.allSettled([written, computed])
+    return { ...(await written), checksums: checked.status === 'fulfilled' ? checked.value : null }
+  }
+
+  /** See Engine. */
+  commit(id: string, { digest }: Parameters<Engine['commit']>[1]): Promise<Digested> {
+    return this.drafts.with(id, async (draft) => {
+      const committed = await this.#writer.commit({ id, path: await draft.path(), digest })
+      await draft.persist()
+      return committed
+    })
+  }
+
+  /** See Engine. */
+  rollBack(id: string, { offset }: { offset: number }): Promise<Digested> {
+    return this.drafts.with(id, async (draft) => {
+      const path = await draft.cut(offset)
+      const rolledBack = await this.#writer.rollBack({ id, path, offset })
+      await draft.persist()
+      return rolledBack
+    })
+  }
+
+  /** See Engine. */
+  checksum(id: string, { from, to, algorithm }: Parameters<Engine['checksum']>[1]): Promise<string> {
+    return this.drafts.with(id, (draft) =>
+      this.#fetched(draft, { from, to }, (path) =>
+        this.#writer.digestStored({ id, path, from, to, algorithm }),
+      ),
+    )
+  }
+
+  /** See Engine. Bytes that cannot be stored any more do not count: `measure` says so. */
+  async close(id: string): Promise<void> {
+    const draft = this.drafts.peek(id)
+    if (!draft?.isOpen) return
+    await this.#writer.closeFile(id)
+    draft.isOpen = false
+    await this.persist(id)
+  }
+
+  /** See Engine. */
+  async checkpoint(
+    id: string,
+    facts: () => UploadFacts,
+    { finishedBytes, after }: CheckpointOptions,
+  ): Promise<void> {
+    await after
+    if (finishedBytes === undefined) return this.#replaceFacts(id, this.textOf(facts()))
+    await this.drafts.with(id, async (draft) => {
+      await this.#writer.closeFile(id)
+      await draft.finish(finishedBytes, () => this.textOf(facts()))
+    })
+    await this.drafts.drop(id)
+  }
+
+  /** See Engine. */
+  restore(id: string, facts: UploadFacts): Promise<void> {
+    return this.#replaceFacts(id, this.textOf(facts, 'unproven'))
+  }
+
+  async #replaceFacts(id: string, facts: string): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    if (await ledger.write(id, tokenOf(id), { facts })) return
+    if (!(await ledger.find(id))) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
+    throw new UploadError('upload_taken_over', { detail: 'another writer has a higher token' })
+  }
+
+  /** See Engine. Bytes of a body that runs are stored at its end. */
+  async flush(id: string): Promise<void> {
+    const draft = this.drafts.peek(id)
+    if (draft && !draft.isOpen && !draft.isStored) await this.drafts.with(id, () => draft.persist())
+  }
+
+  /** See Engine. */
+  async truncate(id: string, bytes: number): Promise<void> {
+    await this.drafts.with(id, async (draft) => {
+      const path = await draft.cut(bytes)
+      await this.#writer.truncate({ id, path, length: bytes })
+    })
+  }
+
+  /** See Engine. */
+  prove(
+    id: string,
+    range: { to: number; checkpoints: readonly Checkpoint[]; budgetBytes: number },
+  ): Promise<{ offset: number; damagedAfter: number | null }> {
+    return this.drafts.with(id, async (draft) => {
+      const { to, checkpoints, budgetBytes } = range
+      const nothing = { from: 0, to: 0 }
+      // Where the digest stands only its thread knows.
+      const { offset: from } = await this.#fetched(draft, nothing, (path) =>
+        this.#writer.prove({ id, path, to, checkpoints: [], budgetBytes: 0 }),
+      )
+      const end = Math.max(from, Math.min(to, from + budgetBytes))
+      return this.#fetched(draft, { from, to: end }, (path) =>
+        this.#writer.prove({ id, path, to, checkpoints, budgetBytes: end - from }),
+      )
+    })
+  }
+
+  /** See Engine. */
+  digest(id: string, offset: number): Promise<string | null> {
+    return this.#writer.digest({ id, offset })
+  }
+
+  /** See Engine. */
+  async forget(id: string): Promise<void> {
+    const draft = this.drafts.peek(id)
+    if (draft) draft.isOpen = false
+    await this.#writer.forget(id)
+  }
+
+  /** See Engine. */
+  join(
+    id: string,
+    { position, part, from, bytes }: { position: number; part: string; from: number; bytes: number },
+  ): Promise<number> {
+    return this.drafts.with(id, async (draft) => {
+      if (position === 0) await draft.begin(0)
+      // No body runs: what was joined may be read, and is stored then.
+      draft.isOpen = false
+      const pieces = await this.readable(part, { from, to: from + bytes })
+      return withFetched(this.#tools.scratch, { from, pieces }, async (partPath, end) => {
+        if (end !== from + bytes)
+          throw new BytesFault('DAMAGED', `a part has ${end} bytes, not ${from + bytes}`)
+        return draft.append(position, bytes, (path) =>
+          this.#writer.join({ id, path, position, partPath, from, bytes }),
+        )
+      })
+    })
+  }
+
+  /** See Engine. */
+  async remove(ids: readonly string[]): Promise<void> {
+    await Promise.all(ids.map((id) => this.#writer.closeFile(id)))
+    await this.removeAll(ids)
+  }
+
+  /** See Engine. */
+  async isLeftover({ id, kind }: Entry): Promise<boolean> {
+    return kind === 'facts' && this.#tools.ledger.isHalfRemoved(id)
+  }
+
+  /** See Engine. */
+  removeLeftover({ id }: Entry): Promise<void> {
+    return this.removeAll([id])
+  }
+
+  /** See Engine. */
+  async isFull(bytes = 0, uploads = 0): Promise<boolean> {
+    const most = SCRATCH_PARTS * this.#tools.leastPartBytes
+    return this.#tools.disk.isFull(Math.min(bytes, most), uploads)
+  }
+
+  /** See Engine. */
+  async end(): Promise<void> {
+    await this.drafts.end().finally(() => this.#writer.close())
+    await this.removalsEnd()
+    this.#tools.bucket.end()
+  }
+
+  #fetched<T>(
+    draft: Draft,
+    range: { from: number; to: number },
+    work: (path: string) => Promise<T>,
+  ): Promise<T> {
+    const { scratch } = this.#tools
+    return draft.read(range, (pieces) =>
+      withFetched(scratch, { from: range.from, pieces }, (path, end) => {
+        if (end === range.to || range.from === range.to) return work(path)
+        throw new BytesFault('DAMAGED', `${end} bytes are stored, not ${range.to}`)
+      }),
+    )
+  }
+
+  /** See Engine. */
+  read(id: string, range: { from: number; to: number }): Promise<RangeReader> {
+    return this.reader(id, range)
+  }
+}

@@ -1,0 +1,99 @@
+import { UploadError } from '../errors.js'
+import { BytesFault } from '../model/engine-error.js'
+import type { S3Bucket } from './bucket.js'
+import { type Change, endOfParts, type Kept, type Ledger, storedBytesOf } from './ledger.js'
+import { copiedPieces } from './part-size.js'
+
+export interface EntryTools {
+  readonly bucket: S3Bucket
+  readonly ledger: Ledger
+  /** The fencing token that this process writes an upload under. */
+  readonly tokenOf: (id: string) => number
+  /** The key of an upload's object. */
+  readonly keyOf: (id: string) => string
+}
+
+/** What the ledger keeps of an upload that is being written, and the only way to change it. One call at a time. */
+export class Entry {
+  readonly id: string
+  /** The key of the upload's object. */
+  readonly key: string
+  readonly #ledger: Ledger
+  readonly #tokenOf: (id: string) => number
+  #kept: Kept
+  /** The outcome of a write is not known: the ledger must be asked before the next one. */
+  #isStale = false
+
+  constructor(kept: Kept, { ledger, tokenOf, keyOf }: EntryTools) {
+    this.id = kept.id
+    this.key = keyOf(kept.id)
+    this.#kept = kept
+    this.#ledger = ledger
+    this.#tokenOf = tokenOf
+  }
+
+  /** As the ledger had it last. */
+  get kept(): Kept {
+    return this.#kept
+  }
+
+  /** Bytes that are stored: they survive this process. */
+  get stored(): number {
+    return storedBytesOf(this.#kept)
+  }
+
+  /** Where the next part begins. */
+  get position(): number {
+    return endOfParts(this.#kept)
+  }
+
+  /** The number of the next part: the first ones are those that the base will be copied into. */
+  get nextNumber(): number {
+    const { base, parts } = this.#kept
+    return (parts.at(-1)?.number ?? (base ? copiedPieces(base.bytes).length : 0)) + 1
+  }
+
+  get token(): number {
+    return this.#tokenOf(this.id)
+  }
+
+  /** Another writer, which did not come to its end, may still send a part. */
+  get isContested(): boolean {
+    const { sender, multipart } = this.#kept
+    return multipart !== null && sender !== null && sender !== this.token
+  }
+
+  /** The upload's own key has an object of this upload. */
+  get hasObject(): boolean {
+    return this.#kept.base !== null || this.#kept.tails.some(({ key }) => key === this.key)
+  }
+
+  /** Asks the ledger again where the outcome of the last write is not known. Rejects with BytesFault where it is gone. */
+  async refresh(): Promise<void> {
+    if (this.#isStale) this.#kept = await this.#found()
+    this.#isStale = false
+  }
+
+  /**
+   * Changes the ledger. Rejects with BytesFault where the upload is gone, with upload_taken_over where another writer
+   * has a higher token, and as the ledger does.
+   */
+  async write(change: Change): Promise<void> {
+    const { facts, part, lastPart = Number.POSITIVE_INFINITY, bytesChanged: _, ...layout } = change
+    this.#isStale = true
+    if (!(await this.#ledger.write(this.id, this.token, change))) {
+      await this.#found()
+      throw new UploadError('upload_taken_over', { detail: 'another writer has a higher token' })
+    }
+    this.#isStale = false
+    const before = this.#kept.parts.filter(({ number }) => number <= lastPart)
+    const parts = part ? [...before, part] : before
+    this.#kept = { ...this.#kept, ...layout, ...(facts === undefined ? {} : { facts }), parts }
+  }
+
+  async #found(): Promise<Kept> {
+    const kept = await this.#ledger.find(this.id)
+    if (!kept) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
+    return kept
+  }
+}

@@ -1,0 +1,113 @@
+/** An object that has the bytes of an upload from `position` on; as many as `bytes` count. */
+export interface Tail {
+  readonly key: string
+  readonly etag: string
+  readonly position: number
+  readonly bytes: number
+}
+
+/** A part of the multipart upload that is not completed. */
+export interface Part {
+  readonly number: number
+  readonly position: number
+  readonly bytes: number
+  readonly etag: string
+}
+
+/** The object under the upload's own key: its first bytes, or all of them. */
+export interface Base {
+  readonly etag: string
+  /** How many of its bytes count. */
+  readonly bytes: number
+  /** How many it has: more than count after a cut. */
+  readonly objectBytes: number
+}
+
+/** A multipart upload that was begun and is not completed. */
+export interface Multipart {
+  readonly id: string
+  /** A word of our own that the completed object has in its metadata: by it an object is known as made by this upload. */
+  readonly mark: string
+}
+
+/** Where the bytes of an upload are: a base, behind it the parts of a multipart upload, behind them tails. */
+export interface Layout {
+  readonly base: Base | null
+  readonly multipart: Multipart | null
+  /** In order, without gaps. */
+  readonly parts: readonly Part[]
+  /** In order. The first one may begin before the parts end. */
+  readonly tails: readonly Tail[]
+}
+
+/** What the ledger keeps of an upload. */
+export interface Kept extends Layout {
+  readonly id: string
+  /** The text of the sidecar. */
+  readonly facts: string
+  /** The fencing token of a writer that may have a part under way, from before its first part to the end of its body. */
+  readonly sender: number | null
+  /** When bytes were last stored; milliseconds since 1970. */
+  readonly storedAtMs: number
+}
+
+/** What a write changes; what it does not name stays. */
+export interface Change {
+  readonly facts?: string
+  readonly base?: Base | null
+  readonly multipart?: Multipart | null
+  readonly tails?: readonly Tail[]
+  /** One more part. */
+  readonly part?: Part
+  /** Parts with higher numbers do not count any more; not beside `part`. */
+  readonly lastPart?: number
+  readonly sender?: number | null
+  /** Bytes were stored or removed. */
+  readonly bytesChanged?: boolean
+}
+
+/** What the bucket had of an upload that is being removed. */
+export interface Removed {
+  readonly id: string
+  readonly multipart: Multipart | null
+  readonly tails: readonly Tail[]
+}
+
+/**
+ * What is known of uploads beside the bucket: facts, and where bytes are. All of it is in PostgreSQL. Every call is one
+ * statement, done as a whole or not at all, and rejects with SqlError.
+ */
+export interface Ledger {
+  /** A number that is higher than that of every earlier start: the fencing token of this process. */
+  nextToken(): Promise<number>
+  /** Adds an upload without bytes; false where the id exists. */
+  create(id: string, facts: string, token: number): Promise<boolean>
+  /** What is kept of an upload; undefined where there is none, or where it is being removed. */
+  find(id: string): Promise<Kept | undefined>
+  /** Changes an upload; false where another writer with a higher token has taken it over, or where it is gone. */
+  write(id: string, token: number, change: Change): Promise<boolean>
+  /** The ids of uploads from a day on, newest day first, after `after`. Those that are being removed have no bytes. */
+  page(
+    fromDay: string,
+    after: string | null,
+    most: number,
+  ): Promise<readonly { readonly id: string; readonly isRemoved: boolean }[]>
+  /** From here on these uploads are gone; gives what the bucket has of them. */
+  beginRemoval(ids: readonly string[]): Promise<readonly Removed[]>
+  /** Ends the removal of uploads that `beginRemoval` was called for. */
+  endRemoval(ids: readonly string[]): Promise<void>
+  /** Tells whether an upload is one that a crash left half removed. */
+  isHalfRemoved(id: string): Promise<boolean>
+}
+
+/** How many bytes are stored. */
+export function storedBytesOf({ base, parts, tails }: Layout): number {
+  const tail = tails.at(-1)
+  return tail ? tail.position + tail.bytes : endOfParts({ base, parts })
+}
+
+/** Where the parts end, and what is behind them begins. */
+export function endOfParts({ base, parts }: Pick<Layout, 'base' | 'parts'>): number {
+  const part = parts.at(-1)
+  return part ? part.position + part.bytes : (base?.bytes ?? 0)
+}

@@ -1,0 +1,179 @@
+import * as v from 'valibot'
+import { UploadError } from '../errors.js'
+import { fromJson } from '../model/from-json.js'
+import { SqlError, type SqlQueries, type SqlResult, type SqlValue } from '../model/sql.js'
+import { isDatedId } from '../model/upload-id.js'
+import type { Base, Change, Kept, Ledger, Multipart, Part, Removed, Tail } from './ledger.js'
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const TailsSchema = v.array(v.object({ key: v.string(), etag: v.string(), position: count, bytes: count }))
+const PartsSchema = v.array(v.tuple([count, count, count, v.string()]))
+
+/** A row of `s3_uploads`, with its parts as JSON. */
+interface Row {
+  readonly id: string
+  readonly facts: string
+  readonly sender: number | null
+  readonly base_etag: string | null
+  readonly base_bytes: number | null
+  readonly base_object_bytes: number | null
+  readonly multipart_id: string | null
+  readonly multipart_mark: string | null
+  readonly tails: string
+  readonly stored_at_ms: number
+  readonly parts: string
+}
+
+const FIND = `SELECT id, facts, sender, base_etag, base_bytes, base_object_bytes, multipart_id, multipart_mark, tails,
+    (extract(epoch FROM stored_at) * 1000)::bigint AS stored_at_ms,
+    (SELECT coalesce(json_agg(json_build_array(number, position, bytes, etag) ORDER BY number), '[]')::text
+      FROM s3_parts WHERE s3_parts.id = s3_uploads.id) AS parts
+  FROM s3_uploads WHERE id = $1 AND NOT is_removed`
+
+const WRITE = `WITH changed AS (
+    UPDATE s3_uploads SET
+      token = $2,
+      facts = coalesce($3::text, facts),
+      sender = CASE WHEN $4 THEN $5::bigint ELSE sender END,
+      base_etag = CASE WHEN $6 THEN $7::text ELSE base_etag END,
+      base_bytes = CASE WHEN $6 THEN $8::bigint ELSE base_bytes END,
+      base_object_bytes = CASE WHEN $6 THEN $9::bigint ELSE base_object_bytes END,
+      multipart_id = CASE WHEN $10 THEN $11::text ELSE multipart_id END,
+      multipart_mark = CASE WHEN $10 THEN $12::text ELSE multipart_mark END,
+      tails = coalesce($13::text, tails),
+      stored_at = CASE WHEN $14 THEN clock_timestamp() ELSE stored_at END
+    WHERE id = $1 AND token <= $2 AND NOT is_removed RETURNING id
+  ), dropped AS (
+    DELETE FROM s3_parts USING changed WHERE s3_parts.id = changed.id AND number > $15::integer
+  ), added AS (
+    INSERT INTO s3_parts (id, number, position, bytes, etag, token)
+    SELECT changed.id, $16::integer, $17::bigint, $18::bigint, $19::text, $2 FROM changed WHERE $16 IS NOT NULL
+  ) SELECT id FROM changed`
+
+/** The ledger in PostgreSQL; its tables are made by LEDGER_STEPS. */
+export class SqlLedger implements Ledger {
+  readonly #sql: SqlQueries
+
+  constructor(sql: SqlQueries) {
+    this.#sql = sql
+  }
+
+  /** See Ledger. */
+  async nextToken(): Promise<number> {
+    const { rows } = await this.#query<{ token: number }>(`SELECT nextval('s3_tokens') AS token`)
+    return rows[0]?.token ?? 0
+  }
+
+  /** See Ledger. */
+  async create(id: string, facts: string, token: number): Promise<boolean> {
+    const { changes } = await this.#query(
+      'INSERT INTO s3_uploads (id, day, facts, token) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
+      [id, dayOf(id), facts, token],
+    )
+    return changes === 1
+  }
+
+  /** See Ledger. */
+  async find(id: string): Promise<Kept | undefined> {
+    const { rows } = await this.#query<Row>(FIND, [id])
+    const [row] = rows
+    if (!row) return undefined
+    const parts = (fromJson(PartsSchema, row.parts) ?? []).map(asPart)
+    const { facts, sender, stored_at_ms: storedAtMs } = row
+    return {
+      id,
+      facts,
+      sender,
+      storedAtMs,
+      base: baseOf(row),
+      multipart: multipartOf(row),
+      parts,
+      tails: tailsOf(row),
+    }
+  }
+
+  /** See Ledger. */
+  async write(id: string, token: number, change: Change): Promise<boolean> {
+    const { facts = null, sender, base, multipart, tails, part, lastPart, bytesChanged = false } = change
+    const { rows } = await this.#query(WRITE, [
+      ...[id, token, facts],
+      ...[sender !== undefined, sender ?? null],
+      ...[base !== undefined, base?.etag ?? null, base?.bytes ?? null, base?.objectBytes ?? null],
+      ...[multipart !== undefined, multipart?.id ?? null, multipart?.mark ?? null],
+      ...[tails ? JSON.stringify(tails) : null, bytesChanged, lastPart ?? null],
+      ...[part?.number ?? null, part?.position ?? null, part?.bytes ?? null, part?.etag ?? null],
+    ])
+    return rows.length === 1
+  }
+
+  /** See Ledger. */
+  async page(
+    fromDay: string,
+    after: string | null,
+    most: number,
+  ): Promise<readonly { readonly id: string; readonly isRemoved: boolean }[]> {
+    const { rows } = await this.#query<{ id: string; is_removed: boolean }>(
+      `SELECT id, is_removed FROM s3_uploads
+       WHERE day >= $1 AND ($2::text IS NULL OR day < $3 OR (day = $3 AND id > $2))
+       ORDER BY day DESC, id LIMIT $4`,
+      [fromDay.replaceAll('/', ''), after, after === null ? '' : dayOf(after), most],
+    )
+    return rows.map(({ id, is_removed: isRemoved }) => ({ id, isRemoved }))
+  }
+
+  /** See Ledger. */
+  async beginRemoval(ids: readonly string[]): Promise<readonly Removed[]> {
+    const { rows } = await this.#query<Pick<Row, 'id' | 'multipart_id' | 'multipart_mark' | 'tails'>>(
+      `UPDATE s3_uploads SET is_removed = true WHERE id = ANY ($1)
+       RETURNING id, multipart_id, multipart_mark, tails`,
+      [ids],
+    )
+    return rows.map((row) => ({ id: row.id, multipart: multipartOf(row), tails: tailsOf(row) }))
+  }
+
+  /** See Ledger. */
+  async endRemoval(ids: readonly string[]): Promise<void> {
+    await this.#query('DELETE FROM s3_uploads WHERE id = ANY ($1) AND is_removed', [ids])
+  }
+
+  /** See Ledger. */
+  async isHalfRemoved(id: string): Promise<boolean> {
+    const { rows } = await this.#query('SELECT id FROM s3_uploads WHERE id = $1 AND is_removed', [id])
+    return rows.length === 1
+  }
+
+  async #query<R extends object>(text: string, values: readonly SqlValue[] = []): Promise<SqlResult<R>> {
+    try {
+      return await this.#sql.query<R>(text, values)
+    } catch (error) {
+      const isAway = error instanceof SqlError && ['gone', 'slow', 'locked'].includes(error.problem)
+      throw isAway ? new UploadError('storage_unavailable', { cause: error }) : error
+    }
+  }
+}
+
+/** The day of an id; '' where it has none, which sorts behind all days. */
+function dayOf(id: string): string {
+  return isDatedId(id) ? id.slice(0, 8) : ''
+}
+
+function asPart([number, position, bytes, etag]: v.InferOutput<typeof PartsSchema>[number]): Part {
+  return { number, position, bytes, etag }
+}
+
+function baseOf({ base_etag: etag, base_bytes: bytes, base_object_bytes: objectBytes }: Row): Base | null {
+  return etag === null || bytes === null || objectBytes === null ? null : { etag, bytes, objectBytes }
+}
+
+function multipartOf({
+  multipart_id: id,
+  multipart_mark: mark,
+}: Pick<Row, 'multipart_id' | 'multipart_mark'>): Multipart | null {
+  return id === null || mark === null ? null : { id, mark }
+}
+
+function tailsOf({ tails }: Pick<Row, 'tails'>): readonly Tail[] {
+  const found = fromJson(TailsSchema, tails)
+  if (!found) throw new Error('the tails of an upload cannot be read')
+  return found
+}

@@ -1,0 +1,124 @@
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { type Config, ConfigError } from './config.js'
+import type { ArenaMemory } from './files/arena-view.js'
+import { currentBoot } from './files/boot.js'
+import { Disk } from './files/disk.js'
+import { FilesEngine } from './files/engine.js'
+import { StoredFiles } from './files/stored-files.js'
+import { threadCount } from './files/threads.js'
+import { Writer } from './files/writer.js'
+import type { Engine } from './model/engine.js'
+import type { Log } from './model/log.js'
+import { s3PlaceOf } from './model/s3-place.js'
+
+interface StorageParts {
+  readonly arena: ArenaMemory
+  readonly log: Log
+  /** Called with the milliseconds of each flush. */
+  readonly flushed: (ms: number) => void
+  readonly now: () => number
+  readonly monotonic: () => number
+  /** Called where another node has taken the storage, because this one could not reach the database. */
+  readonly taken: () => void
+}
+
+/** The storage engine that the settings name, with what the server shows and asks of it. */
+export interface Storage {
+  readonly engine: Engine & {
+    readonly space: { readonly freeBytes: number; readonly freeInodes: number | null }
+    readonly backlogBytes: number
+  }
+  /** Resolves with why the storage cannot be used now; undefined where it can. */
+  notReady(): Promise<string | undefined>
+  /** Waits for what runs, and ends the engine. */
+  end(): Promise<void>
+}
+
+/**
+ * Opens the storage. Rejects with ConfigError where S3 or the database cannot be used as the settings say, or another
+ * node uses the same place, and with the system's error.
+ */
+export async function openStorage(config: Config, parts: StorageParts): Promise<Storage> {
+  const place = s3PlaceOf(config.storage)
+  if (place) return openS3(config, place, parts)
+  const engine = await FilesEngine.start({ ...config, ...parts })
+  return { engine, notReady: async () => undefined, end: () => engine.end() }
+}
+
+/** What is stored, to look at beside a running server. */
+export interface Stored {
+  readonly stored: Pick<Engine, 'list' | 'load' | 'has' | 'addressOf'>
+  end(): Promise<void>
+}
+
+/** Opens what is stored where the settings say, and changes nothing of it. Rejects where the database cannot be asked. */
+export async function lookAtStored(config: Config): Promise<Stored> {
+  const place = s3PlaceOf(config.storage)
+  if (!place) return { stored: new StoredFiles(config.dataDir, currentBoot(Date.now())), end: async () => {} }
+  const { openSql } = await import('./postgres/pool.js')
+  const { lookAtS3 } = await import('./s3/start.js')
+  const sql = await openSql(config.database)
+  const location = { place, sql, endpoint: config.s3Endpoint, region: config.s3Region }
+  return { stored: await lookAtS3(location), end: () => sql.end() }
+}
+
+/** Loads the library of S3, and that of PostgreSQL. */
+async function openS3(
+  config: Config,
+  place: NonNullable<ReturnType<typeof s3PlaceOf>>,
+  { arena, log, flushed, now, monotonic, taken }: StorageParts,
+): Promise<Storage> {
+  const { database, minFreeBytes, dataDir, storage } = config
+  const { NamedLock } = await import('./postgres/named-lock.js')
+  const { openSql } = await import('./postgres/pool.js')
+  const { startS3 } = await import('./s3/start.js')
+  const lost = (): void => {
+    log.error({ storage }, 'another server has taken the place of --storage; this one shuts down')
+    taken()
+  }
+  const lock = await NamedLock.take(database, storage, lost).catch((error: unknown) => {
+    throw new ConfigError(`--database cannot be reached: ${messageOf(error)}`, { cause: error })
+  })
+  if (!lock) throw new ConfigError(`another server uses --storage ${storage} with this --database`)
+  const sql = await openSql(database)
+  const disk = new Disk({ folder: dataDir, minFreeBytes, monotonic })
+  const threads = threadCount(config.digestThreads, availableParallelism())
+  const ended = (err: Error): void => log.error({ err }, 'a thread ended; the next task starts another')
+  const writer = new Writer(threads, { arena, ended }, flushed)
+  const end = async (): Promise<void> => {
+    await Promise.all([sql.end(), lock.release()])
+  }
+  try {
+    await disk.refresh()
+    const { engine, leftovers, check } = await startS3({
+      ...{ place, sql, writer, disk, log, now, monotonic },
+      endpoint: config.s3Endpoint,
+      region: config.s3Region,
+      partBytes: config.s3PartBytes,
+      scratch: join(dataDir, 'scratch'),
+    })
+    leftovers.start()
+    return {
+      engine,
+      notReady: () => check().then(nothing, () => 'S3 or its database does not answer'),
+      end: async () => {
+        await leftovers.end()
+        await engine.end().finally(end)
+      },
+    }
+  } catch (error) {
+    await writer.close()
+    await end()
+    throw new ConfigError(`--storage ${storage} cannot be used: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function nothing(): undefined {}
+
+/** One line. An error of our own says less than its cause. */
+function messageOf(error: unknown): string {
+  const said = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const text = said instanceof Error ? said.message || said.name : String(said)
+  return text.replaceAll(/\s+/g, ' ')
+}
