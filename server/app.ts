@@ -35,7 +35,6 @@ import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openRecords, prepareRecords } from './reindex.js'
 import { shutdown } from './shutdown.js'
 import { slotLimits } from './slot-limits.js'
-import { sqliteProblem } from './sqlite.js'
 import { createStatus } from './status.js'
 import { loadTraces } from './traces/load.js'
 import { FrontDoor } from './tus/front-door.js'
@@ -133,8 +132,6 @@ async function build<F extends Listener | Embedded>(
 ) {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
-  if (sqliteProblem())
-    log.warn({ problem: sqliteProblem() }, 'better-sqlite3 12 is used: it ends Node 24.19 and later')
   const access = await createAccess(config, { log: refusals, faults, now, monotonic })
   const gate = givenGate ?? access.gate
   const arena = new Arena(ARENA)

@@ -6,6 +6,7 @@ import { folderId } from './folder-id.js'
 import { createLog } from './log.js'
 import { type RecordStore, RecordsError } from './model/record-store.js'
 import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
+import { sqliteProblem } from './sqlite.js'
 import { allRecords } from './uploads/all-records.js'
 
 // Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
@@ -27,6 +28,8 @@ export async function openRecords(
   log: Awaited<ReturnType<typeof createLog>>,
   events: { onNeedsReindex?: () => void; written?: (ms: number) => void } = {},
 ): Promise<RecordStore> {
+  const problem = sqliteProblem()
+  if (problem) log.warn({ problem }, 'better-sqlite3 12 is used, not 13: it ends Node 24.19 and later')
   const options = { queueBytes: QUEUED_RECORD_BYTES, log, ...events }
   if (database === 'sqlite')
     return openSqliteRecords({ databasePath: join(dataDir, 'lading.db'), ...options })

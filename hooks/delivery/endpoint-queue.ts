@@ -191,7 +191,7 @@ export class EndpointQueue {
 
   async #end(appointment: Appointment, delivery: PendingDelivery): Promise<Rest> {
     appointment.ended.add(delivery.id)
-    // At once: a finish whose mark is left is looked for there after a crash.
+    // At once: after a crash, a mark that is left is compared with the deliveries that have ended.
     this.#remember(delivery)
     return this.#writeEnded(appointment)
   }

@@ -9,7 +9,7 @@ interface FinishKeeperTools {
   readonly name: string
   readonly log: Log
   readonly limits: {
-    /** How long an event waits to be flushed, in milliseconds; with others, or because it is delivered before. */
+    /** How long an event waits before it is flushed, in milliseconds: others are flushed with it, and one that is delivered needs no flush. */
     readonly flushPauseMs: number
     /** So many do not wait. */
     readonly mostUnflushed: number

@@ -93,7 +93,7 @@ export class Spool {
     await this.#turns.take(id, () => this.#append(id, [line]))
   }
 
-  /** Flushes the files of uploads, and their names. Of one that has none nothing is pending. Rejects with the system's error. */
+  /** Flushes the files of uploads, and their names. An upload without a file has nothing pending. Rejects with the system's error. */
   async flush(ids: ReadonlySet<string>): Promise<void> {
     if (!this.#flushFolder) return
     const flushed = await Promise.all([...ids].map((id) => this.#flushFile(id)))

@@ -16,16 +16,14 @@ export interface Claim {
   readonly node: string
 }
 
-/** Gives back what a claim has, if anything. `$1` is the claim's id. */
-type ReleaseQuery = string
-
 /** What is held under a lease: it is taken by a claim, and given back by it, also where PostgreSQL's answer was lost. */
 export class Claims {
   readonly #sql: Sql
   readonly #lease: Lease
-  readonly #release: ReleaseQuery
+  readonly #release: string
 
-  constructor(sql: Sql, lease: Lease, release: ReleaseQuery) {
+  /** @param release the query that gives back what a claim has, if anything; `$1` is the claim's id */
+  constructor(sql: Sql, lease: Lease, release: string) {
     this.#sql = sql
     this.#lease = lease
     this.#release = release

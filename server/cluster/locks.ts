@@ -30,7 +30,7 @@ export interface ClusterParts {
 export class PostgresLocks implements ClusterLocks {
   readonly #parts: ClusterParts
   readonly #claims: Claims
-  /** What ends each holder here; an upload may have a few of a moment. */
+  /** What ends each holder of this node. An upload may have two while one of them gives its lock back. */
   readonly #ends = new Map<string, Set<(cause: EndCause) => void>>()
   readonly #waiting = new Map<string, { readonly wake: Wake; count: number }>()
 
@@ -47,8 +47,9 @@ export class PostgresLocks implements ClusterLocks {
     for (;;) {
       const leftMs = () => deadlineMs - monotonic()
       try {
-        const held = await this.#tryAcquire(id, end)
+        const held = await this.tryAcquire(id, end)
         if (held) return held
+        await this.#parts.sql.query(ASK, [id])
       } catch (error) {
         if (!isPassing(error) || leftMs() <= 0) throw error
       }
@@ -57,7 +58,7 @@ export class PostgresLocks implements ClusterLocks {
     }
   }
 
-  async #tryAcquire(id: string, end: (cause: EndCause) => void): Promise<Held | undefined> {
+  async tryAcquire(id: string, end: (cause: EndCause) => void): Promise<Held | undefined> {
     const { sql } = this.#parts
     const take = async (): Promise<Held | undefined> => {
       const held = await this.#claims.tryTake(async (claim) => {
@@ -68,9 +69,8 @@ export class PostgresLocks implements ClusterLocks {
     }
     const held = await take()
     if (held) return held
-    if ((await sql.query(REAP)).changes > 0) return take()
-    await sql.query(ASK, [id])
-    return undefined
+    const reaped = await sql.query(REAP)
+    return reaped.changes > 0 ? take() : undefined
   }
 
   /** The same, while this node ends its holder when another one asks. */

@@ -39,7 +39,7 @@ It exits with 0 when every file is on the server, 1 when one is not or differs, 
 It changes nothing, and it may run beside the server. For each finding one line is printed:
   missing   a record or a sidecar without its bytes
   damaged   bytes that do not match their length, digest or checkpoint, or have no sidecar that can be read;
-            a record and a sidecar of which only one says that the upload is finished
+            a record that says finished where the sidecar does not
   foreign   a file in the folder of uploads that belongs to no upload
 
 It exits with 0 when all is right, 1 when something was found, 2 for wrong arguments, 130 after Ctrl-C.

@@ -31,6 +31,8 @@ export interface ClusterLocks {
    * @throws SqlError (rejects) where PostgreSQL cannot be asked until then
    */
   acquire(id: string, end: (cause: EndCause) => void, waitMs: number): Promise<Held | undefined>
+  /** Takes an upload's lock where it is free, and asks nobody for it: for a node's work beside requests. Rejects as `acquire`. */
+  tryAcquire(id: string, end: (cause: EndCause) => void): Promise<Held | undefined>
 }
 
 /** Slots of all nodes together: there are never more holders than slots. */

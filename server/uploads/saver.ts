@@ -25,8 +25,8 @@ export class Saver {
 
   /**
    * Replaces the sidecar with the upload as it is now, after what was asked for before; with flushed bytes
-   * and a flushed sidecar unless durability is `off`. `finished` is what only the sidecar says until it is
-   * written, and not before `after` resolves. Rejects with the disk's error, and as `after` does.
+   * and a flushed sidecar unless durability is `off`. `finished` is for the sidecar alone until that is
+   * written, which begins once `after` resolves. Rejects with the disk's error, and as `after` does.
    */
   save(upload: StoredUpload, finished?: Finished, after?: Promise<void>): Promise<void> {
     upload.saves.endPause?.(false)

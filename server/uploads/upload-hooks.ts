@@ -63,8 +63,9 @@ export class UploadHooks {
   }
 
   /**
-   * Runs what makes an upload finished: its files may say so after the promise that `work` gets, which resolves once it
-   * is noted that `post-finish` is due. A crash may come right after. Rejects as `work` does.
+   * Runs `work`, which makes an upload finished. Its argument resolves once the disk has the note that `post-finish` is
+   * due; the files may say that the upload is finished only then, because a crash may come right after. Rejects as
+   * `work` does.
    */
   async whileFinishing({ id }: StoredUpload, work: (after?: Promise<void>) => Promise<void>): Promise<void> {
     const { finishing } = this.#tools

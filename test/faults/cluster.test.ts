@@ -9,9 +9,11 @@ import {
   killNodes,
   makeEvidence,
   mostAtOnce,
+  type NodeReport,
   openCluster,
   readEvidence,
   startNode,
+  type TestNode,
   tooLate,
 } from '../helpers/cluster-node.js'
 import { needsPostgres, type Postgres, startPostgres } from '../helpers/postgres.js'
@@ -75,6 +77,18 @@ test('one lock for each upload: another node asks for it, and has it once the ho
   assert.is(await one.locks.acquire('x', () => {}, 0), undefined)
 })
 
+test('who only tries for a lock asks nobody for it', async ({ open }) => {
+  const [one, two] = [await open(), await open()]
+  const asked: string[] = []
+  for (const id of ['x', 'y']) assert.ok(await one.locks.acquire(id, () => asked.push(id), WITHIN_MS))
+  assert.is(await two.locks.tryAcquire('x', () => {}), undefined)
+  // Notices come in their order.
+  assert.is(await two.locks.acquire('y', () => {}, 0), undefined)
+  await eventually(WITHIN_MS, 'the request for the other', async () => asked[0])
+  assert.is(asked[0], 'y')
+  assert.ok(await two.locks.tryAcquire('z', () => {}))
+})
+
 test('a node that leaves frees what it holds', async ({ open, sql }) => {
   const [one, two] = [await open({ slots: 1 }), await open({ slots: 1 })]
   assert.ok(await one.locks.acquire('x', () => {}, WITHIN_MS))
@@ -118,6 +132,7 @@ test('two nodes that take turns at the same uploads never hold one at the same t
   const nodes = ['a', 'b', 'c'].map((name) => startNode(url, { name, keys, workers: 2, holdMs: 30 }))
   for (const node of nodes)
     await eventually(WITHIN_MS, 'twenty turns', async () => node.reports.length > 40 || undefined)
+  assert.equal(refusalsOf(nodes), [])
   const rows = await readEvidence(sql)
   assert.is(tooLate(rows), 0)
   assert.is(new Set(rows.map(({ node }) => node)).size, 3)
@@ -160,12 +175,15 @@ test('a holder that is stopped for longer than its lease has lost it when it goe
 test('"A holder that cannot renew ends its own PATCH before its lease is over"', async (place) => {
   const { postgres, open } = place
   const node = await open({ leaseMs: SHORT_LEASE_MS })
+  const other = await open()
   const ends: number[] = []
-  const held = await node.locks.acquire('x', () => ends.push(performance.now()), WITHIN_MS)
+  const end = (cause: string) => void (cause === 'lost' && ends.push(performance.now()))
+  const held = await node.locks.acquire('x', end, WITHIN_MS)
   assert.ok(held?.isValid)
   // A pause, so that it is a heartbeat that is renewed.
   await pause(SHORT_LEASE_MS)
   assert.ok(held.isValid)
+  assert.is(await other.locks.acquire('x', () => {}, 0), undefined, 'by the clock of PostgreSQL too')
   const beganMs = performance.now()
   await postgres.kill()
   await eventually(WITHIN_MS, 'the end', async () => ends[0])
@@ -199,7 +217,8 @@ test('never N + 1 slots: through kill -9 of a node, SIGSTOP beyond the lease, an
   const { postgres, url, sql } = place
   const task = { keys: ['x'], workers: 3, slots: 4, leaseMs: SHORT_LEASE_MS, holdMs: 50 }
   const start = (name: string) => startNode(url, { ...task, name })
-  const [killed, stopped, ...others] = ['killed', 'stopped', 'c', 'd'].map(start)
+  const nodes = ['killed', 'stopped', 'c', 'd'].map(start)
+  const [killed, stopped, ...others] = nodes
   const turns = async (count: number) => {
     const from = others.map(({ reports }) => reports.length)
     await eventually(WITHIN_MS, `${count} turns`, async () => {
@@ -218,6 +237,7 @@ test('never N + 1 slots: through kill -9 of a node, SIGSTOP beyond the lease, an
   await postgres.kill()
   await postgres.restart()
   await turns(20)
+  assert.equal(refusalsOf(nodes), [])
   const rows = await readEvidence(sql)
   console.log(
     `cluster: ${rows.length} rows of evidence of ${new Set(rows.map(({ token }) => token)).size} holders of 4 slots`,
@@ -225,5 +245,10 @@ test('never N + 1 slots: through kill -9 of a node, SIGSTOP beyond the lease, an
   assert.is(tooLate(rows), 0)
   assert.is(mostAtOnce(rows), 4)
 })
+
+/** What PostgreSQL refused of holders whose own clocks said that they hold it. */
+function refusalsOf(nodes: readonly TestNode[]): readonly NodeReport[] {
+  return nodes.flatMap(({ reports }) => reports).filter(({ kind }) => kind === 'refused')
+}
 
 cluster.run()

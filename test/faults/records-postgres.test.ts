@@ -119,22 +119,24 @@ test('a question waits out a restart of PostgreSQL', async (place) => {
   assert.is((await asked).length, 1)
 })
 
-test('an older copy in the place of the database is noticed: a reindex is due', async (place) => {
-  const causes: string[] = []
-  const store = await whole(await place.open({ onNeedsReindex: (cause) => causes.push(cause) }))
-  store.put(record(1))
-  assert.ok(await store.flush(WITHIN_MS))
-  // What an older copy, or a standby that lacks the last transactions, has of this process.
-  await place.sql.query('DELETE FROM uploads')
-  await place.sql.query('UPDATE record_writers SET batches = batches - 1')
-  await place.postgres.kill()
-  store.put(record(2))
-  await place.postgres.restart()
-  await eventually(WITHIN_MS, 'the request for a reindex', async () => causes[0])
-  assert.equal(causes, ['replaced'])
-  assert.is(store.wholeSinceMs, Number.POSITIVE_INFINITY)
-  assert.ok(await store.flush(WITHIN_MS))
-})
+for (const isQuiet of [false, true])
+  test(`an older copy that takes the place of the database ${isQuiet ? 'while nothing is written' : 'during a write'} is noticed: a reindex is due`, async (place) => {
+    const causes: string[] = []
+    const store = await whole(await place.open({ onNeedsReindex: (cause) => causes.push(cause) }))
+    store.put(record(1))
+    assert.ok(await store.flush(WITHIN_MS))
+    // What an older copy, or a standby that lacks the last transactions, has of this process.
+    await place.sql.query('DELETE FROM uploads')
+    await place.sql.query('UPDATE record_writers SET batches = batches - 1')
+    await place.postgres.kill()
+    if (!isQuiet) store.put(record(2))
+    await place.postgres.restart()
+    store.put(record(3))
+    await eventually(WITHIN_MS, 'the request for a reindex', async () => causes[0])
+    assert.equal(causes, ['replaced'])
+    assert.is(store.wholeSinceMs, Number.POSITIVE_INFINITY)
+    assert.ok(await store.flush(WITHIN_MS))
+  })
 
 test('the tables of a newer Lading are left as they are, and calls reject with newer', async (place) => {
   const { sql, lines } = place

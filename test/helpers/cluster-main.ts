@@ -67,7 +67,10 @@ function take(worker: number, end: (cause: string) => void): Promise<Held | unde
 async function write(held: Held, ended: () => string | undefined): Promise<void> {
   const untilMs = performance.now() + (task.holdMs ?? Number.POSITIVE_INFINITY)
   while (ended() === undefined && performance.now() < untilMs) {
-    await writeEvidence(evidence, task, held.token).catch(() => {})
+    const isWritten = await writeEvidence(evidence, task, held.token).catch(() => undefined)
+    // Whoever holds it by its own clock holds it by PostgreSQL's.
+    if (isWritten === false && held.isValid)
+      process.send?.({ kind: 'refused', name: task.name, token: held.token })
     await setTimeout(2)
   }
   if (held.isValid) return

@@ -24,7 +24,7 @@ export interface NodeTask {
 
 /** What a node tells the test. */
 export interface NodeReport {
-  readonly kind: 'took' | 'ended' | 'late'
+  readonly kind: 'took' | 'ended' | 'late' | 'refused'
   readonly name: string
   readonly token: number
   readonly afterMs?: number

@@ -2,20 +2,13 @@ import type { UploadRecord } from '../../model/record.js'
 import type { Sql } from '../../model/sql.js'
 import { familyOf, type ListPlace, nameKey, newestFirst, type UploadFilter } from '../../model/upload-list.js'
 import type { Answer, Call } from '../backend.js'
-import {
-  COMPARED_AT_ONCE,
-  COUNTED_AT_ONCE,
-  candidatesOf,
-  chosenWays,
-  FEW,
-  isAlone,
-  isSorted,
-  LAST,
-  type Way,
-} from '../list-ways.js'
+import { candidatesOf, chosenWays, FEW, isAlone, isSorted, LAST, type Way } from '../list-ways.js'
 import { Parameters } from './parameters.js'
 import { pageQuery } from './rows.js'
 
+/** Entries that one look may compare, or count. They are more than SQLite's, because no list holds up writing here. */
+const COMPARED_AT_ONCE = 20_000
+const COUNTED_AT_ONCE = 100_000
 const ORDER = 'created_at DESC, id DESC'
 const KEYS = 'created_at AS "createdAt", id'
 

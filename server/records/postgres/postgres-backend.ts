@@ -43,7 +43,7 @@ export class PostgresBackend implements Backend {
   constructor(options: PostgresBackendOptions, events: BackendEvents) {
     this.#options = options
     this.#events = events
-    // Later, as the one who makes this does not have it yet.
+    // In a later turn: the events below need the object that is just being made.
     setImmediate(() => this.#work())
   }
 
