@@ -83,13 +83,7 @@ const ROUTES: ReadonlyArray<[method: string, target: string, served: string | nu
   ['POST', '/files/', 'protocol POST undefined'],
   ['POST', '/files?name=x', 'protocol POST undefined'],
   ['POST', 'http://lading.test/files', 'protocol POST undefined'],
-  // An application has looked at the path as it was sent: it must not become another behind that.
   ['GET', 'http://lading.test/files/../healthz', 404],
-  ['GET', 'http://lading.test/files/%2e%2e/healthz', 404],
-  ['GET', 'http://lading.test\\files/healthz', 404],
-  ['GET', 'http://lading.test/healthz?a=b', 'api GET /healthz'],
-  ['GET', 'HTTP://lading.test', 404],
-  ['GET', '*', 404],
   ['GET', '/files', 405, 'POST, OPTIONS'],
   ['HEAD', `/files/${ID}`, `protocol HEAD ${ID}`],
   ['PATCH', `/files/${ID}`, `protocol PATCH ${ID}`],
