@@ -83,7 +83,7 @@ export const SETTINGS = {
   eventStreams: setting(
     'event-streams',
     1_000,
-    'event streams (GET /api/events) at once; the next gets 503. They leave 100 connections to others, or half of them',
+    'event streams (GET /api/events) at once. A newcomer gets the oldest place of whoever has at least two more than it; else 503. They leave 100 connections to others, or half of them',
     whole(0, 100_000),
   ),
   connections: setting(

@@ -7,7 +7,7 @@ const DRAWN_A_SECOND = 5
 /** Speed is that of the last seconds. */
 const SPEED_OVER_MS = 5_000
 const SAMPLE_EVERY_MS = 250
-const FORMAT = '{bar} {percentage}% | {done} of {all} | {speed}/s | {left} left | {count}'
+const FORMAT = '{bar} {percent} | {done} of {all} | {speed}/s | {left} left | {count}'
 
 interface Sample {
   readonly atMs: number
@@ -17,7 +17,8 @@ interface Sample {
 /** How far a long work is. */
 export interface Standing {
   readonly doneBytes: number
-  readonly totalBytes: number
+  /** Null where it is not known. */
+  readonly totalBytes: number | null
   /** What is counted beside bytes, e.g. `3 of 12 files`. */
   readonly count: string
 }
@@ -83,8 +84,9 @@ export class Progress {
     const standing = this.#look()
     const shown = this.#shown(standing)
     if (this.#bar) {
-      this.#bar.setTotal(standing.totalBytes)
-      this.#bar.update(standing.doneBytes, shown)
+      // Without a total the bar stays empty.
+      this.#bar.setTotal(standing.totalBytes ?? 0)
+      this.#bar.update(standing.totalBytes === null ? 0 : standing.doneBytes, shown)
       return
     }
     const { done, all, speed, left, count } = shown
@@ -93,12 +95,14 @@ export class Progress {
 
   #shown({ doneBytes, totalBytes, count }: Standing) {
     const bytesPerSecond = this.#speed(doneBytes)
-    const leftBytes = Math.max(0, totalBytes - doneBytes)
+    const leftBytes = Math.max(0, (totalBytes ?? doneBytes) - doneBytes)
+    const isKnown = totalBytes !== null && bytesPerSecond > 0
     return {
+      percent: totalBytes === null ? '?%' : `${percentOf(doneBytes, totalBytes)}%`,
       done: shownBytes(doneBytes),
-      all: shownBytes(totalBytes),
+      all: totalBytes === null ? 'unknown' : shownBytes(totalBytes),
       speed: shownBytes(bytesPerSecond),
-      left: bytesPerSecond > 0 ? shownSeconds(leftBytes / bytesPerSecond) : 'unknown time',
+      left: isKnown ? shownSeconds(leftBytes / bytesPerSecond) : 'unknown time',
       count,
     }
   }
@@ -112,4 +116,8 @@ export class Progress {
     const overMs = atMs - oldest.atMs
     return overMs > 0 ? Math.max(0, ((bytes - oldest.bytes) * 1_000) / overMs) : 0
   }
+}
+
+function percentOf(doneBytes: number, totalBytes: number): number {
+  return totalBytes === 0 ? 0 : Math.min(100, Math.floor((doneBytes * 100) / totalBytes))
 }

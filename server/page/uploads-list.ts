@@ -35,6 +35,10 @@ export class UploadsList {
   #asked: AbortController | null = null
   #reload: ReturnType<typeof setTimeout> | undefined
   #isShown = false
+  /** All records are being counted, which may take longer than the time between two changes. */
+  #isCounting = false
+  /** How many there were when they were counted, until the filter or the page changes. */
+  #total: number | undefined
 
   constructor(parts: ListParts) {
     this.#parts = parts
@@ -50,6 +54,7 @@ export class UploadsList {
   /** Asks for this page, as whoever asks now. */
   show(): Promise<boolean> {
     this.#isShown = true
+    this.#total = undefined
     return this.#load()
   }
 
@@ -57,6 +62,7 @@ export class UploadsList {
   clear(): void {
     this.#isShown = false
     this.#cursors = [null]
+    this.#total = undefined
     this.#asked?.abort()
     clearTimeout(this.#reload)
     this.#reload = undefined
@@ -77,12 +83,14 @@ export class UploadsList {
     if (!this.#isShown || this.#reload !== undefined) return
     this.#reload = setTimeout(() => {
       this.#reload = undefined
-      void this.#load()
+      if (this.#isCounting) this.reloadSoon()
+      else void this.#load()
     }, afterMs)
   }
 
   #turnTo(cursors: (string | null)[]): void {
     this.#cursors = cursors.length === 0 ? [null] : cursors
+    this.#total = undefined
     if (this.#isShown) void this.#load().then((isThere) => isThere && announce(this.#summary()))
   }
 
@@ -91,6 +99,7 @@ export class UploadsList {
     this.#asked?.abort()
     const asked = new AbortController()
     this.#asked = asked
+    this.#isCounting = more.total !== undefined
     const query = this.#parts.filters.query()
     query.set('limit', String(PAGE_ROWS))
     const cursor = this.#cursors.at(-1)
@@ -107,6 +116,8 @@ export class UploadsList {
       if (mayComeBack(error)) this.reloadSoon(RETRIED_AFTER_MS)
       this.#parts.refused(error)
       return false
+    } finally {
+      if (this.#asked === asked) this.#isCounting = false
     }
   }
 
@@ -122,7 +133,9 @@ export class UploadsList {
     this.#newer.disabled = this.#cursors.length === 1
     this.#older.disabled = cursor === null
     // A count is that of one moment; nobody counts a million records at each change.
-    setText(this.#count, total === undefined ? 'Count all' : `${total.toLocaleString('en')} uploads`)
+    this.#total = total ?? this.#total
+    const counted = this.#total?.toLocaleString('en')
+    setText(this.#count, counted === undefined ? 'Count all' : `${counted} uploads`)
     setText(this.#where, this.#summary())
     const isEmpty = uploads.length === 0
     this.#table.hidden = isEmpty

@@ -2,7 +2,12 @@ import { PassThrough, Readable } from 'node:stream'
 import type { Console } from '../../server/commands/console.js'
 
 /** The console of a command that runs in the test's own process; neither output is a terminal. */
-export function fakeConsole(): { console: Console; stop: () => void; stdout: () => string } {
+export function fakeConsole(): {
+  console: Console
+  stop: () => void
+  stdout: () => string
+  stderr: () => string
+} {
   const ended = new AbortController()
   const texts = { stdout: '', stderr: '' }
   const output = (name: keyof typeof texts): NodeJS.WriteStream => {
@@ -18,5 +23,10 @@ export function fakeConsole(): { console: Console; stop: () => void; stdout: () 
     env: {},
     signal: ended.signal,
   }
-  return { console, stop: () => ended.abort('SIGINT'), stdout: () => texts.stdout }
+  return {
+    console,
+    stop: () => ended.abort('SIGINT'),
+    stdout: () => texts.stdout,
+    stderr: () => texts.stderr,
+  }
 }

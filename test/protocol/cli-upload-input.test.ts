@@ -71,6 +71,14 @@ test('an input that brings bytes slowly is sent on before its end, and Ctrl-C en
   assert.is(offset, 7)
   command.process.kill('SIGINT')
   assert.is(await command.ended(), 130, command.stderr())
+  assert.match(command.stderr(), /^lading: interrupted after 0 of 1 files, \d B\n$/)
+})
+
+test('nobody is told to give the same command again, which standard input does not allow', async () => {
+  const command = start([], `${server.origin}/elsewhere`)
+  command.process.stdin?.end('a line\n')
+  assert.is(await command.ended(), 1, command.stderr())
+  assert.match(command.stderr(), /lading: 1 not uploaded, 0 uploaded\n$/)
 })
 
 test('a wrong use is answered with one line and exit 2', async () => {

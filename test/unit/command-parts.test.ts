@@ -4,7 +4,9 @@ import * as assert from 'uvu/assert'
 import { Pace } from '../../server/commands/check/pace.js'
 import { splitFlags } from '../../server/commands/flags.js'
 import { printable, shownBytes, shownSeconds } from '../../server/commands/printable.js'
+import { Progress } from '../../server/commands/progress.js'
 import { UsageError } from '../../server/commands/usage-error.js'
+import { fakeConsole } from '../helpers/fake-console.js'
 
 const test = suite('parts of commands')
 
@@ -60,5 +62,29 @@ test('"reads at most as fast as told": time in which nothing was read is not mad
     clock.mock.restore()
   }
 })
+
+for (const isTTY of [false, true])
+  test(`a total that is not known is said to be so${isTTY ? ', and the bar stays empty' : ''}`, async () => {
+    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    try {
+      const { console, stderr } = fakeConsole()
+      Object.assign(console.stderr, { isTTY })
+      let totalBytes: number | null = null
+      const progress = new Progress(console, () => ({ doneBytes: 512, totalBytes, count: '0 of 1 files' }))
+      const seen = async (): Promise<string> => {
+        for (let ms = 0; ms < 10_000; ms += 250) mock.timers.tick(250)
+        await new Promise((resolve) => setImmediate(resolve))
+        return stderr()
+      }
+      const unknown = await seen()
+      assert.match(unknown, /512 B of unknown\b.* unknown time left/)
+      assert.not.match(unknown, /█|\d%/)
+      totalBytes = 1_024
+      assert.match(await seen(), isTTY ? /█░+ 50% \| 512 B of 1\.0 KiB/ : '512 B of 1.0 KiB')
+      progress.end()
+    } finally {
+      mock.timers.reset()
+    }
+  })
 
 test.run()

@@ -1,11 +1,10 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { createServer as createHttp2, connect as http2 } from 'node:http2'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Embedded } from '../../server/http/embedded.js'
-import type { Exchange } from '../../server/http/exchange.js'
 import { publicOrigin } from '../../server/http/origin.js'
+import { embeddedPlace as place } from '../helpers/embedded-place.js'
 import { fakeRequest } from '../helpers/fake-exchange.js'
 import { RawConnection } from '../helpers/raw.js'
 import { eventually, send } from '../helpers/server.js'
@@ -15,37 +14,6 @@ const test = suite('embedded')
 
 const WITHIN_MS = 30_000
 const OK = { status: 200, headers: {} }
-
-/** The server of an application with a handler in it. */
-async function place(
-  serve: (exchange: Exchange) => Promise<void>,
-  {
-    limit = 10,
-    requestTimeout = 0,
-    before = null as ((request: IncomingMessage) => Promise<void>) | null,
-  } = {},
-) {
-  const logged: string[] = []
-  const received: number[] = []
-  const embedded = new Embedded(serve, {
-    ...{ limit, headers: { 'Tus-Resumable': '1.0.0' } },
-    received: (bytes) => void received.push(bytes),
-    log: { error: (_fields, message) => void logged.push(message) },
-  })
-  const server: Server = createServer({ requestTimeout }, (request, response) => {
-    if (before) before(request).then(() => embedded.handle(request, response))
-    else embedded.handle(request, response)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  const end = async (): Promise<void> => {
-    server.close()
-    server.closeAllConnections()
-  }
-  return { embedded, logged, received, port, origin: `http://127.0.0.1:${port}`, end, server }
-}
 
 test('requests of one connection are served one behind the other', async () => {
   const begun: string[] = []
@@ -71,7 +39,7 @@ test('requests of one connection are served one behind the other', async () => {
   await end()
 })
 
-test('requests beyond the limit get 503, and their number is what status shows as connections', async () => {
+test('connections beyond the limit get 503, and their number is what status shows as connections', async () => {
   let goOn = (): void => {}
   const held = new Promise<void>((resolve) => {
     goOn = resolve
@@ -150,6 +118,38 @@ test('a body that the application has read is a fault of the server, never an up
   await end()
 })
 
+test('a body that the application listens to, pipes or decodes is refused, and one it only paused is whole', async () => {
+  const touches: Readonly<Record<string, (request: IncomingMessage) => void>> = {
+    data: (request) => void request.on('data', () => {}),
+    readable: (request) => void request.on('readable', () => {}),
+    resume: (request) => void request.resume(),
+    encoding: (request) => void request.setEncoding('utf8'),
+    pause: (request) => void request.pause(),
+  }
+  const bodies: string[] = []
+  const { embedded, origin, end } = await place(
+    async (exchange) => {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of exchange.request) chunks.push(Buffer.from(chunk))
+      bodies.push(Buffer.concat(chunks).toString('latin1'))
+      exchange.send(OK)
+    },
+    {
+      application: (request, response) => {
+        touches[request.url?.slice('/app/'.length) ?? '']?.(request)
+        void embedded.handle(request, response)
+      },
+    },
+  )
+  for (const touch of ['data', 'readable', 'resume', 'encoding']) {
+    const answer = await send(origin, { method: 'PATCH', path: `/app/${touch}`, body: 'abc' })
+    assert.is(answer.status, 500, touch)
+  }
+  assert.is((await send(origin, { method: 'PATCH', path: '/app/pause', body: 'abc' })).status, 200)
+  assert.equal(bodies, ['abc'])
+  await end()
+})
+
 test('the bytes of a body are counted, so that their buffers are collected in time', async () => {
   const { origin, received, end } = await place(async (exchange) => {
     for await (const _ of exchange.request);
@@ -206,6 +206,18 @@ test('a sender that waits for 100 Continue gets it where the application has lef
   await raw.write('abc')
   assert.is((await raw.answer()).status, 200, 'Node has sent the only 100')
   raw.socket.destroy()
+  await end()
+})
+
+test('no 100 Continue goes to a client of HTTP/1.0, which would take it for the answer', async () => {
+  const { port, end } = await place(async (exchange) => {
+    exchange.askForBody()
+    for await (const _ of exchange.request);
+    exchange.send(OK)
+  })
+  const raw = await RawConnection.open(port)
+  await raw.write('PATCH / HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc')
+  assert.is((await raw.answer()).status, 200)
   await end()
 })
 

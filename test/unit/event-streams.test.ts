@@ -44,11 +44,15 @@ class Client extends Socket {
 /** Streams on a clock that a test sets. */
 class Place {
   #nowMs = Date.now()
-  readonly streams = new EventStreams({
-    ...{ limit: 10, boot: 'boot', isUploadId: () => true, receiving: () => [], peek: () => undefined },
-    clientOf: ({ headers }) => headers.host ?? '',
-    ...{ monotonic: () => this.#nowMs, now: () => this.#nowMs, log: { info: () => {}, error: () => {} } },
-  })
+  readonly streams: EventStreams
+
+  constructor(limit = 10) {
+    this.streams = new EventStreams({
+      ...{ limit, boot: 'boot', isUploadId: () => true, receiving: () => [], peek: () => undefined },
+      clientOf: ({ headers }) => headers.host ?? '',
+      ...{ monotonic: () => this.#nowMs, now: () => this.#nowMs, log: { info: () => {}, error: () => {} } },
+    })
+  }
 
   /** The time in seconds since 1970. */
   get seconds(): number {
@@ -134,26 +138,58 @@ test('"a reader that does not read is dropped", also while it is given what it m
   place.streams.close()
 })
 
-test('no token and no address takes all streams: one that has more than its share gives a place to another', async () => {
+test('a newcomer gets the oldest place of whoever has at least two more than it; else 503', async () => {
   const place = new Place()
-  const of = async (principal: Principal, count: number, from: string) => {
-    const opened = Array.from({ length: count }, () => place.open(principal, { from }))
-    return Promise.all(opened)
-  }
-  const anns = await of(ANN, 10, 'a')
-  const full = await place.open(ANN, { from: 'b' }).then(({ served }) => served.catch(String))
-  assert.match(String(full), 'Too many event streams are open')
-  const [admin] = await of(ADMIN, 1, 'a')
+  const anns = await openMany(place, ANN, 10)
+  const [refused] = await openMany(place, ANN, 1, 'b')
+  assert.match(String(await refused?.served.catch(String)), 'Too many event streams are open')
+  const first = await openMany(place, ADMIN, 1)
   assert.equal([anns[0]?.response.destroyed, anns[1]?.response.destroyed], [true, false])
-  const [, ...more] = await of(ADMIN, 5, 'a')
-  const bob = await of({ ...ANN, owner: 'bob' }, 1, 'a')
-  const elsewhere = await of(ADMIN, 1, 'b')
-  assert.is(place.streams.taken, 10)
-  for (const { response } of [...bob, ...elsewhere]) assert.not(response.destroyed)
-  const kept = [admin, ...more].filter((one) => one?.response.destroyed === false)
-  assert.ok(kept.length >= 3)
+  const admins = [...first, ...(await openMany(place, ADMIN, 5))]
+  assert.equal([kept(anns), await notRefused(admins)], [5, 5], 'the sixth of the admin was refused')
+  const bobs = await openMany(place, { ...ANN, owner: 'bob' }, 1)
+  const elsewhere = await openMany(place, ADMIN, 1, 'b')
+  assert.equal([kept(bobs), kept(elsewhere), place.streams.taken], [1, 1, 10])
+  assert.equal([kept(anns), kept(admins.slice(0, 5))], [4, 4])
   place.streams.close()
 })
+
+test('with 5 and 4 of 9 a fifth of the second gets 503, and nobody is dropped', async () => {
+  const place = new Place(9)
+  const [anns, admins] = [await openMany(place, ANN, 5), await openMany(place, ADMIN, 4)]
+  const more = await openMany(place, ADMIN, 1)
+  assert.match(String(await more[0]?.served.catch(String)), 'Too many event streams are open')
+  assert.equal([kept(anns), kept(admins), place.streams.taken], [5, 4, 9])
+  place.streams.close()
+})
+
+type Opened = Awaited<ReturnType<Place['open']>>
+
+async function openMany(place: Place, principal: Principal, count: number, from = 'a'): Promise<Opened[]> {
+  const opened: Opened[] = []
+  for (let each = 0; each < count; each++) opened.push(await place.open(principal, { from }))
+  return opened
+}
+
+function kept(opened: readonly Opened[]): number {
+  return opened.filter(({ response }) => !response.destroyed).length
+}
+
+/** Streams that were not refused; one that is open, or was dropped, is not over or has ended without an error. */
+async function notRefused(opened: readonly Opened[]): Promise<number> {
+  const refused = await Promise.all(
+    opened.map(({ served }) =>
+      Promise.race([
+        served.then(
+          () => false,
+          () => true,
+        ),
+        turn(false),
+      ]),
+    ),
+  )
+  return refused.filter((isRefused) => !isRefused).length
+}
 
 test('"exactly its own uploads", also of what was missed, and by the id of another\'s upload', async () => {
   const place = new Place()

@@ -83,6 +83,7 @@ const ROUTES: ReadonlyArray<[method: string, target: string, served: string | nu
   ['POST', '/files/', 'protocol POST undefined'],
   ['POST', '/files?name=x', 'protocol POST undefined'],
   ['POST', 'http://lading.test/files', 'protocol POST undefined'],
+  ['GET', 'http://lading.test/files/../healthz', 404],
   ['GET', '/files', 405, 'POST, OPTIONS'],
   ['HEAD', `/files/${ID}`, `protocol HEAD ${ID}`],
   ['PATCH', `/files/${ID}`, `protocol PATCH ${ID}`],

@@ -7,7 +7,7 @@ import { type Console, exitCodeOf } from '../console.js'
 import { printable, shownBytes } from '../printable.js'
 import { Progress } from '../progress.js'
 import { uploadFile, uploadStream } from './file-upload.js'
-import { type UploadOptions, uploadOptions } from './options.js'
+import { STANDARD_INPUT, type UploadOptions, uploadOptions } from './options.js'
 import { ResumeStore } from './resume-store.js'
 import { reasonOf } from './retries.js'
 import { InterruptedError, impatient } from './send.js'
@@ -122,26 +122,31 @@ class Uploading {
   #standing() {
     let doneBytes = this.#done.bytes
     for (const bytes of this.#underWay.values()) doneBytes += bytes
-    const totalBytes = Math.max(this.#total.bytes, doneBytes)
+    // Nobody knows how much standard input will bring.
+    const isOpen = [...this.#underWay.keys()].some(({ kind }) => kind === 'input')
+    const totalBytes = isOpen ? null : Math.max(this.#total.bytes, doneBytes)
     return { doneBytes, totalBytes, count: `${this.#done.files} of ${this.#total.files} files` }
   }
 
   #interrupted(): number {
     const { signal, stderr } = this.#console
     const { doneBytes, count } = this.#standing()
-    stderr.write(
-      `lading: interrupted after ${count}, ${shownBytes(doneBytes)}; give the same command again to go on from there\n`,
-    )
+    const goOn = this.#advice('to go on from there')
+    stderr.write(`lading: interrupted after ${count}, ${shownBytes(doneBytes)}${goOn}\n`)
     return exitCodeOf(signal)
+  }
+
+  /** How to go on; nothing for standard input alone, which cannot be read again. */
+  #advice(aim: string): string {
+    const isInput = this.#options.paths.every((path) => path === STANDARD_INPUT)
+    return isInput ? '' : `; give the same command again ${aim}`
   }
 
   #ended(): number {
     const { stderr } = this.#console
     if (this.#failed > 0) {
-      stderr.write(
-        `lading: ${this.#failed} not uploaded, ${this.#done.files} uploaded; ` +
-          'give the same command again to send what is missing\n',
-      )
+      const sendRest = this.#advice('to send what is missing')
+      stderr.write(`lading: ${this.#failed} not uploaded, ${this.#done.files} uploaded${sendRest}\n`)
       return 1
     }
     // The next run with the same files is meant to send them again.

@@ -25,7 +25,7 @@ const PROGRESS_MS = 260
 const MOST_PROGRESS_MS = 1_000
 /** Comments keep proxies from closing a stream in which nothing happens. */
 const COMMENT_EVERY_MS = 20_000
-/** How long events are kept when nobody heldBy. */
+/** How long events are kept when nobody reads. */
 const KEEP_MS = 60_000
 /** A stream of a token ends then, and its reader comes again: the token is looked at again. */
 const MOST_STREAM_MS = 3_600_000

@@ -13,7 +13,7 @@ interface Reader {
 
 /**
  * Where all places are taken, drops the oldest reader of whoever has most for one of `heldBy`, so that no token and no
- * address can keep the others away. Throws event_streams_full where nobody has more than an equal share.
+ * address can keep the others away. Throws event_streams_full where nobody has at least two more than `heldBy`.
  */
 export function makePlace<R extends Reader>(readers: Set<R>, heldBy: string): void {
   const counts = new Map<string, number>()
