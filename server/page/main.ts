@@ -156,7 +156,7 @@ async function removed(row: UploadRow): Promise<void> {
   if (!isSure) return
   await api.remove(row.id)
   announce(`${name} is deleted`)
-  list.reloadSoon()
+  list.removed()
 }
 
 function remove(row: UploadRow): void {

@@ -78,6 +78,12 @@ export class UploadsList {
     this.reloadSoon()
   }
 
+  /** Somebody here has removed an upload: what was counted is not true any more. */
+  removed(): void {
+    this.#total = undefined
+    this.reloadSoon()
+  }
+
   /** Asks for this page again a moment later, once for many reasons. */
   reloadSoon(afterMs = RELOAD_AFTER_MS): void {
     if (!this.#isShown || this.#reload !== undefined) return
