@@ -55,6 +55,23 @@ test('a finish that cannot be noted fails', async () => {
   assert.equal(done, ['failed'])
 })
 
+test('a finish that cannot be noted fails also where an earlier write keeps it waiting, and is no unhandled rejection', async () => {
+  const unhandled: unknown[] = []
+  const note = (reason: unknown): void => void unhandled.push(reason)
+  process.on('unhandledRejection', note)
+  const intend = async (): Promise<void> => {
+    throw new Error('ENOSPC')
+  }
+  const { hooks } = place({ intend })
+  const finishing = hooks.whileFinishing(uploadOf(ID), async (after) => {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    await after
+  })
+  assert.match(await finishing.then(String, String), 'ENOSPC')
+  process.off('unhandledRejection', note)
+  assert.equal(unhandled, [])
+})
+
 test('the files of an upload do not go before its post-finish is written', async () => {
   const { hooks, done } = place()
   await hooks.beforeFilesGo([ID, idOf('2')])
