@@ -7,6 +7,7 @@ import { openSqliteRecords } from './records/sqlite/sqlite-records.js'
 import { sqliteProblem } from './sqlite.js'
 import { lookAtStored } from './storage.js'
 import { allRecords } from './uploads/all-records.js'
+import { within } from './within.js'
 
 // Some twenty seconds of small uploads at full speed while another process holds the database: 8,200 ordinary records.
 const QUEUED_RECORD_BYTES = 7 * 1024 * 1024
@@ -56,10 +57,10 @@ export async function reindex(config: Config): Promise<{ restored: number; remov
 
 /** Rejects with RecordsError `slow` where the database does not open in time: whoever waits here can do nothing else. */
 async function opened({ ready }: RecordStore): Promise<void> {
-  const late = new RecordsError('slow', `the database did not open within ${OPENS_WITHIN_MS / 1000} s`)
-  let timer: NodeJS.Timeout | undefined
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late), OPENS_WITHIN_MS)
+  let isOpen = false
+  const opening = ready.then(() => {
+    isOpen = true
   })
-  await Promise.race([ready, tooLate]).finally(() => clearTimeout(timer))
+  await within(OPENS_WITHIN_MS, opening)
+  if (!isOpen) throw new RecordsError('slow', `the database did not open within ${OPENS_WITHIN_MS / 1000} s`)
 }

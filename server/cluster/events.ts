@@ -9,7 +9,7 @@ const CHANNEL = 'lading_events'
 const MOST_BYTES = 7_800
 /** Events of a moment are sent together. */
 const SEND_EVERY_MS = 20
-/** At most 2 MB of payloads wait; beyond that all are dropped, and the other nodes are told. */
+/** At most 2 MB of payloads wait. Beyond that all are dropped, and a payload says so to the other nodes. */
 const MOST_WAITING = 256
 const RETRY_MS = 500
 /** The payload that says that events were dropped. */
@@ -30,7 +30,7 @@ export interface EventParts {
   readonly missed: () => void
 }
 
-/** Carries events between nodes, by NOTIFY. What is sent while PostgreSQL is away is dropped, and the others are told. */
+/** Carries events between nodes, by NOTIFY. Events are dropped while PostgreSQL is away; a payload says so afterwards. */
 export class ClusterEvents {
   readonly #parts: EventParts
   /** Kind, id and, where it fits, the record. */

@@ -27,7 +27,7 @@ export class PostgresSlots implements ClusterSlots {
   readonly #parts: ClusterParts
   readonly #claims: Claims
   readonly #freed = new Wake()
-  /** The calls that wait, in order; the first one tries. Each is told when it is the first. */
+  /** The calls that wait, in order. The first one tries. `isFirst` wakes a call that has become the first. */
   readonly #line: { readonly isFirst: Wake }[] = []
 
   constructor(limit: number, parts: ClusterParts) {

@@ -1,4 +1,4 @@
-/** Lets many wait for something that is told to all, or for a time. */
+/** Lets many wait for one signal, or until a time is over. */
 export class Wake {
   readonly #sleepers = new Set<() => void>()
 

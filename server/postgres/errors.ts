@@ -17,7 +17,7 @@ const CLIENT_SLOW = 'Query read timeout'
 const CLIENT_GONE =
   /^(Connection terminated|timeout exceeded when trying to connect|Client (was closed|has)|Cannot use a pool)/
 
-/** The error of a query, told apart. */
+/** The error of a query, with the problem that it is. */
 export function sqlError(cause: unknown): SqlError {
   if (cause instanceof SqlError) return cause
   const code = codeOf(cause)

@@ -7,7 +7,7 @@ import { BucketError, bucketError, saidS3 } from './bucket-errors.js'
 const TRIES = 3
 const RETRY_AFTER_MS = 200
 
-/** Bytes to be sent: the stream is made anew with each try. */
+/** Bytes to be sent: each try makes a new stream of them. */
 export interface Sent {
   readonly bytes: number
   readonly stream: () => Readable

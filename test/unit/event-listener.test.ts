@@ -5,7 +5,7 @@ import type { EventKind } from '../../server/model/event.js'
 import type { UploadRecord } from '../../server/model/record.js'
 import { record } from '../helpers/record.js'
 
-/** What the deliveries are told of an event. */
+/** The calls that deliveries get for an event. */
 function told(kind: EventKind, changes: Partial<UploadRecord> = {}, isIntended = true): string[] {
   const calls: string[] = []
   const listener = listenerOf({

@@ -16,7 +16,7 @@ const test = suite('S3: sizes and keys')
 const MIB = 1024 * 1024
 const MOST_BYTES = 5 * 1024 * 1024 * MIB
 
-/** The parts that an upload of `length` bytes is sent in; `known` is what is told of the length. */
+/** The parts that an upload of `length` bytes is sent in; `known` is the length that the engine knows. */
 function partsOf(length: number, known: number | null, leastBytes: number, first = 1): number[] {
   const sizes: number[] = []
   for (let position = 0; position < length; ) {
