@@ -39,9 +39,7 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     answered(answer, 413)
     // A declared length is refused before a byte; of chunks, what fits is stored.
     if (!framing.chunked || countsAtItsEnd(framing) || whole) return
-    // Under a checksum it is taken back; one that was not announced may come too late for that.
-    await upload.settle(server.now, offset, length)
-    upload.isOneOf(...(framing.sum === null ? [length] : [offset, length]))
+    await keepsWhatFits(server, upload, length, framing)
   },
 
   cut: async (server, upload, { bytes, share, framing, by }) => {
@@ -110,7 +108,7 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const answer = await upload.patch(server.now, { offset, bytes: room + over, framing, declares })
     answered(answer, 413)
     // With its body refused unread the request did nothing; of chunks, what fits is stored. The length is not kept.
-    if (framing.chunked && !countsAtItsEnd(framing) && room > 0) upload.offset = declares
+    if (framing.chunked && !countsAtItsEnd(framing)) await keepsWhatFits(server, upload, declares, framing)
   },
 
   head: async () => {},
@@ -157,6 +155,13 @@ export async function take<Kind extends Step['kind']>(
 /** The bytes of a body that is sent in part; of chunks these may be all, and what ends them is missing. */
 function part(bytes: number, share: number, { chunked }: Framing): number {
   return Math.min(Math.max(0, chunked ? bytes : bytes - 1), Math.floor(share * bytes))
+}
+
+/** After a body of chunks that ran over `end`: what fits is stored, unless a checksum in its trailer comes in time. */
+async function keepsWhatFits(server: ModelServer, upload: ModelUpload, end: number, { sum }: Framing) {
+  const { offset } = upload
+  await upload.settle(server.now, offset, end)
+  upload.isOneOf(...(sum === null ? [end] : [offset, end]))
 }
 
 /** A body that fits, and Upload-Length with it where one can come: a request that would be taken, were it right. */
