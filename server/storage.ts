@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import type { Cluster } from './cluster/cluster.js'
 import { type Config, ConfigError } from './config.js'
 import type { ArenaMemory } from './files/arena-view.js'
 import { currentBoot } from './files/boot.js'
@@ -19,6 +20,8 @@ interface StorageParts {
   readonly flushed: (ms: number) => void
   readonly now: () => number
   readonly monotonic: () => number
+  /** Names this node for people. */
+  readonly name: string
   /** Called where another node has taken the storage, because this one could not reach the database. */
   readonly taken: () => void
 }
@@ -29,6 +32,8 @@ export interface Storage {
     readonly space: { readonly freeBytes: number; readonly freeInodes: number | null }
     readonly backlogBytes: number
   }
+  /** This node among all that serve the same uploads; null where the storage belongs to one server. */
+  readonly cluster: Cluster | null
   /** Resolves with why the storage cannot be used now; undefined where it can. */
   notReady(): Promise<string | undefined>
   /** Waits for what runs, and ends the engine. */
@@ -43,7 +48,7 @@ export async function openStorage(config: Config, parts: StorageParts): Promise<
   const place = s3PlaceOf(config.storage)
   if (place) return openS3(config, place, parts)
   const engine = await FilesEngine.start({ ...config, ...parts })
-  return { engine, notReady: async () => undefined, end: () => engine.end() }
+  return { engine, cluster: null, notReady: async () => undefined, end: () => engine.end() }
 }
 
 /** What is stored, to look at beside a running server. */
@@ -67,7 +72,7 @@ export async function lookAtStored(config: Config): Promise<Stored> {
 async function openS3(
   config: Config,
   place: NonNullable<ReturnType<typeof s3PlaceOf>>,
-  { arena, log, flushed, now, monotonic, taken }: StorageParts,
+  { arena, log, flushed, now, monotonic, name, taken }: StorageParts,
 ): Promise<Storage> {
   const { database, minFreeBytes, dataDir, storage } = config
   const { NamedLock } = await import('./postgres/named-lock.js')
@@ -82,14 +87,17 @@ async function openS3(
   })
   if (!lock) throw new ConfigError(`another server uses --storage ${storage} with this --database`)
   const sql = await openSql(database)
+  const cluster = await openCluster(database, { log, name, monotonic })
   const disk = new Disk({ folder: dataDir, minFreeBytes, monotonic })
   const threads = threadCount(config.digestThreads, availableParallelism())
   const ended = (err: Error): void => log.error({ err }, 'a thread ended; the next task starts another')
   const writer = new Writer(threads, { arena, ended }, flushed)
   const end = async (): Promise<void> => {
+    await cluster.close()
     await Promise.all([sql.end(), lock.release()])
   }
   try {
+    await cluster.joined()
     await disk.refresh()
     const { engine, leftovers, check } = await startS3({
       ...{ place, sql, writer, disk, log, now, monotonic },
@@ -100,8 +108,11 @@ async function openS3(
     })
     leftovers.start()
     return {
-      engine,
-      notReady: () => check().then(nothing, () => 'S3 or its database does not answer'),
+      ...{ engine, cluster },
+      notReady: async () => {
+        if (!cluster.isMember) return 'the node has no lease in the database'
+        return check().then(nothing, () => 'S3 or its database does not answer')
+      },
       end: async () => {
         await leftovers.end()
         await engine.end().finally(end)
@@ -112,6 +123,17 @@ async function openS3(
     await end()
     throw new ConfigError(`--storage ${storage} cannot be used: ${messageOf(error)}`, { cause: error })
   }
+}
+
+/** Begins to take this node's lease. Loads the library of PostgreSQL. */
+async function openCluster(
+  database: string,
+  parts: Pick<StorageParts, 'log' | 'name' | 'monotonic'>,
+): Promise<Cluster> {
+  const { Cluster } = await import('./cluster/cluster.js')
+  const { openNotices } = await import('./postgres/notices.js')
+  const { openSql } = await import('./postgres/pool.js')
+  return new Cluster({ ...parts, sql: await openSql(database), notices: await openNotices(database) })
 }
 
 function nothing(): undefined {}

@@ -172,8 +172,8 @@ test('no files import each other in a circle, types included', () => {
   none(circlesIn(imported))
 })
 
-test('PostgreSQL and S3 are loaded only where they are named', () => {
-  const only = /^server\/(postgres|records\/postgres|s3)\//
+test('PostgreSQL, S3 and the cluster are loaded only where they are named', () => {
+  const only = /^server\/(postgres|records\/postgres|s3|cluster)\//
   none(
     SHIPPED.filter(({ path }) => !only.test(path)).flatMap((file) => {
       const still = [...file.told.matchAll(/^(?:import|export)\s[^'"();]*?\bfrom\s*['"](\.[^'"]+)['"]/gm)]
