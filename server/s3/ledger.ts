@@ -82,6 +82,8 @@ export interface Ledger {
   create(id: string, facts: string, token: number): Promise<boolean>
   /** What is kept of an upload; undefined where there is none, or where it is being removed. */
   find(id: string): Promise<Kept | undefined>
+  /** The same of several uploads; those that are not kept are left out. */
+  findAll(ids: readonly string[]): Promise<readonly Kept[]>
   /** Changes an upload; false where another writer has taken it over, or where it is gone. */
   write(id: string, token: number, change: Change): Promise<boolean>
   /**
@@ -110,6 +112,13 @@ export interface Ledger {
 export function storedBytesOf({ base, parts, tails }: Layout): number {
   const tail = tails.at(-1)
   return tail ? tail.position + tail.bytes : endOfParts({ base, parts })
+}
+
+/** Tells whether all of an upload of this length is one object, and nothing else belongs to it. */
+export function isOneObject({ base, multipart, parts, tails }: Layout, length: number | null): boolean {
+  return (
+    base?.bytes === length && base.objectBytes === length && !multipart && parts.length + tails.length === 0
+  )
 }
 
 /** Where the parts end, and what is behind them begins. */

@@ -17,6 +17,8 @@ import { StoredRange } from './stored-range.js'
 
 /** Uploads that are asked for at once. */
 const PAGE = 1024
+/** Uploads whose objects are removed at once. */
+const REMOVED_AT_ONCE = 8
 const TRIES = 3
 /** In place of the boot in a sidecar: bytes that are stored count after every crash, or none of them do. */
 const BOOTS = { stored: 's3', unproven: 'unknown' } as const
@@ -148,11 +150,24 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
   }
 
   async #removeObjects(removed: readonly Removed[]): Promise<void> {
-    if (removed.length === 0) return
-    const { bucket, ledger, keyOf } = this.#tools
-    for (const { id, multipart } of removed) if (multipart) await bucket.abort(keyOf(id), multipart.id)
-    await bucket.remove(removed.flatMap(({ id, tails }) => [keyOf(id), ...tails.map(({ key }) => key)]))
-    await ledger.endRemoval(removed.map(({ id }) => id))
+    const { bucket, ledger } = this.#tools
+    for (let from = 0; from < removed.length; from += REMOVED_AT_ONCE) {
+      const some = removed.slice(from, from + REMOVED_AT_ONCE)
+      const keys = await Promise.all(some.map((each) => this.#keysOf(each)))
+      await bucket.remove(keys.flat())
+    }
+    if (removed.length > 0) await ledger.endRemoval(removed.map(({ id }) => id))
+  }
+
+  /** The objects of an upload whose multipart uploads are aborted; also what a writer that died had not written down. */
+  async #keysOf({ id, multipart, tails }: Removed): Promise<readonly string[]> {
+    const { bucket, keyOf, tails: prefix } = this.#tools
+    const key = keyOf(id)
+    if (multipart) await bucket.abort(key, multipart.id)
+    for await (const other of bucket.multiparts(key)) if (other.key === key) await bucket.abort(key, other.id)
+    const keys = new Set([key, ...tails.map((tail) => tail.key)])
+    for await (const tail of bucket.objects(`${prefix}${id}/`)) keys.add(tail.key)
+    return [...keys]
   }
 
   #readerClosed(id: string): void {
