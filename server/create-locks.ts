@@ -16,6 +16,7 @@ export function createLocks(
   if (!sharing) return new UploadLocks(limits, mayInterrupt)
   const shared = sharing.locks({
     isInMemory: (id) => store().uploads.isInMemory(id),
+    offsetOf: (id) => store().uploads.offsetOf(id),
     forget: (id) => store().uploads.forget(id),
     saved: (id) => store().uploads.saved(id),
   })
