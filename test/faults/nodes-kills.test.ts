@@ -99,6 +99,7 @@ test(`no acknowledged offset goes back over ${KILLS} kills of a node, and every 
     const gapsMs = sent.flatMap((each) => each.gapsMs)
     console.log(`nodes-kills: ${gapsMs.length} requests broke; taken over within ${largest(gapsMs)} ms`)
     await nodes.idle()
+    await nodes.tidy()
     await nodes.onlyHas(...sent.flatMap(({ paths }) => paths))
   } finally {
     await nodes.end()

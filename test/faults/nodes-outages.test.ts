@@ -71,6 +71,7 @@ async function survives(
     await assertStoredIn(nodes.stored, path, file)
   }
   await nodes.idle()
+  await nodes.tidy()
   await nodes.onlyHas(...sent.map(({ path }) => path))
   return sent.flatMap(({ gapsMs }) => gapsMs)
 }

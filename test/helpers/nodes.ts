@@ -116,6 +116,12 @@ export class Nodes {
     this.#route()
   }
 
+  /** Restarts a node, which looks for what crashes left in the bucket. */
+  async tidy(): Promise<void> {
+    await this.node(0).stop()
+    await this.restart(0)
+  }
+
   /** Resolves when no node has a running request. */
   async idle(): Promise<void> {
     await Promise.all(this.all.map(idle))
