@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import type { ClusterLocks, ClusterNodeView, ClusterSlots } from '../model/cluster.js'
 import type { Log } from '../model/log.js'
 import type { Notices, Sql } from '../model/sql.js'
+import { ClusterEvents } from './events.js'
 import { Lease } from './lease.js'
 import { PostgresLocks } from './locks.js'
 import { PostgresSlots } from './slots.js'
@@ -30,6 +32,8 @@ export interface ClusterOptions {
 export class Cluster {
   readonly locks: ClusterLocks
   readonly slots: ClusterSlots | undefined
+  readonly events: ClusterEvents
+  readonly name: string
   /** For short queries of what the nodes share. */
   readonly sql: Sql
   readonly notices: Notices
@@ -45,6 +49,8 @@ export class Cluster {
     const parts = { ...options, lease: this.#lease }
     this.locks = new PostgresLocks(parts)
     this.slots = options.slots === undefined ? undefined : new PostgresSlots(options.slots, parts)
+    this.events = new ClusterEvents({ ...options, origin: randomUUID() })
+    this.name = options.name
     this.#lease.start()
   }
 
@@ -66,6 +72,7 @@ export class Cluster {
 
   /** Frees what this node holds, and leaves. Never rejects. */
   async close(): Promise<void> {
+    await this.events.close()
     await this.#lease.close()
     await Promise.all([this.#options.notices.end(), this.#options.sql.end()])
   }

@@ -6,6 +6,8 @@ import { Wake } from './wake.js'
 
 /** How often the first in the line tries, beside each notice that a slot is free. */
 const RETRY_EVERY_MS = 500
+/** How long a call that need not wait waits for the slot of its own upload, which a request on another node gives back. */
+const HANDOVER_MS = 2_000
 const FREE_CHANNEL = 'lading_slot'
 
 const ADD = 'INSERT INTO cluster_slots (n) SELECT generate_series(1, $1::integer) ON CONFLICT DO NOTHING'
@@ -43,8 +45,19 @@ export class PostgresSlots implements ClusterSlots {
     waitMs: number,
     gone: AbortSignal,
   ): Promise<Held | undefined> {
+    if (waitMs > 0) return this.#takeInLine(uploadId, end, waitMs, gone)
     // What comes free belongs to those who wait.
-    if (waitMs === 0) return this.#line.length > 0 ? undefined : this.#try(uploadId, end)
+    const held = this.#line.length > 0 ? undefined : await this.#try(uploadId, end)
+    if (held || !(await this.#askHolder(uploadId))) return held
+    return this.#takeInLine(uploadId, end, HANDOVER_MS, gone)
+  }
+
+  async #takeInLine(
+    uploadId: string,
+    end: (cause: EndCause) => void,
+    waitMs: number,
+    gone: AbortSignal,
+  ): Promise<Held | undefined> {
     const place = { isFirst: new Wake() }
     this.#line.push(place)
     try {
@@ -75,6 +88,7 @@ export class PostgresSlots implements ClusterSlots {
         const held = await this.#try(uploadId, end)
         if (held && gone.aborted) await held.release()
         else if (held) return held
+        else await this.#askHolder(uploadId)
       } catch (error) {
         if (!isPassing(error) || leftMs() === 0) throw error
       }
@@ -100,8 +114,12 @@ export class PostgresSlots implements ClusterSlots {
     if (held) return held
     const added = await sql.query(ADD, [this.limit])
     const reaped = await sql.query(REAP)
-    if (added.changes + reaped.changes > 0) return take()
-    await sql.query(ASK, [uploadId])
-    return undefined
+    return added.changes + reaped.changes > 0 ? take() : undefined
+  }
+
+  /** Asks the node that has a slot for the same upload to end what it does. False where none has. */
+  async #askHolder(uploadId: string): Promise<boolean> {
+    const { changes } = await this.#parts.sql.query(ASK, [uploadId])
+    return changes > 0
   }
 }

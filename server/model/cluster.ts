@@ -1,5 +1,5 @@
 import type { EventKind } from './event.js'
-import type { UploadRecord } from './record.js'
+import type { ActiveUpload, UploadState } from './upload-state.js'
 
 /**
  * Why a holder must end what it does: another node asks for it, or its lease is nearly over and cannot be renewed. After
@@ -43,7 +43,8 @@ export interface ClusterSlots {
    * upload, that node is asked to end what it does.
    *
    * @param end called when the holder must end
-   * @param waitMs how long a slot is waited for, in milliseconds; 0 tries once
+   * @param waitMs how long a slot is waited for, in milliseconds; 0 tries once, and waits for two seconds where the same
+   *   upload has a slot: its older request is about to end
    * @param gone aborts the waiting
    * @returns undefined where none came free in time, or `gone` aborted
    * @throws SqlError (rejects) where PostgreSQL cannot be asked until then
@@ -56,12 +57,12 @@ export interface ClusterSlots {
   ): Promise<Held | undefined>
 }
 
-/** What happened to an upload on another node. */
+/** What happened to an upload on another node, or how far it is while it is received there. */
 export interface ClusterEvent {
   readonly kind: EventKind
-  readonly id: string
-  /** Null where it is too long to be sent: the database of records has it, or soon will. */
-  readonly record: UploadRecord | null
+  readonly state: UploadState
+  /** Names the process in which it happened. */
+  readonly origin: string
 }
 
 /** One node, as `GET /api/status` shows it. */
@@ -72,4 +73,18 @@ export interface ClusterNodeView {
   readonly leaseMs: number
   readonly locks: number
   readonly slots: number
+}
+
+/** The cluster as `GET /api/status` shows it. */
+export interface ClusterStatus {
+  /** The name of this node. */
+  readonly name: string
+  /** This node has a lease: it may hold locks and slots. */
+  readonly isMember: boolean
+  /** Null where PostgreSQL does not say. */
+  readonly nodes: readonly ClusterNodeView[] | null
+  /** The slots of all nodes together; null without `--cluster-slots`. `taken` is null where PostgreSQL does not say. */
+  readonly slots: { readonly taken: number | null; readonly limit: number } | null
+  /** What the other nodes receive now. */
+  readonly active: readonly ActiveUpload[]
 }

@@ -26,9 +26,10 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
   readonly expiresAtMs: (upload: UploadView) => number
   readonly extensions: readonly string[]
   readonly slots: {
-    tryTake(id: string, owner: string | null): (() => void) | undefined
-    /** Resolves with null where the signal aborts first. */
-    take(id: string, gone: AbortSignal, owner: string | null): Promise<(() => void) | null>
+    /** Undefined where `take` must be asked. */
+    tryTake(id: string, owner: string | null): GiveBack | undefined
+    /** Resolves with null where the signal aborts first. `end` is called where the slot is lost while it is used. */
+    take(id: string, gone: AbortSignal, owner: string | null, end: () => void): Promise<GiveBack | null>
   }
   readonly dayBytes: {
     /** Reserves bytes of an owner's day; what it returns takes those that were stored. Throws owner_bytes_used. */
@@ -42,6 +43,9 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
 }
+
+/** Gives a slot back; the answer waits for what it returns, so that the next request finds the slot free. */
+type GiveBack = () => void | Promise<void>
 
 /** What became of a request: the status of its answer, 0 where it gets none, and why it was refused. */
 interface Outcome {
@@ -175,13 +179,14 @@ export class FrontDoor {
     // A request for an upload that is not there waits as long as others: a shorter wait would say that the upload runs.
     const slotOf = denied ? `denied ${request.id}` : request.id
     const owner = countedFor(request.principal)
-    const giveBack = slots.tryTake(slotOf, owner) ?? (await slots.take(slotOf, arrival.gone(), owner))
+    const end = (): void => request.interrupt()
+    const giveBack = slots.tryTake(slotOf, owner) ?? (await slots.take(slotOf, arrival.gone(), owner, end))
     if (!giveBack) {
       request.bodyEnd = 'cut'
       return null
     }
     if (denied) {
-      giveBack()
+      await giveBack()
       throw denied
     }
     this.#bodies.add(body)
@@ -190,7 +195,7 @@ export class FrontDoor {
       return await this.#handle(request)
     } finally {
       this.#bodies.delete(body)
-      giveBack()
+      await giveBack()
     }
   }
 

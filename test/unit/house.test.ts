@@ -34,6 +34,7 @@ const MEETING_PLACES = [
   'server/beside-tus.ts',
   'server/bodies.ts',
   'server/front.ts',
+  'server/nodes.ts',
   'server/storage.ts',
   'server/reindex.ts',
   'server/check.ts',
