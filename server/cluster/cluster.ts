@@ -3,6 +3,7 @@ import type { ClusterLocks, ClusterNodeView, ClusterSlots } from '../model/clust
 import type { Log } from '../model/log.js'
 import type { Notices, Sql } from '../model/sql.js'
 import { ClusterEvents } from './events.js'
+import { HeldTokens } from './held-tokens.js'
 import { Lease } from './lease.js'
 import { PostgresLocks } from './locks.js'
 import { PostgresSlots } from './slots.js'
@@ -34,6 +35,8 @@ export class Cluster {
   readonly slots: ClusterSlots | undefined
   readonly events: ClusterEvents
   readonly name: string
+  /** Of the uploads' locks that this node holds. */
+  readonly tokens = new HeldTokens()
   /** For short queries of what the nodes share. */
   readonly sql: Sql
   readonly notices: Notices
