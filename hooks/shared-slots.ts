@@ -1,5 +1,5 @@
 import { UploadError } from '../server/errors.js'
-import type { ClusterSlots, EndCause, Held } from '../server/model/cluster.js'
+import type { ClusterSlots, Held, SlotHolder } from '../server/model/cluster.js'
 import { SqlError } from '../server/model/sql.js'
 import type { Slots } from './slots.js'
 
@@ -16,8 +16,8 @@ interface SharedParts {
 
 /** A slot of the cluster, which the requests of this node for one upload share. */
 interface Share {
-  /** What ends each request that shares it. */
-  readonly ends: Set<(cause: EndCause) => void>
+  /** The requests that share it. */
+  readonly by: Set<SlotHolder>
   /** Undefined where none came free. Rejects where PostgreSQL cannot be asked. */
   readonly taking: Promise<Held | undefined>
 }
@@ -26,7 +26,7 @@ interface Share {
 interface Asked {
   readonly id: string
   readonly gone: AbortSignal
-  readonly end: (cause: EndCause) => void
+  readonly holder: SlotHolder
   readonly deadlineMs: number
 }
 
@@ -50,18 +50,21 @@ export class SharedSlots {
 
   /**
    * Takes a slot of this node, then one of all nodes. Resolves with null when `gone` aborts first. Rejects with slots_full
-   * or owner_slots_full when none came free in time, and with storage_unavailable where PostgreSQL cannot be asked.
-   *
-   * @param end called where the slot is lost, or asked for, while it is used
+   * or owner_slots_full when none came free in time, with storage_unavailable where PostgreSQL cannot be asked, and as
+   * `holder.mayInterrupt` does. Each request has a `holder` of its own.
    */
-  async take(id: string, gone: AbortSignal, owner: string | null, end: () => void): Promise<GiveBack | null> {
+  async take(
+    id: string,
+    gone: AbortSignal,
+    owner: string | null,
+    holder: SlotHolder,
+  ): Promise<GiveBack | null> {
     const { own, waitMs, monotonic } = this.#parts
     const deadlineMs = monotonic() + waitMs
     const giveBackOwn = await own.take(id, gone, owner)
     if (!giveBackOwn) return null
     let share: Share | undefined
-    // Each request has its own function in the set.
-    const asked = { id, gone, end: () => end(), deadlineMs }
+    const asked = { id, gone, holder, deadlineMs }
     try {
       share = await this.#share(asked)
     } catch (error) {
@@ -86,7 +89,7 @@ export class SharedSlots {
       const known = this.#shares.get(asked.id)
       if (!known) return this.#begin(asked)
       // Before the wait, so that nobody gives the slot back meanwhile.
-      known.ends.add(asked.end)
+      known.by.add(asked.holder)
       const held = await known.taking.catch(() => undefined)
       if (held?.isValid && !asked.gone.aborted) return known
       await this.#leave(known, asked)
@@ -95,16 +98,19 @@ export class SharedSlots {
     }
   }
 
-  async #begin({ id, gone, end, deadlineMs }: Asked): Promise<Share | undefined> {
+  async #begin({ id, gone, holder, deadlineMs }: Asked): Promise<Share | undefined> {
     const { cluster, monotonic } = this.#parts
-    const ends = new Set([end])
-    const endAll = (cause: EndCause): void => {
-      // Whoever comes now needs another slot.
-      if (cause === 'lost') this.#forget(id, share)
-      for (const each of [...ends]) each(cause)
+    const by = new Set([holder])
+    const all: SlotHolder = {
+      end: (cause) => {
+        // Whoever comes now needs another slot.
+        if (cause === 'lost') this.#forget(id, share)
+        for (const each of [...by]) each.end(cause)
+      },
+      mayInterrupt: () => holder.mayInterrupt(),
     }
     const leftMs = Math.max(0, deadlineMs - monotonic())
-    const share: Share = { ends, taking: cluster.take(id, endAll, leftMs, gone) }
+    const share: Share = { by, taking: cluster.take(id, all, leftMs, gone) }
     this.#shares.set(id, share)
     try {
       if (await share.taking) return share
@@ -116,8 +122,8 @@ export class SharedSlots {
     return undefined
   }
 
-  async #leave(share: Share, { id, end }: Asked): Promise<void> {
-    if (!share.ends.delete(end) || share.ends.size > 0) return
+  async #leave(share: Share, { id, holder }: Asked): Promise<void> {
+    if (!share.by.delete(holder) || share.by.size > 0) return
     this.#forget(id, share)
     const held = await share.taking.catch(() => undefined)
     await held?.release()

@@ -223,6 +223,7 @@ async function build<F extends Listener | Embedded>(
     digestBytes: CHECKSUM_BYTES,
     hooks: requestHooks,
     interrupt: (request) => locks.interrupt(request.id, request),
+    mayInterrupt: ({ id, principal }) => store.mayInterrupt(id, principal),
     makeBody: createBodies(config, { arena, monotonic }),
     createId: () => createId(new Date(now()), randomUUID().replaceAll('-', ''), config.idForm),
   })

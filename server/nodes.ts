@@ -62,6 +62,9 @@ async function amongNodes(
   const { Elsewhere, uploadsOfAllNodes } = await import('./uploads/elsewhere.js')
   const { SharedSlots } = await import('../hooks/shared-slots.js')
   const elsewhere = new Elsewhere(monotonic)
+  const tokenOf = (id: string): number | null => cluster.tokens.of(id) ?? null
+  const send = (kind: EventKind, state: UploadState): void =>
+    cluster.events.send({ kind, state, token: tokenOf(state.id) })
   cluster.events.listen({
     heard: (event) => {
       if (elsewhere.hear(event)) take(event.kind, event.state)
@@ -74,7 +77,7 @@ async function amongNodes(
   const stop = repeated(log, () => {
     if (elsewhere.sweep()) reset()
     const receiving = own.receiving()
-    for (const state of receiving) cluster.events.send({ kind: 'progress', state })
+    for (const state of receiving) send('progress', state)
     return Math.max(PROGRESS_MS, Math.min(MOST_PROGRESS_MS, PROGRESS_MS_PER_UPLOAD * receiving.length))
   })
   const shared = { own: slots, waitMs: slotWaitMs, monotonic }
@@ -84,8 +87,8 @@ async function amongNodes(
     note: ({ kind, record }) => {
       // Nothing has happened to the upload: its record is made right.
       if (kind === 'restated') return
-      elsewhere.note(record)
-      cluster.events.send({ kind, state: restView(record) })
+      elsewhere.note(record, tokenOf(record.id))
+      send(kind, restView(record))
     },
     status: createClusterStatus(cluster, { elsewhere, monotonic }),
     stop,

@@ -60,10 +60,10 @@ export class ClusterEvents {
   }
 
   /** Sends an event to the other nodes; never waits and never throws. */
-  send({ kind, state }: Pick<ClusterEvent, 'kind' | 'state'>): void {
+  send({ kind, state, token }: Omit<ClusterEvent, 'origin'>): void {
     if (this.#isClosed) return
     this.#number += 1
-    const pieces = piecesOf(this.#parts.origin, this.#number, JSON.stringify({ kind, state }))
+    const pieces = piecesOf(this.#parts.origin, this.#number, JSON.stringify({ kind, state, token }))
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
     if (this.#waitingBytes + bytes > MOST_WAITING_BYTES) this.#drop()
     this.#waiting.push(...pieces)
@@ -132,10 +132,10 @@ export class ClusterEvents {
 /** What another node has sent; undefined for any other text. */
 function sentIn(text: string): Omit<ClusterEvent, 'origin'> | undefined {
   try {
-    const { kind, state }: Partial<ClusterEvent> = JSON.parse(text) ?? {}
+    const { kind, state, token = null }: Partial<ClusterEvent> = JSON.parse(text) ?? {}
     const isEvent =
       typeof kind === 'string' && typeof state?.id === 'string' && typeof state.state === 'string'
-    return isEvent ? { kind, state } : undefined
+    return isEvent ? { kind, state, token } : undefined
   } catch {
     return undefined
   }

@@ -1,4 +1,4 @@
-import type { ClusterSlots, EndCause, Held } from '../model/cluster.js'
+import type { ClusterSlots, Held, SlotHolder } from '../model/cluster.js'
 import { Claims, isPassing } from './claims.js'
 import { REAP } from './lease.js'
 import { ASK_CHANNEL, type ClusterParts } from './locks.js'
@@ -19,6 +19,8 @@ const TAKE = `UPDATE cluster_slots SET node = $1, claim = $2, upload = $3, token
 const RELEASE = `WITH freed AS
     (UPDATE cluster_slots SET node = NULL, claim = NULL, upload = NULL WHERE claim = $1 AND node IS NOT NULL RETURNING n)
   SELECT pg_notify('${FREE_CHANNEL}', n::text) FROM freed`
+
+const IS_TAKEN = 'SELECT 1 FROM cluster_slots WHERE upload = $1 AND node IS NOT NULL LIMIT 1'
 
 /** An upload that goes on here may still have the slot of a node that has not noticed its end. */
 const ASK = `SELECT pg_notify('${ASK_CHANNEL}', upload) FROM cluster_slots WHERE upload = $1 AND node IS NOT NULL`
@@ -41,27 +43,27 @@ export class PostgresSlots implements ClusterSlots {
 
   async take(
     uploadId: string,
-    end: (cause: EndCause) => void,
+    holder: SlotHolder,
     waitMs: number,
     gone: AbortSignal,
   ): Promise<Held | undefined> {
-    if (waitMs > 0) return this.#takeInLine(uploadId, end, waitMs, gone)
+    if (waitMs > 0) return this.#takeInLine(uploadId, holder, waitMs, gone)
     // What comes free belongs to those who wait.
-    const held = this.#line.length > 0 ? undefined : await this.#try(uploadId, end)
-    if (held || !(await this.#askHolder(uploadId))) return held
-    return this.#takeInLine(uploadId, end, HANDOVER_MS, gone)
+    const held = this.#line.length > 0 ? undefined : await this.#try(uploadId, holder)
+    if (held || !(await this.#interrupt(uploadId, holder))) return held
+    return this.#takeInLine(uploadId, holder, HANDOVER_MS, gone)
   }
 
   async #takeInLine(
     uploadId: string,
-    end: (cause: EndCause) => void,
+    holder: SlotHolder,
     waitMs: number,
     gone: AbortSignal,
   ): Promise<Held | undefined> {
     const place = { isFirst: new Wake() }
     this.#line.push(place)
     try {
-      return await this.#wait(place, uploadId, end, waitMs, gone)
+      return await this.#wait(place, uploadId, holder, waitMs, gone)
     } finally {
       this.#line.splice(this.#line.indexOf(place), 1)
       this.#line[0]?.isFirst.all()
@@ -71,7 +73,7 @@ export class PostgresSlots implements ClusterSlots {
   async #wait(
     place: { readonly isFirst: Wake },
     uploadId: string,
-    end: (cause: EndCause) => void,
+    holder: SlotHolder,
     waitMs: number,
     gone: AbortSignal,
   ): Promise<Held | undefined> {
@@ -85,10 +87,10 @@ export class PostgresSlots implements ClusterSlots {
         continue
       }
       try {
-        const held = await this.#try(uploadId, end)
+        const held = await this.#try(uploadId, holder)
         if (held && gone.aborted) await held.release()
         else if (held) return held
-        else await this.#askHolder(uploadId)
+        else await this.#interrupt(uploadId, holder)
       } catch (error) {
         if (!isPassing(error) || leftMs() === 0) throw error
       }
@@ -98,7 +100,7 @@ export class PostgresSlots implements ClusterSlots {
     return undefined
   }
 
-  async #try(uploadId: string, end: (cause: EndCause) => void): Promise<Held | undefined> {
+  async #try(uploadId: string, holder: SlotHolder): Promise<Held | undefined> {
     const { sql } = this.#parts
     const take = (): Promise<Held | undefined> =>
       this.#claims.tryTake(async (claim) => {
@@ -109,7 +111,7 @@ export class PostgresSlots implements ClusterSlots {
           this.limit,
         ])
         return rows[0]?.token
-      }, end)
+      }, holder.end)
     const held = await take()
     if (held) return held
     const added = await sql.query(ADD, [this.limit])
@@ -117,9 +119,12 @@ export class PostgresSlots implements ClusterSlots {
     return added.changes + reaped.changes > 0 ? take() : undefined
   }
 
-  /** Asks the node that has a slot for the same upload to end what it does. False where none has. */
-  async #askHolder(uploadId: string): Promise<boolean> {
-    const { changes } = await this.#parts.sql.query(ASK, [uploadId])
-    return changes > 0
+  /** Asks the node that has a slot for the same upload to end what it does. False where none has, or it must not be asked. */
+  async #interrupt(uploadId: string, holder: SlotHolder): Promise<boolean> {
+    const { sql } = this.#parts
+    const { changes } = await sql.query(IS_TAKEN, [uploadId])
+    if (changes === 0 || !(await holder.mayInterrupt())) return false
+    await sql.query(ASK, [uploadId])
+    return true
   }
 }

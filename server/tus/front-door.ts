@@ -3,6 +3,7 @@ import { asUploadError, isFault, UploadError } from '../errors.js'
 import type { Answer, HeaderFields } from '../model/answer.js'
 import type { Arrival } from '../model/arrival.js'
 import { type Body, isTooSlow } from '../model/body.js'
+import type { SlotHolder } from '../model/cluster.js'
 import { countedFor } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
 import type { UploadView } from '../model/upload-view.js'
@@ -28,8 +29,8 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
   readonly slots: {
     /** Undefined where `take` must be asked. */
     tryTake(id: string, owner: string | null): GiveBack | undefined
-    /** Resolves with null where the signal aborts first. `end` is called where the slot is lost while it is used. */
-    take(id: string, gone: AbortSignal, owner: string | null, end: () => void): Promise<GiveBack | null>
+    /** Resolves with null where the signal aborts first. */
+    take(id: string, gone: AbortSignal, owner: string | null, holder: SlotHolder): Promise<GiveBack | null>
   }
   readonly dayBytes: {
     /** Reserves bytes of an owner's day; what it returns takes those that were stored. Throws owner_bytes_used. */
@@ -38,6 +39,8 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
   readonly protocol: { handle(request: UploadRequest): Promise<TusAnswer> }
   /** Ends what an older request does with the upload of this one. */
   readonly interrupt: (request: UploadRequest) => Promise<void>
+  /** Tells whether a request may do so. Rejects as `interrupt` does. */
+  readonly mayInterrupt: (request: UploadRequest) => boolean | Promise<boolean>
   readonly log: Pick<RequestLog, 'info'>
   readonly refusals: RequestLog
   /** Milliseconds of a clock that nobody sets. */
@@ -179,8 +182,9 @@ export class FrontDoor {
     // A request for an upload that is not there waits as long as others: a shorter wait would say that the upload runs.
     const slotOf = denied ? `denied ${request.id}` : request.id
     const owner = countedFor(request.principal)
-    const end = (): void => request.interrupt()
-    const giveBack = slots.tryTake(slotOf, owner) ?? (await slots.take(slotOf, arrival.gone(), owner, end))
+    const giveBack =
+      slots.tryTake(slotOf, owner) ??
+      (await slots.take(slotOf, arrival.gone(), owner, this.#holderOf(request)))
     if (!giveBack) {
       request.bodyEnd = 'cut'
       return null
@@ -196,6 +200,13 @@ export class FrontDoor {
     } finally {
       this.#bodies.delete(body)
       await giveBack()
+    }
+  }
+
+  #holderOf(request: UploadRequest): SlotHolder {
+    return {
+      end: () => request.interrupt(),
+      mayInterrupt: () => this.#options.mayInterrupt(request),
     }
   }
 

@@ -1,5 +1,5 @@
 import type { ClusterEvent } from '../model/cluster.js'
-import { isUnfinished, type RecordState, type UploadRecord } from '../model/record.js'
+import type { UploadRecord } from '../model/record.js'
 import type { LiveUploads, UploadState } from '../model/upload-state.js'
 
 /** After this time the index has what was said. What is received is said again more often. */
@@ -10,23 +10,14 @@ const MOST_BYTES = 4 * 1024 * 1024
 const ENTRY_BYTES = 1_024
 /** An entry of what happened here has no texts. */
 const OWN_BYTES = 256
-/** What happened here, in the place of another node's name. */
-const OWN = ''
 
 interface Known {
   /** Null for what happened here: this node has it in memory. */
   readonly state: UploadState | null
-  readonly said: Said
+  /** Of the upload's lock under which it happened; null where nobody held it. */
+  readonly token: number | null
   readonly untilMs: number
   readonly bytes: number
-}
-
-/** As much of a state as tells which of two is older. */
-interface Said {
-  readonly origin: string
-  readonly state: RecordState
-  readonly createdAt: string
-  readonly offset: number
 }
 
 /** The uploads of other nodes, as those nodes have said in the last seconds. */
@@ -42,20 +33,19 @@ export class Elsewhere {
     this.#monotonic = monotonic
   }
 
-  /** Takes what another node says. False where it is older than what is known, because it came late. */
-  hear({ state, origin }: Pick<ClusterEvent, 'state' | 'origin'>): boolean {
+  /** Takes what another node says. False where it came late: somebody else has had the upload since. */
+  hear({ state, token }: Pick<ClusterEvent, 'state' | 'token'>): boolean {
     this.#forgetOld()
-    const said = saidOf(state, origin)
     const known = this.#known.get(state.id)
-    if (known && isOlder(said, known.said)) return false
-    this.#set(state.id, { state, said, bytes: bytesOf(state) })
+    if (known && token !== null && token < (known.token ?? 0)) return false
+    this.#set(state.id, { state, token: token ?? known?.token ?? null, bytes: bytesOf(state) })
     return true
   }
 
-  /** Something happened to an upload here: what another node says late about the time before does not count. */
-  note(record: UploadRecord): void {
+  /** Something happened to an upload here, under a token: what another node says late about the time before does not count. */
+  note({ id }: UploadRecord, token: number | null): void {
     this.#forgetOld()
-    this.#set(record.id, { state: null, said: saidOf(record, OWN), bytes: OWN_BYTES })
+    this.#set(id, { state: null, token, bytes: OWN_BYTES })
   }
 
   /** What another node has said last of an upload; undefined where something has happened to it here since. */
@@ -118,24 +108,6 @@ export function uploadsOfAllNodes(own: LiveUploads, elsewhere: Elsewhere): LiveU
   }
   const newer = () => new Map([...elsewhere.states(), ...own.receiving()].map((state) => [state.id, state]))
   return { peek, newer, receiving: () => [...newer().values()].filter(({ state }) => state === 'receiving') }
-}
-
-function saidOf({ state, createdAt, offset }: UploadRecord, origin: string): Said {
-  return { state, createdAt, offset, origin }
-}
-
-/** What one node says comes in order. Of two nodes the one that has more of an upload has had it later. */
-function isOlder(said: Said, known: Said): boolean {
-  if (said.origin === known.origin) return false
-  // An id that is free again may be another upload's.
-  if (said.createdAt !== known.createdAt) return said.createdAt < known.createdAt
-  if (rankOf(said) !== rankOf(known)) return rankOf(said) < rankOf(known)
-  return isUnfinished(said.state) && said.offset < known.offset
-}
-
-function rankOf({ state }: Said): number {
-  if (state === 'finished') return 1
-  return isUnfinished(state) ? 0 : 2
 }
 
 /** As an upper bound: a character takes two bytes. */

@@ -63,7 +63,7 @@ async function open(url: string, origin: string): Promise<Node> {
 
 /** An event of an upload. */
 const event = (kind: EventKind, number: number, changes: Partial<UploadRecord> = {}) => {
-  return { kind, state: restView(record(number, changes)) }
+  return { kind, state: restView(record(number, changes)), token: number }
 }
 
 const connected = (notices: Notices) =>

@@ -17,8 +17,8 @@ function place() {
     pass: (ms: number): void => {
       nowMs += ms
     },
-    say: (origin: string, number: number, changes: Partial<UploadRecord>): boolean =>
-      elsewhere.hear({ origin, state: restView(record(number, changes)) }),
+    say: (token: number | null, number: number, changes: Partial<UploadRecord>): boolean =>
+      elsewhere.hear({ token, state: restView(record(number, changes)) }),
     shown: (number: number): unknown => {
       const state = elsewhere.get(record(number).id)
       return state && [state.state, state.offset]
@@ -28,11 +28,11 @@ function place() {
 
 test('what a node says last of an upload is shown, and is forgotten once the index has it', () => {
   const { say, shown, pass } = place()
-  assert.ok(say('one', 1, { state: 'receiving', offset: 5 }))
-  assert.ok(say('one', 1, { state: 'receiving', offset: 9 }))
+  assert.ok(say(1, 1, { state: 'receiving', offset: 5 }))
+  assert.ok(say(1, 1, { state: 'receiving', offset: 9 }))
   assert.equal(shown(1), ['receiving', 9])
   // A body whose checksum is wrong does not count.
-  assert.ok(say('one', 1, { state: 'paused', offset: 0 }))
+  assert.ok(say(1, 1, { state: 'paused', offset: 0 }))
   assert.equal(shown(1), ['paused', 0])
   pass(FORGOTTEN_AFTER_MS)
   assert.is(shown(1), undefined)
@@ -40,48 +40,32 @@ test('what a node says last of an upload is shown, and is forgotten once the ind
 
 test('what comes late from the node that had an upload before does not count', () => {
   const { say, shown } = place()
-  say('two', 1, { state: 'receiving', offset: 9 })
-  assert.not(say('one', 1, { state: 'paused', offset: 5 }))
-  assert.ok(say('one', 1, { state: 'receiving', offset: 9 }), 'it goes on there')
-  say('two', 2, { state: 'finished', offset: 10 })
-  assert.not(say('one', 2, { state: 'paused', offset: 10 }))
-  say('two', 3, { state: 'terminated', offset: 3 })
-  for (const state of ['receiving', 'finished'] as const) assert.not(say('one', 3, { state, offset: 10 }))
-  assert.equal(
-    [shown(1), shown(2), shown(3)],
-    [
-      ['receiving', 9],
-      ['finished', 10],
-      ['terminated', 3],
-    ],
-  )
-})
-
-test('an id that is free again may be that of another upload', () => {
-  const { say, shown } = place()
-  const [before, after] = ['2026-11-26T10:00:00.000Z', '2026-11-26T10:00:01.000Z']
-  say('two', 1, { state: 'terminated', createdAt: before, offset: 9 })
-  assert.ok(say('one', 1, { state: 'receiving', createdAt: after, offset: 0 }))
-  assert.not(say('two', 1, { state: 'expired', createdAt: before, offset: 9 }))
-  assert.equal(shown(1), ['receiving', 0])
+  say(2, 1, { state: 'finished', offset: 9 })
+  assert.not(say(1, 1, { state: 'paused', offset: 5 }))
+  assert.equal(shown(1), ['finished', 9])
+  assert.ok(say(3, 1, { state: 'terminated', offset: 9 }))
+  // Without the lock, as a node does that has just given it back.
+  assert.ok(say(null, 1, { state: 'expired', offset: 9 }))
+  assert.not(say(2, 1, { state: 'finished', offset: 9 }))
+  assert.equal(shown(1), ['expired', 9])
 })
 
 test('what happens here is newer than what was said before', () => {
   const { elsewhere, say, shown } = place()
-  say('one', 1, { state: 'receiving', offset: 5 })
-  elsewhere.note(record(1, { state: 'finished', offset: 10 }))
+  say(1, 1, { state: 'receiving', offset: 5 })
+  elsewhere.note(record(1, { state: 'finished', offset: 10 }), 2)
   assert.is(shown(1), undefined)
-  assert.not(say('one', 1, { state: 'paused', offset: 5 }))
+  assert.not(say(1, 1, { state: 'paused', offset: 5 }))
   assert.is(shown(1), undefined)
 })
 
 test('a node that falls silent in the middle of an upload is noticed, once', () => {
   const { elsewhere, say, pass, shown } = place()
-  say('one', 1, { state: 'receiving' })
-  say('one', 2, { state: 'paused' })
+  say(1, 1, { state: 'receiving' })
+  say(1, 2, { state: 'paused' })
   pass(FORGOTTEN_AFTER_MS - 1)
   assert.not(elsewhere.sweep())
-  say('one', 3, { state: 'receiving' })
+  say(1, 3, { state: 'receiving' })
   pass(1)
   assert.is(shown(1), undefined)
   assert.ok(elsewhere.sweep())
@@ -92,7 +76,7 @@ test('"bounded memory": what was said first is forgotten first, and nobody count
   const { elsewhere, say } = place()
   const metadata = 'x'.repeat(8_192)
   const count = 1_000
-  for (let number = 0; number < count; number++) say('one', number, { state: 'receiving', metadata })
+  for (let number = 0; number < count; number++) say(1, number, { state: 'receiving', metadata })
   const kept = elsewhere.states()
   assert.ok(kept.length > 100 && kept.length * 2 * metadata.length < 4 * 1024 * 1024, `${kept.length} kept`)
   assert.equal(kept.at(-1)?.id, record(count - 1).id)
@@ -114,9 +98,9 @@ test('an upload that this node receives is shown as it is here, others as their 
     elsewhere,
   )
   assert.is(live.peek(left.id), undefined, 'the index has it')
-  say('one', 1, { state: 'receiving', offset: 5 })
-  say('one', 2, { state: 'receiving', offset: 4 })
-  say('one', 3, { state: 'finished', offset: 6 })
+  say(1, 1, { state: 'receiving', offset: 5 })
+  say(1, 2, { state: 'receiving', offset: 4 })
+  say(1, 3, { state: 'finished', offset: 6 })
   assert.equal(
     [1, 2, 3].map((number) => live.peek(record(number).id)?.offset),
     [7, 4, 6],

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { SharedSlots } from '../../hooks/shared-slots.js'
 import { Slots } from '../../hooks/slots.js'
 import { UploadError } from '../../server/errors.js'
-import type { EndCause, Held } from '../../server/model/cluster.js'
+import type { EndCause, Held, SlotHolder } from '../../server/model/cluster.js'
 import { SqlError } from '../../server/model/sql.js'
 
 const test = suite('slots of all nodes')
@@ -24,7 +24,7 @@ function place({ limit = 10, waitMs = 0 } = {}) {
   const takings: Taking[] = []
   const released: string[] = []
   const own = new Slots({ limit, limitPerOwner: limit, waitMs, mostWaiting: 10 })
-  const take = (id: string, end: Taking['end'], leftMs: number, gone: AbortSignal) =>
+  const take = (id: string, holder: SlotHolder, leftMs: number, gone: AbortSignal) =>
     new Promise<Held | undefined>((resolve, reject) => {
       let isValid = true
       const release = async (): Promise<void> => {
@@ -36,7 +36,7 @@ function place({ limit = 10, waitMs = 0 } = {}) {
         ...{ id, waitMs: leftMs },
         end: (cause) => {
           if (cause === 'lost') isValid = false
-          end(cause)
+          holder.end(cause)
         },
         give: () => {
           resolve({
@@ -52,7 +52,8 @@ function place({ limit = 10, waitMs = 0 } = {}) {
       })
     })
   const slots = new SharedSlots({ own, cluster: { take }, waitMs, monotonic: () => nowMs })
-  const ask = (id: string, { gone = HERE, end = () => {} } = {}) => slots.take(id, gone, null, end)
+  const ask = (id: string, { gone = HERE, end = () => {} } = {}) =>
+    slots.take(id, gone, null, { end, mayInterrupt: () => true })
   const pass = (ms: number): void => {
     nowMs += ms
   }
