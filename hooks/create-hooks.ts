@@ -4,7 +4,8 @@ import type { EventListener } from '../server/model/event.js'
 import { type Decider, type HookCall, type HookUpload, isHookEvent } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
 import { HookDecider } from './decider.js'
-import { Deliveries } from './delivery/deliveries.js'
+import type { Deliveries } from './delivery/deliveries.js'
+import { FileDeliveries } from './delivery/file-deliveries.js'
 import { listenerOf } from './event-listener.js'
 import { HttpHooks } from './http/http-hooks.js'
 import { loadHooks, ModuleHooks } from './module.js'
@@ -53,7 +54,7 @@ export async function createHooks(config: Config, tools: HooksTools): Promise<Us
   const { faults, now } = tools
   const endpoints = (await endpointsOf(config, tools)).map((each) => new WatchedTransport(each, tools))
   if (endpoints.length === 0) return null
-  const deliveries = await Deliveries.start({
+  const deliveries = await FileDeliveries.start({
     endpoints,
     folder: join(config.dataDir, 'deliveries'),
     finished: tools.finished,

@@ -2,8 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'uvu'
-import { Deliveries, type DeliveriesOptions } from '../../hooks/delivery/deliveries.js'
+import type { Deliveries } from '../../hooks/delivery/deliveries.js'
 import type { DeliveryView } from '../../hooks/delivery/delivery.js'
+import { FileDeliveries, type FileDeliveriesOptions } from '../../hooks/delivery/file-deliveries.js'
 import type { HookCall, HookEndpoint, Notified, TellingEvent } from '../../server/model/hook.js'
 import { record } from './record.js'
 import { eventually } from './server.js'
@@ -90,11 +91,11 @@ export class DeliveriesPlace {
   }
 
   /** Starts with short times; the test's options replace them. */
-  async start(options: Partial<DeliveriesOptions> = {}): Promise<Deliveries> {
+  async start(options: Partial<FileDeliveriesOptions> = {}): Promise<Deliveries> {
     const note = (fields: object, message: string): void => {
       this.log.push('err' in fields ? `${message}: ${String(fields.err)}` : message)
     }
-    const deliveries = await Deliveries.start({
+    const deliveries = await FileDeliveries.start({
       folder: this.folder,
       endpoints: [this.endpoint],
       finished: async (id) => (this.finished.has(id) ? call('post-finish', numberOf(id)).upload : null),
@@ -119,7 +120,7 @@ export class DeliveriesPlace {
   }
 
   /** As after a crash: what ran before writes nothing any more. */
-  async restart(options: Partial<DeliveriesOptions> = {}): Promise<Deliveries> {
+  async restart(options: Partial<FileDeliveriesOptions> = {}): Promise<Deliveries> {
     await this.end()
     this.endpoint.tries.length = 0
     return this.start(options)
