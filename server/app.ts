@@ -145,7 +145,7 @@ async function build<F extends Listener | Embedded>(
   const { engine } = storage
   const folders = new FolderFlushes(flushFolder)
   const hooks = await createHooks(config, {
-    ...{ faults, refusals, now, traces },
+    ...{ faults, refusals, now, traces, cluster: storage.cluster },
     flushFolder: (path) => folders.flush(path),
     called: (event, outcome, ms) => metrics?.hookCalled(event, outcome, ms),
     finished: (id) => finishedForHooks(id, engine),

@@ -1,5 +1,6 @@
 import type { HookCall, HookUpload, TellingEvent } from '../../server/model/hook.js'
 import type { Log } from '../../server/model/log.js'
+import type { Sql } from '../../server/model/sql.js'
 import type { DeliveryPage, DeliveryState, DeliveryView } from './delivery.js'
 
 /** What both ways to keep deliveries need. */
@@ -14,6 +15,13 @@ export interface DeliveryTools {
   readonly log: Log
   /** Milliseconds since 1970. */
   readonly now: () => number
+}
+
+/** What deliveries need of the cluster that this node has joined. */
+export interface DeliveryCluster {
+  readonly sql: Sql
+  /** The id of this node's row in `nodes`; undefined while it has no lease. */
+  readonly nodeId: string | undefined
 }
 
 /** What `GET /api/status` shows. */
@@ -62,6 +70,8 @@ export interface Deliveries {
    * nothing but what is stored of the upload says that there is one. Never rejects.
    */
   written(uploadId: string): Promise<void>
+  /** Another node may go on with an upload once this resolves: its events stay in order. Never rejects. */
+  settled(uploadId: string): Promise<void>
   /**
    * A page of deliveries: pending ones by their ids, which sort by the days of their uploads; others the latest first.
    * `next` is the `afterId` of the next page. Rejects where they cannot be read now.

@@ -117,6 +117,8 @@ export class FileDeliveries implements Deliveries {
     await Promise.all(this.#endpoints.map(({ finishes }) => finishes.flushed(uploadId)))
   }
 
+  async settled(): Promise<void> {}
+
   async list(state: DeliveryState, afterId: string | undefined, limit: number): Promise<DeliveryPage> {
     return pageOf(this.#endpoints, state, { afterId, limit })
   }

@@ -53,6 +53,11 @@ export class Cluster {
     return this.#lease.isValid
   }
 
+  /** The id of this node's row in `nodes`; undefined while it has no lease. */
+  get nodeId(): string | undefined {
+    return this.#lease.id
+  }
+
   /** Resolves once this node has a lease. @throws SqlError (rejects) where PostgreSQL does not take it now */
   async joined(): Promise<void> {
     await this.#lease.obtained()
