@@ -160,7 +160,7 @@ async function build<F extends Listener | Embedded>(
     written: (ms) => metrics?.recordsWritten(ms),
   })
   const slots = new Slots({ ...slotLimits(config), mostWaiting: MOST_WAITING })
-  const locks = createLocks(LOCK_LIMITS, sharing, () => store)
+  const locks = createLocks(LOCK_LIMITS, sharing, () => store, hooks?.deliveries)
   const unfinished = new Unfinished(config.maxUnfinished)
   const announcer = new Announcer(
     [
