@@ -107,7 +107,8 @@ async function openS3(
   })
   if (!lock) throw new ConfigError(`another server uses --storage ${storage} with this --database`)
   const sql = await openSql(database)
-  const cluster = await openCluster(database, { log, name, monotonic })
+  const slots = config.clusterSlots === 'off' ? {} : { slots: config.clusterSlots }
+  const cluster = await openCluster(database, { log, name, monotonic, ...slots })
   const disk = new Disk({ folder: dataDir, minFreeBytes, monotonic })
   const threads = threadCount(config.digestThreads, availableParallelism())
   const ended = (err: Error): void => log.error({ err }, 'a thread ended; the next task starts another')
@@ -158,7 +159,7 @@ async function openS3(
 /** Begins to take this node's lease. Loads the library of PostgreSQL. */
 async function openCluster(
   database: string,
-  parts: Pick<StorageParts, 'log' | 'name' | 'monotonic'>,
+  parts: Pick<StorageParts, 'log' | 'name' | 'monotonic'> & { readonly slots?: number },
 ): Promise<Cluster> {
   const { Cluster } = await import('./cluster/cluster.js')
   const { openNotices } = await import('./postgres/notices.js')
