@@ -130,7 +130,7 @@ async function build<F extends Listener | Embedded>(
 ) {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
-  const access = await createAccess(config, { log: refusals, faults, now, monotonic })
+  const access = await createAccess(config, { ...base, log: refusals, sql: () => storage.cluster?.sql })
   const gate = givenGate ?? access.gate
   const arena = new Arena(ARENA)
   const metrics = await loadMetrics(config)

@@ -6,12 +6,12 @@ import { DONE, KeptPlace, type PlaceOptions } from './deliveries-place.js'
 
 /** A database for deliveries, and the nodes that were started with it. */
 export class SqlDeliveriesPlace extends KeptPlace {
-  readonly #url: string
+  readonly url: string
   readonly #nodes: Cluster[] = []
 
   constructor(url: string) {
     super()
-    this.#url = url
+    this.url = url
   }
 
   /** The newest node's connection. */
@@ -23,7 +23,7 @@ export class SqlDeliveriesPlace extends KeptPlace {
 
   /** Starts one more node. */
   override async start(options: PlaceOptions = {}): Promise<SqlDeliveries> {
-    const cluster = await openCluster(this.#url, { leaseMs: 2_000 })
+    const cluster = await openCluster(this.url, { leaseMs: 2_000 })
     this.#nodes.push(cluster)
     await cluster.joined()
     const limits = { pollMs: 20, faultPauseMs: 20, markAgainMs: 20, ...options.limits }
