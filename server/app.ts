@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { createHooks } from '../hooks/create-hooks.js'
-import { DayBytes } from '../hooks/day-bytes.js'
 import { HookModuleError } from '../hooks/module.js'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer } from '../hooks/types/sniff.js'
@@ -29,6 +28,7 @@ import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { chosenId, createId, isUploadId } from './model/upload-id.js'
 import { createNodes } from './nodes.js'
+import { createOwnerLimits } from './owner-limits.js'
 import { createReadiness } from './readiness.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openRecords, prepareRecords } from './reindex.js'
@@ -193,8 +193,9 @@ async function build<F extends Listener | Embedded>(
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
   const { uploads } = store
+  const limits = await createOwnerLimits(config, { ...base, cluster: storage.cluster, slots })
   const nodes = await createNodes({
-    ...{ ...config, cluster: storage.cluster, slots, uploads, monotonic, log: faults },
+    ...{ ...config, cluster: storage.cluster, slots: limits.slots, uploads, monotonic, log: faults },
     take: (kind, state) => events.take(kind, state),
     reset: () => events.reset(),
   })
@@ -215,7 +216,7 @@ async function build<F extends Listener | Embedded>(
       now,
     })
   const frontDoor = new FrontDoor({
-    dayBytes: new DayBytes(config.maxBytesPerOwnerPerDay, now),
+    dayBytes: limits.dayBytes,
     ...{ ...config, slots: nodes.slots, log, refusals, monotonic, isUploadId },
     extensions: store.extensions,
     protocol: new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes }),

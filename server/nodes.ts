@@ -21,7 +21,7 @@ const STATUS_WITHIN_MS = 1_000
 interface NodesParts {
   /** Null where the storage belongs to this server alone. */
   readonly cluster: Cluster | null
-  readonly slots: Slots
+  readonly slots: Pick<Slots, 'take' | 'tryTake'>
   readonly slotWaitMs: number
   readonly uploads: Uploads
   /** Takes what happened to an upload on another node. */
