@@ -3,6 +3,9 @@ import type { ClusterOwnerSlots } from '../server/model/cluster.js'
 import { SqlError } from '../server/model/sql.js'
 import type { GiveBack, Slots } from './slots.js'
 
+/** Gives a slot back. Resolves once PostgreSQL has been told; never rejects. */
+type GiveBackShared = () => Promise<void>
+
 interface OwnerSlotsParts {
   /** The slots of this node, which count its owners too. */
   readonly own: Pick<Slots, 'take' | 'tryTake'>
@@ -28,7 +31,11 @@ export class OwnerSlots {
   }
 
   /** As `take` of Slots. Rejects also with storage_unavailable, where PostgreSQL cannot be asked. */
-  async take(id: string, gone: AbortSignal, owner: string | null = null): Promise<GiveBack | null> {
+  async take(
+    id: string,
+    gone: AbortSignal,
+    owner: string | null = null,
+  ): Promise<GiveBack | GiveBackShared | null> {
     const { own, cluster, waitMs, monotonic } = this.#parts
     const deadlineMs = monotonic() + waitMs
     const giveBackOwn = await own.take(id, gone, owner)
@@ -38,7 +45,7 @@ export class OwnerSlots {
       if (held && !gone.aborted) {
         return () => {
           giveBackOwn()
-          void held.release()
+          return held.release()
         }
       }
       await held?.release()

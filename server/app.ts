@@ -195,7 +195,7 @@ async function build<F extends Listener | Embedded>(
   const { uploads } = store
   const limits = await createOwnerLimits(config, { ...base, cluster: storage.cluster, slots })
   const nodes = await createNodes({
-    ...{ ...config, cluster: storage.cluster, slots: limits.slots, uploads, monotonic, log: faults },
+    ...{ ...config, ...limits, cluster: storage.cluster, uploads, unfinished, monotonic, log: faults },
     take: (kind, state) => events.take(kind, state),
     reset: () => events.reset(),
   })

@@ -1,4 +1,5 @@
 import { DayBytes } from '../hooks/day-bytes.js'
+import type { OwnerSlots } from '../hooks/owner-slots.js'
 import type { Slots } from '../hooks/slots.js'
 import type { Cluster } from './cluster/cluster.js'
 import type { Config } from './config.js'
@@ -16,7 +17,7 @@ interface LimitParts {
 
 /** What one owner may have and send. */
 export interface OwnerLimits {
-  readonly slots: Pick<Slots, 'take' | 'tryTake'>
+  readonly slots: Pick<OwnerSlots, 'take' | 'tryTake'>
   readonly dayBytes: FrontDoorOptions['dayBytes']
 }
 

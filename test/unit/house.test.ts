@@ -36,6 +36,7 @@ const MEETING_PLACES = [
   'server/create-locks.ts',
   'server/front.ts',
   'server/nodes.ts',
+  'server/owner-limits.ts',
   'server/storage.ts',
   'server/reindex.ts',
   'server/check.ts',
