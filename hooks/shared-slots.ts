@@ -108,13 +108,18 @@ export class SharedSlots {
   async #begin({ id, gone, holder, deadlineMs }: Asked): Promise<Share | undefined> {
     const { cluster, monotonic } = this.#parts
     const by = new Set([holder])
+    let may: boolean | Promise<boolean> | undefined
     const all: SlotHolder = {
       end: (cause) => {
         // Whoever comes now needs another slot.
         if (cause === 'lost') this.#forget(id, share)
         for (const each of [...by]) each.end(cause)
       },
-      mayInterrupt: () => holder.mayInterrupt(),
+      // Asked with each try to get a slot.
+      mayInterrupt: () => {
+        may ??= holder.mayInterrupt()
+        return may
+      },
     }
     const leftMs = Math.max(0, deadlineMs - monotonic())
     const share: Share = { by, taking: cluster.take(id, all, leftMs, gone) }

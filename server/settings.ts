@@ -78,7 +78,7 @@ export const SETTINGS = {
     'cluster-slots',
     'off',
     'active uploads of all nodes together, beside the --slots of each; the next gets 503. Only with --storage s3://…, and the same at every node',
-    wholeOrOff(1, 100_000),
+    wholeOrOff(1, 10_000),
   ),
   downloads: setting('downloads', 64, 'downloads at once; the next gets 503', whole(1, 10_000)),
   disableDownload: setting(

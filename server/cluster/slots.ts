@@ -9,6 +9,8 @@ const RETRY_EVERY_MS = 500
 /** How long a call that need not wait waits for the slot of its own upload, which a request on another node gives back. */
 const HANDOVER_MS = 2_000
 const FREE_CHANNEL = 'lading_slot'
+/** How often it is seen whether all rows are there, where none is free. */
+const FILL_EVERY_MS = 60_000
 
 const ADD = 'INSERT INTO cluster_slots (n) SELECT generate_series(1, $1::integer) ON CONFLICT DO NOTHING'
 
@@ -31,6 +33,7 @@ export class PostgresSlots implements ClusterSlots {
   readonly #parts: ClusterParts
   readonly #claims: Claims
   readonly #freed = new Wake()
+  #filledAtMs = Number.NEGATIVE_INFINITY
   /** The calls that wait, in order. The first one tries. `isFirst` wakes a call that has become the first. */
   readonly #line: { readonly isFirst: Wake }[] = []
 
@@ -86,6 +89,7 @@ export class PostgresSlots implements ClusterSlots {
         await place.isFirst.sleep(leftMs(), gone)
         continue
       }
+      const since = this.#freed.times
       try {
         const held = await this.#try(uploadId, holder)
         if (held && gone.aborted) await held.release()
@@ -95,7 +99,7 @@ export class PostgresSlots implements ClusterSlots {
         if (!isPassing(error) || leftMs() === 0) throw error
       }
       if (leftMs() === 0) return undefined
-      await this.#freed.sleep(Math.min(RETRY_EVERY_MS, leftMs()), gone)
+      await this.#freed.sleep(Math.min(RETRY_EVERY_MS, leftMs()), gone, since)
     }
     return undefined
   }
@@ -114,9 +118,19 @@ export class PostgresSlots implements ClusterSlots {
       }, holder.end)
     const held = await take()
     if (held) return held
-    const added = await sql.query(ADD, [this.limit])
+    const added = await this.#fill()
     const reaped = await sql.query(REAP)
-    return added.changes + reaped.changes > 0 ? take() : undefined
+    return added + reaped.changes > 0 ? take() : undefined
+  }
+
+  /** Makes the rows that are missing, and resolves with how many were. */
+  async #fill(): Promise<number> {
+    const { sql, monotonic } = this.#parts
+    const nowMs = monotonic()
+    if (nowMs - this.#filledAtMs < FILL_EVERY_MS) return 0
+    const { changes } = await sql.query(ADD, [this.limit])
+    this.#filledAtMs = nowMs
+    return changes
   }
 
   /** Asks the node that has a slot for the same upload to end what it does. False where none has, or it must not be asked. */

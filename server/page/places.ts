@@ -1,3 +1,4 @@
+import { slotsOfAllNodes } from './all-slots.js'
 import type { Active, Status, UploadRow } from './api.js'
 import { element, setText } from './dom.js'
 import { bytes, percent, speed } from './format.js'
@@ -69,7 +70,7 @@ export class Places {
 
   /** Shows what the server says of its slots, and of those of the other nodes. */
   show(status: Status): void {
-    const { slots, active } = slotsOf(status)
+    const { slots, active } = slotsOfAllNodes(status)
     this.#active = new Map(active.map((each) => [each.id, each]))
     this.#fit(Math.max(Math.min(slots.limit, MOST_DRAWN), active.length))
     for (const place of this.#places) if (place.id !== null && !this.#active.has(place.id)) place.clear()
@@ -102,14 +103,4 @@ export class Places {
     this.#places = this.#places.slice(0, count)
     this.#list.replaceChildren(...this.#places.map(({ element }) => element), this.#rest)
   }
-}
-
-/** The slots of all nodes, and the uploads that have them. All nodes have the same settings. */
-function slotsOf({ slots, active, cluster }: Status): Pick<Status, 'slots' | 'active'> {
-  if (!cluster) return { slots, active }
-  const all = [...active, ...cluster.active]
-  const limit = cluster.slots?.limit ?? slots.limit * Math.max(1, cluster.nodes?.length ?? 1)
-  // What the other nodes say of their uploads comes a moment later than what they have taken.
-  const taken = Math.max(cluster.slots?.taken ?? 0, slots.taken + cluster.active.length)
-  return { slots: { ...slots, taken: Math.min(taken, limit), limit }, active: all }
 }

@@ -215,23 +215,6 @@ test('says that nothing is live while the events do not come', async () => {
   assert.equal(health(), usual)
 })
 
-test('"active uploads of other nodes on the page\'s row of places": one place for each, among those of all nodes', async () => {
-  const of = (id: string) => ({ id, filename: null, length: 10, offset: 5, bytesPerSecond: 1 })
-  const cluster = { nodes: [{}, {}], slots: null, active: [of('b'), of('c')] }
-  const status = { ...STATUS, slots: { taken: 1, limit: 2, waiting: 0 }, active: [of('a')], cluster }
-  const words = async (changes: object): Promise<unknown[]> => {
-    const elements = new Map<string, HTMLElement>()
-    const { Operator } = load(new Clock().globals, elements)
-    await new Operator({ status: async () => ({ ...status, ...changes }) }).show()
-    return ['places-summary', 'health'].map((id) => elements.get(id)?.textContent)
-  }
-  const health = '2 nodes · 1 B free on disk · Lading 1'
-  assert.equal(await words({}), ['3 of 4 taken', health])
-  const slots = { taken: 4, limit: 5 }
-  assert.equal(await words({ cluster: { ...cluster, slots } }), ['4 of 5 taken', health])
-  assert.equal(await words({ cluster: null }), ['1 of 2 taken', '1 B free on disk · Lading 1'])
-})
-
 test('a page that was opened while the server could not be reached is whole once it can', async () => {
   const clock = new Clock()
   const asked: string[] = []

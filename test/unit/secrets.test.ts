@@ -91,7 +91,7 @@ test('refuses settings that do not go together, in one line that names them', ()
   for (const storage of ['s3://bucket', 's3://my.bucket-1/some/where', 's3://bucket/a_b.c/'])
     assert.is(runConfig([...database, '--storage', storage]).storage, storage)
   const cluster = [...database, '--storage', 's3://bucket', '--cluster-slots']
-  for (const slots of [1, 100_000]) assert.is(runConfig([...cluster, `${slots}`]).clusterSlots, slots)
+  for (const slots of [1, 10_000]) assert.is(runConfig([...cluster, `${slots}`]).clusterSlots, slots)
 })
 
 test.run()
