@@ -59,8 +59,8 @@ export interface Deliveries {
   /** The upload is finished: its event goes out; false where that was not intended. Never waits and never throws. */
   confirm(call: HookCall<'post-finish'>): boolean
   /**
-   * What was intended failed. Where the upload is finished all the same, or cannot be read, its mark stays, and decides
-   * later. Never rejects.
+   * What was intended failed. Where the upload may be finished all the same its mark stays: it is looked at later, or the
+   * next try goes on with it. Never rejects.
    */
   failed(uploadId: string): Promise<void>
   /** The upload is not finished any more: it was removed, or has fallen back. Never waits and never throws. */

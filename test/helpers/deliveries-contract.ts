@@ -219,17 +219,6 @@ export function keepsDeliveries<Context extends { place: KeptPlace }>(test: Test
     await until('its own', () => place.endpoint.told.includes('post-finish 1'))
   })
 
-  test('what was intended and failed never goes out', async ({ place }) => {
-    const before = await place.start()
-    await before.intend(idOf(1))
-    await before.failed(idOf(1))
-    place.finished.add(idOf(1))
-    const deliveries = await place.restart()
-    deliveries.notify(call('post-create', 2))
-    await told(place, deliveries, 1)
-    assert.equal(place.endpoint.told, ['post-create 2'])
-  })
-
   test("an upload's removal does not remove its undelivered events", async ({ place }) => {
     place.endpoint.answer = () => FAILED
     const before = await place.start({ scheduleMs: [0, 3_600_000] })

@@ -90,4 +90,15 @@ test('events for which there is no memory are lost, and the log says so', async 
   assert.is(place.log.filter((line) => line.startsWith('an event is lost')).length, 1)
 })
 
+test('what was intended and failed never goes out', async ({ place }) => {
+  const before = await place.start()
+  await before.intend(idOf(1))
+  await before.failed(idOf(1))
+  place.finished.add(idOf(1))
+  const deliveries = await place.restart()
+  deliveries.notify(call('post-create', 2))
+  await told(place, deliveries, 1)
+  assert.equal(place.endpoint.told, ['post-create 2'])
+})
+
 test.run()

@@ -58,6 +58,8 @@ export class EndpointSender {
     if (this.#isClosed) return
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined
+      // Asked for after the last look.
+      if (this.#mustLook) this.look()
     })
   }
 
@@ -162,7 +164,7 @@ export class EndpointSender {
     const head = await queues.head(taken)
     if (!head) return true
     notifier.learn(head.stopped)
-    if (!head.first) return this.#finishUpload(taken, head.wakes)
+    if (!head.first) return this.#finishUpload(taken, head)
     const isOver = await this.#send(taken, head, head.first, unwritten)
     return isOver || (unwritten.length > 0 && this.#step(taken, unwritten))
   }
@@ -214,11 +216,11 @@ export class EndpointSender {
   }
 
   /** Nothing is pending of an upload: sends the notice of its progress, and leaves it. */
-  async #finishUpload(taken: Taken, wakes: number): Promise<boolean> {
+  async #finishUpload(taken: Taken, { wakes, stopped }: Head): Promise<boolean> {
     const { queues, progress, notifier, now, randomHex, name } = this.#tools
     const { uploadId } = taken
     const call = progress.take(uploadId)
-    if (call) {
+    if (call && stopped === null) {
       const notified = await notifier.notify(call, createDeliveryId(uploadId, now(), randomHex()), 1)
       if (notified.kind === 'gone') await queues.stop(name, shortReason(notified.reason))
     }

@@ -38,9 +38,7 @@ export class Outbox {
     if (this.#isClosed) return Promise.resolve()
     const { promise, resolve } = withResolver()
     this.#waiting.push({ event, written: promise, resolve })
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined
-    })
+    this.#begin()
     return promise
   }
 
@@ -59,6 +57,14 @@ export class Outbox {
     this.#isClosed = true
     for (const { resolve } of this.#waiting) resolve()
     return this.#waiting.length
+  }
+
+  #begin(): void {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined
+      // It may have come after the last look for more.
+      if (this.#waiting.length > 0 && !this.#isClosed) this.#begin()
+    })
   }
 
   /** Never rejects. */

@@ -146,10 +146,8 @@ export class SqlDeliveries implements Deliveries {
   }
 
   async failed(uploadId: string): Promise<void> {
-    const finished = await this.#options.finished(uploadId).catch(() => undefined)
-    if (finished === null) this.forget(uploadId)
-    // The next try may be on another node, which would see that it is finished and say nothing.
-    else this.#finishes.giveUp(uploadId)
+    // PostgreSQL may have done it, or do it yet. The next try may be on another node, which would then say nothing.
+    this.#finishes.giveUp(uploadId)
   }
 
   forget(uploadId: string): void {
