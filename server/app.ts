@@ -189,6 +189,7 @@ async function build<F extends Listener | Embedded>(
     },
     underLock: (id, work) => locks.waitWith(id, work),
     isReceiving: () => slots.taken > 0,
+    alone: null,
     isHeldByRequest: (id) => locks.isHeldByRequest(id),
     isHeld: (id) => locks.isHeld(id),
   }

@@ -79,7 +79,8 @@ export class Entry {
    * has a higher token, and as the ledger does.
    */
   async write(change: Change): Promise<void> {
-    const { facts, part, lastPart = Number.POSITIVE_INFINITY, bytesChanged: _, ...layout } = change
+    const { facts, part, lastPart = Number.POSITIVE_INFINITY, ...rest } = change
+    const { bytesChanged: _, isFinished: _finished, ...layout } = rest
     this.#isStale = true
     if (!(await this.#ledger.write(this.id, this.token, change))) {
       await this.#found()

@@ -64,6 +64,8 @@ export interface Change {
   readonly sender?: number | null
   /** Bytes were stored or removed. */
   readonly bytesChanged?: boolean
+  /** The upload is finished; a final one needs its parts no longer. */
+  readonly isFinished?: boolean
 }
 
 /** What the bucket had of an upload that is being removed. */

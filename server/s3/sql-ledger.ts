@@ -48,6 +48,10 @@ const WRITE = `WITH changed AS (
   ), added AS (
     INSERT INTO s3_parts (id, number, position, bytes, etag, token)
     SELECT changed.id, $16::integer, $17::bigint, $18::bigint, $19::text, $2 FROM changed WHERE $16 IS NOT NULL
+  ), closed AS (
+    UPDATE s3_finals SET is_open = false FROM changed WHERE s3_finals.id = changed.id AND $20
+  ), unneeded AS (
+    DELETE FROM s3_needs USING changed WHERE final = changed.id AND $20
   ) SELECT id FROM changed`
 
 /** The ledger in PostgreSQL; its tables are made by LEDGER_STEPS. */
@@ -95,6 +99,7 @@ export class SqlLedger implements Ledger {
   /** See Ledger. */
   async write(id: string, token: number, change: Change): Promise<boolean> {
     const { facts = null, sender, base, multipart, tails, part, lastPart, bytesChanged = false } = change
+    const { isFinished = false } = change
     const { rows } = await this.#query(WRITE, [
       ...[id, token, facts],
       ...[sender !== undefined, sender ?? null],
@@ -102,6 +107,7 @@ export class SqlLedger implements Ledger {
       ...[multipart !== undefined, multipart?.id ?? null, multipart?.mark ?? null],
       ...[tails ? JSON.stringify(tails) : null, bytesChanged, lastPart ?? null],
       ...[part?.number ?? null, part?.position ?? null, part?.bytes ?? null, part?.etag ?? null],
+      isFinished,
     ])
     return rows.length === 1
   }
@@ -124,7 +130,8 @@ export class SqlLedger implements Ledger {
   /** See Ledger. */
   async beginRemoval(ids: readonly string[]): Promise<readonly Removed[]> {
     const { rows } = await this.#query<Pick<Row, 'id' | 'multipart_id' | 'multipart_mark' | 'tails'>>(
-      `UPDATE s3_uploads SET is_removed = true WHERE id = ANY ($1)
+      `WITH closed AS (DELETE FROM s3_finals WHERE id = ANY ($1))
+       UPDATE s3_uploads SET is_removed = true WHERE id = ANY ($1)
        RETURNING id, multipart_id, multipart_mark, tails`,
       [ids],
     )
@@ -146,14 +153,19 @@ export class SqlLedger implements Ledger {
     try {
       return await this.#sql.query<R>(text, values)
     } catch (error) {
-      const isAway = error instanceof SqlError && ['gone', 'slow', 'locked'].includes(error.problem)
-      throw isAway ? new UploadError('storage_unavailable', { cause: error }) : error
+      throw storageError(error)
     }
   }
 }
 
+/** An error of the database as storage_unavailable where it does not answer, or as it is. */
+export function storageError(error: unknown): unknown {
+  const isAway = error instanceof SqlError && ['gone', 'slow', 'locked'].includes(error.problem)
+  return isAway ? new UploadError('storage_unavailable', { cause: error }) : error
+}
+
 /** The day of an id; '' where it has none, which sorts behind all days. */
-function dayOf(id: string): string {
+export function dayOf(id: string): string {
   return isDatedId(id) ? id.slice(0, 8) : ''
 }
 

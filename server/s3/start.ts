@@ -2,10 +2,12 @@ import type { S3Place } from '../model/s3-place.js'
 import type { Sql } from '../model/sql.js'
 import { S3Bucket } from './bucket.js'
 import { S3Engine, type S3EngineTools } from './engine.js'
+import { FINALS_STEPS } from './finals-schema.js'
 import { keyOf, tailsOf } from './keys.js'
 import { LEDGER_STEPS } from './ledger-schema.js'
 import { Leftovers } from './leftovers.js'
 import { emptyScratch } from './spool.js'
+import { SqlFinals } from './sql-finals.js'
 import { SqlLedger } from './sql-ledger.js'
 import { StoredUploads } from './stored-uploads.js'
 
@@ -50,12 +52,14 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await bucket.check()
   await sql.migrate('s3', LEDGER_STEPS)
+  await sql.migrate('s3_finals', FINALS_STEPS)
   const ledger = new SqlLedger(sql)
+  const finals = new SqlFinals(sql)
   const token = await ledger.nextToken()
   await emptyScratch(scratch)
   const tails = tailsOf(place)
   const engine = new S3Engine({
-    ...{ bucket, ledger, tails, scratch, writer, disk, log, now, monotonic },
+    ...{ bucket, ledger, finals, tails, scratch, writer, disk, log, now, monotonic },
     bucketName: place.bucket,
     tokenOf: () => token,
     keyOf: (id) => keyOf(place, id),
@@ -82,7 +86,8 @@ export async function lookAtS3({ place, endpoint, region, sql }: S3Location): Pr
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await sql.migrate('s3', LEDGER_STEPS)
   return new StoredUploads({
-    ...{ bucket, ledger: new SqlLedger(sql), tails: tailsOf(place), bucketName: place.bucket },
+    ...{ bucket, ledger: new SqlLedger(sql), finals: new SqlFinals(sql) },
+    ...{ tails: tailsOf(place), bucketName: place.bucket },
     keyOf: (id) => keyOf(place, id),
     ...NO_WRITER,
   })
