@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Cluster } from './cluster/cluster.js'
+import type { SharedUploadsParts } from './cluster/shared-uploads.js'
+import type { Turns } from './cluster/turns.js'
 import { type Config, ConfigError } from './config.js'
 import type { ArenaMemory } from './files/arena-view.js'
 import { currentBoot } from './files/boot.js'
@@ -9,6 +11,7 @@ import { FilesEngine } from './files/engine.js'
 import { StoredFiles } from './files/stored-files.js'
 import { threadCount } from './files/threads.js'
 import { Writer } from './files/writer.js'
+import type { ClusterLocks } from './model/cluster.js'
 import type { Engine } from './model/engine.js'
 import type { Log } from './model/log.js'
 import { s3PlaceOf } from './model/s3-place.js'
@@ -22,8 +25,18 @@ interface StorageParts {
   readonly monotonic: () => number
   /** Names this node for people. */
   readonly name: string
+  /** Does `work` under an upload's lock, where that is free. */
+  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   /** Called where another node has taken the storage, because this one could not reach the database. */
   readonly taken: () => void
+}
+
+/** What a node needs that shares its uploads with others. */
+export interface Sharing {
+  /** The locks of all nodes; `uploads` are those that this node has in memory. */
+  locks(uploads: SharedUploadsParts['uploads']): ClusterLocks
+  /** For work that goes over all uploads. */
+  readonly turns: Turns
 }
 
 /** The storage engine that the settings name, with what the server shows and asks of it. */
@@ -34,6 +47,12 @@ export interface Storage {
   }
   /** This node among all that serve the same uploads; null where the storage belongs to one server. */
   readonly cluster: Cluster | null
+  /** Nobody but this server may change an upload now: the storage belongs to it, or it holds the lock of the upload. */
+  readonly isOwn: (id: string) => boolean
+  /** Does `work` unless another node does work of this name now; null where the storage belongs to one server. */
+  readonly alone: ((name: string, work: () => Promise<void>) => Promise<void>) | null
+  /** How this node shares uploads with others; null where the storage belongs to one server. */
+  readonly sharing: Sharing | null
   /** Resolves with why the storage cannot be used now; undefined where it can. */
   notReady(): Promise<string | undefined>
   /** Waits for what runs, and ends the engine. */
@@ -48,7 +67,8 @@ export async function openStorage(config: Config, parts: StorageParts): Promise<
   const place = s3PlaceOf(config.storage)
   if (place) return openS3(config, place, parts)
   const engine = await FilesEngine.start({ ...config, ...parts })
-  return { engine, cluster: null, notReady: async () => undefined, end: () => engine.end() }
+  const own = { cluster: null, sharing: null, alone: null, isOwn: () => true }
+  return { engine, ...own, notReady: async () => undefined, end: () => engine.end() }
 }
 
 /** What is stored, to look at beside a running server. */
@@ -72,12 +92,14 @@ export async function lookAtStored(config: Config): Promise<Stored> {
 async function openS3(
   config: Config,
   place: NonNullable<ReturnType<typeof s3PlaceOf>>,
-  { arena, log, flushed, now, monotonic, name, taken }: StorageParts,
+  { arena, log, flushed, now, monotonic, name, underLock, taken }: StorageParts,
 ): Promise<Storage> {
   const { database, minFreeBytes, dataDir, storage } = config
   const { NamedLock } = await import('./postgres/named-lock.js')
   const { openSql } = await import('./postgres/pool.js')
   const { startS3 } = await import('./s3/start.js')
+  const { SharedUploads } = await import('./cluster/shared-uploads.js')
+  const { Turns } = await import('./cluster/turns.js')
   const lost = (): void => {
     log.error({ storage }, 'another server has taken the place of --storage; this one shuts down')
     taken()
@@ -99,8 +121,13 @@ async function openS3(
   try {
     await cluster.joined()
     await disk.refresh()
+    const { locks, tokens } = cluster
+    const turns = new Turns(locks)
     const { engine, leftovers, check } = await startS3({
-      ...{ place, sql, writer, disk, log, now, monotonic },
+      ...{ place, sql, writer, disk, log, now, monotonic, underLock },
+      tokenOf: (id) => tokens.of(id),
+      isShared: true,
+      unlessTaken: (work) => turns.unlessTaken('leftovers', work),
       endpoint: config.s3Endpoint,
       region: config.s3Region,
       partBytes: config.s3PartBytes,
@@ -109,6 +136,12 @@ async function openS3(
     leftovers.start()
     return {
       ...{ engine, cluster },
+      isOwn: (id) => tokens.of(id) !== undefined,
+      alone: (name, work) => turns.unlessTaken(name, work),
+      sharing: {
+        turns,
+        locks: (uploads) => new SharedUploads({ locks, tokens, engine, uploads, log }),
+      },
       notReady: async () => {
         if (!cluster.isMember) return 'the node has no lease in the database'
         return check().then(nothing, () => 'S3 or its database does not answer')

@@ -1,6 +1,7 @@
 import type { ClusterLocks, ClusterNodeView, ClusterSlots } from '../model/cluster.js'
 import type { Log } from '../model/log.js'
 import type { Notices, Sql } from '../model/sql.js'
+import { HeldTokens } from './held-tokens.js'
 import { Lease } from './lease.js'
 import { PostgresLocks } from './locks.js'
 import { PostgresSlots } from './slots.js'
@@ -30,6 +31,8 @@ export interface ClusterOptions {
 export class Cluster {
   readonly locks: ClusterLocks
   readonly slots: ClusterSlots | undefined
+  /** Of the uploads' locks that this node holds. */
+  readonly tokens = new HeldTokens()
   /** For short queries of what the nodes share. */
   readonly sql: Sql
   readonly notices: Notices

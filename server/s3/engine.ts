@@ -165,7 +165,8 @@ export class S3Engine extends StoredUploads implements Engine {
   /** See Engine. Bytes of a body that runs are stored at its end. */
   async flush(id: string): Promise<void> {
     const draft = this.drafts.peek(id)
-    if (draft && !draft.isOpen && !draft.isStored) await this.drafts.with(id, () => draft.persist())
+    if (draft && !draft.isOpen && !draft.isStored && this.mayWrite(id))
+      await this.drafts.with(id, () => draft.persist())
   }
 
   /** See Engine. */

@@ -66,9 +66,7 @@ export class Joining {
   /** Begins a join. Multipart uploads that a join before has left are aborted: nothing that it still sends can count. */
   static async begin(id: string, tools: JoiningTools): Promise<Joining> {
     const joining = new Joining(id, tools)
-    const { bucket } = tools
-    for await (const { key, id: left } of bucket.multiparts(joining.#key))
-      if (key === joining.#key) await bucket.abort(key, left)
+    await tools.bucket.abortAll(joining.#key)
     return joining
   }
 

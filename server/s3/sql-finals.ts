@@ -1,50 +1,23 @@
-import type { Held, NewFinal, SharedFinals } from '../model/shared-finals.js'
+import type { Held, SharedFinals } from '../model/shared-finals.js'
 import type { Sql, SqlQueries } from '../model/sql.js'
-import { dayOf, storageError } from './sql-ledger.js'
-
-/**
- * In one statement: the parts are there and cannot be given up before it ends, the upload is made, and from then on they
- * are needed.
- */
-const CREATE = `WITH there AS MATERIALIZED (
-    SELECT id FROM s3_uploads WHERE id = ANY ($7::text[]) AND NOT is_removed ORDER BY id FOR SHARE
-  ), made AS (
-    INSERT INTO s3_uploads (id, day, facts, token)
-    SELECT $1, $2, $3, $4::bigint WHERE (SELECT count(*) FROM there) = cardinality($7::text[])
-    ON CONFLICT DO NOTHING RETURNING id
-  ), entered AS (
-    INSERT INTO s3_finals (id, key, client, names) SELECT id, $5, $6, cardinality($7::text[]) FROM made
-  ), needed AS (
-    INSERT INTO s3_needs (part, final) SELECT part, made.id FROM made, unnest($7::text[]) AS part
-  ) SELECT (SELECT count(*) FROM there) AS there, (SELECT count(*) FROM made) AS made`
+import { tokenFor } from './entry.js'
+import { ALONE, SHARED } from './ledger-texts.js'
+import type { SqlLedgerTools } from './sql-ledger.js'
+import { storageError } from './storage-error.js'
 
 const HELD = `SELECT count(*) AS finals, coalesce(sum(names), 0)::bigint AS names,
     count(*) FILTER (WHERE client = $1) AS own_finals,
     coalesce(sum(names) FILTER (WHERE client = $1), 0)::bigint AS own_names
   FROM s3_finals WHERE is_open`
 
+export type SqlFinalsTools = Pick<SqlLedgerTools, 'tokenOf' | 'isShared'> & { readonly sql: Sql }
+
 /** Final uploads in PostgreSQL; the tables are made by FINALS_STEPS. */
 export class SqlFinals implements SharedFinals {
-  readonly #sql: Sql
+  readonly #tools: SqlFinalsTools
 
-  constructor(sql: Sql) {
-    this.#sql = sql
-  }
-
-  /** Adds a final upload without bytes. Resolves with what was wrong: the id exists, or a part is not there any more. */
-  async create(
-    id: string,
-    facts: string,
-    token: number,
-    final: NewFinal & { readonly parts: readonly string[] },
-  ): Promise<'made' | 'exists' | 'part_gone'> {
-    const parts = [...new Set(final.parts)]
-    const [found] = await this.#ask<{ there: number; made: number }>(CREATE, [
-      ...[id, dayOf(id), facts, token, final.key, final.client],
-      parts,
-    ])
-    if (found?.made === 1) return 'made'
-    return found?.there === parts.length ? 'exists' : 'part_gone'
+  constructor(tools: SqlFinalsTools) {
+    this.#tools = tools
   }
 
   /** See SharedFinals. */
@@ -59,13 +32,16 @@ export class SqlFinals implements SharedFinals {
   /** See SharedFinals. Two statements: only the second one sees the final upload for which the first one waited. */
   async giveUp(parts: readonly string[]): Promise<ReadonlySet<string>> {
     if (parts.length === 0) return new Set()
+    const { sql, tokenOf, isShared } = this.#tools
+    const { remove } = isShared ? SHARED : ALONE
+    const tokens = parts.map((part) => tokenFor(part, tokenOf))
     try {
-      const { rows } = await this.#sql.transaction(async (sql) => {
-        await sql.query('SELECT id FROM s3_uploads WHERE id = ANY ($1) ORDER BY id FOR UPDATE', [parts])
-        return sql.query<{ id: string }>(
-          `UPDATE s3_uploads SET is_removed = true
-           WHERE id = ANY ($1) AND NOT EXISTS (SELECT FROM s3_needs WHERE part = s3_uploads.id) RETURNING id`,
-          [parts],
+      const { rows } = await sql.transaction(async (queries) => {
+        await queries.query('SELECT id FROM s3_uploads WHERE id = ANY ($1) ORDER BY id FOR UPDATE', [parts])
+        return queries.query<{ id: string }>(
+          `UPDATE s3_uploads SET is_removed = true ${remove}
+           AND NOT EXISTS (SELECT FROM s3_needs WHERE part = s3_uploads.id) RETURNING id`,
+          [parts, tokens],
         )
       })
       return new Set(rows.map(({ id }) => id))
@@ -108,7 +84,7 @@ export class SqlFinals implements SharedFinals {
     values: Parameters<SqlQueries['query']>[1],
   ): Promise<readonly Row[]> {
     try {
-      return (await this.#sql.query<Row>(text, values)).rows
+      return (await this.#tools.sql.query<Row>(text, values)).rows
     } catch (error) {
       throw storageError(error)
     }

@@ -5,10 +5,10 @@ import { S3Engine, type S3EngineTools } from './engine.js'
 import { FINALS_STEPS } from './finals-schema.js'
 import { keyOf, tailsOf } from './keys.js'
 import { LEDGER_STEPS } from './ledger-schema.js'
-import { Leftovers } from './leftovers.js'
+import { Leftovers, type LeftoversTools } from './leftovers.js'
 import { emptyScratch } from './spool.js'
 import { SqlFinals } from './sql-finals.js'
-import { SqlLedger } from './sql-ledger.js'
+import { SqlLedger, type SqlLedgerTools } from './sql-ledger.js'
 import { StoredUploads } from './stored-uploads.js'
 
 /** Where uploads are. */
@@ -21,12 +21,16 @@ export interface S3Location {
   readonly sql: Sql
 }
 
-export interface S3Options extends S3Location {
+export interface S3Options extends S3Location, Pick<SqlLedgerTools, 'tokenOf' | 'isShared'> {
   readonly partBytes: number
   /** A folder of this process alone. It is emptied. */
   readonly scratch: string
   readonly writer: S3EngineTools['writer']
   readonly disk: S3EngineTools['disk']
+  /** Does `work` under an upload's lock, where that is free. */
+  readonly underLock: S3EngineTools['underLock']
+  /** Does work that goes over everything in the bucket, unless another node does it now. */
+  readonly unlessTaken: LeftoversTools['unlessTaken']
   readonly log: {
     info(fields: object, text: string): void
     warn(fields: object, text: string): void
@@ -49,19 +53,18 @@ export interface StartedS3 {
 /** Starts the engine on a bucket. Rejects where the bucket or the database cannot be asked, and with the system's error. */
 export async function startS3(options: S3Options): Promise<StartedS3> {
   const { place, sql, log, now, monotonic, writer, scratch, disk, partBytes, endpoint, region } = options
+  const { tokenOf, isShared, underLock, unlessTaken } = options
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await bucket.check()
   await sql.migrate('s3', LEDGER_STEPS)
   await sql.migrate('s3_finals', FINALS_STEPS)
-  const ledger = new SqlLedger(sql)
-  const finals = new SqlFinals(sql)
-  const token = await ledger.nextToken()
+  const ledger = new SqlLedger({ sql, tokenOf, isShared })
+  const finals = new SqlFinals({ sql, tokenOf, isShared })
   await emptyScratch(scratch)
   const tails = tailsOf(place)
   const engine = new S3Engine({
-    ...{ bucket, ledger, finals, tails, scratch, writer, disk, log, now, monotonic },
+    ...{ bucket, ledger, finals, tails, scratch, writer, disk, log, now, monotonic, tokenOf, underLock },
     bucketName: place.bucket,
-    tokenOf: () => token,
     keyOf: (id) => keyOf(place, id),
     leastPartBytes: partBytes,
     closeFile: (id) => writer.closeFile(id),
@@ -74,7 +77,7 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
       })
     },
   })
-  const leftovers = new Leftovers({ bucket, ledger, tails, prefix: place.prefix, log, now })
+  const leftovers = new Leftovers({ bucket, ledger, tails, prefix: place.prefix, log, now, unlessTaken })
   const check = async (): Promise<void> => {
     await Promise.all([bucket.check(), ledger.find('')])
   }
@@ -85,9 +88,10 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
 export async function lookAtS3({ place, endpoint, region, sql }: S3Location): Promise<StoredUploads> {
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await sql.migrate('s3', LEDGER_STEPS)
+  const looking = { sql, tokenOf: NO_WRITER.tokenOf, isShared: true }
   return new StoredUploads({
-    ...{ bucket, ledger: new SqlLedger(sql), finals: new SqlFinals(sql) },
-    ...{ tails: tailsOf(place), bucketName: place.bucket },
+    ...{ bucket, tails: tailsOf(place), bucketName: place.bucket },
+    ...{ ledger: new SqlLedger(looking), finals: new SqlFinals(looking) },
     keyOf: (id) => keyOf(place, id),
     ...NO_WRITER,
   })
@@ -95,7 +99,8 @@ export async function lookAtS3({ place, endpoint, region, sql }: S3Location): Pr
 
 /** Who only looks writes nothing. */
 const NO_WRITER = {
-  tokenOf: () => 0,
+  tokenOf: () => undefined,
+  underLock: async () => {},
   leastPartBytes: 0,
   discard: () => {},
   closeFile: async () => {},

@@ -1,4 +1,3 @@
-import { UploadError } from '../errors.js'
 import type { Engine, Loaded } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { Log } from '../model/log.js'
@@ -10,6 +9,7 @@ import { isUploadId } from '../model/upload-id.js'
 import { Assembly, type AssemblyTools } from './assembly.js'
 import { Draft } from './draft.js'
 import { Drafts } from './drafts.js'
+import { takenOver, tokenFor } from './entry.js'
 import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
@@ -36,6 +36,8 @@ export interface StoredUploadsTools extends AssemblyTools {
   /** Closes the file of an upload that a thread has open. */
   readonly closeFile: (id: string) => Promise<void>
   readonly finals: SqlFinals
+  /** Does `work` under an upload's lock, where that is free. */
+  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   readonly log: Pick<Log, 'warn'>
   readonly now: () => number
   readonly monotonic: () => number
@@ -55,7 +57,8 @@ export class StoredUploads
   constructor(tools: StoredUploadsTools) {
     this.#tools = tools
     const { log, monotonic } = tools
-    this.drafts = new Drafts({ load: (id) => this.#draft(id), log, monotonic })
+    const underLock: StoredUploadsTools['underLock'] = (id, work) => tools.underLock(id, work)
+    this.drafts = new Drafts({ load: (id) => this.#draft(id), underLock, log, monotonic })
   }
 
   /** See Engine. */
@@ -111,25 +114,23 @@ export class StoredUploads
   async create(
     id: string,
     facts: () => UploadFacts,
-    { final }: { readonly final?: NewFinal | undefined } = {},
+    { final }: { final?: NewFinal | undefined } = {},
   ): Promise<void> {
-    const { ledger, finals, tokenOf } = this.#tools
+    const { ledger, tokenOf } = this.#tools
     const made = facts()
-    const [text, token] = [this.textOf(made), tokenOf(id)]
-    const outcome =
-      final && made.parts
-        ? await finals.create(id, text, token, { ...final, parts: made.parts })
-        : await ledger.create(id, text, token)
-    if (outcome === 'part_gone') throw new UploadError('part_unknown', { detail: 'it was just removed' })
-    if (outcome === false || outcome === 'exists') throw new Error('EEXIST: the upload exists')
+    const { parts } = made
+    const needing = final && parts ? { ...final, parts } : undefined
+    if (await ledger.create(id, this.textOf(made), tokenFor(id, tokenOf), needing)) return
+    tokenFor(id, tokenOf)
+    throw new Error('EEXIST: the upload exists')
   }
 
   /** Changes the ledger of an upload. Rejects with BytesFault where it is gone, and with upload_taken_over. */
   protected async change(id: string, change: Change): Promise<void> {
     const { ledger, tokenOf } = this.#tools
-    if (await ledger.write(id, tokenOf(id), change)) return
+    if (await ledger.write(id, tokenFor(id, tokenOf), change)) return
     if (!(await ledger.find(id))) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
-    throw new UploadError('upload_taken_over', { detail: 'another writer has a higher token' })
+    throw takenOver()
   }
 
   /** A sidecar's text, as the ledger keeps it. */
@@ -159,9 +160,13 @@ export class StoredUploads
   /** Removes uploads: they are gone at once, then their objects, then their rows. */
   protected async removeAll(ids: readonly string[]): Promise<void> {
     await Promise.all(ids.map((id) => this.drafts.drop(id)))
-    const removed = await this.#tools.ledger.beginRemoval(ids)
+    const { ledger, tokenOf } = this.#tools
+    const tokens = ids.map((id) => tokenFor(id, tokenOf))
+    const removed = await ledger.beginRemoval(ids, tokens)
     for (const each of removed) if (this.#readers.has(each.id)) this.#whenRead.set(each.id, each)
     await this.#removeObjects(removed.filter(({ id }) => !this.#readers.has(id)))
+    // One whose lock was lost before has stayed.
+    for (const id of ids) tokenFor(id, tokenOf)
   }
 
   /** Waits for removals that came after their readers. */
@@ -172,7 +177,10 @@ export class StoredUploads
   async #removeObjects(removed: readonly Removed[]): Promise<void> {
     if (removed.length === 0) return
     const { bucket, ledger, keyOf } = this.#tools
-    for (const { id, multipart } of removed) if (multipart) await bucket.abort(keyOf(id), multipart.id)
+    for (const { id, multipart, isOpenFinal } of removed) {
+      if (multipart) await bucket.abort(keyOf(id), multipart.id)
+      if (isOpenFinal) await bucket.abortAll(keyOf(id))
+    }
     await bucket.remove(removed.flatMap(({ id, tails }) => [keyOf(id), ...tails.map(({ key }) => key)]))
     await ledger.endRemoval(removed.map(({ id }) => id))
   }
@@ -190,10 +198,28 @@ export class StoredUploads
     void removing.finally(() => this.#removing.delete(removing))
   }
 
+  /** This process may write the upload now. */
+  protected mayWrite(id: string): boolean {
+    return this.#tools.tokenOf(id) !== undefined
+  }
+
+  /**
+   * Tells whether another node has written an upload since this one had it; asked once its lock is taken, before it is
+   * read. Where nothing of it is in memory that does not matter, and nobody is asked. Rejects where the ledger cannot be.
+   */
+  async isOutdated(id: string, isInMemory: boolean): Promise<boolean> {
+    return (isInMemory || this.drafts.has(id)) && !(await this.#tools.ledger.isAsLeft(id))
+  }
+
+  /** Forgets what this process has of an upload that another node has written. */
+  dropDraft(id: string): Promise<void> {
+    return this.drafts.drop(id)
+  }
+
   /** Stores what came and is not stored, where no body runs any more. What never can be stored is forgotten. */
   protected async persist(id: string): Promise<void> {
     const draft = this.drafts.peek(id)
-    if (!draft || draft.isStored || draft.isOpen) return
+    if (!draft || draft.isStored || draft.isOpen || !this.mayWrite(id)) return
     try {
       await this.drafts.with(id, (each) => each.persist())
     } catch (error) {

@@ -33,6 +33,7 @@ const MEETING_PLACES = [
   'server/app.ts',
   'server/beside-tus.ts',
   'server/bodies.ts',
+  'server/create-locks.ts',
   'server/front.ts',
   'server/storage.ts',
   'server/reindex.ts',
