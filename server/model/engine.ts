@@ -168,8 +168,9 @@ export interface Engine {
   forget(id: string): Promise<void>
 
   /**
-   * Appends bytes of a part to a final upload, and takes them into its digest. Resolves with the milliseconds of work. With
-   * `checkpoints` of the part, its bytes are compared with them on the way; rejects with PartDamaged where they differ.
+   * Appends bytes of a part to a final upload, and takes them into its digest. Resolves with the milliseconds of work. Each
+   * part is joined from its first byte to its last, in pieces; what was joined may be read once the upload is finished.
+   * With `checkpoints` of the part, its bytes are compared with them on the way; rejects with PartDamaged where they differ.
    */
   join(id: string, piece: JoinedPiece): Promise<number>
   /**

@@ -177,10 +177,8 @@ export class StoredUploads
   async #removeObjects(removed: readonly Removed[]): Promise<void> {
     if (removed.length === 0) return
     const { bucket, ledger, keyOf } = this.#tools
-    for (const { id, multipart, isOpenFinal } of removed) {
-      if (multipart) await bucket.abort(keyOf(id), multipart.id)
-      if (isOpenFinal) await bucket.abortAll(keyOf(id))
-    }
+    for (const { id, multipart } of removed) if (multipart) await bucket.abort(keyOf(id), multipart.id)
+    for (const { id, isOpenFinal } of removed) if (isOpenFinal) await bucket.abortAll(keyOf(id))
     await bucket.remove(removed.flatMap(({ id, tails }) => [keyOf(id), ...tails.map(({ key }) => key)]))
     await ledger.endRemoval(removed.map(({ id }) => id))
   }
