@@ -148,9 +148,9 @@ export class Assembly {
       return this.#discard(gone)
     }
     const { key, hasObject } = this.#entry
-    if (multipart) await this.#tools.bucket.abort(key, multipart.id)
     const left = asBase(base && { ...base, bytes: to }, key)
     await this.#entry.write({ ...left, lastPart: 0, multipart: null, sender: null, bytesChanged: true })
+    if (multipart) await this.#tools.bucket.abort(key, multipart.id)
     this.#discard(tails)
     // Waited for: the key is used again.
     if (to === 0 && hasObject) await this.#tools.bucket.remove([key])
@@ -239,6 +239,7 @@ export class Assembly {
     ours: () => Promise<string | undefined>,
   ): Promise<string> {
     const isNew = !this.#entry.hasObject
+    this.#entry.checkHeld()
     try {
       return await store(isNew)
     } catch (error) {
