@@ -209,6 +209,11 @@ export class S3Engine extends StoredUploads implements Engine {
     await this.#writer.forget(id)
   }
 
+  /** See StoredUploads. What is joined here is not in the ledger before its end, and nothing of it is given up for others. */
+  override async isOutdated(id: string, isInMemory: boolean): Promise<boolean> {
+    return !this.#joins.has(id) && super.isOutdated(id, isInMemory)
+  }
+
   /** See Engine. */
   join(id: string, piece: JoinedPiece): Promise<number> {
     return this.#joins.add(id, piece)

@@ -110,7 +110,9 @@ export class Joining {
     await this.#work.done()
     const upload = { id: await this.#multipart, mark: this.#mark }
     const parts = [...this.#made].sort((one, other) => one.number - other.number)
-    return this.#stored(() => bucket.complete(this.#key, upload, parts, true))
+    const etag = await this.#stored(() => bucket.complete(this.#key, upload, parts, true))
+    this.#multipart = undefined
+    return etag
   }
 
   /** Ends it: what is not finished leaves nothing behind. Never rejects. */

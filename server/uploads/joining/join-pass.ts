@@ -25,7 +25,12 @@ export interface PassParts {
   readonly tools: Pick<
     StorageTools,
     'sniff' | 'sniffBytes' | 'hooks' | 'maxSizeBytes' | 'underLock' | 'isReceiving' | 'now'
-  > & { readonly engine: Pick<Engine, 'finals' | 'has' | 'read' | 'truncate' | 'forget' | 'isFull' | 'join'> }
+  > & {
+    readonly engine: Pick<
+      Engine,
+      'finals' | 'has' | 'load' | 'read' | 'truncate' | 'forget' | 'isFull' | 'join'
+    >
+  }
   readonly prover: Pick<Prover, 'prove'>
   readonly lifecycle: Pick<Lifecycle, 'finish' | 'isSound' | 'verify' | 'cutDamaged'>
   readonly uploads: Pick<Uploads, 'load'>
@@ -67,7 +72,8 @@ export class JoinPass {
       await this.#tools.underLock(final.id, () => this.#finish(final))
       return true
     } catch (error) {
-      await this.#tools.engine.forget(final.id)
+      // What it may fail with is less than why the join has failed.
+      await this.#tools.engine.forget(final.id).catch(() => {})
       if (!(error instanceof PartDamaged)) throw error
       await this.#fallBack(error)
       return false
@@ -151,9 +157,10 @@ export class JoinPass {
 
   /** Tells whether another node has removed or joined a final upload; the caller holds its lock. */
   async #isTaken({ id }: StoredUpload): Promise<boolean> {
-    if (!this.#tools.engine.finals) return false
-    const found = await this.#parts.uploads.load(id)
-    return !found || found.gone || found.sha256 !== null
+    const { engine } = this.#tools
+    if (!engine.finals) return false
+    const found = await engine.load(id)
+    return found.kind !== 'upload' || found.facts.sha256 !== null
   }
 
   /**
