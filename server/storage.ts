@@ -49,6 +49,8 @@ export interface Storage {
   readonly cluster: Cluster | null
   /** Nobody but this server may change an upload now: the storage belongs to it, or it holds the lock of the upload. */
   readonly isOwn: (id: string) => boolean
+  /** Does `work` unless another node does work of this name now; null where the storage belongs to one server. */
+  readonly alone: ((name: string, work: () => Promise<void>) => Promise<void>) | null
   /** How this node shares uploads with others; null where the storage belongs to one server. */
   readonly sharing: Sharing | null
   /** Resolves with why the storage cannot be used now; undefined where it can. */
@@ -65,8 +67,8 @@ export async function openStorage(config: Config, parts: StorageParts): Promise<
   const place = s3PlaceOf(config.storage)
   if (place) return openS3(config, place, parts)
   const engine = await FilesEngine.start({ ...config, ...parts })
-  const alone = { cluster: null, sharing: null, isOwn: () => true, notReady: async () => undefined }
-  return { engine, ...alone, end: () => engine.end() }
+  const own = { cluster: null, sharing: null, alone: null, isOwn: () => true }
+  return { engine, ...own, notReady: async () => undefined, end: () => engine.end() }
 }
 
 /** What is stored, to look at beside a running server. */
@@ -90,22 +92,13 @@ export async function lookAtStored(config: Config): Promise<Stored> {
 async function openS3(
   config: Config,
   place: NonNullable<ReturnType<typeof s3PlaceOf>>,
-  { arena, log, flushed, now, monotonic, name, underLock, taken }: StorageParts,
+  { arena, log, flushed, now, monotonic, name, underLock }: StorageParts,
 ): Promise<Storage> {
   const { database, minFreeBytes, dataDir, storage } = config
-  const { NamedLock } = await import('./postgres/named-lock.js')
   const { openSql } = await import('./postgres/pool.js')
   const { startS3 } = await import('./s3/start.js')
   const { SharedUploads } = await import('./cluster/shared-uploads.js')
   const { Turns } = await import('./cluster/turns.js')
-  const lost = (): void => {
-    log.error({ storage }, 'another server has taken the place of --storage; this one shuts down')
-    taken()
-  }
-  const lock = await NamedLock.take(database, storage, lost).catch((error: unknown) => {
-    throw new ConfigError(`--database cannot be reached: ${messageOf(error)}`, { cause: error })
-  })
-  if (!lock) throw new ConfigError(`another server uses --storage ${storage} with this --database`)
   const sql = await openSql(database)
   const slots = config.clusterSlots === 'off' ? {} : { slots: config.clusterSlots }
   const cluster = await openCluster(database, { log, name, monotonic, ...slots })
@@ -115,7 +108,7 @@ async function openS3(
   const writer = new Writer(threads, { arena, ended }, flushed)
   const end = async (): Promise<void> => {
     await cluster.close()
-    await Promise.all([sql.end(), lock.release()])
+    await sql.end()
   }
   try {
     await cluster.joined()
@@ -136,6 +129,7 @@ async function openS3(
     return {
       ...{ engine, cluster },
       isOwn: (id) => tokens.of(id) !== undefined,
+      alone: (name, work) => turns.unlessTaken(name, work),
       sharing: {
         turns,
         locks: (uploads) => new SharedUploads({ locks, tokens, engine, uploads, log }),

@@ -124,7 +124,7 @@ export class Assembly {
         multipart: null,
         tails: [],
       },
-      ...{ sender: null, bytesChanged: true },
+      ...{ sender: null, bytesChanged: true, isFinished: true },
     })
     this.#discard(tails)
   }

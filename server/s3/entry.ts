@@ -85,7 +85,8 @@ export class Entry {
    * it, and as the ledger does.
    */
   async write(change: Change): Promise<void> {
-    const { facts, part, lastPart = Number.POSITIVE_INFINITY, bytesChanged: _, ...layout } = change
+    const { facts, part, lastPart = Number.POSITIVE_INFINITY, ...rest } = change
+    const { bytesChanged: _, isFinished: _finished, ...layout } = rest
     const { token } = this
     this.#isStale = true
     if (!(await this.#ledger.write(this.id, token, change))) {

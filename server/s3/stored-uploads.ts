@@ -1,6 +1,7 @@
 import type { Engine, Loaded } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { Log } from '../model/log.js'
+import type { NewFinal } from '../model/shared-finals.js'
 import { formatSidecar, isForeign, parseSidecar, sidecarOf } from '../model/sidecar.js'
 import { storedFacts } from '../model/stored-facts.js'
 import type { UploadFacts } from '../model/upload-facts.js'
@@ -8,11 +9,12 @@ import { isUploadId } from '../model/upload-id.js'
 import { Assembly, type AssemblyTools } from './assembly.js'
 import { Draft } from './draft.js'
 import { Drafts } from './drafts.js'
-import { tokenFor } from './entry.js'
-import { endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
+import { takenOver, tokenFor } from './entry.js'
+import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
 import { Spool } from './spool.js'
+import type { SqlFinals } from './sql-finals.js'
 import { StoredRange } from './stored-range.js'
 
 /** Uploads that are asked for at once. */
@@ -35,6 +37,7 @@ export interface StoredUploadsTools extends AssemblyTools {
   readonly scratch: string
   /** Closes the file of an upload that a thread has open. */
   readonly closeFile: (id: string) => Promise<void>
+  readonly finals: SqlFinals
   /** Does `work` under an upload's lock, where that is free. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   readonly log: Pick<Log, 'warn'>
@@ -43,7 +46,9 @@ export interface StoredUploadsTools extends AssemblyTools {
 }
 
 /** The uploads in a bucket and its ledger, to look at and to remove; and the drafts of those that are being written. */
-export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 'list' | 'addressOf'> {
+export class StoredUploads
+  implements Pick<Engine, 'finals' | 'create' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
+{
   protected readonly drafts: Drafts
   readonly #tools: StoredUploadsTools
   readonly #readers = new Map<string, number>()
@@ -102,6 +107,34 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return `s3://${this.#tools.bucketName}/${this.#tools.keyOf(id)}`
   }
 
+  /** See Engine. */
+  get finals(): SqlFinals {
+    return this.#tools.finals
+  }
+
+  /** See Engine. */
+  async create(
+    id: string,
+    facts: () => UploadFacts,
+    { final }: { final?: NewFinal | undefined } = {},
+  ): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    const made = facts()
+    const { parts } = made
+    const needing = final && parts ? { ...final, parts } : undefined
+    if (await ledger.create(id, this.textOf(made), tokenFor(id, tokenOf), needing)) return
+    tokenFor(id, tokenOf)
+    throw new Error('EEXIST: the upload exists')
+  }
+
+  /** Changes the ledger of an upload. Rejects with BytesFault where it is gone, and with upload_taken_over. */
+  protected async change(id: string, change: Change): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    if (await ledger.write(id, tokenFor(id, tokenOf), change)) return
+    if (!(await ledger.find(id))) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
+    throw takenOver()
+  }
+
   /** A sidecar's text, as the ledger keeps it. */
   protected textOf(facts: UploadFacts, boot: keyof typeof BOOTS = 'stored'): string {
     const draft = this.drafts.peek(facts.id)
@@ -110,20 +143,14 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return formatSidecar(sidecarOf(facts, { updatedAt, bootId: BOOTS[boot] }))
   }
 
-  /** Bytes of an upload that no body writes now. Rejects with BytesFault where it is gone. */
-  protected async readable(id: string, range: Range): Promise<AsyncGenerator<Buffer>> {
-    const kept = await this.#readable(id, range.to)
-    return this.#bytesOf(kept, range)
-  }
-
   /** A reader of such bytes; objects are not removed before it is closed. */
   protected async reader(id: string, range: Range): Promise<StoredRange> {
     this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1)
     try {
-      const kept = await this.#readable(id, range.to)
+      const kept = await this.readable(id, range.to)
       return new StoredRange(
         range,
-        (each) => this.#bytesOf(kept, each),
+        (each) => this.bytesOf(kept, each),
         () => this.#readerClosed(id),
       )
     } catch (error) {
@@ -227,7 +254,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return undefined
   }
 
-  async #readable(id: string, to: number): Promise<Kept> {
+  /** An upload that no body writes now, once its bytes up to `to` can be read. Rejects with BytesFault where it is gone. */
+  protected async readable(id: string, to: number): Promise<Kept> {
     await this.persist(id)
     const kept = await this.#kept(id)
     const base = kept.base?.bytes ?? 0
@@ -236,7 +264,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return this.#kept(id)
   }
 
-  #bytesOf(kept: Kept, range: Range): AsyncGenerator<Buffer> {
+  /** Such bytes of it. */
+  protected bytesOf(kept: Kept, range: Range): AsyncGenerator<Buffer> {
     const to = Math.min(range.to, storedBytesOf(kept))
     const { keyOf, bucket } = this.#tools
     return storedBytes(kept, keyOf(kept.id), bucket, { from: range.from, to })
