@@ -54,6 +54,11 @@ export class Draft {
     return !this.isOpen && !this.#sending && this.isStored
   }
 
+  /** Nobody knows what is stored: the ledger did not answer. */
+  get isUnsure(): boolean {
+    return this.#assembly.isStale
+  }
+
   /** Everything that came is stored. */
   get isStored(): boolean {
     return this.to === this.#assembly.stored

@@ -105,6 +105,8 @@ export interface Ledger {
    * before anything else. From then on it counts as read.
    */
   isAsLeft(id: string): Promise<boolean>
+  /** From now on the upload counts as written by another node, until it is read again under its lock. */
+  disown(id: string): void
   /** The ids of uploads from a day on, newest day first, after `after`. Those that are being removed have no bytes. */
   page(
     fromDay: string,

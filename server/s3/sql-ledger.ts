@@ -106,6 +106,11 @@ export class SqlLedger implements Ledger {
   }
 
   /** See Ledger. */
+  disown(id: string): void {
+    this.#own.forget(id)
+  }
+
+  /** See Ledger. */
   async isAsLeft(id: string): Promise<boolean> {
     const { rows } = await this.#query<Pick<Row, 'token'>>(
       'SELECT token FROM s3_uploads WHERE id = $1 AND NOT is_removed',

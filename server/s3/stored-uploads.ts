@@ -223,6 +223,16 @@ export class StoredUploads
     return (isInMemory || this.drafts.has(id)) && !(await this.#tools.ledger.isAsLeft(id))
   }
 
+  /**
+   * Reads the upload again the next time, as other nodes do that may have told a client what is stored: where it is not
+   * known to be what memory has (`offset`, where it is there), or `isLost`: its lock may have been another node's already.
+   */
+  settle(id: string, offset: number | undefined, isLost: boolean): void {
+    const draft = this.drafts.peek(id)
+    const isOther = draft?.isStored === true && offset !== undefined && draft.to !== offset
+    if (isLost || isOther || draft?.isUnsure) this.#tools.ledger.disown(id)
+  }
+
   /** Forgets what this process has of an upload that another node has written. */
   dropDraft(id: string): Promise<void> {
     return this.drafts.drop(id)

@@ -35,6 +35,7 @@ export async function persist(
   const gapsMs: number[] = []
   let told = 0
   let brokeAtMs: number | undefined
+  let movedAtMs = performance.now()
   const created = await insist(() => tus.create(front, file.size), 201)
   const path = new URL(locationOf(created)).pathname
   for (;;) {
@@ -50,10 +51,15 @@ export async function persist(
         (patch) => patch.finish(),
         () => undefined,
       )
-      if (answer?.status !== 204) break
+      if (answer?.status !== 204) {
+        if (performance.now() - movedAtMs > GIVES_UP_AFTER_MS)
+          throw new Error(`no PATCH at ${at} is taken: ${answer?.status} ${answer?.text}`)
+        break
+      }
       at = Number(answer.headers.get('upload-offset'))
       assert.is(at, end, 'the offset in the answer')
       told = at
+      movedAtMs = performance.now()
       acknowledged(at)
       if (at === file.size) return { path, gapsMs, digest: answer.headers.get('repr-digest') }
     }
