@@ -19,8 +19,8 @@ export function withNodes(suite: Test<NodesPlace>): Test<NodesPlace> {
     Object.assign(process.env, radosgw.env)
     Object.assign(place, { radosgw, postgres })
   })
-  test.after.each(() => killServers())
   test.after(async ({ radosgw, postgres }) => {
+    await killServers()
     await Promise.all([radosgw.end(), postgres.kill()])
   })
   return test
