@@ -15,6 +15,24 @@ const seed = printedSeed('cluster, what is shown')
 
 const shown = suite<NodesPlace>('cluster, what is shown')
 const test = withNodes(shown)
+const nodes: TestServer[] = []
+let receiver: Receiver
+
+test.before(async (place) => {
+  receiver = await Receiver.start()
+  const events = 'post-create,post-finish,post-terminate'
+  const hooks = ['--hooks-http', receiver.url, '--hooks-enabled-events', events]
+  nodes.push(...(await startNodes(place, [...ADMIN_FLAGS, ...SECRET_FLAGS, ...hooks])))
+})
+test.after(() => receiver.close())
+
+/** Both nodes. */
+function pair(): readonly [TestServer, TestServer] {
+  const [a, b] = nodes
+  if (!a || !b) throw new Error('no nodes run')
+  return [a, b]
+}
+
 const ask = (server: TestServer) => askOf(() => server.origin)
 /** The JSON of a route, as the admin sees it. */
 const json = async (server: TestServer, path: string) =>
@@ -25,15 +43,8 @@ async function create(server: TestServer, owner: string, length: number): Promis
   return new URL(locationOf(await ask(server)('POST', '/files', headers))).pathname
 }
 
-test('"an upload on node A shows on the page served by node B within a second", with its progress, to those who may see it', async (place) => {
-  const receiver = await Receiver.start()
-  const hooks = [
-    '--hooks-http',
-    receiver.url,
-    '--hooks-enabled-events',
-    'post-create,post-finish,post-terminate',
-  ]
-  const [a, b] = await startNodes(place, [...ADMIN_FLAGS, ...SECRET_FLAGS, ...hooks])
+test('"an upload on node A shows on the page served by node B within a second", with its progress, to those who may see it', async () => {
+  const [a, b] = pair()
   const [admin, anns, bobs] = await Promise.all(
     [AS_ADMIN, await as('ann'), await as('bob')].map((who) => EventClient.open(b.origin, '/api/events', who)),
   )
@@ -43,8 +54,8 @@ test('"an upload on node A shows on the page served by node B within a second", 
   const id = idOf(path)
   const createdMs = performance.now()
   await admin.until(({ kind, data }) => kind === 'created' && data.id === id, 'its creation')
-  const { authorization } = { authorization: (await as('ann')).Authorization }
-  const patch = await Patch.begin(a, path, file, 0, file.size, [`Authorization: ${authorization}`])
+  const headers = [`Authorization: ${(await as('ann')).Authorization}`]
+  const patch = await Patch.begin(a, path, file, 0, file.size, headers)
   await patch.send(MIB)
   const isReceiving = ({ kind, data }: { kind: string; data: Record<string, unknown> }) =>
     kind === 'progress' && data.id === id && data.state === 'receiving' && Number(data.offset) >= MIB
@@ -90,13 +101,12 @@ test('"an upload on node A shows on the page served by node B within a second", 
     ...['post-create', 'post-create', 'post-finish', 'post-terminate'],
   ])
   for (const reader of [admin, anns, bobs]) reader.close()
-  receiver.close()
 })
 
-test('an upload that goes on at another node is shown as that node has it, everywhere', async (place) => {
-  const [a, b] = await startNodes(place, [...ADMIN_FLAGS, ...SECRET_FLAGS])
+test('an upload that goes on at another node is shown as that node has it, everywhere', async () => {
+  const [a, b] = pair()
   const readers = await Promise.all(
-    [a, b].map(({ origin }) => EventClient.open(origin, '/api/events', AS_ADMIN)),
+    pair().map(({ origin }) => EventClient.open(origin, '/api/events', AS_ADMIN)),
   )
   const file = new PseudoFile(seed + 1, MIB)
   const headers = [`Authorization: ${(await as('ann')).Authorization}`]
@@ -116,12 +126,13 @@ test('an upload that goes on at another node is shown as that node has it, every
     assert.is(reader.kinds.at(-1), 'finished')
     reader.close()
   }
-  for (const node of [a, b]) assert.is((await json(node, `/api/uploads/${idOf(path)}`)).state, 'finished')
+  for (const node of pair()) assert.is((await json(node, `/api/uploads/${idOf(path)}`)).state, 'finished')
 })
 
 test('"missed → the stream says reset": readers of every node hear that events were lost while PostgreSQL was away', async (place) => {
-  const [a, b] = await startNodes(place)
-  const readers = await Promise.all([a, b].map(({ origin }) => EventClient.open(origin, '/api/events')))
+  const readers = await Promise.all(
+    pair().map(({ origin }) => EventClient.open(origin, '/api/events', AS_ADMIN)),
+  )
   await place.postgres.kill()
   await place.postgres.restart()
   for (const reader of readers) {

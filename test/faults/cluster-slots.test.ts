@@ -13,6 +13,19 @@ const seed = printedSeed('cluster, slots of servers')
 
 const servers = suite<NodesPlace>('cluster, slots of servers')
 const test = withNodes(servers)
+const nodes: TestServer[] = []
+
+test.before(async (place) => {
+  nodes.push(...(await startNodes(place, ['--cluster-slots', '2'])))
+})
+
+/** Both nodes, which share two slots. */
+function pair(): readonly [TestServer, TestServer] {
+  const [a, b] = nodes
+  if (!a || !b) throw new Error('no nodes run')
+  return [a, b]
+}
+
 const ask = (server: TestServer) => askOf(() => server.origin)
 const statusOf = async (server: TestServer) => JSON.parse((await ask(server)('GET', '/api/status', {})).text)
 
@@ -44,8 +57,8 @@ async function untilReady(server: TestServer, status: number): Promise<void> {
   })
 }
 
-test('"--cluster-slots N limits the whole cluster exactly": the next gets 503 at either node, before its body is read', async (place) => {
-  const [a, b] = await startNodes(place, ['--cluster-slots', '2'])
+test('"--cluster-slots N limits the whole cluster exactly": the next gets 503 at either node, before its body is read', async () => {
+  const [a, b] = pair()
   const [one, two] = [await begin(a, 1), await begin(b, 2)]
   await untilTaken(a, 2)
   for (const server of [a, b]) {
@@ -75,9 +88,11 @@ test('"--cluster-slots N limits the whole cluster exactly": the next gets 503 at
   await untilTaken(a, 0)
 })
 
-test('an upload resumes at another node while all slots are taken, its own among them', async (place) => {
-  const [a, b] = await startNodes(place, ['--cluster-slots', '1'])
+test('an upload resumes at another node while all slots are taken, its own among them', async () => {
+  const [a, b] = pair()
+  const other = await begin(b, 8)
   const { path, file, patch } = await begin(a, 4)
+  await untilTaken(b, 2)
   await eventually(WITHIN_MS, 'its bytes', async () => {
     return (await statusOf(a)).active[0]?.offset === MIB / 2 || undefined
   })
@@ -85,6 +100,7 @@ test('an upload resumes at another node while all slots are taken, its own among
   const resumed = await Patch.begin(b, path, file, MIB / 2)
   assert.is((await resumed.finish())?.status, 204)
   assert.is((await patch.answered)?.status, 423)
+  assert.is((await other.patch.finish())?.status, 204)
   await untilTaken(b, 0)
 })
 
@@ -110,7 +126,7 @@ test('"--slot-wait covers both together": a request waits for a slot that anothe
 })
 
 test('"/readyz says no while PostgreSQL is away": so does a PATCH, with storage_unavailable, and all goes on afterwards', async (place) => {
-  const [a, b] = await startNodes(place, ['--cluster-slots', '2'])
+  const [a, b] = pair()
   const file = new PseudoFile(seed + 7, MIB)
   const path = await createUpload(a, file)
   await place.postgres.kill()

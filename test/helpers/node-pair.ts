@@ -19,8 +19,8 @@ export function withNodes<Place extends NodesPlace>(suite: Test<Place>): Test<Pl
     Object.assign(process.env, radosgw.env)
     Object.assign(place, { radosgw, postgres })
   })
-  test.after.each(() => killServers())
   test.after(async ({ radosgw, postgres }) => {
+    await killServers()
     await Promise.all([radosgw.end(), postgres.kill()])
   })
   return test
@@ -32,10 +32,7 @@ export async function startNodes(
   flags: readonly string[] = [],
 ): Promise<readonly [TestServer, TestServer]> {
   const storage = `s3://${await radosgw.bucket()}/some/where`
-  const place = ['--database', await postgres.database(), '--s3-endpoint', radosgw.endpoint]
-  const all = [...place, '--s3-part-size', '5MiB', ...flags]
-  return [
-    await startServer(['--storage', storage, ...all]),
-    await startServer(['--storage', `${storage}/`, ...all]),
-  ]
+  const place = ['--storage', storage, '--database', await postgres.database()]
+  const all = [...place, '--s3-endpoint', radosgw.endpoint, '--s3-part-size', '5MiB', ...flags]
+  return [await startServer(all), await startServer(all)]
 }
