@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { BytesFault } from '../model/engine-error.js'
+import type { SavedDigest } from '../model/saved-digest.js'
 import type { S3Bucket } from './bucket.js'
 import { saidS3 } from './bucket-errors.js'
 import { Entry, type EntryTools } from './entry.js'
@@ -68,7 +69,7 @@ export class Assembly {
   }
 
   /** Stores the next part. */
-  async addPart(source: Source, bytes: number): Promise<void> {
+  async addPart(source: Source, bytes: number, digest?: SavedDigest): Promise<void> {
     await this.#ready()
     const multipart = await this.#multipart()
     const { key, position, nextNumber: number } = this.#entry
@@ -77,17 +78,18 @@ export class Assembly {
       const sent = { bytes, stream: () => source(position, end) }
       const etag = await this.#tools.bucket.putPart(key, multipart.id, number, sent)
       const [gone, tails] = divided(this.kept.tails, (tail) => tail.position + tail.bytes <= end)
-      await this.#entry.write({ part: { number, position, bytes, etag }, tails, bytesChanged: true })
+      const part = { number, position, bytes, etag }
+      await this.#entry.write({ part, tails, ...(digest ? { digest } : {}), bytesChanged: true })
       this.#discard(gone)
     } catch (error) {
       if (!saidS3(error, 'no_upload')) throw error
       await this.#sealing.adopt()
-      await this.addPart(source, bytes)
+      await this.addPart(source, bytes, digest)
     }
   }
 
   /** Stores what is behind the parts, up to `to`, as a tail. No part of ours is under way afterwards. */
-  async addTail(source: Source, to: number): Promise<void> {
+  async addTail(source: Source, to: number, digest?: SavedDigest): Promise<void> {
     await this.#entry.refresh()
     const { bucket, tails: prefix } = this.#tools
     const { tails } = this.kept
@@ -101,14 +103,18 @@ export class Assembly {
       tails: [...before, { key, etag, position, bytes }],
       bytesChanged: true,
       ...sender,
+      ...(digest ? { digest } : {}),
     })
     if (before !== tails) this.#discard(tails)
   }
 
-  /** Notes that no part of ours is under way any more. */
-  async rest(): Promise<void> {
+  /** Notes that no part of ours is under way any more, and the digest of what is stored. */
+  async rest(digest?: SavedDigest): Promise<void> {
     await this.#entry.refresh()
-    if (this.kept.sender === this.#entry.token) await this.#entry.write({ sender: null })
+    const sender = this.kept.sender === this.#entry.token ? { sender: null } : {}
+    const isNew = digest !== undefined && digest.state !== this.kept.digest?.state
+    const change = { ...sender, ...(isNew ? { digest } : {}) }
+    if (Object.keys(change).length > 0) await this.#entry.write(change)
   }
 
   /** Makes all `bytes` of the upload one object, and writes its facts with that. What is not stored comes from `source`. */
@@ -124,7 +130,7 @@ export class Assembly {
         multipart: null,
         tails: [],
       },
-      ...{ sender: null, bytesChanged: true },
+      ...{ sender: null, digest: null, bytesChanged: true },
     })
     this.#discard(tails)
   }

@@ -1,3 +1,5 @@
+import type { SavedDigest } from '../model/saved-digest.js'
+
 /** An object that has the bytes of an upload from `position` on; as many as `bytes` count. */
 export interface Tail {
   readonly key: string
@@ -47,6 +49,8 @@ export interface Kept extends Layout {
   readonly facts: string
   /** The fencing token of a writer that may have a part under way, from before its first part to the end of its body. */
   readonly sender: number | null
+  /** The digest of stored bytes; null where no state that can be loaded elsewhere was saved. */
+  readonly digest: SavedDigest | null
   /** When bytes were last stored; milliseconds since 1970. */
   readonly storedAtMs: number
 }
@@ -62,6 +66,7 @@ export interface Change {
   /** Parts with higher numbers do not count any more; not beside `part`. */
   readonly lastPart?: number
   readonly sender?: number | null
+  readonly digest?: SavedDigest | null
   /** Bytes were stored or removed. */
   readonly bytesChanged?: boolean
 }

@@ -60,7 +60,6 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
     tokenOf: () => token,
     keyOf: (id) => keyOf(place, id),
     leastPartBytes: partBytes,
-    closeFile: (id) => writer.closeFile(id),
     discard: (keys) => {
       bucket.remove(keys).catch((error: unknown) => {
         log.warn(
@@ -93,9 +92,13 @@ const NO_WRITER = {
   tokenOf: () => 0,
   leastPartBytes: 0,
   discard: () => {},
-  closeFile: async () => {},
+  writer: { closeFile: async () => {}, resume: hasNone, saveDigest: hasNone, prove: hasNone },
   scratch: '',
   log: { warn: () => {} },
   now: () => 0,
   monotonic: () => 0,
+}
+
+async function hasNone(): Promise<never> {
+  throw new Error('who only looks has no digest')
 }

@@ -7,11 +7,14 @@ import type { UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
 import { Assembly, type AssemblyTools } from './assembly.js'
 import { Draft } from './draft.js'
+import { DraftBytes } from './draft-bytes.js'
+import { type DigestWriter, DraftDigest } from './draft-digest.js'
 import { Drafts } from './drafts.js'
 import { endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
 import { Spool } from './spool.js'
+import type { SpoolWriter } from './spool-writer.js'
 import { StoredRange } from './stored-range.js'
 
 /** Uploads that are asked for at once. */
@@ -30,8 +33,8 @@ export interface StoredUploadsTools extends AssemblyTools {
   readonly bucketName: string
   /** The scratch folder. */
   readonly scratch: string
-  /** Closes the file of an upload that a thread has open. */
-  readonly closeFile: (id: string) => Promise<void>
+  /** The threads that have files open, and digests. */
+  readonly writer: DigestWriter & Pick<SpoolWriter, 'closeFile'>
   readonly log: Pick<Log, 'warn'>
   readonly now: () => number
   readonly monotonic: () => number
@@ -208,14 +211,17 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
   }
 
   async #draft(id: string): Promise<Draft> {
-    const { scratch, closeFile, bucket, keyOf } = this.#tools
+    const { scratch, writer, bucket, keyOf } = this.#tools
     const kept = await this.#kept(id)
     const assembly = new Assembly(kept, this.#tools)
-    const spool = new Spool(scratch, id, assembly.stored, () => closeFile(id))
+    const spool = new Spool(scratch, id, assembly.stored, () => writer.closeFile(id))
+    const stored = (now: Kept, range: Range): AsyncGenerator<Buffer> =>
+      storedBytes(now, keyOf(id), bucket, range)
+    const bytes = new DraftBytes({ assembly, spool, stored })
     const draft = new Draft({
-      ...{ assembly, spool },
+      ...{ assembly, spool, bytes, stored },
+      digest: new DraftDigest({ id, writer, scratch, bytes }),
       present: (now) => presentBytes(now, keyOf(id), bucket),
-      stored: (now, range) => storedBytes(now, keyOf(id), bucket, range),
     })
     draft.length = parseSidecar(kept.facts, id)?.length ?? null
     return draft
