@@ -1,4 +1,3 @@
-import { UploadError } from '../errors.js'
 import type { Checkpoint } from '../model/checkpoint.js'
 import type {
   Appended,
@@ -11,6 +10,7 @@ import type {
 } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { UploadFacts } from '../model/upload-facts.js'
+import { takenOver, tokenFor } from './entry.js'
 import { withFetched } from './fetched.js'
 import type { SpoolWriter } from './spool-writer.js'
 import { StoredUploads, type StoredUploadsTools } from './stored-uploads.js'
@@ -52,8 +52,10 @@ export class S3Engine extends StoredUploads implements Engine {
   /** See Engine. */
   async create(id: string, facts: () => UploadFacts): Promise<void> {
     const { ledger, tokenOf } = this.#tools
-    const isNew = await ledger.create(id, this.textOf(facts()), tokenOf(id))
-    if (!isNew) throw new Error('EEXIST: the upload exists')
+    const isNew = await ledger.create(id, this.textOf(facts()), tokenFor(id, tokenOf))
+    if (isNew) return
+    tokenFor(id, tokenOf)
+    throw new Error('EEXIST: the upload exists')
   }
 
   /** See Engine. */
@@ -160,15 +162,16 @@ export class S3Engine extends StoredUploads implements Engine {
 
   async #replaceFacts(id: string, facts: string): Promise<void> {
     const { ledger, tokenOf } = this.#tools
-    if (await ledger.write(id, tokenOf(id), { facts })) return
+    if (await ledger.write(id, tokenFor(id, tokenOf), { facts })) return
     if (!(await ledger.find(id))) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
-    throw new UploadError('upload_taken_over', { detail: 'another writer has a higher token' })
+    throw takenOver()
   }
 
   /** See Engine. Bytes of a body that runs are stored at its end. */
   async flush(id: string): Promise<void> {
     const draft = this.drafts.peek(id)
-    if (draft && !draft.isOpen && !draft.isStored) await this.drafts.with(id, () => draft.persist())
+    if (draft && !draft.isOpen && !draft.isStored && this.mayWrite(id))
+      await this.drafts.with(id, () => draft.persist())
   }
 
   /** See Engine. */

@@ -83,22 +83,28 @@ export interface Removed {
  * statement, done as a whole or not at all, and rejects with SqlError.
  */
 export interface Ledger {
-  /** A number that is higher than that of every earlier start: the fencing token of this process. */
-  nextToken(): Promise<number>
-  /** Adds an upload without bytes; false where the id exists. */
+  /** Adds an upload without bytes; false where the id exists, or where the token is not that of the upload's lock any more. */
   create(id: string, facts: string, token: number): Promise<boolean>
   /** What is kept of an upload; undefined where there is none, or where it is being removed. */
   find(id: string): Promise<Kept | undefined>
-  /** Changes an upload; false where another writer with a higher token has taken it over, or where it is gone. */
+  /** Changes an upload; false where another writer has taken it over, or where it is gone. */
   write(id: string, token: number, change: Change): Promise<boolean>
+  /**
+   * Tells whether the upload was last written by this node, or read by it under the upload's lock; asked under the lock,
+   * before anything else. From then on it counts as read.
+   */
+  isAsLeft(id: string): Promise<boolean>
   /** The ids of uploads from a day on, newest day first, after `after`. Those that are being removed have no bytes. */
   page(
     fromDay: string,
     after: string | null,
     most: number,
   ): Promise<readonly { readonly id: string; readonly isRemoved: boolean }[]>
-  /** From here on these uploads are gone; gives what the bucket has of them. */
-  beginRemoval(ids: readonly string[]): Promise<readonly Removed[]>
+  /**
+   * From here on these uploads are gone; gives what the bucket has of them. Those that another writer has taken over stay;
+   * `tokens` are in the order of `ids`.
+   */
+  beginRemoval(ids: readonly string[], tokens: readonly number[]): Promise<readonly Removed[]>
   /** Ends the removal of uploads that `beginRemoval` was called for. */
   endRemoval(ids: readonly string[]): Promise<void>
   /** Tells whether an upload is one that a crash left half removed. */

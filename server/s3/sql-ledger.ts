@@ -5,6 +5,7 @@ import type { SavedDigest } from '../model/saved-digest.js'
 import { SqlError, type SqlQueries, type SqlResult, type SqlValue } from '../model/sql.js'
 import { isDatedId } from '../model/upload-id.js'
 import type { Base, Change, Kept, Ledger, Multipart, Part, Removed, Tail } from './ledger.js'
+import { OwnWrites } from './own-writes.js'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const TailsSchema = v.array(v.object({ key: v.string(), etag: v.string(), position: count, bytes: count }))
@@ -14,6 +15,7 @@ const PartsSchema = v.array(v.tuple([count, count, count, v.string()]))
 interface Row {
   readonly id: string
   readonly facts: string
+  readonly token: number
   readonly sender: number | null
   readonly base_etag: string | null
   readonly base_bytes: number | null
@@ -27,14 +29,20 @@ interface Row {
   readonly parts: string
 }
 
-const FIND = `SELECT id, facts, sender, base_etag, base_bytes, base_object_bytes, multipart_id, multipart_mark, tails,
+const FIND = `SELECT id, facts, token, sender, base_etag, base_bytes, base_object_bytes, multipart_id, multipart_mark, tails,
     digest_offset, digest_state,
     (extract(epoch FROM stored_at) * 1000)::bigint AS stored_at_ms,
     (SELECT coalesce(json_agg(json_build_array(number, position, bytes, etag) ORDER BY number), '[]')::text
       FROM s3_parts WHERE s3_parts.id = s3_uploads.id) AS parts
   FROM s3_uploads WHERE id = $1 AND NOT is_removed`
 
-const WRITE = `WITH changed AS (
+/**
+ * One row where the token is that of the upload's lock, none otherwise. The lock on the row of the lock keeps the next
+ * holder waiting until this statement is over, and finds no row where the next holder was faster.
+ */
+const HELD = '(SELECT token AS held_token FROM upload_locks WHERE id = $1 AND token = $2 FOR SHARE) AS held'
+
+const writeWhere = (from: string): string => `WITH changed AS (
     UPDATE s3_uploads SET
       token = $2,
       facts = coalesce($3::text, facts),
@@ -48,7 +56,7 @@ const WRITE = `WITH changed AS (
       stored_at = CASE WHEN $14 THEN clock_timestamp() ELSE stored_at END,
       digest_offset = CASE WHEN $20 THEN $21::bigint ELSE digest_offset END,
       digest_state = CASE WHEN $20 THEN $22::text ELSE digest_state END
-    WHERE id = $1 AND token <= $2 AND NOT is_removed RETURNING id
+     ${from} WHERE id = $1 AND token <= $2 AND NOT is_removed RETURNING id
   ), dropped AS (
     DELETE FROM s3_parts USING changed WHERE s3_parts.id = changed.id AND number > $15::integer
   ), added AS (
@@ -56,26 +64,48 @@ const WRITE = `WITH changed AS (
     SELECT changed.id, $16::integer, $17::bigint, $18::bigint, $19::text, $2 FROM changed WHERE $16 IS NOT NULL
   ) SELECT id FROM changed`
 
+/** Where each upload belongs to whoever holds its lock in the table `upload_locks`. */
+const SHARED = {
+  create: `INSERT INTO s3_uploads (id, token, day, facts) SELECT $1, held_token, $3, $4 FROM ${HELD}
+    ON CONFLICT DO NOTHING`,
+  write: writeWhere(`FROM ${HELD}`),
+  remove: `FROM (SELECT upload_locks.id AS held_id FROM upload_locks
+      JOIN unnest($1::text[], $2::bigint[]) AS given (id, token)
+      ON upload_locks.id = given.id AND upload_locks.token = given.token FOR SHARE OF upload_locks) AS held
+    WHERE id = held_id`,
+}
+
+/** Where one process writes. */
+const ALONE = {
+  create: 'INSERT INTO s3_uploads (id, token, day, facts) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
+  write: writeWhere(''),
+  remove: `FROM unnest($1::text[], $2::bigint[]) AS given (given_id, given_token)
+    WHERE id = given_id`,
+}
+
+export interface SqlLedgerTools {
+  readonly sql: SqlQueries
+  /** The token that this process may write an upload under now. */
+  readonly tokenOf: (id: string) => number | undefined
+  /** Many nodes write, each under the locks that it holds. */
+  readonly isShared: boolean
+}
+
 /** The ledger in PostgreSQL; its tables are made by LEDGER_STEPS. */
 export class SqlLedger implements Ledger {
-  readonly #sql: SqlQueries
+  readonly #tools: SqlLedgerTools
+  readonly #texts: typeof ALONE
+  readonly #own = new OwnWrites()
 
-  constructor(sql: SqlQueries) {
-    this.#sql = sql
-  }
-
-  /** See Ledger. */
-  async nextToken(): Promise<number> {
-    const { rows } = await this.#query<{ token: number }>(`SELECT nextval('s3_tokens') AS token`)
-    return rows[0]?.token ?? 0
+  constructor(tools: SqlLedgerTools) {
+    this.#tools = tools
+    this.#texts = tools.isShared ? SHARED : ALONE
   }
 
   /** See Ledger. */
   async create(id: string, facts: string, token: number): Promise<boolean> {
-    const { changes } = await this.#query(
-      'INSERT INTO s3_uploads (id, day, facts, token) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
-      [id, dayOf(id), facts, token],
-    )
+    const { changes } = await this.#query(this.#texts.create, [id, token, dayOf(id), facts])
+    if (changes === 1) this.#own.note(id, token)
     return changes === 1
   }
 
@@ -84,6 +114,7 @@ export class SqlLedger implements Ledger {
     const { rows } = await this.#query<Row>(FIND, [id])
     const [row] = rows
     if (!row) return undefined
+    if (this.#tools.tokenOf(id) !== undefined) this.#own.note(id, row.token)
     const parts = (fromJson(PartsSchema, row.parts) ?? []).map(asPart)
     const { facts, sender, stored_at_ms: storedAtMs } = row
     return {
@@ -103,7 +134,7 @@ export class SqlLedger implements Ledger {
   async write(id: string, token: number, change: Change): Promise<boolean> {
     const { facts = null, sender, base, multipart, tails, part, lastPart, bytesChanged = false } = change
     const { digest } = change
-    const { rows } = await this.#query(WRITE, [
+    const { rows } = await this.#query(this.#texts.write, [
       ...[id, token, facts],
       ...[sender !== undefined, sender ?? null],
       ...[base !== undefined, base?.etag ?? null, base?.bytes ?? null, base?.objectBytes ?? null],
@@ -112,7 +143,17 @@ export class SqlLedger implements Ledger {
       ...[part?.number ?? null, part?.position ?? null, part?.bytes ?? null, part?.etag ?? null],
       ...[digest !== undefined, digest?.offset ?? null, digest?.state ?? null],
     ])
+    if (rows.length === 1) this.#own.note(id, token)
     return rows.length === 1
+  }
+
+  /** See Ledger. */
+  async isAsLeft(id: string): Promise<boolean> {
+    const { rows } = await this.#query<Pick<Row, 'token'>>(
+      'SELECT token FROM s3_uploads WHERE id = $1 AND NOT is_removed',
+      [id],
+    )
+    return this.#own.take(id, rows[0]?.token)
   }
 
   /** See Ledger. */
@@ -131,11 +172,11 @@ export class SqlLedger implements Ledger {
   }
 
   /** See Ledger. */
-  async beginRemoval(ids: readonly string[]): Promise<readonly Removed[]> {
+  async beginRemoval(ids: readonly string[], tokens: readonly number[]): Promise<readonly Removed[]> {
     const { rows } = await this.#query<Pick<Row, 'id' | 'multipart_id' | 'multipart_mark' | 'tails'>>(
-      `UPDATE s3_uploads SET is_removed = true WHERE id = ANY ($1)
+      `UPDATE s3_uploads SET is_removed = true ${this.#texts.remove}
        RETURNING id, multipart_id, multipart_mark, tails`,
-      [ids],
+      [ids, tokens],
     )
     return rows.map((row) => ({ id: row.id, multipart: multipartOf(row), tails: tailsOf(row) }))
   }
@@ -153,7 +194,7 @@ export class SqlLedger implements Ledger {
 
   async #query<R extends object>(text: string, values: readonly SqlValue[] = []): Promise<SqlResult<R>> {
     try {
-      return await this.#sql.query<R>(text, values)
+      return await this.#tools.sql.query<R>(text, values)
     } catch (error) {
       const isAway = error instanceof SqlError && ['gone', 'slow', 'locked'].includes(error.problem)
       throw isAway ? new UploadError('storage_unavailable', { cause: error }) : error

@@ -4,9 +4,9 @@ import { S3Bucket } from './bucket.js'
 import { S3Engine, type S3EngineTools } from './engine.js'
 import { keyOf, tailsOf } from './keys.js'
 import { LEDGER_STEPS } from './ledger-schema.js'
-import { Leftovers } from './leftovers.js'
+import { Leftovers, type LeftoversTools } from './leftovers.js'
 import { emptyScratch } from './spool.js'
-import { SqlLedger } from './sql-ledger.js'
+import { SqlLedger, type SqlLedgerTools } from './sql-ledger.js'
 import { StoredUploads } from './stored-uploads.js'
 
 /** Where uploads are. */
@@ -19,12 +19,16 @@ export interface S3Location {
   readonly sql: Sql
 }
 
-export interface S3Options extends S3Location {
+export interface S3Options extends S3Location, Pick<SqlLedgerTools, 'tokenOf' | 'isShared'> {
   readonly partBytes: number
   /** A folder of this process alone. It is emptied. */
   readonly scratch: string
   readonly writer: S3EngineTools['writer']
   readonly disk: S3EngineTools['disk']
+  /** Does `work` under an upload's lock, where that is free. */
+  readonly underLock: S3EngineTools['underLock']
+  /** Does work that goes over everything in the bucket, unless another node does it now. */
+  readonly unlessTaken: LeftoversTools['unlessTaken']
   readonly log: {
     info(fields: object, text: string): void
     warn(fields: object, text: string): void
@@ -47,17 +51,16 @@ export interface StartedS3 {
 /** Starts the engine on a bucket. Rejects where the bucket or the database cannot be asked, and with the system's error. */
 export async function startS3(options: S3Options): Promise<StartedS3> {
   const { place, sql, log, now, monotonic, writer, scratch, disk, partBytes, endpoint, region } = options
+  const { tokenOf, isShared, underLock, unlessTaken } = options
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await bucket.check()
   await sql.migrate('s3', LEDGER_STEPS)
-  const ledger = new SqlLedger(sql)
-  const token = await ledger.nextToken()
+  const ledger = new SqlLedger({ sql, tokenOf, isShared })
   await emptyScratch(scratch)
   const tails = tailsOf(place)
   const engine = new S3Engine({
-    ...{ bucket, ledger, tails, scratch, writer, disk, log, now, monotonic },
+    ...{ bucket, ledger, tails, scratch, writer, disk, log, now, monotonic, tokenOf, underLock },
     bucketName: place.bucket,
-    tokenOf: () => token,
     keyOf: (id) => keyOf(place, id),
     leastPartBytes: partBytes,
     discard: (keys) => {
@@ -69,7 +72,7 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
       })
     },
   })
-  const leftovers = new Leftovers({ bucket, ledger, tails, prefix: place.prefix, log, now })
+  const leftovers = new Leftovers({ bucket, ledger, tails, prefix: place.prefix, log, now, unlessTaken })
   const check = async (): Promise<void> => {
     await Promise.all([bucket.check(), ledger.find('')])
   }
@@ -81,7 +84,8 @@ export async function lookAtS3({ place, endpoint, region, sql }: S3Location): Pr
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await sql.migrate('s3', LEDGER_STEPS)
   return new StoredUploads({
-    ...{ bucket, ledger: new SqlLedger(sql), tails: tailsOf(place), bucketName: place.bucket },
+    ...{ bucket, tails: tailsOf(place), bucketName: place.bucket },
+    ledger: new SqlLedger({ sql, tokenOf: NO_WRITER.tokenOf, isShared: true }),
     keyOf: (id) => keyOf(place, id),
     ...NO_WRITER,
   })
@@ -89,7 +93,8 @@ export async function lookAtS3({ place, endpoint, region, sql }: S3Location): Pr
 
 /** Who only looks writes nothing. */
 const NO_WRITER = {
-  tokenOf: () => 0,
+  tokenOf: () => undefined,
+  underLock: async () => {},
   leastPartBytes: 0,
   discard: () => {},
   writer: { closeFile: async () => {}, resume: hasNone, saveDigest: hasNone, prove: hasNone },

@@ -10,6 +10,7 @@ import { Draft } from './draft.js'
 import { DraftBytes } from './draft-bytes.js'
 import { type DigestWriter, DraftDigest } from './draft-digest.js'
 import { Drafts } from './drafts.js'
+import { tokenFor } from './entry.js'
 import { endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
@@ -35,6 +36,8 @@ export interface StoredUploadsTools extends AssemblyTools {
   readonly scratch: string
   /** The threads that have files open, and digests. */
   readonly writer: DigestWriter & Pick<SpoolWriter, 'closeFile'>
+  /** Does `work` under an upload's lock, where that is free. */
+  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   readonly log: Pick<Log, 'warn'>
   readonly now: () => number
   readonly monotonic: () => number
@@ -52,7 +55,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
   constructor(tools: StoredUploadsTools) {
     this.#tools = tools
     const { log, monotonic } = tools
-    this.drafts = new Drafts({ load: (id) => this.#draft(id), log, monotonic })
+    const underLock: StoredUploadsTools['underLock'] = (id, work) => tools.underLock(id, work)
+    this.drafts = new Drafts({ load: (id) => this.#draft(id), underLock, log, monotonic })
   }
 
   /** See Engine. */
@@ -132,9 +136,13 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
   /** Removes uploads: they are gone at once, then their objects, then their rows. */
   protected async removeAll(ids: readonly string[]): Promise<void> {
     await Promise.all(ids.map((id) => this.drafts.drop(id)))
-    const removed = await this.#tools.ledger.beginRemoval(ids)
+    const { ledger, tokenOf } = this.#tools
+    const tokens = ids.map((id) => tokenFor(id, tokenOf))
+    const removed = await ledger.beginRemoval(ids, tokens)
     for (const each of removed) if (this.#readers.has(each.id)) this.#whenRead.set(each.id, each)
     await this.#removeObjects(removed.filter(({ id }) => !this.#readers.has(id)))
+    // One whose lock was lost before has stayed.
+    for (const id of ids) tokenFor(id, tokenOf)
   }
 
   /** Waits for removals that came after their readers. */
@@ -163,10 +171,28 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     void removing.finally(() => this.#removing.delete(removing))
   }
 
+  /** This process may write the upload now. */
+  protected mayWrite(id: string): boolean {
+    return this.#tools.tokenOf(id) !== undefined
+  }
+
+  /**
+   * Tells whether another node has written an upload since this one had it; asked once its lock is taken, before it is
+   * read. Where nothing of it is in memory that does not matter, and nobody is asked. Rejects where the ledger cannot be.
+   */
+  async isOutdated(id: string, isInMemory: boolean): Promise<boolean> {
+    return (isInMemory || this.drafts.has(id)) && !(await this.#tools.ledger.isAsLeft(id))
+  }
+
+  /** Forgets what this process has of an upload that another node has written. */
+  dropDraft(id: string): Promise<void> {
+    return this.drafts.drop(id)
+  }
+
   /** Stores what came and is not stored, where no body runs any more. What never can be stored is forgotten. */
   protected async persist(id: string): Promise<void> {
     const draft = this.drafts.peek(id)
-    if (!draft || draft.isStored || draft.isOpen) return
+    if (!draft || draft.isStored || draft.isOpen || !this.mayWrite(id)) return
     try {
       await this.drafts.with(id, (each) => each.persist())
     } catch (error) {

@@ -37,6 +37,8 @@ export interface StorageTools {
   readonly mayAccess: AccessRule
   /** Tells whether a request or the server itself holds an upload, or awaits it. */
   readonly isHeld: (id: string) => boolean
+  /** Nobody but this server may change an upload now, so that what is in memory of it is how it is. */
+  readonly isOwn: (id: string) => boolean
   /** Called with the bytes of uploads that were stored, whether or not a checksum lets them count. */
   readonly received: (bytes: number) => void
   /** Null where there are no hooks. */

@@ -52,6 +52,7 @@ export class LifePlace {
       takeGrant: async () => {},
       returnGrant: () => {},
       received: () => {},
+      isOwn: () => true,
       sniff: async ({ head }) =>
         head[0] === 33
           ? { accepted: false, type: 'text/x-refused', reason: 'It begins with an exclamation mark.' }

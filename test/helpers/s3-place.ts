@@ -58,7 +58,14 @@ export async function onS3(
     const scratch = temporaryFolder()
     scratches.push(scratch)
     const disk = new Disk({ folder: scratch, minFreeBytes: 0, monotonic })
+    const token = started.length + 1
     const next = await startS3({
+      ...{
+        tokenOf: () => token,
+        isShared: false,
+        underLock: (_id, work) => work(),
+        unlessTaken: (work) => work(),
+      },
       ...{ place, endpoint, region: null, partBytes, scratch, sql, disk, log, monotonic },
       writer: new Writer(1, { arena, ended: () => {} }),
       now: Date.now,

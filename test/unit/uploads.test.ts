@@ -14,7 +14,7 @@ function place() {
   const upload = uploadOf(ID)
   keep(storage, upload, '')
   const log = { info: () => {}, warn: () => {}, error: () => {} }
-  const uploads = new Uploads({ engine, log, isHeld: () => false })
+  const uploads = new Uploads({ engine, log, isHeld: () => false, isOwn: () => true })
   return { storage, engine, upload, uploads, ...removal(engine) }
 }
 
