@@ -2,7 +2,8 @@ import type { Assembly } from './assembly.js'
 import { endOfParts, type Kept } from './ledger.js'
 import type { Spool } from './spool.js'
 
-interface Range {
+/** Bytes of an upload, from one place to another. */
+export interface Range {
   readonly from: number
   readonly to: number
 }
@@ -41,10 +42,15 @@ export class DraftBytes {
     return use(this.#pieces(range))
   }
 
+  /** Bytes that stand in objects. */
+  stored(range: Range): AsyncGenerator<Buffer> {
+    return this.#tools.stored(this.#tools.assembly.kept, range)
+  }
+
   async *#pieces({ from, to }: Range): AsyncGenerator<Buffer> {
-    const { assembly, spool, stored } = this.#tools
+    const { spool } = this.#tools
     const local = Math.max(from, Math.min(to, spool.from))
-    if (local > from) yield* stored(assembly.kept, { from, to: local })
+    if (local > from) yield* this.stored({ from, to: local })
     if (to > local) for await (const piece of spool.stream(local, to)) yield piece
   }
 }

@@ -3,7 +3,6 @@ import type { Checkpoint } from '../model/checkpoint.js'
 import type { Engine } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { SavedDigest } from '../model/saved-digest.js'
-import { parseSidecar } from '../model/sidecar.js'
 import type { DraftBytes } from './draft-bytes.js'
 import { withFetched } from './fetched.js'
 import type { Kept } from './ledger.js'
@@ -29,6 +28,8 @@ const NEAR_BYTES = 8 * 1024 * 1024
 const STEP_BYTES = 8 * 1024 * 1024
 /** While it lacks more, one byte may come for so many that are read. */
 const READ_FOR_ONE = 8
+/** But no batch waits for more steps than these: its body may have to end soon. */
+const MOST_STEPS = 4
 /** While it lacks any, so many parts that are stored stay in the scratch folder for it. */
 const PARTS_HELD = 2
 
@@ -44,6 +45,7 @@ const PARTS_HELD = 2
  */
 export class DraftDigest {
   readonly #tools: DraftDigestTools
+  #checkpoints: readonly Checkpoint[] = []
   #isMovable = false
   /** Where it stands, while it does not cover all bytes that came. */
   #behind: number | undefined
@@ -55,6 +57,11 @@ export class DraftDigest {
 
   constructor(tools: DraftDigestTools) {
     this.#tools = tools
+  }
+
+  /** What it is compared with where nobody else says. */
+  setCheckpoints(checkpoints: readonly Checkpoint[]): void {
+    this.#checkpoints = checkpoints
   }
 
   /** It lacks bytes that came, but few. May be called at any time. */
@@ -94,7 +101,8 @@ export class DraftDigest {
 
   /** Waits until so many bytes may come; no longer than it is being read on. May be called at any time. */
   async turn(bytes: number): Promise<void> {
-    while (this.#lag > 0 && this.#credit < bytes && this.#step) {
+    for (let steps = 0; steps < MOST_STEPS; steps++) {
+      if (this.#lag === 0 || this.#credit >= bytes || !this.#step) break
       await Promise.allSettled([this.#step])
       // The next step begins.
       await setImmediate()
@@ -145,7 +153,7 @@ export class DraftDigest {
   async #resume(kept: Kept): Promise<number> {
     const { id, writer, bytes } = this.#tools
     const saved = kept.digest && kept.digest.offset <= bytes.to ? kept.digest : null
-    const marked = checkpointsOf(kept).find(({ offset }) => offset === saved?.offset)
+    const marked = this.#checkpoints.find(({ offset }) => offset === saved?.offset)
     const task = { id, saved, sha256: marked?.sha256 ?? null, to: bytes.to }
     const { offset, isMovable } = await writer.resume(task)
     this.#isMovable = isMovable
@@ -158,7 +166,7 @@ export class DraftDigest {
     const kept = await this.#tools.bytes.kept()
     const from = await this.#resume(kept)
     const to = Math.min(this.#tools.bytes.to, from + mostBytes)
-    const step = { to, checkpoints: checkpointsOf(kept), budgetBytes: STEP_BYTES }
+    const step = { to, checkpoints: this.#checkpoints, budgetBytes: STEP_BYTES }
     for (let at = from; at < to; ) {
       const { offset, damagedAfter } = await this.prove(step)
       if (damagedAfter !== null) return
@@ -188,8 +196,4 @@ export class DraftDigest {
     this.#behind = offset < this.#tools.bytes.to ? offset : undefined
     if (this.#behind === undefined) this.#credit = 0
   }
-}
-
-function checkpointsOf({ facts, id }: Kept): readonly Checkpoint[] {
-  return parseSidecar(facts, id)?.checkpoints ?? []
 }

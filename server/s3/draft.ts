@@ -1,7 +1,8 @@
 import type { Engine } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
+import type { UploadFacts } from '../model/upload-facts.js'
 import type { Assembly, Source } from './assembly.js'
-import type { DraftBytes } from './draft-bytes.js'
+import type { DraftBytes, Range } from './draft-bytes.js'
 import type { DraftDigest } from './draft-digest.js'
 import type { Kept } from './ledger.js'
 import type { Spool } from './spool.js'
@@ -13,8 +14,6 @@ export interface DraftTools {
   readonly digest: DraftDigest
   /** How many stored bytes the bucket has; see presentBytes. */
   readonly present: (kept: Kept) => Promise<number | undefined>
-  /** Bytes of the upload that stand in objects. */
-  readonly stored: (kept: Kept, range: { from: number; to: number }) => AsyncGenerator<Buffer>
 }
 
 /** So many parts may wait in the scratch folder: beyond that the sender of the upload waits. */
@@ -30,7 +29,7 @@ export class Draft {
   readonly #digest: DraftDigest
   readonly #tools: DraftTools
   /** Bytes; null while it is deferred. */
-  length: number | null = null
+  #length: number | null = null
   /** A body is being written. */
   isOpen = false
   /** Work with the bucket, one at a time. */
@@ -70,6 +69,12 @@ export class Draft {
     return this.#assembly.kept
   }
 
+  /** What the upload's facts say from now on. */
+  setFacts({ length, checkpoints }: Pick<UploadFacts, 'length' | 'checkpoints'>): void {
+    this.#length = length
+    this.#digest.setCheckpoints(checkpoints)
+  }
+
   /**
    * Begins a body. Rejects with BytesFault where it does not begin at the end of what came, or where the bucket does
    * not have what is stored.
@@ -96,7 +101,7 @@ export class Draft {
       await this.#room()
       await this.#follow(bytes)
       if (this.to !== position) throw unlike(this.to, position)
-      const path = await this.#spool.next(this.#assembly.nextPartBytes(this.length))
+      const path = await this.#spool.next(this.#assembly.nextPartBytes(this.#length))
       const before = this.#written
       const writing = write(path)
       this.#spool.grow(bytes)
@@ -121,7 +126,7 @@ export class Draft {
 
   /** The file that the last bytes are in. */
   async path(): Promise<string> {
-    return this.#spool.next(this.#assembly.nextPartBytes(this.length))
+    return this.#spool.next(this.#assembly.nextPartBytes(this.#length))
   }
 
   /** The body is over, and everything that came is stored. */
@@ -169,10 +174,7 @@ export class Draft {
    * Gives bytes that came to `use`, which must not keep them; parts that must be read for that become an object. Nothing
    * is stored or removed meanwhile.
    */
-  read<T>(
-    range: { from: number; to: number },
-    use: (pieces: AsyncIterable<Buffer>) => Promise<T>,
-  ): Promise<T> {
+  read<T>(range: Range, use: (pieces: AsyncIterable<Buffer>) => Promise<T>): Promise<T> {
     return this.#inOrder(() => this.#tools.bytes.read(range, use))
   }
 
@@ -210,14 +212,14 @@ export class Draft {
   async #prepare(): Promise<void> {
     const { position: from, stored: to } = this.#assembly
     if (this.#spool.from <= from || this.to > to) return
-    await this.#spool.restart(from)
-    if (to > from) await this.#spool.fill(this.#tools.stored(this.kept, { from, to }), to - from)
+    if (to > from) await this.#spool.refill({ from, to }, this.#tools.bytes.stored({ from, to }))
+    else await this.#spool.restart(from)
     this.#writtenTo = this.to
   }
 
   async #room(): Promise<void> {
     const waiting = (): number => this.to - this.#assembly.position
-    while (waiting() > MOST_PARTS_WAITING * this.#assembly.nextPartBytes(this.length)) {
+    while (waiting() > MOST_PARTS_WAITING * this.#assembly.nextPartBytes(this.#length)) {
       await this.#written
       this.#send()
       await this.#sending
@@ -250,8 +252,8 @@ export class Draft {
   /** Tells whether a whole part came. The last bytes of the upload are left to `finish`, unless it is not finished now. */
   #hasPart(isEnd: boolean): boolean {
     const left = this.#writtenTo - this.#assembly.position
-    const bytes = this.#assembly.nextPartBytes(this.length)
-    return isEnd || this.#writtenTo !== this.length ? left >= bytes : left > bytes
+    const bytes = this.#assembly.nextPartBytes(this.#length)
+    return isEnd || this.#writtenTo !== this.#length ? left >= bytes : left > bytes
   }
 
   async #addParts(isEnd: boolean): Promise<void> {
@@ -260,7 +262,7 @@ export class Draft {
 
   async #addPart(isEnd: boolean): Promise<void> {
     if (!this.#hasPart(isEnd)) return
-    const bytes = this.#assembly.nextPartBytes(this.length)
+    const bytes = this.#assembly.nextPartBytes(this.#length)
     const digest = this.#digest.noted(this.#assembly.position + bytes)
     await this.#assembly.addPart(this.#source, bytes, digest)
     await this.#spool.release(this.#digest.heldFrom(this.#assembly.position, bytes))

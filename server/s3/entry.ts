@@ -95,6 +95,11 @@ export class Entry {
     this.#kept = { ...after, digest }
   }
 
+  /** Rejects where this process may not write the upload any more; see `write`. */
+  async confirm(): Promise<void> {
+    await this.write({})
+  }
+
   async #found(): Promise<Kept> {
     const kept = await this.#ledger.find(this.id)
     if (!kept) throw new BytesFault('MISSING', 'the upload is gone from the ledger')

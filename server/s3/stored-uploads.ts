@@ -106,7 +106,7 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
   /** A sidecar's text, as the ledger keeps it. */
   protected textOf(facts: UploadFacts, boot: keyof typeof BOOTS = 'stored'): string {
     const draft = this.drafts.peek(facts.id)
-    if (draft) draft.length = facts.length
+    draft?.setFacts(facts)
     const updatedAt = new Date(this.#tools.now()).toISOString()
     return formatSidecar(sidecarOf(facts, { updatedAt, bootId: BOOTS[boot] }))
   }
@@ -245,11 +245,11 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
       storedBytes(now, keyOf(id), bucket, range)
     const bytes = new DraftBytes({ assembly, spool, stored })
     const draft = new Draft({
-      ...{ assembly, spool, bytes, stored },
+      ...{ assembly, spool, bytes },
       digest: new DraftDigest({ id, writer, scratch, bytes }),
       present: (now) => presentBytes(now, keyOf(id), bucket),
     })
-    draft.length = parseSidecar(kept.facts, id)?.length ?? null
+    draft.setFacts(parseSidecar(kept.facts, id) ?? { length: null, checkpoints: [] })
     return draft
   }
 }

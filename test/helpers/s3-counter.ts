@@ -13,6 +13,8 @@ export interface S3Counts {
 export interface S3Counter {
   readonly endpoint: string
   readonly counts: S3Counts
+  /** Asked before each call passes, which waits for it; one that is not to pass has its connection cut. */
+  mayPass: (operation: string) => Promise<boolean>
   close(): void
 }
 
@@ -21,6 +23,10 @@ export async function countS3(target: string): Promise<S3Counter> {
   const { hostname, port: targetPort } = new URL(target)
   const calls: Record<string, number> = {}
   let readBytes = 0
+  const ask = async (asked: IncomingMessage, answer: ServerResponse): Promise<void> => {
+    if (await counter.mayPass(operationOf(asked))) pass(asked, answer)
+    else asked.destroy()
+  }
   const pass = (asked: IncomingMessage, answer: ServerResponse): void => {
     const { method, url: path, headers } = asked
     const operation = operationOf(asked)
@@ -38,11 +44,12 @@ export async function countS3(target: string): Promise<S3Counter> {
     answer.on('close', () => passed.destroy())
     asked.on('error', () => passed.destroy()).pipe(passed)
   }
-  const server = createServer(pass).listen(0, '127.0.0.1')
+  const server = createServer((asked, answer) => void ask(asked, answer)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   if (typeof address !== 'object' || address === null) throw new Error('no port')
-  return {
+  const counter: S3Counter = {
+    mayPass: async () => true,
     endpoint: `http://127.0.0.1:${address.port}`,
     get counts() {
       return { calls: { ...calls }, readBytes }
@@ -52,12 +59,15 @@ export async function countS3(target: string): Promise<S3Counter> {
       server.closeAllConnections()
     },
   }
+  return counter
 }
 
 function operationOf({ method, url = '', headers }: IncomingMessage): string {
   const isUpload = url.includes('uploadId=')
+  if (method === 'GET' && url.includes('/tails/')) return 'GetObject of a tail'
   if (method === 'GET') return url.includes('/uploads/') && !isUpload ? 'GetObject' : 'GET of others'
   if (method === 'PUT' && headers['x-amz-copy-source'] !== undefined) return 'UploadPartCopy'
+  if (method === 'PUT' && url.includes('/tails/')) return 'PutObject of a tail'
   if (method === 'PUT') return isUpload ? 'UploadPart' : 'PutObject'
   if (method === 'POST' && isUpload) return 'CompleteMultipartUpload'
   return `${method} of others`
