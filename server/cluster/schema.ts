@@ -33,4 +33,5 @@ export const MIGRATIONS: readonly string[] = [
        PERFORM setval('holder_tokens', greatest(nextval('holder_tokens'), nextval('s3_tokens')));
      END IF;
    END $$;`,
+  'ALTER TABLE upload_locks ADD COLUMN is_asked boolean NOT NULL DEFAULT false;',
 ]

@@ -154,13 +154,12 @@ export class Assembly {
       await this.#entry.write({ tails: kept.map((tail) => cutTail(tail, to)), bytesChanged: true })
       return this.#discard(gone)
     }
-    const { key, hasObject } = this.#entry
-    if (multipart) await this.#tools.bucket.abort(key, multipart.id)
+    const { key } = this.#entry
     const left = asBase(base && { ...base, bytes: to }, key)
     await this.#entry.write({ ...left, lastPart: 0, multipart: null, sender: null, bytesChanged: true })
+    if (multipart) await this.#tools.bucket.abort(key, multipart.id)
     this.#discard(tails)
-    // Waited for: the key is used again.
-    if (to === 0 && hasObject) await this.#tools.bucket.remove([key])
+    // An object under the upload's own key stays, to be replaced: its removal might come late, and remove a finished one.
   }
 
   async #ready(): Promise<void> {

@@ -58,6 +58,11 @@ export class Entry {
     return tokenFor(this.id, this.#tokenOf)
   }
 
+  /** Throws upload_taken_over where this process may not write the upload: asked before an object is replaced. */
+  checkHeld(): void {
+    tokenFor(this.id, this.#tokenOf)
+  }
+
   /** Another writer, which did not come to its end, may still send a part. */
   get isContested(): boolean {
     const { sender, multipart } = this.#kept

@@ -30,8 +30,8 @@ export class Sealing {
     const { multipart, parts } = this.#entry.kept
     if (!multipart) return
     if (parts.length === 0) {
-      await this.#bucket.abort(this.#entry.key, multipart.id)
-      return this.#entry.write({ multipart: null, sender: null })
+      await this.#entry.write({ multipart: null, sender: null })
+      return this.#bucket.abort(this.#entry.key, multipart.id)
     }
     const before = this.#entry.position
     const copied = await this.copyBase(multipart)
