@@ -23,6 +23,7 @@ export class OwnObject {
     const { key, kept } = this.#entry
     const mark = randomUUID()
     const tail = kept.tails.find((each) => each.key === key)
+    this.#entry.checkHeld()
     try {
       return await this.#bucket.put(key, sent, { mark, replaces: tail?.etag ?? null })
     } catch (error) {
@@ -39,6 +40,7 @@ export class OwnObject {
   async complete(multipart: Multipart, parts: readonly Pick<Part, 'number' | 'etag'>[]): Promise<string> {
     const { key, hasObject } = this.#entry
     const complete = (isNew: boolean): Promise<string> => this.#bucket.complete(key, multipart, parts, isNew)
+    this.#entry.checkHeld()
     try {
       return await complete(!hasObject)
     } catch (error) {

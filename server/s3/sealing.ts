@@ -29,6 +29,7 @@ export class Sealing {
   async seal(): Promise<void> {
     const { multipart, parts } = this.#entry.kept
     if (!multipart) return
+    this.#entry.checkHeld()
     if (parts.length === 0) {
       await this.#entry.write({ multipart: null, sender: null })
       return this.#bucket.abort(this.#entry.key, multipart.id)
