@@ -10,15 +10,16 @@ import type {
   RangeReader,
 } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
+import type { NewFinal } from '../model/shared-finals.js'
 import type { UploadFacts } from '../model/upload-facts.js'
-import type { Draft } from './draft.js'
+import { tokenFor } from './entry.js'
 import { withFetched } from './fetched.js'
 import { Joins } from './joins.js'
 import type { SpoolWriter } from './spool-writer.js'
 import { StoredUploads, type StoredUploadsTools } from './stored-uploads.js'
 
 /** Room that running uploads need in the scratch folder: a few parts each, whatever is announced. */
-const SCRATCH_PARTS = 4
+const SCRATCH_PARTS = 6
 
 export interface S3EngineTools extends StoredUploadsTools {
   readonly writer: SpoolWriter
@@ -58,6 +59,21 @@ export class S3Engine extends StoredUploads implements Engine {
   }
 
   /** See Engine. */
+  async create(
+    id: string,
+    facts: () => UploadFacts,
+    { final }: { final?: NewFinal | undefined } = {},
+  ): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    const made = facts()
+    const { parts } = made
+    const needing = final && parts ? { ...final, parts } : undefined
+    if (await ledger.create(id, this.textOf(made), tokenFor(id, tokenOf), needing)) return
+    tokenFor(id, tokenOf)
+    throw new Error('EEXIST: the upload exists')
+  }
+
+  /** See Engine. */
   async open(id: string, offset: number, isOver: () => boolean): Promise<void> {
     await this.drafts.with(id, async (draft) => {
       await this.#writer.closeFile(id)
@@ -69,7 +85,7 @@ export class S3Engine extends StoredUploads implements Engine {
   /** See Engine. */
   append(id: string, appended: AppendedBlocks): Promise<Appended> {
     return this.drafts.with(id, async (draft) => {
-      const { blocks, position, closes, begins } = appended
+      const { blocks, position, closes, begins, digest } = appended
       if (begins && !draft.isOpen) await draft.begin(position)
       const bytes = blocks.reduce((sum, block) => sum + block.bytes, 0)
       // One that only asks for the digest needs no file.
@@ -77,6 +93,7 @@ export class S3Engine extends StoredUploads implements Engine {
         bytes === 0 && !closes
           ? await this.#write(id, appended, '')
           : await draft.append(position, bytes, (path) => this.#write(id, appended, path))
+      if (digest === 'prefix' && !closes) await draft.noteDigest()
       if (closes) {
         await this.#writer.closeFile(id)
         await draft.persist()
@@ -118,9 +135,13 @@ export class S3Engine extends StoredUploads implements Engine {
 
   /** See Engine. */
   checksum(id: string, { from, to, algorithm }: Parameters<Engine['checksum']>[1]): Promise<string> {
+    const { scratch } = this.#tools
     return this.drafts.with(id, (draft) =>
-      this.#fetched(draft, { from, to }, (path) =>
-        this.#writer.digestStored({ id, path, from, to, algorithm }),
+      draft.read({ from, to }, (pieces) =>
+        withFetched(scratch, { from, pieces }, (path, end) => {
+          if (end !== to) throw new BytesFault('DAMAGED', `${end} bytes are stored, not ${to}`)
+          return this.#writer.digestStored({ id, path, from, to, algorithm })
+        }),
       ),
     )
   }
@@ -182,18 +203,7 @@ export class S3Engine extends StoredUploads implements Engine {
     id: string,
     range: { to: number; checkpoints: readonly Checkpoint[]; budgetBytes: number },
   ): Promise<{ offset: number; damagedAfter: number | null }> {
-    return this.drafts.with(id, async (draft) => {
-      const { to, checkpoints, budgetBytes } = range
-      const nothing = { from: 0, to: 0 }
-      // Where the digest stands only its thread knows.
-      const { offset: from } = await this.#fetched(draft, nothing, (path) =>
-        this.#writer.prove({ id, path, to, checkpoints: [], budgetBytes: 0 }),
-      )
-      const end = Math.max(from, Math.min(to, from + budgetBytes))
-      return this.#fetched(draft, { from, to: end }, (path) =>
-        this.#writer.prove({ id, path, to, checkpoints, budgetBytes: end - from }),
-      )
-    })
+    return this.drafts.with(id, (draft) => draft.prove(range))
   }
 
   /** See Engine. */
@@ -247,20 +257,6 @@ export class S3Engine extends StoredUploads implements Engine {
     await this.drafts.end().finally(() => this.#writer.close())
     await this.removalsEnd()
     this.#tools.bucket.end()
-  }
-
-  #fetched<T>(
-    draft: Draft,
-    range: { from: number; to: number },
-    work: (path: string) => Promise<T>,
-  ): Promise<T> {
-    const { scratch } = this.#tools
-    return draft.read(range, (pieces) =>
-      withFetched(scratch, { from: range.from, pieces }, (path, end) => {
-        if (end === range.to || range.from === range.to) return work(path)
-        throw new BytesFault('DAMAGED', `${end} bytes are stored, not ${range.to}`)
-      }),
-    )
   }
 
   /** See Engine. */

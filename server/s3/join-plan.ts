@@ -20,7 +20,7 @@ export type JoinStep =
 /** No copy is larger, so that those of a large object run at once. */
 const MOST_COPIED_BYTES = 1024 * 1024 * 1024
 /** The least that is made a part is doubled after so many: with 5 TiB there are fewer than 10,000 parts. */
-const DOUBLED_AFTER = 1_000
+const DOUBLED_AFTER = 900
 
 /** Divides the bytes of a final upload into what S3 can copy, and what is too small for that. */
 export class JoinPlan {

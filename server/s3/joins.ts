@@ -34,7 +34,7 @@ export class Joins {
     if (joining?.bytes !== bytes)
       throw new BytesFault('DAMAGED', `${joining?.bytes} bytes were joined, not ${bytes}`)
     const base = { etag: await joining.finish(), bytes, objectBytes: bytes }
-    const nothing = { multipart: null, tails: [], sender: null, lastPart: 0 }
+    const nothing = { multipart: null, tails: [], sender: null, lastPart: 0, digest: null }
     return { base, ...nothing, bytesChanged: true, isFinished: true }
   }
 

@@ -24,7 +24,9 @@ const writeWhere = (from: string): string => `WITH changed AS (
       multipart_id = CASE WHEN $10 THEN $11::text ELSE multipart_id END,
       multipart_mark = CASE WHEN $10 THEN $12::text ELSE multipart_mark END,
       tails = coalesce($13::text, tails),
-      stored_at = CASE WHEN $14 THEN clock_timestamp() ELSE stored_at END
+      stored_at = CASE WHEN $14 THEN clock_timestamp() ELSE stored_at END,
+      digest_offset = CASE WHEN $20 THEN $21::bigint ELSE digest_offset END,
+      digest_state = CASE WHEN $20 THEN $22::text ELSE digest_state END
     ${from} WHERE id = $1 AND token <= $2 AND NOT is_removed RETURNING id
   ), dropped AS (
     DELETE FROM s3_parts USING changed WHERE s3_parts.id = changed.id AND number > $15::integer
@@ -32,9 +34,9 @@ const writeWhere = (from: string): string => `WITH changed AS (
     INSERT INTO s3_parts (id, number, position, bytes, etag, token)
     SELECT changed.id, $16::integer, $17::bigint, $18::bigint, $19::text, $2 FROM changed WHERE $16 IS NOT NULL
   ), closed AS (
-    UPDATE s3_finals SET is_open = false FROM changed WHERE s3_finals.id = changed.id AND $20
+    UPDATE s3_finals SET is_open = false FROM changed WHERE s3_finals.id = changed.id AND $23
   ), unneeded AS (
-    DELETE FROM s3_needs USING changed WHERE final = changed.id AND $20
+    DELETE FROM s3_needs USING changed WHERE final = changed.id AND $23
   ) SELECT id FROM changed`
 
 /**

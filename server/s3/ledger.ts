@@ -1,3 +1,4 @@
+import type { SavedDigest } from '../model/saved-digest.js'
 import type { NewFinal } from '../model/shared-finals.js'
 
 /** An object that has the bytes of an upload from `position` on; as many as `bytes` count. */
@@ -49,6 +50,8 @@ export interface Kept extends Layout {
   readonly facts: string
   /** The fencing token of a writer that may have a part under way, from before its first part to the end of its body. */
   readonly sender: number | null
+  /** The digest of stored bytes; null where no state that can be loaded elsewhere was saved. */
+  readonly digest: SavedDigest | null
   /** When bytes were last stored; milliseconds since 1970. */
   readonly storedAtMs: number
 }
@@ -64,6 +67,7 @@ export interface Change {
   /** Parts with higher numbers do not count any more; not beside `part`. */
   readonly lastPart?: number
   readonly sender?: number | null
+  readonly digest?: SavedDigest | null
   /** Bytes were stored or removed. */
   readonly bytesChanged?: boolean
   /** The upload is finished; a final one needs its parts no longer. */

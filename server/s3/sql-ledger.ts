@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { UploadError } from '../errors.js'
 import { fromJson } from '../model/from-json.js'
+import type { SavedDigest } from '../model/saved-digest.js'
 import type { SqlQueries, SqlResult, SqlValue } from '../model/sql.js'
 import { isDatedId } from '../model/upload-id.js'
 import type { Base, Change, Kept, Ledger, Multipart, NeedingFinal, Part, Removed, Tail } from './ledger.js'
@@ -24,11 +25,14 @@ interface Row {
   readonly multipart_id: string | null
   readonly multipart_mark: string | null
   readonly tails: string
+  readonly digest_offset: number | null
+  readonly digest_state: string | null
   readonly stored_at_ms: number
   readonly parts: string
 }
 
 const FIND = `SELECT id, facts, token, sender, base_etag, base_bytes, base_object_bytes, multipart_id, multipart_mark, tails,
+    digest_offset, digest_state,
     (extract(epoch FROM stored_at) * 1000)::bigint AS stored_at_ms,
     (SELECT coalesce(json_agg(json_build_array(number, position, bytes, etag) ORDER BY number), '[]')::text
       FROM s3_parts WHERE s3_parts.id = s3_uploads.id) AS parts
@@ -91,7 +95,7 @@ export class SqlLedger implements Ledger {
   /** See Ledger. */
   async write(id: string, token: number, change: Change): Promise<boolean> {
     const { facts = null, sender, base, multipart, tails, part, lastPart, bytesChanged = false } = change
-    const { isFinished = false } = change
+    const { digest, isFinished = false } = change
     const { rows } = await this.#query(this.#texts.write, [
       ...[id, token, facts],
       ...[sender !== undefined, sender ?? null],
@@ -99,6 +103,7 @@ export class SqlLedger implements Ledger {
       ...[multipart !== undefined, multipart?.id ?? null, multipart?.mark ?? null],
       ...[tails ? JSON.stringify(tails) : null, bytesChanged, lastPart ?? null],
       ...[part?.number ?? null, part?.position ?? null, part?.bytes ?? null, part?.etag ?? null],
+      ...[digest !== undefined, digest?.offset ?? null, digest?.state ?? null],
       isFinished,
     ])
     if (rows.length === 1) this.#own.note(id, token)
@@ -180,7 +185,7 @@ function keptOf(row: Row): Kept {
   const { id, facts, sender, stored_at_ms: storedAtMs } = row
   const parts = (fromJson(PartsSchema, row.parts) ?? []).map(asPart)
   const layout = { base: baseOf(row), multipart: multipartOf(row), parts, tails: tailsOf(row) }
-  return { id, facts, sender, storedAtMs, ...layout }
+  return { id, facts, sender, storedAtMs, ...layout, digest: digestOf(row) }
 }
 
 function asPart([number, position, bytes, etag]: v.InferOutput<typeof PartsSchema>[number]): Part {
@@ -189,6 +194,10 @@ function asPart([number, position, bytes, etag]: v.InferOutput<typeof PartsSchem
 
 function baseOf({ base_etag: etag, base_bytes: bytes, base_object_bytes: objectBytes }: Row): Base | null {
   return etag === null || bytes === null || objectBytes === null ? null : { etag, bytes, objectBytes }
+}
+
+function digestOf({ digest_offset: offset, digest_state: state }: Row): SavedDigest | null {
+  return offset === null || state === null ? null : { offset, state }
 }
 
 function multipartOf({

@@ -67,7 +67,6 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
     bucketName: place.bucket,
     keyOf: (id) => keyOf(place, id),
     leastPartBytes: partBytes,
-    closeFile: (id) => writer.closeFile(id),
     discard: (keys) => {
       bucket.remove(keys).catch((error: unknown) => {
         log.warn(
@@ -103,9 +102,13 @@ const NO_WRITER = {
   underLock: async () => {},
   leastPartBytes: 0,
   discard: () => {},
-  closeFile: async () => {},
+  writer: { closeFile: async () => {}, resume: hasNone, saveDigest: hasNone, prove: hasNone },
   scratch: '',
   log: { warn: () => {} },
   now: () => 0,
   monotonic: () => 0,
+}
+
+async function hasNone(): Promise<never> {
+  throw new Error('who only looks has no digest')
 }

@@ -1,19 +1,22 @@
 import type { Engine, Loaded } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { Log } from '../model/log.js'
-import type { NewFinal } from '../model/shared-finals.js'
 import { formatSidecar, isForeign, parseSidecar, sidecarOf } from '../model/sidecar.js'
 import { storedFacts } from '../model/stored-facts.js'
 import type { UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
+import { abortAll } from './abort-all.js'
 import { Assembly, type AssemblyTools } from './assembly.js'
 import { Draft } from './draft.js'
+import { DraftBytes } from './draft-bytes.js'
+import { type DigestWriter, DraftDigest } from './draft-digest.js'
 import { Drafts } from './drafts.js'
 import { takenOver, tokenFor } from './entry.js'
 import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
 import { Spool } from './spool.js'
+import type { SpoolWriter } from './spool-writer.js'
 import type { SqlFinals } from './sql-finals.js'
 import { StoredRange } from './stored-range.js'
 
@@ -35,8 +38,8 @@ export interface StoredUploadsTools extends AssemblyTools {
   readonly bucketName: string
   /** The scratch folder. */
   readonly scratch: string
-  /** Closes the file of an upload that a thread has open. */
-  readonly closeFile: (id: string) => Promise<void>
+  /** The threads that have files open, and digests. */
+  readonly writer: DigestWriter & Pick<SpoolWriter, 'closeFile'>
   readonly finals: SqlFinals
   /** Does `work` under an upload's lock, where that is free. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
@@ -47,7 +50,7 @@ export interface StoredUploadsTools extends AssemblyTools {
 
 /** The uploads in a bucket and its ledger, to look at and to remove; and the drafts of those that are being written. */
 export class StoredUploads
-  implements Pick<Engine, 'finals' | 'create' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
+  implements Pick<Engine, 'finals' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
 {
   protected readonly drafts: Drafts
   readonly #tools: StoredUploadsTools
@@ -112,21 +115,6 @@ export class StoredUploads
     return this.#tools.finals
   }
 
-  /** See Engine. */
-  async create(
-    id: string,
-    facts: () => UploadFacts,
-    { final }: { final?: NewFinal | undefined } = {},
-  ): Promise<void> {
-    const { ledger, tokenOf } = this.#tools
-    const made = facts()
-    const { parts } = made
-    const needing = final && parts ? { ...final, parts } : undefined
-    if (await ledger.create(id, this.textOf(made), tokenFor(id, tokenOf), needing)) return
-    tokenFor(id, tokenOf)
-    throw new Error('EEXIST: the upload exists')
-  }
-
   /** Changes the ledger of an upload. Rejects with BytesFault where it is gone, and with upload_taken_over. */
   protected async change(id: string, change: Change): Promise<void> {
     const { ledger, tokenOf } = this.#tools
@@ -138,7 +126,7 @@ export class StoredUploads
   /** A sidecar's text, as the ledger keeps it. */
   protected textOf(facts: UploadFacts, boot: keyof typeof BOOTS = 'stored'): string {
     const draft = this.drafts.peek(facts.id)
-    if (draft) draft.length = facts.length
+    draft?.setFacts(facts)
     const updatedAt = new Date(this.#tools.now()).toISOString()
     return formatSidecar(sidecarOf(facts, { updatedAt, bootId: BOOTS[boot] }))
   }
@@ -191,7 +179,7 @@ export class StoredUploads
     const { bucket, keyOf, tails: prefix } = this.#tools
     const key = keyOf(id)
     if (multipart) await bucket.abort(key, multipart.id)
-    for await (const other of bucket.multiparts(key)) if (other.key === key) await bucket.abort(key, other.id)
+    await abortAll(bucket, key)
     const keys = new Set([key, ...tails.map((tail) => tail.key)])
     for await (const tail of bucket.objects(`${prefix}${id}/`)) keys.add(tail.key)
     return [...keys]
@@ -288,16 +276,19 @@ export class StoredUploads
   }
 
   async #draft(id: string): Promise<Draft> {
-    const { scratch, closeFile, bucket, keyOf } = this.#tools
+    const { scratch, writer, bucket, keyOf } = this.#tools
     const kept = await this.#kept(id)
     const assembly = new Assembly(kept, this.#tools)
-    const spool = new Spool(scratch, id, assembly.stored, () => closeFile(id))
+    const spool = new Spool(scratch, id, assembly.stored, () => writer.closeFile(id))
+    const stored = (now: Kept, range: Range): AsyncGenerator<Buffer> =>
+      storedBytes(now, keyOf(id), bucket, range)
+    const bytes = new DraftBytes({ assembly, spool, stored })
     const draft = new Draft({
-      ...{ assembly, spool },
+      ...{ assembly, spool, bytes },
+      digest: new DraftDigest({ id, writer, scratch, bytes }),
       present: (now) => presentBytes(now, keyOf(id), bucket),
-      stored: (now, range) => storedBytes(now, keyOf(id), bucket, range),
     })
-    draft.length = parseSidecar(kept.facts, id)?.length ?? null
+    draft.setFacts(parseSidecar(kept.facts, id) ?? { length: null, checkpoints: [] })
     return draft
   }
 }

@@ -73,9 +73,9 @@ async function assertFinished(place: S3Place, engine: Engine, parts: Parts, whol
   assert.equal(await place.names(), [place.keyOf(FINAL)])
 }
 
-/** The multipart uploads in the bucket. */
+/** The multipart uploads of the final upload. */
 async function multiparts(place: S3Place): Promise<string[]> {
-  return (await place.names()).filter((name) => name.startsWith('multipart'))
+  return (await place.names()).filter((name) => name === `multipart ${place.keyOf(FINAL)}`)
 }
 
 test('"5 MiB to 5 GiB": parts of any size are joined, and the bucket has the final upload alone', async (place) => {

@@ -73,7 +73,7 @@ test('a part that a final upload needs is not given up; any other is gone for al
 
 test('either a part is given up, or a final upload is made of it: never both', async (place) => {
   const { ledger, finals } = place
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < 50; round++) {
     const [part, final] = [idOf(`${round}a`), idOf(`${round}b`)]
     await ledger.create(part, '{}', TOKEN)
     const [givenUp, made] = await Promise.all([finals.giveUp([part]), codeOf(make(place, final, [part]))])
