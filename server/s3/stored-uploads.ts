@@ -5,7 +5,6 @@ import { formatSidecar, isForeign, parseSidecar, sidecarOf } from '../model/side
 import { storedFacts } from '../model/stored-facts.js'
 import type { UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
-import { abortAll } from './abort-all.js'
 import { Assembly, type AssemblyTools } from './assembly.js'
 import { Draft } from './draft.js'
 import { DraftBytes } from './draft-bytes.js'
@@ -15,6 +14,7 @@ import { takenOver, tokenFor } from './entry.js'
 import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
+import { removeObjects } from './removed-objects.js'
 import { Spool } from './spool.js'
 import type { SpoolWriter } from './spool-writer.js'
 import type { SqlFinals } from './sql-finals.js'
@@ -22,8 +22,6 @@ import { StoredRange } from './stored-range.js'
 
 /** Uploads that are asked for at once. */
 const PAGE = 1024
-/** Uploads whose objects are removed at once. */
-const REMOVED_AT_ONCE = 8
 const TRIES = 3
 /** In place of the boot in a sidecar: bytes that are stored count after every crash, or none of them do. */
 const BOOTS = { stored: 's3', unproven: 'unknown' } as const
@@ -154,7 +152,10 @@ export class StoredUploads
     const tokens = ids.map((id) => tokenFor(id, tokenOf))
     const removed = await ledger.beginRemoval(ids, tokens)
     for (const each of removed) if (this.#readers.has(each.id)) this.#whenRead.set(each.id, each)
-    await this.#removeObjects(removed.filter(({ id }) => !this.#readers.has(id)))
+    await removeObjects(
+      this.#tools,
+      removed.filter(({ id }) => !this.#readers.has(id)),
+    )
     // One whose lock was lost before has stayed.
     for (const id of ids) tokenFor(id, tokenOf)
   }
@@ -164,34 +165,13 @@ export class StoredUploads
     await Promise.all(this.#removing)
   }
 
-  async #removeObjects(removed: readonly Removed[]): Promise<void> {
-    const { bucket, ledger } = this.#tools
-    for (let from = 0; from < removed.length; from += REMOVED_AT_ONCE) {
-      const some = removed.slice(from, from + REMOVED_AT_ONCE)
-      const keys = await Promise.all(some.map((each) => this.#keysOf(each)))
-      await bucket.remove(keys.flat())
-    }
-    if (removed.length > 0) await ledger.endRemoval(removed.map(({ id }) => id))
-  }
-
-  /** The objects of an upload whose multipart uploads are aborted; also what a writer that died had not written down. */
-  async #keysOf({ id, multipart, tails }: Removed): Promise<readonly string[]> {
-    const { bucket, keyOf, tails: prefix } = this.#tools
-    const key = keyOf(id)
-    if (multipart) await bucket.abort(key, multipart.id)
-    await abortAll(bucket, key)
-    const keys = new Set([key, ...tails.map((tail) => tail.key)])
-    for await (const tail of bucket.objects(`${prefix}${id}/`)) keys.add(tail.key)
-    return [...keys]
-  }
-
   #readerClosed(id: string): void {
     const left = (this.#readers.get(id) ?? 1) - 1
     if (left > 0) return void this.#readers.set(id, left)
     this.#readers.delete(id)
     const removed = this.#whenRead.get(id)
     if (!removed || !this.#whenRead.delete(id)) return
-    const removing = this.#removeObjects([removed]).catch((error: unknown) => {
+    const removing = removeObjects(this.#tools, [removed]).catch((error: unknown) => {
       this.#tools.log.warn({ err: error, id }, 'objects of a removed upload are left to the sweep')
     })
     this.#removing.add(removing)
