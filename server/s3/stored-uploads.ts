@@ -7,18 +7,21 @@ import type { UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
 import { Assembly, type AssemblyTools } from './assembly.js'
 import { Draft } from './draft.js'
+import { DraftBytes } from './draft-bytes.js'
+import { type DigestWriter, DraftDigest } from './draft-digest.js'
 import { Drafts } from './drafts.js'
-import { tokenFor } from './entry.js'
-import { endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
+import { takenOver, tokenFor } from './entry.js'
+import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
+import { removeObjects } from './removed-objects.js'
 import { Spool } from './spool.js'
+import type { SpoolWriter } from './spool-writer.js'
+import type { SqlFinals } from './sql-finals.js'
 import { StoredRange } from './stored-range.js'
 
 /** Uploads that are asked for at once. */
 const PAGE = 1024
-/** Uploads whose objects are removed at once. */
-const REMOVED_AT_ONCE = 8
 const TRIES = 3
 /** In place of the boot in a sidecar: bytes that are stored count after every crash, or none of them do. */
 const BOOTS = { stored: 's3', unproven: 'unknown' } as const
@@ -33,8 +36,9 @@ export interface StoredUploadsTools extends AssemblyTools {
   readonly bucketName: string
   /** The scratch folder. */
   readonly scratch: string
-  /** Closes the file of an upload that a thread has open. */
-  readonly closeFile: (id: string) => Promise<void>
+  /** The threads that have files open, and digests. */
+  readonly writer: DigestWriter & Pick<SpoolWriter, 'closeFile'>
+  readonly finals: SqlFinals
   /** Does `work` under an upload's lock, where that is free. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   readonly log: Pick<Log, 'warn'>
@@ -43,7 +47,9 @@ export interface StoredUploadsTools extends AssemblyTools {
 }
 
 /** The uploads in a bucket and its ledger, to look at and to remove; and the drafts of those that are being written. */
-export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 'list' | 'addressOf'> {
+export class StoredUploads
+  implements Pick<Engine, 'finals' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
+{
   protected readonly drafts: Drafts
   readonly #tools: StoredUploadsTools
   readonly #readers = new Map<string, number>()
@@ -102,28 +108,35 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return `s3://${this.#tools.bucketName}/${this.#tools.keyOf(id)}`
   }
 
+  /** See Engine. */
+  get finals(): SqlFinals {
+    return this.#tools.finals
+  }
+
+  /** Changes the ledger of an upload. Rejects with BytesFault where it is gone, and with upload_taken_over. */
+  protected async change(id: string, change: Change): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    if (await ledger.write(id, tokenFor(id, tokenOf), change)) return
+    if (!(await ledger.find(id))) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
+    throw takenOver()
+  }
+
   /** A sidecar's text, as the ledger keeps it. */
   protected textOf(facts: UploadFacts, boot: keyof typeof BOOTS = 'stored'): string {
     const draft = this.drafts.peek(facts.id)
-    if (draft) draft.length = facts.length
+    draft?.setFacts(facts)
     const updatedAt = new Date(this.#tools.now()).toISOString()
     return formatSidecar(sidecarOf(facts, { updatedAt, bootId: BOOTS[boot] }))
-  }
-
-  /** Bytes of an upload that no body writes now. Rejects with BytesFault where it is gone. */
-  protected async readable(id: string, range: Range): Promise<AsyncGenerator<Buffer>> {
-    const kept = await this.#readable(id, range.to)
-    return this.#bytesOf(kept, range)
   }
 
   /** A reader of such bytes; objects are not removed before it is closed. */
   protected async reader(id: string, range: Range): Promise<StoredRange> {
     this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1)
     try {
-      const kept = await this.#readable(id, range.to)
+      const kept = await this.readable(id, range.to)
       return new StoredRange(
         range,
-        (each) => this.#bytesOf(kept, each),
+        (each) => this.bytesOf(kept, each),
         () => this.#readerClosed(id),
       )
     } catch (error) {
@@ -139,7 +152,10 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     const tokens = ids.map((id) => tokenFor(id, tokenOf))
     const removed = await ledger.beginRemoval(ids, tokens)
     for (const each of removed) if (this.#readers.has(each.id)) this.#whenRead.set(each.id, each)
-    await this.#removeObjects(removed.filter(({ id }) => !this.#readers.has(id)))
+    await removeObjects(
+      this.#tools,
+      removed.filter(({ id }) => !this.#readers.has(id)),
+    )
     // One whose lock was lost before has stayed.
     for (const id of ids) tokenFor(id, tokenOf)
   }
@@ -149,34 +165,13 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     await Promise.all(this.#removing)
   }
 
-  async #removeObjects(removed: readonly Removed[]): Promise<void> {
-    const { bucket, ledger } = this.#tools
-    for (let from = 0; from < removed.length; from += REMOVED_AT_ONCE) {
-      const some = removed.slice(from, from + REMOVED_AT_ONCE)
-      const keys = await Promise.all(some.map((each) => this.#keysOf(each)))
-      await bucket.remove(keys.flat())
-    }
-    if (removed.length > 0) await ledger.endRemoval(removed.map(({ id }) => id))
-  }
-
-  /** The objects of an upload whose multipart uploads are aborted; also what a writer that died had not written down. */
-  async #keysOf({ id, multipart, tails }: Removed): Promise<readonly string[]> {
-    const { bucket, keyOf, tails: prefix } = this.#tools
-    const key = keyOf(id)
-    if (multipart) await bucket.abort(key, multipart.id)
-    for await (const other of bucket.multiparts(key)) if (other.key === key) await bucket.abort(key, other.id)
-    const keys = new Set([key, ...tails.map((tail) => tail.key)])
-    for await (const tail of bucket.objects(`${prefix}${id}/`)) keys.add(tail.key)
-    return [...keys]
-  }
-
   #readerClosed(id: string): void {
     const left = (this.#readers.get(id) ?? 1) - 1
     if (left > 0) return void this.#readers.set(id, left)
     this.#readers.delete(id)
     const removed = this.#whenRead.get(id)
     if (!removed || !this.#whenRead.delete(id)) return
-    const removing = this.#removeObjects([removed]).catch((error: unknown) => {
+    const removing = removeObjects(this.#tools, [removed]).catch((error: unknown) => {
       this.#tools.log.warn({ err: error, id }, 'objects of a removed upload are left to the sweep')
     })
     this.#removing.add(removing)
@@ -237,7 +232,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return undefined
   }
 
-  async #readable(id: string, to: number): Promise<Kept> {
+  /** An upload that no body writes now, once its bytes up to `to` can be read. Rejects with BytesFault where it is gone. */
+  protected async readable(id: string, to: number): Promise<Kept> {
     await this.persist(id)
     const kept = await this.#kept(id)
     const base = kept.base?.bytes ?? 0
@@ -246,7 +242,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return this.#kept(id)
   }
 
-  #bytesOf(kept: Kept, range: Range): AsyncGenerator<Buffer> {
+  /** Such bytes of it. */
+  protected bytesOf(kept: Kept, range: Range): AsyncGenerator<Buffer> {
     const to = Math.min(range.to, storedBytesOf(kept))
     const { keyOf, bucket } = this.#tools
     return storedBytes(kept, keyOf(kept.id), bucket, { from: range.from, to })
@@ -259,16 +256,19 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
   }
 
   async #draft(id: string): Promise<Draft> {
-    const { scratch, closeFile, bucket, keyOf } = this.#tools
+    const { scratch, writer, bucket, keyOf } = this.#tools
     const kept = await this.#kept(id)
     const assembly = new Assembly(kept, this.#tools)
-    const spool = new Spool(scratch, id, assembly.stored, () => closeFile(id))
+    const spool = new Spool(scratch, id, assembly.stored, () => writer.closeFile(id))
+    const stored = (now: Kept, range: Range): AsyncGenerator<Buffer> =>
+      storedBytes(now, keyOf(id), bucket, range)
+    const bytes = new DraftBytes({ assembly, spool, stored })
     const draft = new Draft({
-      ...{ assembly, spool },
+      ...{ assembly, spool, bytes },
+      digest: new DraftDigest({ id, writer, scratch, bytes }),
       present: (now) => presentBytes(now, keyOf(id), bucket),
-      stored: (now, range) => storedBytes(now, keyOf(id), bucket, range),
     })
-    draft.length = parseSidecar(kept.facts, id)?.length ?? null
+    draft.setFacts(parseSidecar(kept.facts, id) ?? { length: null, checkpoints: [] })
     return draft
   }
 }
