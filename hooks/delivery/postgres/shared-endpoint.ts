@@ -23,7 +23,7 @@ interface EndpointTools {
 }
 
 /** Counting and purging take at most this part of the time. */
-const SHARE_OF_TIME = 20
+const SHARE_OF_TIME = 5
 
 /** One endpoint of this node: its events are in PostgreSQL, its notices of progress in memory. */
 export class SharedEndpoint {
