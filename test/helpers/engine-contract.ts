@@ -76,10 +76,11 @@ export function engineContract<P extends EnginePlace>(
     const engine = await place.restart()
     const restarted = { ...place, engine }
     const body = { isChecked: true, digest: 'none' as const, closes: false }
-    assert.is((await append(restarted, A, 3, 'xyz', body)).live, false)
+    // An engine may have read it on before the body.
+    const { live } = await append(restarted, A, 3, 'xyz', body)
     const range = { checkpoints: [], budgetBytes: 100 }
     assert.is((await engine.prove(A, { to: 6, ...range })).offset, 6)
-    assert.is((await engine.rollBack(A, { offset: 3 })).live, false)
+    assert.is((await engine.rollBack(A, { offset: 3 })).live, live)
     assert.is((await engine.prove(A, { to: 3, ...range })).offset, 3)
     assert.is(await engine.digest(A, 3), sha256('abc'))
   })
@@ -182,7 +183,8 @@ export function engineContract<P extends EnginePlace>(
     await append(place, A, 0, 'abc')
     await engine.forget(A)
     assert.is(await engine.digest(A, 3), null)
-    assert.not((await append(place, A, 3, 'def')).live)
+    const { live, sha256: found } = await append(place, A, 3, 'def')
+    assert.is(found, live ? sha256('abcdef') : null, 'it is read again, or is not there')
   })
 
   test('a final upload is joined piece by piece, and digested on the way', async (place) => {
