@@ -76,7 +76,6 @@ export function engineContract<P extends EnginePlace>(
     const engine = await place.restart()
     const restarted = { ...place, engine }
     const body = { isChecked: true, digest: 'none' as const, closes: false }
-    // An engine may have read it on before the body.
     const { live } = await append(restarted, A, 3, 'xyz', body)
     const range = { checkpoints: [], budgetBytes: 100 }
     assert.is((await engine.prove(A, { to: 6, ...range })).offset, 6)
