@@ -121,6 +121,8 @@ export interface ProveTask {
   readonly to: number
   readonly checkpoints: readonly Checkpoint[]
   readonly budgetBytes: number
+  /** How much further on the bytes stand in the upload than in the file; 0 where it is left out. */
+  readonly shift?: number
 }
 
 export interface ProveResult {

@@ -204,6 +204,7 @@ function join(task: JoinTask): number {
 }
 
 function prove(task: ProveTask): ProveResult {
+  const { shift = 0 } = task
   const state = digests.any(task.id)
   const stop = Math.min(task.to, state.offset + task.budgetBytes)
   let matched = 0
@@ -212,7 +213,7 @@ function prove(task: ProveTask): ProveResult {
     for (const checkpoint of task.checkpoints) {
       if (checkpoint.offset <= state.offset) matched = checkpoint.offset
       if (checkpoint.offset <= state.offset || checkpoint.offset > stop) continue
-      readOn(fd, state, checkpoint.offset)
+      readOn(fd, state, checkpoint.offset, shift)
       if (digests.hex(task.id, state, false) === checkpoint.sha256) {
         matched = checkpoint.offset
         continue
@@ -220,7 +221,7 @@ function prove(task: ProveTask): ProveResult {
       digests.forget(task.id)
       return { offset: state.offset, damagedAfter: matched }
     }
-    readOn(fd, state, stop)
+    readOn(fd, state, stop, shift)
   } finally {
     fs.closeSync(fd)
   }
@@ -249,8 +250,8 @@ function resumed(hashes: MovableHashes, { id, saved, sha256, to }: ResumeTask): 
   return digests.has(id) && !digests.isBeyond(id, to) ? digests.any(id) : undefined
 }
 
-function readOn(fd: number, state: Rolling, to: number): void {
-  for (const bytes of readPieces(fd, state.offset, to)) {
+function readOn(fd: number, state: Rolling, to: number, shift: number): void {
+  for (const bytes of readPieces(fd, state.offset - shift, to - shift)) {
     state.hash.update(bytes)
     state.offset += bytes.length
   }

@@ -128,7 +128,7 @@ export class Assembly {
     const base = { etag, bytes, objectBytes: bytes }
     const none = { lastPart: 0, multipart: null, tails: [], sender: null, digest: null }
     try {
-      await this.#entry.write({ facts: facts(), base, ...none, bytesChanged: true })
+      await this.#entry.write({ facts: facts(), base, ...none, bytesChanged: true, isFinished: true })
     } catch (error) {
       if (error instanceof BytesFault && error.code === 'MISSING') await this.#own.remove()
       throw error

@@ -74,10 +74,7 @@ export class S3Bucket {
     return new S3Bucket(s3, bucket)
   }
 
-  /**
-   * Stores an object, and resolves with its ETag. `isNew`: rejects with `changed` where there is one. `replaces`: rejects
-   * with `changed` or `missing` where there is not the one with this ETag.
-   */
+  /** Stores an object, and resolves with its ETag. Rejects with `changed` or `missing` unless it is new, or replaces that ETag. */
   async put(
     key: string,
     sent: Sent,
@@ -194,6 +191,11 @@ export class S3Bucket {
   /** Ends a multipart upload without an object; one that is gone is no error. */
   async abort(key: string, uploadId: string): Promise<void> {
     await orMissing(() => this.#s3.abortMultipartUpload({ ...this.#at(key), UploadId: uploadId }))
+  }
+
+  /** Ends all multipart uploads of a key without an object. */
+  async abortAll(key: string): Promise<void> {
+    for await (const { key: found, id } of this.multiparts(key)) if (found === key) await this.abort(key, id)
   }
 
   /** The parts that S3 has, in order; of many, the first `most`. Rejects with `no_upload`. */

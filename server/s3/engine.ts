@@ -6,12 +6,13 @@ import type {
   Digested,
   Engine,
   Entry,
+  JoinedPiece,
   RangeReader,
 } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { UploadFacts } from '../model/upload-facts.js'
-import { takenOver, tokenFor } from './entry.js'
 import { withFetched } from './fetched.js'
+import { Joins } from './joins.js'
 import type { SpoolWriter } from './spool-writer.js'
 import { StoredUploads, type StoredUploadsTools } from './stored-uploads.js'
 
@@ -32,11 +33,17 @@ export interface S3EngineTools extends StoredUploadsTools {
 export class S3Engine extends StoredUploads implements Engine {
   readonly #tools: S3EngineTools
   readonly #writer: SpoolWriter
+  readonly #joins: Joins
 
   constructor(tools: S3EngineTools) {
     super(tools)
     this.#tools = tools
     this.#writer = tools.writer
+    this.#joins = new Joins({
+      ...tools,
+      readable: (part, to) => this.readable(part, to),
+      bytesOf: (kept, range) => this.bytesOf(kept, range),
+    })
   }
 
   /** What the disk of the scratch folder has left, as last seen. */
@@ -47,15 +54,6 @@ export class S3Engine extends StoredUploads implements Engine {
   /** Bytes that wait to be written and digested. */
   get backlogBytes(): number {
     return this.#writer.backlogBytes
-  }
-
-  /** See Engine. */
-  async create(id: string, facts: () => UploadFacts): Promise<void> {
-    const { ledger, tokenOf } = this.#tools
-    const isNew = await ledger.create(id, this.textOf(facts()), tokenFor(id, tokenOf))
-    if (isNew) return
-    tokenFor(id, tokenOf)
-    throw new Error('EEXIST: the upload exists')
   }
 
   /** See Engine. */
@@ -147,7 +145,8 @@ export class S3Engine extends StoredUploads implements Engine {
     { finishedBytes, after }: CheckpointOptions,
   ): Promise<void> {
     await after
-    if (finishedBytes === undefined) return this.#replaceFacts(id, this.textOf(facts()))
+    if (finishedBytes === undefined) return this.change(id, { facts: this.textOf(facts()) })
+    if (this.#joins.has(id)) return this.#finishJoined(id, finishedBytes, facts)
     await this.drafts.with(id, async (draft) => {
       await this.#writer.closeFile(id)
       await draft.finish(finishedBytes, () => this.textOf(facts()))
@@ -155,16 +154,16 @@ export class S3Engine extends StoredUploads implements Engine {
     await this.drafts.drop(id)
   }
 
-  /** See Engine. */
-  restore(id: string, facts: UploadFacts): Promise<void> {
-    return this.#replaceFacts(id, this.textOf(facts, 'unproven'))
+  async #finishJoined(id: string, bytes: number, facts: () => UploadFacts): Promise<void> {
+    const joined = await this.#joins.finish(id, bytes)
+    await this.change(id, { ...joined, facts: this.textOf(facts()) })
+    await this.#joins.end(id)
+    await this.drafts.drop(id)
   }
 
-  async #replaceFacts(id: string, facts: string): Promise<void> {
-    const { ledger, tokenOf } = this.#tools
-    if (await ledger.write(id, tokenFor(id, tokenOf), { facts })) return
-    if (!(await ledger.find(id))) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
-    throw takenOver()
+  /** See Engine. */
+  restore(id: string, facts: UploadFacts): Promise<void> {
+    return this.change(id, { facts: this.textOf(facts, 'unproven') })
   }
 
   /** See Engine. Bytes of a body that runs are stored at its end. */
@@ -199,32 +198,23 @@ export class S3Engine extends StoredUploads implements Engine {
   async forget(id: string): Promise<void> {
     const draft = this.drafts.peek(id)
     if (draft) draft.isOpen = false
+    await this.#joins.end(id)
     await this.#writer.forget(id)
   }
 
+  /** See StoredUploads. What is joined here is not in the ledger before its end, and nothing of it is given up for others. */
+  override async isOutdated(id: string, isInMemory: boolean): Promise<boolean> {
+    return !this.#joins.has(id) && super.isOutdated(id, isInMemory)
+  }
+
   /** See Engine. */
-  join(
-    id: string,
-    { position, part, from, bytes }: { position: number; part: string; from: number; bytes: number },
-  ): Promise<number> {
-    return this.drafts.with(id, async (draft) => {
-      if (position === 0) await draft.begin(0)
-      // No body runs: what was joined may be read, and is stored then.
-      draft.isOpen = false
-      const pieces = await this.readable(part, { from, to: from + bytes })
-      return withFetched(this.#tools.scratch, { from, pieces }, async (partPath, end) => {
-        if (end !== from + bytes)
-          throw new BytesFault('DAMAGED', `a part has ${end} bytes, not ${from + bytes}`)
-        return draft.append(position, bytes, (path) =>
-          this.#writer.join({ id, path, position, partPath, from, bytes }),
-        )
-      })
-    })
+  join(id: string, piece: JoinedPiece): Promise<number> {
+    return this.#joins.add(id, piece)
   }
 
   /** See Engine. */
   async remove(ids: readonly string[]): Promise<void> {
-    await Promise.all(ids.map((id) => this.#writer.closeFile(id)))
+    await Promise.all(ids.flatMap((id) => [this.#writer.closeFile(id), this.#joins.end(id)]))
     await this.removeAll(ids)
   }
 
@@ -246,6 +236,7 @@ export class S3Engine extends StoredUploads implements Engine {
 
   /** See Engine. */
   async end(): Promise<void> {
+    await this.#joins.endAll()
     await this.drafts.end().finally(() => this.#writer.close())
     await this.removalsEnd()
     this.#tools.bucket.end()

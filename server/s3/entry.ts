@@ -113,7 +113,8 @@ export class Entry {
 }
 
 function changed(kept: Kept, change: Change): Kept {
-  const { facts = kept.facts, part, lastPart = Number.POSITIVE_INFINITY, bytesChanged: _, ...layout } = change
+  const { facts = kept.facts, part, lastPart = Number.POSITIVE_INFINITY, ...rest } = change
+  const { bytesChanged: _, isFinished: _finished, ...layout } = rest
   const before = kept.parts.filter(({ number }) => number <= lastPart)
   return { ...kept, ...layout, facts, parts: part ? [...before, part] : before }
 }

@@ -45,22 +45,14 @@ export interface SpoolWriter {
   commit(task: { id: string; path: string; digest: DigestDue }): Promise<Digested>
   /** Cuts the file to `offset`, makes the digest what it was before a checked body, and closes the file. */
   rollBack(task: { id: string; path: string; offset: number }): Promise<Digested>
-  /** Takes bytes of another file over, at the same place in it as in the upload that it is of, and digests them. */
-  join(task: {
-    id: string
-    path: string
-    position: number
-    partPath: string
-    from: number
-    bytes: number
-  }): Promise<number>
-  /** Reads on from where the digest stands, and compares with checkpoints. */
+  /** Reads on from where the digest stands, and compares with checkpoints. In the file the bytes stand `shift` before. */
   prove(task: {
     id: string
     path: string
     to: number
     checkpoints: readonly Checkpoint[]
     budgetBytes: number
+    shift?: number
   }): Promise<{ readonly offset: number; readonly damagedAfter: number | null }>
   /**
    * Where the digest of an upload with `to` bytes stands. Where `saved` is further, it takes its place, if it can be

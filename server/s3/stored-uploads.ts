@@ -1,21 +1,18 @@
 import type { Engine, Loaded } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { Log } from '../model/log.js'
+import type { NewFinal } from '../model/shared-finals.js'
 import { formatSidecar, isForeign, parseSidecar, sidecarOf } from '../model/sidecar.js'
 import { storedFacts } from '../model/stored-facts.js'
 import type { UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
-import { Assembly, type AssemblyTools } from './assembly.js'
-import { Draft } from './draft.js'
-import { DraftBytes } from './draft-bytes.js'
-import { type DigestWriter, DraftDigest } from './draft-digest.js'
 import { Drafts } from './drafts.js'
-import { tokenFor } from './entry.js'
-import { endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
+import { takenOver, tokenFor } from './entry.js'
+import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
+import { type NewDraftTools, newDraft } from './new-draft.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
-import { Spool } from './spool.js'
-import type { SpoolWriter } from './spool-writer.js'
+import type { SqlFinals } from './sql-finals.js'
 import { StoredRange } from './stored-range.js'
 
 /** Uploads that are asked for at once. */
@@ -29,13 +26,10 @@ interface Range {
   readonly to: number
 }
 
-export interface StoredUploadsTools extends AssemblyTools {
+export interface StoredUploadsTools extends NewDraftTools {
   /** The bucket's name. */
   readonly bucketName: string
-  /** The scratch folder. */
-  readonly scratch: string
-  /** The threads that have files open, and digests. */
-  readonly writer: DigestWriter & Pick<SpoolWriter, 'closeFile'>
+  readonly finals: SqlFinals
   /** Does `work` under an upload's lock, where that is free. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   readonly log: Pick<Log, 'warn'>
@@ -44,7 +38,9 @@ export interface StoredUploadsTools extends AssemblyTools {
 }
 
 /** The uploads in a bucket and its ledger, to look at and to remove; and the drafts of those that are being written. */
-export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 'list' | 'addressOf'> {
+export class StoredUploads
+  implements Pick<Engine, 'finals' | 'create' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
+{
   protected readonly drafts: Drafts
   readonly #tools: StoredUploadsTools
   readonly #readers = new Map<string, number>()
@@ -56,7 +52,12 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     this.#tools = tools
     const { log, monotonic } = tools
     const underLock: StoredUploadsTools['underLock'] = (id, work) => tools.underLock(id, work)
-    this.drafts = new Drafts({ load: (id) => this.#draft(id), underLock, log, monotonic })
+    this.drafts = new Drafts({
+      load: async (id) => newDraft(await this.#kept(id), tools),
+      underLock,
+      log,
+      monotonic,
+    })
   }
 
   /** See Engine. */
@@ -103,6 +104,34 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return `s3://${this.#tools.bucketName}/${this.#tools.keyOf(id)}`
   }
 
+  /** See Engine. */
+  get finals(): SqlFinals {
+    return this.#tools.finals
+  }
+
+  /** See Engine. */
+  async create(
+    id: string,
+    facts: () => UploadFacts,
+    { final }: { final?: NewFinal | undefined } = {},
+  ): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    const made = facts()
+    const { parts } = made
+    const needing = final && parts ? { ...final, parts } : undefined
+    if (await ledger.create(id, this.textOf(made), tokenFor(id, tokenOf), needing)) return
+    tokenFor(id, tokenOf)
+    throw new Error('EEXIST: the upload exists')
+  }
+
+  /** Changes the ledger of an upload. Rejects with BytesFault where it is gone, and with upload_taken_over. */
+  protected async change(id: string, change: Change): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    if (await ledger.write(id, tokenFor(id, tokenOf), change)) return
+    if (!(await ledger.find(id))) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
+    throw takenOver()
+  }
+
   /** A sidecar's text, as the ledger keeps it. */
   protected textOf(facts: UploadFacts, boot: keyof typeof BOOTS = 'stored'): string {
     const draft = this.drafts.peek(facts.id)
@@ -111,20 +140,14 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return formatSidecar(sidecarOf(facts, { updatedAt, bootId: BOOTS[boot] }))
   }
 
-  /** Bytes of an upload that no body writes now. Rejects with BytesFault where it is gone. */
-  protected async readable(id: string, range: Range): Promise<AsyncGenerator<Buffer>> {
-    const kept = await this.#readable(id, range.to)
-    return this.#bytesOf(kept, range)
-  }
-
   /** A reader of such bytes; objects are not removed before it is closed. */
   protected async reader(id: string, range: Range): Promise<StoredRange> {
     this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1)
     try {
-      const kept = await this.#readable(id, range.to)
+      const kept = await this.readable(id, range.to)
       return new StoredRange(
         range,
-        (each) => this.#bytesOf(kept, each),
+        (each) => this.bytesOf(kept, each),
         () => this.#readerClosed(id),
       )
     } catch (error) {
@@ -154,6 +177,7 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     if (removed.length === 0) return
     const { bucket, ledger, keyOf } = this.#tools
     for (const { id, multipart } of removed) if (multipart) await bucket.abort(keyOf(id), multipart.id)
+    for (const { id, isOpenFinal } of removed) if (isOpenFinal) await bucket.abortAll(keyOf(id))
     await bucket.remove(removed.flatMap(({ id, tails }) => [keyOf(id), ...tails.map(({ key }) => key)]))
     await ledger.endRemoval(removed.map(({ id }) => id))
   }
@@ -215,7 +239,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return undefined
   }
 
-  async #readable(id: string, to: number): Promise<Kept> {
+  /** An upload that no body writes now, once its bytes up to `to` can be read. Rejects with BytesFault where it is gone. */
+  protected async readable(id: string, to: number): Promise<Kept> {
     await this.persist(id)
     const kept = await this.#kept(id)
     const base = kept.base?.bytes ?? 0
@@ -224,7 +249,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return this.#kept(id)
   }
 
-  #bytesOf(kept: Kept, range: Range): AsyncGenerator<Buffer> {
+  /** Such bytes of it. */
+  protected bytesOf(kept: Kept, range: Range): AsyncGenerator<Buffer> {
     const to = Math.min(range.to, storedBytesOf(kept))
     const { keyOf, bucket } = this.#tools
     return storedBytes(kept, keyOf(kept.id), bucket, { from: range.from, to })
@@ -234,22 +260,5 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     const kept = isUploadId(id) ? await this.#tools.ledger.find(id) : undefined
     if (!kept) throw new BytesFault('MISSING', 'the upload is gone')
     return kept
-  }
-
-  async #draft(id: string): Promise<Draft> {
-    const { scratch, writer, bucket, keyOf } = this.#tools
-    const kept = await this.#kept(id)
-    const assembly = new Assembly(kept, this.#tools)
-    const spool = new Spool(scratch, id, assembly.stored, () => writer.closeFile(id))
-    const stored = (now: Kept, range: Range): AsyncGenerator<Buffer> =>
-      storedBytes(now, keyOf(id), bucket, range)
-    const bytes = new DraftBytes({ assembly, spool, stored })
-    const draft = new Draft({
-      ...{ assembly, spool, bytes },
-      digest: new DraftDigest({ id, writer, scratch, bytes }),
-      present: (now) => presentBytes(now, keyOf(id), bucket),
-    })
-    draft.setFacts(parseSidecar(kept.facts, id) ?? { length: null, checkpoints: [] })
-    return draft
   }
 }
