@@ -138,7 +138,7 @@ async function build<F extends Listener | Embedded>(
   const metrics = await loadMetrics(config)
   const traces = await loadTraces({ version: readVersion(), log: faults })
   const storage = await openStorage(config, {
-    ...{ arena, log: faults, now, monotonic, name: processName(), taken: () => void close() },
+    ...{ arena, log: faults, now, monotonic, name: processName() },
     flushed: (ms) => metrics?.flushed(ms),
     underLock: (id, work) => locks.tryWith(id, work),
   })

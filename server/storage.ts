@@ -27,8 +27,6 @@ interface StorageParts {
   readonly name: string
   /** Does `work` under an upload's lock, where that is free. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
-  /** Called where another node has taken the storage, because this one could not reach the database. */
-  readonly taken: () => void
 }
 
 /** What a node needs that shares its uploads with others. */
@@ -60,8 +58,8 @@ export interface Storage {
 }
 
 /**
- * Opens the storage. Rejects with ConfigError where S3 or the database cannot be used as the settings say, or another
- * node uses the same place, and with the system's error.
+ * Opens the storage. Rejects with ConfigError where S3 or the database cannot be used as the settings say, and with the
+ * system's error.
  */
 export async function openStorage(config: Config, parts: StorageParts): Promise<Storage> {
   const place = s3PlaceOf(config.storage)
@@ -92,34 +90,28 @@ export async function lookAtStored(config: Config): Promise<Stored> {
 async function openS3(
   config: Config,
   place: NonNullable<ReturnType<typeof s3PlaceOf>>,
-  { arena, log, flushed, now, monotonic, name, underLock, taken }: StorageParts,
+  { arena, log, flushed, now, monotonic, name, underLock }: StorageParts,
 ): Promise<Storage> {
   const { database, minFreeBytes, dataDir, storage } = config
-  const { NamedLock } = await import('./postgres/named-lock.js')
   const { openSql } = await import('./postgres/pool.js')
   const { startS3 } = await import('./s3/start.js')
   const { SharedUploads } = await import('./cluster/shared-uploads.js')
   const { Turns } = await import('./cluster/turns.js')
-  const lost = (): void => {
-    log.error({ storage }, 'another server has taken the place of --storage; this one shuts down')
-    taken()
-  }
-  const lock = await NamedLock.take(database, storage, lost).catch((error: unknown) => {
-    throw new ConfigError(`--database cannot be reached: ${messageOf(error)}`, { cause: error })
-  })
-  if (!lock) throw new ConfigError(`another server uses --storage ${storage} with this --database`)
   const sql = await openSql(database)
   const cluster = await openCluster(database, { log, name, monotonic })
+  const end = async (): Promise<void> => {
+    await cluster.close()
+    await sql.end()
+  }
+  await cluster.joined().catch(async (error: unknown) => {
+    await end()
+    throw new ConfigError(`--database cannot be reached: ${messageOf(error)}`, { cause: error })
+  })
   const disk = new Disk({ folder: dataDir, minFreeBytes, monotonic })
   const threads = threadCount(config.digestThreads, availableParallelism())
   const ended = (err: Error): void => log.error({ err }, 'a thread ended; the next task starts another')
   const writer = new Writer(threads, { arena, ended }, flushed)
-  const end = async (): Promise<void> => {
-    await cluster.close()
-    await Promise.all([sql.end(), lock.release()])
-  }
   try {
-    await cluster.joined()
     await disk.refresh()
     const { locks, tokens } = cluster
     const turns = new Turns(locks)
