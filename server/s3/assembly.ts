@@ -108,7 +108,7 @@ export class Assembly {
     const key = `${prefix}${this.#entry.id}/${randomUUID()}`
     const bytes = to - position
     const sent = { bytes, stream: () => source(position, to) }
-    const etag = await bucket.put(key, sent, { replaces: null }).catch((error: unknown) => {
+    const etag = await bucket.put(key, sent, { isNew: true }).catch((error: unknown) => {
       if (this.#unanswered.length < MOST_TAILS) this.#unanswered.push(key)
       throw error
     })
