@@ -29,4 +29,5 @@ export const LEDGER_STEPS: readonly string[] = [
      token bigint NOT NULL,
      PRIMARY KEY (id, number)
    );`,
+  'ALTER TABLE s3_uploads ADD COLUMN digest_offset bigint, ADD COLUMN digest_state text;',
 ]
