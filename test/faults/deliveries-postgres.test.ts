@@ -169,6 +169,8 @@ test('while PostgreSQL is away events wait in bounded memory, a finish is refuse
   await postgres.kill()
   const refused = await one.intend(idOf(3)).catch((error: unknown) => error)
   assert.is(refused instanceof UploadError && refused.code, 'storage_unavailable')
+  const unlisted = await one.list('pending', undefined, 1).catch((error: unknown) => error)
+  assert.is(unlisted instanceof UploadError && unlisted.code, 'storage_unavailable')
   for (const number of numbers(20)) one.notify(call('post-terminate', number))
   one.confirm(call('post-finish', 2))
   const lost = () => place.log.filter((line) => line.startsWith('an event is lost')).length
