@@ -187,7 +187,7 @@ async function build<F extends Listener | Embedded>(
       if (end) access.uploadEnded(upload)
     },
     underLock: (id, work) => locks.waitWith(id, work),
-    isReceiving: () => slots.taken > 0,
+    ...{ isReceiving: () => slots.taken > 0, alone: storage.alone },
     isHeldByRequest: (id) => locks.isHeldByRequest(id),
     isHeld: (id) => locks.isHeld(id),
   }

@@ -47,6 +47,8 @@ export interface Storage {
   readonly cluster: Cluster | null
   /** Nobody but this server may change an upload now: the storage belongs to it, or it holds the lock of the upload. */
   readonly isOwn: (id: string) => boolean
+  /** Does `work` unless another node does work of this name now; null where the storage belongs to one server. */
+  readonly alone: ((name: string, work: () => Promise<void>) => Promise<void>) | null
   /** How this node shares uploads with others; null where the storage belongs to one server. */
   readonly sharing: Sharing | null
   /** Resolves with why the storage cannot be used now; undefined where it can. */
@@ -63,8 +65,8 @@ export async function openStorage(config: Config, parts: StorageParts): Promise<
   const place = s3PlaceOf(config.storage)
   if (place) return openS3(config, place, parts)
   const engine = await FilesEngine.start({ ...config, ...parts })
-  const alone = { cluster: null, sharing: null, isOwn: () => true, notReady: async () => undefined }
-  return { engine, ...alone, end: () => engine.end() }
+  const own = { cluster: null, sharing: null, alone: null, isOwn: () => true }
+  return { engine, ...own, notReady: async () => undefined, end: () => engine.end() }
 }
 
 /** What is stored, to look at beside a running server. */
@@ -128,6 +130,7 @@ async function openS3(
     return {
       ...{ engine, cluster },
       isOwn: (id) => tokens.of(id) !== undefined,
+      alone: (name, work) => turns.unlessTaken(name, work),
       sharing: {
         turns,
         locks: (uploads) => new SharedUploads({ locks, tokens, engine, uploads, log }),

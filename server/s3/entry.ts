@@ -81,21 +81,28 @@ export class Entry {
   }
 
   /**
-   * Changes the ledger. Rejects with BytesFault where the upload is gone, with upload_taken_over where another writer has
-   * it, and as the ledger does.
+   * Changes the ledger. A digest that covers bytes which are not stored any more goes with them. Rejects with BytesFault
+   * where the upload is gone, with upload_taken_over where another writer has it, and as the ledger does.
    */
   async write(change: Change): Promise<void> {
-    const { facts, part, lastPart = Number.POSITIVE_INFINITY, bytesChanged: _, ...layout } = change
+    const after = changed(this.#kept, change)
+    const stored = storedBytesOf(after)
+    const digest = after.digest && after.digest.offset <= stored ? after.digest : null
+    // Said also where none is known here: the writer before may have saved one meanwhile.
+    const isCut = stored < this.stored || digest !== after.digest
     const { token } = this
     this.#isStale = true
-    if (!(await this.#ledger.write(this.id, token, change))) {
+    if (!(await this.#ledger.write(this.id, token, isCut ? { ...change, digest } : change))) {
       await this.#found()
       throw takenOver()
     }
     this.#isStale = false
-    const before = this.#kept.parts.filter(({ number }) => number <= lastPart)
-    const parts = part ? [...before, part] : before
-    this.#kept = { ...this.#kept, ...layout, ...(facts === undefined ? {} : { facts }), parts }
+    this.#kept = { ...after, digest }
+  }
+
+  /** Rejects where this process may not write the upload any more; see `write`. */
+  async confirm(): Promise<void> {
+    await this.write({})
   }
 
   async #found(): Promise<Kept> {
@@ -103,6 +110,13 @@ export class Entry {
     if (!kept) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
     return kept
   }
+}
+
+function changed(kept: Kept, change: Change): Kept {
+  const { facts = kept.facts, part, lastPart = Number.POSITIVE_INFINITY, ...rest } = change
+  const { bytesChanged: _, isFinished: _finished, ...layout } = rest
+  const before = kept.parts.filter(({ number }) => number <= lastPart)
+  return { ...kept, ...layout, facts, parts: part ? [...before, part] : before }
 }
 
 /** The token of an upload. Throws upload_taken_over where this process may not write it. */

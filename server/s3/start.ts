@@ -2,10 +2,12 @@ import type { S3Place } from '../model/s3-place.js'
 import type { Sql } from '../model/sql.js'
 import { S3Bucket } from './bucket.js'
 import { S3Engine, type S3EngineTools } from './engine.js'
+import { FINALS_STEPS } from './finals-schema.js'
 import { keyOf, tailsOf } from './keys.js'
 import { LEDGER_STEPS } from './ledger-schema.js'
 import { Leftovers, type LeftoversTools } from './leftovers.js'
 import { emptyScratch } from './spool.js'
+import { SqlFinals } from './sql-finals.js'
 import { SqlLedger, type SqlLedgerTools } from './sql-ledger.js'
 import { StoredUploads } from './stored-uploads.js'
 
@@ -55,15 +57,16 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await bucket.check()
   await sql.migrate('s3', LEDGER_STEPS)
+  await sql.migrate('s3_finals', FINALS_STEPS)
   const ledger = new SqlLedger({ sql, tokenOf, isShared })
+  const finals = new SqlFinals({ sql, tokenOf, isShared })
   await emptyScratch(scratch)
   const tails = tailsOf(place)
   const engine = new S3Engine({
-    ...{ bucket, ledger, tails, scratch, writer, disk, log, now, monotonic, tokenOf, underLock },
+    ...{ bucket, ledger, finals, tails, scratch, writer, disk, log, now, monotonic, tokenOf, underLock },
     bucketName: place.bucket,
     keyOf: (id) => keyOf(place, id),
     leastPartBytes: partBytes,
-    closeFile: (id) => writer.closeFile(id),
     discard: (keys) => {
       bucket.remove(keys).catch((error: unknown) => {
         log.warn(
@@ -84,9 +87,10 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
 export async function lookAtS3({ place, endpoint, region, sql }: S3Location): Promise<StoredUploads> {
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await sql.migrate('s3', LEDGER_STEPS)
+  const looking = { sql, tokenOf: NO_WRITER.tokenOf, isShared: true }
   return new StoredUploads({
     ...{ bucket, tails: tailsOf(place), bucketName: place.bucket },
-    ledger: new SqlLedger({ sql, tokenOf: NO_WRITER.tokenOf, isShared: true }),
+    ...{ ledger: new SqlLedger(looking), finals: new SqlFinals(looking) },
     keyOf: (id) => keyOf(place, id),
     ...NO_WRITER,
   })
@@ -98,9 +102,13 @@ const NO_WRITER = {
   underLock: async () => {},
   leastPartBytes: 0,
   discard: () => {},
-  closeFile: async () => {},
+  writer: { closeFile: async () => {}, resume: hasNone, saveDigest: hasNone, prove: hasNone },
   scratch: '',
   log: { warn: () => {} },
   now: () => 0,
   monotonic: () => 0,
+}
+
+async function hasNone(): Promise<never> {
+  throw new Error('who only looks has no digest')
 }

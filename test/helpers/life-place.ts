@@ -62,6 +62,7 @@ export class LifePlace {
       announce: (upload, kind, end) => announcer.announce(upload, kind, end),
       underLock: (_, work) => work(),
       isReceiving: () => false,
+      alone: null,
       isHeldByRequest: () => false,
       isHeld: () => false,
       durability: 'finish',

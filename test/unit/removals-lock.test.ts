@@ -30,7 +30,12 @@ function place({ owner = null }: { owner?: string | null } = {}) {
       },
     },
     lifecycle: { remove: async ({ id }) => void seen.push(`removed ${id}`) },
-    joiner: { needs: () => false, terminate: async () => {}, forget: async () => {}, partChanged: () => {} },
+    joiner: {
+      removable: (ids) => new Set(ids),
+      terminate: async () => {},
+      forget: async () => {},
+      partChanged: () => {},
+    },
   })
   return { storage, uploads, removals, seen }
 }
