@@ -50,7 +50,7 @@ export function createStatus(parts: Counted, connectionsOf: () => Connections): 
       uptimeSeconds: Math.round((parts.monotonic() - startedAtMs) / 1000),
       connections: { open: connections.open, limit: connections.limit },
       faults: { requests: connections.faults },
-      cluster,
+      ...(cluster ? { cluster } : {}),
       slots: { taken: parts.slots.taken, limit: parts.slots.limit, waiting: parts.slots.waiting },
       active: parts.active(),
       downloads: { taken: parts.downloads.taken, limit: parts.downloads.limit },

@@ -1,6 +1,8 @@
 // waits
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { SCHEMAS } from '../../server/http/openapi/schemas.js'
 import { type NodesPlace, startNodes, withNodes } from '../helpers/node-pair.js'
 import { askOf } from '../helpers/routes.js'
 import { scrape } from '../helpers/scrape.js'
@@ -28,6 +30,12 @@ function pair(): readonly [TestServer, TestServer] {
 
 const ask = (server: TestServer) => askOf(() => server.origin)
 const statusOf = async (server: TestServer) => JSON.parse((await ask(server)('GET', '/api/status', {})).text)
+
+/** Fails where a status is not as the description of the API says. */
+function assertDocumented(status: object): void {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false })
+  assert.ok(ajv.validate(SCHEMAS.Status, status), ajv.errorsText())
+}
 
 interface Running {
   readonly path: string
@@ -68,7 +76,9 @@ test('"--cluster-slots N limits the whole cluster exactly": the next gets 503 at
     assert.is(answer?.status, 503)
     assert.match(answer?.text ?? '', /^slots_full: /)
     assert.ok(Number(answer?.headers.get('retry-after')) > 0)
-    const { cluster, slots } = await statusOf(server)
+    const status = await statusOf(server)
+    assertDocumented(status)
+    const { cluster, slots } = status
     assert.equal([slots.taken, cluster.slots, cluster.isMember], [1, { taken: 2, limit: 2 }, true])
     assert.equal(
       cluster.nodes.map((node: Record<string, unknown>) => node.slots),
@@ -135,7 +145,9 @@ test('"/readyz says no while PostgreSQL is away": so does a PATCH, with storage_
   const answer = await patch.finish()
   assert.is(answer?.status, 503)
   assert.match(answer?.text ?? '', /^storage_unavailable: /)
-  const { cluster, slots } = await statusOf(a)
+  const status = await statusOf(a)
+  assertDocumented(status)
+  const { cluster, slots } = status
   assert.equal([cluster.nodes, cluster.slots, slots.taken], [null, { taken: null, limit: 2 }, 0])
   await place.postgres.restart()
   for (const server of [a, b]) await untilReady(server, 200)

@@ -84,7 +84,7 @@ test('who only tries for a lock asks nobody for it', async ({ open }) => {
   for (const id of ['x', 'y']) assert.ok(await one.locks.acquire(id, () => asked.push(id), WITHIN_MS))
   assert.is(await two.locks.tryAcquire('x', () => {}), undefined)
   // Notices come in their order.
-  assert.is(await two.locks.acquire('y', () => {}, 0), undefined)
+  assert.is(await two.locks.acquire('y', () => {}, 1), undefined)
   await eventually(WITHIN_MS, 'the request for the other', async () => asked[0])
   assert.is(asked[0], 'y')
   assert.ok(await two.locks.tryAcquire('z', () => {}))

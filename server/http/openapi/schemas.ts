@@ -69,8 +69,7 @@ const cluster = {
     },
     active: { type: 'array', items: active, description: 'The uploads that other nodes receive' },
   }),
-  type: ['object', 'null'],
-  description: 'The nodes that serve the same uploads; null with --storage files',
+  description: 'With --storage s3://…: the nodes that serve the same uploads',
 }
 
 /** What the answers have. */
@@ -114,7 +113,6 @@ export const SCHEMAS = {
     required: [
       'version',
       'uptimeSeconds',
-      'cluster',
       'connections',
       'slots',
       'active',
