@@ -74,19 +74,17 @@ export class S3Bucket {
     return new S3Bucket(s3, bucket)
   }
 
-  /**
-   * Stores an object in the place of the one with the ETag `replaces`; null: where there is none. Resolves with its ETag.
-   * Rejects with `changed`, or `missing`, where something else is there.
-   */
+  /** Stores an object, and resolves with its ETag. Rejects with `changed` or `missing` unless it is new, or replaces that ETag. */
   async put(
     key: string,
     sent: Sent,
-    { mark, replaces }: { readonly mark?: string; readonly replaces: string | null },
+    { mark, isNew, replaces }: { mark?: string; isNew: boolean; replaces?: string },
   ): Promise<string> {
     const object = {
       ...{ ...this.#at(key), ContentLength: sent.bytes },
       ...(mark === undefined ? {} : { Metadata: { [MARK]: mark } }),
-      ...(replaces === null ? { IfNoneMatch: '*' } : { IfMatch: quoted(replaces) }),
+      ...(isNew ? { IfNoneMatch: '*' } : {}),
+      ...(replaces === undefined ? {} : { IfMatch: quoted(replaces) }),
     }
     const { ETag } = await sending(sent, (Body, options) => this.#s3.putObject({ ...object, Body }, options))
     return tagOf(ETag)
@@ -193,6 +191,11 @@ export class S3Bucket {
   /** Ends a multipart upload without an object; one that is gone is no error. */
   async abort(key: string, uploadId: string): Promise<void> {
     await orMissing(() => this.#s3.abortMultipartUpload({ ...this.#at(key), UploadId: uploadId }))
+  }
+
+  /** Ends all multipart uploads of a key without an object. */
+  async abortAll(key: string): Promise<void> {
+    for await (const { key: found, id } of this.multiparts(key)) if (found === key) await this.abort(key, id)
   }
 
   /** The parts that S3 has, in order; of many, the first `most`. Rejects with `no_upload`. */

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { UploadError } from '../errors.js'
 import type { JoinedPiece } from '../model/engine.js'
 import { BytesFault, PartDamaged } from '../model/engine-error.js'
-import { abortAll } from './abort-all.js'
 import type { S3Bucket } from './bucket.js'
 import { saidS3 } from './bucket-errors.js'
 import { withFetched } from './fetched.js'
@@ -67,7 +66,7 @@ export class Joining {
   /** Begins a join. Multipart uploads that a join before has left are aborted: nothing that it still sends can count. */
   static async begin(id: string, tools: JoiningTools): Promise<Joining> {
     const joining = new Joining(id, tools)
-    await abortAll(tools.bucket, joining.#key)
+    await tools.bucket.abortAll(joining.#key)
     return joining
   }
 
@@ -105,7 +104,7 @@ export class Joining {
     const last = this.#gathered
     if (!this.#multipart) {
       const sent = (last ?? (await this.#gather())).sent
-      return this.#stored(() => bucket.put(this.#key, sent, { mark: this.#mark, replaces: null }))
+      return this.#stored(() => bucket.put(this.#key, sent, { mark: this.#mark, isNew: true }))
     }
     if (last) this.#send(last, this.#plan.next)
     await this.#work.done()

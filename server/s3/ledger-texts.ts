@@ -25,8 +25,8 @@ const writeWhere = (from: string): string => `WITH changed AS (
       multipart_mark = CASE WHEN $10 THEN $12::text ELSE multipart_mark END,
       tails = coalesce($13::text, tails),
       stored_at = CASE WHEN $14 THEN clock_timestamp() ELSE stored_at END,
-      digest_offset = CASE WHEN $20 THEN $21::bigint ELSE digest_offset END,
-      digest_state = CASE WHEN $20 THEN $22::text ELSE digest_state END
+      digest_offset = CASE WHEN $21 THEN $22::bigint ELSE digest_offset END,
+      digest_state = CASE WHEN $21 THEN $23::text ELSE digest_state END
     ${from} WHERE id = $1 AND token <= $2 AND NOT is_removed RETURNING id
   ), dropped AS (
     DELETE FROM s3_parts USING changed WHERE s3_parts.id = changed.id AND number > $15::integer
@@ -34,9 +34,9 @@ const writeWhere = (from: string): string => `WITH changed AS (
     INSERT INTO s3_parts (id, number, position, bytes, etag, token)
     SELECT changed.id, $16::integer, $17::bigint, $18::bigint, $19::text, $2 FROM changed WHERE $16 IS NOT NULL
   ), closed AS (
-    UPDATE s3_finals SET is_open = false FROM changed WHERE s3_finals.id = changed.id AND $23
+    UPDATE s3_finals SET is_open = false FROM changed WHERE s3_finals.id = changed.id AND $20
   ), unneeded AS (
-    DELETE FROM s3_needs USING changed WHERE final = changed.id AND $23
+    DELETE FROM s3_needs USING changed WHERE final = changed.id AND $20
   ) SELECT id FROM changed`
 
 /**

@@ -110,8 +110,8 @@ export class SqlLedger implements Ledger {
       ...[multipart !== undefined, multipart?.id ?? null, multipart?.mark ?? null],
       ...[tails ? JSON.stringify(tails) : null, bytesChanged, lastPart ?? null],
       ...[part?.number ?? null, part?.position ?? null, part?.bytes ?? null, part?.etag ?? null],
-      ...[digest !== undefined, digest?.offset ?? null, digest?.state ?? null],
       isFinished,
+      ...[digest !== undefined, digest?.offset ?? null, digest?.state ?? null],
     ])
     if (rows.length === 1) this.#own.note(id, token)
     return rows.length === 1

@@ -1,22 +1,17 @@
 import type { Engine, Loaded } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { Log } from '../model/log.js'
+import type { NewFinal } from '../model/shared-finals.js'
 import { formatSidecar, isForeign, parseSidecar, sidecarOf } from '../model/sidecar.js'
 import { storedFacts } from '../model/stored-facts.js'
 import type { UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
-import { abortAll } from './abort-all.js'
-import { Assembly, type AssemblyTools } from './assembly.js'
-import { Draft } from './draft.js'
-import { DraftBytes } from './draft-bytes.js'
-import { type DigestWriter, DraftDigest } from './draft-digest.js'
 import { Drafts } from './drafts.js'
 import { takenOver, tokenFor } from './entry.js'
 import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
+import { type NewDraftTools, newDraft } from './new-draft.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
-import { Spool } from './spool.js'
-import type { SpoolWriter } from './spool-writer.js'
 import type { SqlFinals } from './sql-finals.js'
 import { StoredRange } from './stored-range.js'
 
@@ -31,13 +26,9 @@ interface Range {
   readonly to: number
 }
 
-export interface StoredUploadsTools extends AssemblyTools {
+export interface StoredUploadsTools extends NewDraftTools {
   /** The bucket's name. */
   readonly bucketName: string
-  /** The scratch folder. */
-  readonly scratch: string
-  /** The threads that have files open, and digests. */
-  readonly writer: DigestWriter & Pick<SpoolWriter, 'closeFile'>
   readonly finals: SqlFinals
   /** Does `work` under an upload's lock, where that is free. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
@@ -48,7 +39,7 @@ export interface StoredUploadsTools extends AssemblyTools {
 
 /** The uploads in a bucket and its ledger, to look at and to remove; and the drafts of those that are being written. */
 export class StoredUploads
-  implements Pick<Engine, 'finals' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
+  implements Pick<Engine, 'finals' | 'create' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
 {
   protected readonly drafts: Drafts
   readonly #tools: StoredUploadsTools
@@ -61,7 +52,12 @@ export class StoredUploads
     this.#tools = tools
     const { log, monotonic } = tools
     const underLock: StoredUploadsTools['underLock'] = (id, work) => tools.underLock(id, work)
-    this.drafts = new Drafts({ load: (id) => this.#draft(id), underLock, log, monotonic })
+    this.drafts = new Drafts({
+      load: async (id) => newDraft(await this.#kept(id), tools),
+      underLock,
+      log,
+      monotonic,
+    })
   }
 
   /** See Engine. */
@@ -111,6 +107,21 @@ export class StoredUploads
   /** See Engine. */
   get finals(): SqlFinals {
     return this.#tools.finals
+  }
+
+  /** See Engine. */
+  async create(
+    id: string,
+    facts: () => UploadFacts,
+    { final }: { final?: NewFinal | undefined } = {},
+  ): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    const made = facts()
+    const { parts } = made
+    const needing = final && parts ? { ...final, parts } : undefined
+    if (await ledger.create(id, this.textOf(made), tokenFor(id, tokenOf), needing)) return
+    tokenFor(id, tokenOf)
+    throw new Error('EEXIST: the upload exists')
   }
 
   /** Changes the ledger of an upload. Rejects with BytesFault where it is gone, and with upload_taken_over. */
@@ -166,7 +177,7 @@ export class StoredUploads
     if (removed.length === 0) return
     const { bucket, ledger, keyOf } = this.#tools
     for (const { id, multipart } of removed) if (multipart) await bucket.abort(keyOf(id), multipart.id)
-    for (const { id, isOpenFinal } of removed) if (isOpenFinal) await abortAll(bucket, keyOf(id))
+    for (const { id, isOpenFinal } of removed) if (isOpenFinal) await bucket.abortAll(keyOf(id))
     await bucket.remove(removed.flatMap(({ id, tails }) => [keyOf(id), ...tails.map(({ key }) => key)]))
     await ledger.endRemoval(removed.map(({ id }) => id))
   }
@@ -249,22 +260,5 @@ export class StoredUploads
     const kept = isUploadId(id) ? await this.#tools.ledger.find(id) : undefined
     if (!kept) throw new BytesFault('MISSING', 'the upload is gone')
     return kept
-  }
-
-  async #draft(id: string): Promise<Draft> {
-    const { scratch, writer, bucket, keyOf } = this.#tools
-    const kept = await this.#kept(id)
-    const assembly = new Assembly(kept, this.#tools)
-    const spool = new Spool(scratch, id, assembly.stored, () => writer.closeFile(id))
-    const stored = (now: Kept, range: Range): AsyncGenerator<Buffer> =>
-      storedBytes(now, keyOf(id), bucket, range)
-    const bytes = new DraftBytes({ assembly, spool, stored })
-    const draft = new Draft({
-      ...{ assembly, spool, bytes },
-      digest: new DraftDigest({ id, writer, scratch, bytes }),
-      present: (now) => presentBytes(now, keyOf(id), bucket),
-    })
-    draft.setFacts(parseSidecar(kept.facts, id) ?? { length: null, checkpoints: [] })
-    return draft
   }
 }
