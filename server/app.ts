@@ -12,6 +12,7 @@ import { createApi, createEvents } from './beside-tus.js'
 import { createBodies } from './bodies.js'
 import { type Config, ConfigError, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
+import { createLocks } from './create-locks.js'
 import { CHECKSUM_BYTES } from './files/checksum.js'
 import { flushFolder } from './files/flush-folder.js'
 import { FolderFlushes } from './files/folder-flushes.js'
@@ -38,7 +39,6 @@ import { createStatus } from './status.js'
 import { openStorage } from './storage.js'
 import { loadTraces } from './traces/load.js'
 import { FrontDoor } from './tus/front-door.js'
-import { UploadLocks } from './tus/locker.js'
 import { Protocol } from './tus/protocol.js'
 import { RequestHooks } from './tus/request-hooks.js'
 import { activeUploads } from './uploads/active-uploads.js'
@@ -138,11 +138,11 @@ async function build<F extends Listener | Embedded>(
   const metrics = await loadMetrics(config)
   const traces = await loadTraces({ version: readVersion(), log: faults })
   const storage = await openStorage(config, {
-    ...{ arena, log: faults, now, monotonic },
+    ...{ arena, log: faults, now, monotonic, name: processName() },
     flushed: (ms) => metrics?.flushed(ms),
-    taken: () => void close(),
+    underLock: (id, work) => locks.tryWith(id, work),
   })
-  const { engine } = storage
+  const { engine, sharing } = storage
   const folders = new FolderFlushes(flushFolder)
   const hooks = await createHooks(config, {
     ...{ faults, refusals, now, traces },
@@ -160,7 +160,7 @@ async function build<F extends Listener | Embedded>(
     written: (ms) => metrics?.recordsWritten(ms),
   })
   const slots = new Slots({ ...slotLimits(config), mostWaiting: MOST_WAITING })
-  const locks = new UploadLocks(LOCK_LIMITS, (id, { principal }) => store.mayInterrupt(id, principal))
+  const locks = createLocks(LOCK_LIMITS, sharing, () => store)
   const unfinished = new Unfinished(config.maxUnfinished)
   const announcer = new Announcer(
     [
@@ -175,7 +175,7 @@ async function build<F extends Listener | Embedded>(
     ...{
       ...config,
       ...access.grantTools,
-      ...{ engine, now, monotonic, unfinished, sniffBytes: SNIFF_BYTES },
+      ...{ engine, now, monotonic, unfinished, sniffBytes: SNIFF_BYTES, isOwn: storage.isOwn },
     },
     ...{ log: faults, traces, mayAccess: gate.mayAccess },
     hooks: hooks && new UploadHooks({ ...hooks, now, monotonic }),
@@ -188,7 +188,7 @@ async function build<F extends Listener | Embedded>(
       if (end) access.uploadEnded(upload)
     },
     underLock: (id, work) => locks.waitWith(id, work),
-    isReceiving: () => slots.taken > 0,
+    ...{ isReceiving: () => slots.taken > 0, alone: storage.alone },
     isHeldByRequest: (id) => locks.isHeldByRequest(id),
     isHeld: (id) => locks.isHeld(id),
   }
@@ -196,7 +196,7 @@ async function build<F extends Listener | Embedded>(
   const { uploads } = store
   const events = createEvents({ ...{ config, uploads, now, monotonic, log: refusals } })
   const background = createBackground({
-    ...{ tools, store, unfinished, records, locks },
+    ...{ tools, store, unfinished, records, locks, turns: sharing?.turns ?? null },
     indexIsWhole: (sinceMs) => sinceMs > records.wholeSinceMs,
   })
   const requestHooks =

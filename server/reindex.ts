@@ -15,8 +15,13 @@ const REINDEX_ENDS_WITHIN_MS = 60_000
 const OPENS_WITHIN_MS = 60_000
 
 /** Makes what `openRecords` needs in the data folder, so that it does not reject later. Rejects with the system's error. */
-export async function prepareRecords({ dataDir, database }: Config): Promise<void> {
-  if (database !== 'sqlite') await folderId(dataDir)
+export async function prepareRecords(config: Config): Promise<void> {
+  await folderOf(config)
+}
+
+/** Whose uploads a database that is not in the data folder records. Those in a bucket are many nodes' own. */
+async function folderOf({ dataDir, database, storage }: Config): Promise<string | null> {
+  return database === 'sqlite' || storage !== 'files' ? null : folderId(dataDir)
 }
 
 /**
@@ -24,10 +29,11 @@ export async function prepareRecords({ dataDir, database }: Config): Promise<voi
  * folder cannot be written.
  */
 export async function openRecords(
-  { dataDir, database }: Config,
+  config: Config,
   log: Awaited<ReturnType<typeof createLog>>,
   events: { onNeedsReindex?: () => void; written?: (ms: number) => void } = {},
 ): Promise<RecordStore> {
+  const { dataDir, database } = config
   const problem = sqliteProblem()
   if (problem) log.warn({ problem }, 'better-sqlite3 12 is used, not 13: it ends Node 24.19 and later')
   const options = { queueBytes: QUEUED_RECORD_BYTES, log, ...events }
@@ -35,7 +41,7 @@ export async function openRecords(
     return openSqliteRecords({ databasePath: join(dataDir, 'lading.db'), ...options })
   const { openSql } = await import('./postgres/pool.js')
   const { openPostgresRecords } = await import('./records/postgres/postgres-records.js')
-  const folder = await folderId(dataDir)
+  const folder = await folderOf(config)
   return openPostgresRecords({ sql: await openSql(database), folder, ...options })
 }
 

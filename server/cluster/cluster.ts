@@ -1,6 +1,7 @@
 import type { ClusterLocks, ClusterNodeView, ClusterSlots } from '../model/cluster.js'
 import type { Log } from '../model/log.js'
 import type { Notices, Sql } from '../model/sql.js'
+import { HeldTokens } from './held-tokens.js'
 import { Lease } from './lease.js'
 import { PostgresLocks } from './locks.js'
 import { PostgresSlots } from './slots.js'
@@ -30,12 +31,19 @@ export interface ClusterOptions {
 export class Cluster {
   readonly locks: ClusterLocks
   readonly slots: ClusterSlots | undefined
+  /** Of the uploads' locks that this node holds. */
+  readonly tokens = new HeldTokens()
+  /** For short queries of what the nodes share. */
+  readonly sql: Sql
+  readonly notices: Notices
   readonly #options: ClusterOptions
   readonly #lease: Lease
 
   /** Begins to take a lease and returns at once, whether PostgreSQL answers or not. */
   constructor(options: ClusterOptions) {
     this.#options = options
+    this.sql = options.sql
+    this.notices = options.notices
     this.#lease = new Lease(options)
     const parts = { ...options, lease: this.#lease }
     this.locks = new PostgresLocks(parts)
@@ -46,6 +54,11 @@ export class Cluster {
   /** True while this node has a lease: it may hold locks and slots. */
   get isMember(): boolean {
     return this.#lease.isValid
+  }
+
+  /** Resolves once this node has a lease. @throws SqlError (rejects) where PostgreSQL does not take it now */
+  async joined(): Promise<void> {
+    await this.#lease.obtained()
   }
 
   /** The nodes whose leases are not known to be over. @throws SqlError (rejects) */

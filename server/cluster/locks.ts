@@ -13,10 +13,12 @@ const FREE_CHANNEL = 'lading_free'
 const TAKE = `INSERT INTO upload_locks (id, node, token, claim) VALUES ($1, $2, nextval('holder_tokens'), $3)
   ON CONFLICT (id) DO NOTHING RETURNING token`
 
-const RELEASE = `WITH freed AS (DELETE FROM upload_locks WHERE claim = $1 RETURNING id)
-  SELECT pg_notify('${FREE_CHANNEL}', id) FROM freed`
+/** PostgreSQL writes one transaction with a notice at a time: none is sent where nobody waits. */
+const RELEASE = `WITH freed AS (DELETE FROM upload_locks WHERE claim = $1 RETURNING id, is_asked)
+  SELECT pg_notify('${FREE_CHANNEL}', id) FROM freed WHERE is_asked`
 
-const ASK = `SELECT pg_notify('${ASK_CHANNEL}', id) FROM upload_locks WHERE id = $1`
+const ASK = `WITH asked AS (UPDATE upload_locks SET is_asked = true WHERE id = $1 RETURNING id)
+  SELECT pg_notify('${ASK_CHANNEL}', id) FROM asked`
 
 export interface ClusterParts {
   readonly sql: Sql
@@ -44,18 +46,44 @@ export class PostgresLocks implements ClusterLocks {
   async acquire(id: string, end: (cause: EndCause) => void, waitMs: number): Promise<Held | undefined> {
     const { monotonic } = this.#parts
     const deadlineMs = monotonic() + waitMs
-    for (;;) {
-      const leftMs = () => deadlineMs - monotonic()
-      try {
-        const held = await this.tryAcquire(id, end)
-        if (held) return held
-        await this.#parts.sql.query(ASK, [id])
-      } catch (error) {
-        if (!isPassing(error) || leftMs() <= 0) throw error
+    const waiting = this.#waiting.get(id) ?? { wake: new Wake(), count: 0 }
+    this.#waiting.set(id, waiting)
+    waiting.count += 1
+    try {
+      for (;;) {
+        const leftMs = Math.max(0, deadlineMs - monotonic())
+        const held = await this.#tryFor(id, end, leftMs, waiting.wake)
+        if (held || leftMs === 0) return held
       }
-      if (leftMs() <= 0) return undefined
-      await this.#sleep(id, Math.min(RETRY_EVERY_MS, leftMs()))
+    } finally {
+      waiting.count -= 1
+      if (waiting.count === 0) this.#waiting.delete(id)
     }
+  }
+
+  /** Tries once, asks the holder, and waits until it is worth another try. */
+  async #tryFor(
+    id: string,
+    end: (cause: EndCause) => void,
+    leftMs: number,
+    wake: Wake,
+  ): Promise<Held | undefined> {
+    const over = new AbortController()
+    // From before the try: the notice may come before PostgreSQL's answer to it.
+    const freed = wake.sleep(Math.min(RETRY_EVERY_MS, leftMs), over.signal)
+    try {
+      const held = await this.tryAcquire(id, end)
+      if (held) return held
+      const { rows } = await this.#parts.sql.query(ASK, [id])
+      // Otherwise it has been given back since, and nobody is told.
+      if (rows.length > 0) await freed
+    } catch (error) {
+      if (!isPassing(error) || leftMs === 0) throw error
+      await freed
+    } finally {
+      over.abort()
+    }
+    return undefined
   }
 
   async tryAcquire(id: string, end: (cause: EndCause) => void): Promise<Held | undefined> {
@@ -93,14 +121,5 @@ export class PostgresLocks implements ClusterLocks {
 
   #asked(id: string): void {
     for (const end of [...(this.#ends.get(id) ?? [])]) end('asked')
-  }
-
-  async #sleep(id: string, ms: number): Promise<void> {
-    const waiting = this.#waiting.get(id) ?? { wake: new Wake(), count: 0 }
-    this.#waiting.set(id, waiting)
-    waiting.count += 1
-    await waiting.wake.sleep(ms)
-    waiting.count -= 1
-    if (waiting.count === 0) this.#waiting.delete(id)
   }
 }

@@ -27,4 +27,11 @@ export const MIGRATIONS: readonly string[] = [
      upload text COLLATE "C"
    ) WITH (fillfactor = 50);
    CREATE INDEX cluster_slots_of_node ON cluster_slots (node);`,
+  // Ledgers of before had a sequence of their own: tokens go on above it.
+  `DO $$ BEGIN
+     IF to_regclass('s3_tokens') IS NOT NULL THEN
+       PERFORM setval('holder_tokens', greatest(nextval('holder_tokens'), nextval('s3_tokens')));
+     END IF;
+   END $$;`,
+  'ALTER TABLE upload_locks ADD COLUMN is_asked boolean NOT NULL DEFAULT false;',
 ]

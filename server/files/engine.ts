@@ -45,6 +45,7 @@ export interface FilesOptions {
 
 /** The storage engine that keeps uploads as files on this machine; threads write and digest their bytes. */
 export class FilesEngine extends StoredFiles implements Engine {
+  readonly finals = null
   readonly #now: () => number
   readonly #disk: Disk
   readonly #writer: Writer

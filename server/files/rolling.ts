@@ -1,8 +1,18 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import type { SavedDigest } from '../model/saved-digest.js'
+
+/** A SHA-256 that takes bytes in. Node's own is one. */
+export interface Sha256 {
+  update(bytes: Uint8Array): unknown
+  copy(): Sha256
+  digest(encoding: 'hex'): string
+  /** Its state; absent where the state cannot be saved. */
+  save?(): string
+}
 
 /** A SHA-256 over the start of an upload. */
 export interface Rolling {
-  readonly hash: Hash
+  readonly hash: Sha256
   /** Bytes taken into the hash so far. */
   offset: number
 }
@@ -38,9 +48,16 @@ export class RollingDigests {
     return (this.#states.get(id)?.offset ?? 0) > offset
   }
 
-  /** Puts back what a digest was, for bytes that do not count. */
-  restore(id: string, before: Rolling): void {
-    this.#states.set(id, before)
+  /** The state of an upload's digest; null where there is none, or where it cannot be saved. */
+  saved(id: string): SavedDigest | null {
+    const digest = this.#states.get(id)
+    const state = digest?.hash.save?.()
+    return digest && state !== undefined ? { offset: digest.offset, state } : null
+  }
+
+  /** Gives an upload this digest. One that it has is replaced. */
+  set(id: string, digest: Rolling): void {
+    this.#states.set(id, digest)
   }
 
   forget(id: string): boolean {

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../model/checkpoint.js'
 import type { DigestDue, Digested } from '../model/engine.js'
+import type { SavedDigest } from '../model/saved-digest.js'
 
 /** What a thread that writes and digests can be asked; one object a task, plain values only. */
 export type WriterTask =
@@ -10,6 +11,8 @@ export type WriterTask =
   | RollBackTask
   | JoinTask
   | ProveTask
+  | ResumeTask
+  | { readonly kind: 'saveDigest'; readonly id: string }
   | ReplaceTask
   | DigestTask
   | TruncateTask
@@ -118,6 +121,8 @@ export interface ProveTask {
   readonly to: number
   readonly checkpoints: readonly Checkpoint[]
   readonly budgetBytes: number
+  /** How much further on the bytes stand in the upload than in the file; 0 where it is left out. */
+  readonly shift?: number
 }
 
 export interface ProveResult {
@@ -125,6 +130,27 @@ export interface ProveResult {
   readonly offset: number
   /** The offset of the last checkpoint that matched before one that did not; null while all match. */
   readonly damagedAfter: number | null
+}
+
+/**
+ * Finds where the rolling digest of an upload with `to` bytes stands. If there is none that `saved` is not further than,
+ * it gets one whose state can be saved: from `saved` on, or from byte 0.
+ */
+export interface ResumeTask {
+  readonly kind: 'resume'
+  readonly id: string
+  /** It is not used where the library cannot load it. */
+  readonly saved: SavedDigest | null
+  /** What `saved` must be the digest of, lower-case hex; null where that is not known. It is not used where it is another. */
+  readonly sha256: string | null
+  readonly to: number
+}
+
+export interface Resumed {
+  /** Where the rolling digest stands. */
+  readonly offset: number
+  /** Its state can be saved. */
+  readonly isMovable: boolean
 }
 
 /** Replaces a small file at once or not at all: a temporary file, then rename. */

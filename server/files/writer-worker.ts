@@ -4,6 +4,7 @@ import { workerData } from 'node:worker_threads'
 import type { Digested } from '../model/engine.js'
 import { openArena } from './arena-view.js'
 import { serve } from './channel.js'
+import { MovableHashes } from './movable-hashes.js'
 import { OpenFiles, openPresent } from './open-files.js'
 import { readPieces } from './pieces.js'
 import { copyOf, type Rolling, RollingDigests } from './rolling.js'
@@ -19,6 +20,8 @@ import {
   type OpenTask,
   type ProveResult,
   type ProveTask,
+  type Resumed,
+  type ResumeTask,
   type RollBackTask,
   type UploadTask,
   type WriterTask,
@@ -42,6 +45,7 @@ const files = new OpenFiles()
 const digests = new RollingDigests()
 const checks = new Map<string, Check>()
 const arena = openArena(workerData)
+let movable: MovableHashes | undefined
 
 /** Does tasks until the channel is closed; piscina calls this. */
 export default function start({ port }: Serving): Promise<void> {
@@ -70,6 +74,10 @@ function run(task: WriterTask): unknown {
       return prove(task)
     case 'digest':
       return digest(task)
+    case 'resume':
+      return resume(task)
+    case 'saveDigest':
+      return digests.saved(task.id)
     case 'create':
       return create(task, files)
     case 'replace':
@@ -161,7 +169,7 @@ function rollBack({ id, path, offset }: RollBackTask): Digested {
   files.cut(path, offset)
   files.close(id)
   checks.delete(id)
-  if (check?.before) digests.restore(id, check.before)
+  if (check?.before) digests.set(id, check.before)
   // Where the prefix was still being read again it may have come into the bytes that go now.
   else if (digests.isBeyond(id, offset)) digests.forget(id)
   return { live: digests.standsAt(id, offset), sha256: null }
@@ -196,6 +204,7 @@ function join(task: JoinTask): number {
 }
 
 function prove(task: ProveTask): ProveResult {
+  const { shift = 0 } = task
   const state = digests.any(task.id)
   const stop = Math.min(task.to, state.offset + task.budgetBytes)
   let matched = 0
@@ -204,7 +213,7 @@ function prove(task: ProveTask): ProveResult {
     for (const checkpoint of task.checkpoints) {
       if (checkpoint.offset <= state.offset) matched = checkpoint.offset
       if (checkpoint.offset <= state.offset || checkpoint.offset > stop) continue
-      readOn(fd, state, checkpoint.offset)
+      readOn(fd, state, checkpoint.offset, shift)
       if (digests.hex(task.id, state, false) === checkpoint.sha256) {
         matched = checkpoint.offset
         continue
@@ -212,15 +221,37 @@ function prove(task: ProveTask): ProveResult {
       digests.forget(task.id)
       return { offset: state.offset, damagedAfter: matched }
     }
-    readOn(fd, state, stop)
+    readOn(fd, state, stop, shift)
   } finally {
     fs.closeSync(fd)
   }
   return { offset: state.offset, damagedAfter: null }
 }
 
-function readOn(fd: number, state: Rolling, to: number): void {
-  for (const bytes of readPieces(fd, state.offset, to)) {
+async function resume(task: ResumeTask): Promise<Resumed> {
+  const { id } = task
+  if (!isFurthest(task)) movable ??= await MovableHashes.load()
+  // Asked again: it may have moved while the library was loaded.
+  if (movable && !isFurthest(task))
+    digests.set(id, resumed(movable, task) ?? { hash: movable.fresh(), offset: 0 })
+  return { offset: digests.any(id).offset, isMovable: digests.saved(id) !== null }
+}
+
+/** Tells whether the digest that is here is as good as the one that was saved, or better. */
+function isFurthest({ id, saved, to }: ResumeTask): boolean {
+  return digests.has(id) && !digests.isBeyond(id, to) && digests.any(id).offset >= (saved?.offset ?? 0)
+}
+
+/** The digest that was saved, or else the one that is here, where they are good. */
+function resumed(hashes: MovableHashes, { id, saved, sha256, to }: ResumeTask): Rolling | undefined {
+  const hash = saved ? hashes.from(saved.state) : undefined
+  const isRight = hash && (sha256 === null || hash.copy().digest('hex') === sha256)
+  if (saved && isRight) return { hash, offset: saved.offset }
+  return digests.has(id) && !digests.isBeyond(id, to) ? digests.any(id) : undefined
+}
+
+function readOn(fd: number, state: Rolling, to: number, shift: number): void {
+  for (const bytes of readPieces(fd, state.offset - shift, to - shift)) {
     state.hash.update(bytes)
     state.offset += bytes.length
   }

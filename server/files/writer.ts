@@ -1,4 +1,5 @@
 import type { Digested } from '../model/engine.js'
+import type { SavedDigest } from '../model/saved-digest.js'
 import { ByteGate } from './byte-gate.js'
 import { Thread, ThreadEnded, type ThreadTools } from './thread.js'
 import { Threads } from './threads.js'
@@ -16,6 +17,8 @@ import type {
   ProveResult,
   ProveTask,
   ReplaceTask,
+  Resumed,
+  ResumeTask,
   RollBackTask,
   TruncateTask,
   UploadTask,
@@ -133,6 +136,16 @@ export class Writer {
   /** Reads the prefix on; see ProveTask. */
   prove(task: Of<ProveTask>): Promise<ProveResult> {
     return this.#patiently({ kind: 'prove', ...task } satisfies UploadTask)
+  }
+
+  /** Where the rolling digest stands, of an upload that has none after one was made; see ResumeTask. */
+  resume(task: Of<ResumeTask>): Promise<Resumed> {
+    return this.#threads.ask({ kind: 'resume', ...task } satisfies UploadTask)
+  }
+
+  /** The state of the rolling digest; null where there is none, or where it cannot be saved. */
+  saveDigest(id: string): Promise<SavedDigest | null> {
+    return this.#threads.ask({ kind: 'saveDigest', id } satisfies UploadTask)
   }
 
   /** The digest of the first `offset` bytes, lower-case hex; null where the rolling digest is not there. */

@@ -10,6 +10,16 @@ export class BytesFault extends Error {
   }
 }
 
+/** The bytes of a part that is being joined do not match a checkpoint. */
+export class PartDamaged extends Error {
+  readonly part: string
+
+  constructor(part: string) {
+    super('the bytes of a part do not match its digest')
+    this.part = part
+  }
+}
+
 /** Tells whether an upload's bytes are others than those that were there when its body began. */
 export function isReplaced(error: UploadError): boolean {
   return systemCodeOf(error.cause) === 'REPLACED'

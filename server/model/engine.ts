@@ -1,5 +1,6 @@
 import type { Block } from './body.js'
 import type { Checkpoint } from './checkpoint.js'
+import type { NewFinal, SharedFinals } from './shared-finals.js'
 import type { StoredFacts, UploadFacts } from './upload-facts.js'
 
 /**
@@ -64,6 +65,15 @@ export interface CheckpointOptions {
   readonly after?: Promise<void>
 }
 
+/** Bytes of a part, from `from` on, that stand in the final upload from `position` on. */
+export interface JoinedPiece {
+  readonly position: number
+  readonly part: string
+  readonly from: number
+  readonly bytes: number
+  readonly checkpoints?: readonly Checkpoint[] | undefined
+}
+
 /** Reads a range of an upload's bytes in order, then perhaps another range. It also works after the upload was removed. */
 export interface RangeReader {
   /**
@@ -85,8 +95,17 @@ export interface RangeReader {
  * they were left. Facts are given as a function: it is called once, at the moment they are written.
  */
 export interface Engine {
-  /** Stores a new upload that has no bytes, all of it or nothing. Rejects where the id exists. */
-  create(id: string, facts: () => UploadFacts, options: { readonly durable: boolean }): Promise<void>
+  /** Null where one process alone has the storage: it remembers its final uploads by itself. */
+  readonly finals: SharedFinals | null
+  /**
+   * Stores a new upload that has no bytes, all of it or nothing. Rejects where the id exists. `final` is needed for a final
+   * upload where there are `finals`: its parts are needed from then on. Rejects with part_unknown where one is gone.
+   */
+  create(
+    id: string,
+    facts: () => UploadFacts,
+    options: { readonly durable: boolean; readonly final?: NewFinal | undefined },
+  ): Promise<void>
   /** What is stored of an upload; changes nothing. */
   load(id: string): Promise<Loaded>
   /** Tells whether an upload's bytes are stored. */
@@ -148,16 +167,12 @@ export interface Engine {
   /** Drops an upload's rolling digest, and the body that is open. */
   forget(id: string): Promise<void>
 
-  /** Appends bytes of a part to a final upload, and takes them into its digest. Resolves with the milliseconds of work. */
-  join(
-    id: string,
-    piece: {
-      readonly position: number
-      readonly part: string
-      readonly from: number
-      readonly bytes: number
-    },
-  ): Promise<number>
+  /**
+   * Appends bytes of a part to a final upload, and takes them into its digest. Resolves with the milliseconds of work. Each
+   * part is joined from its first byte to its last, in pieces; what was joined may be read once the upload is finished.
+   * With `checkpoints` of the part, its bytes are compared with them on the way; rejects with PartDamaged where they differ.
+   */
+  join(id: string, piece: JoinedPiece): Promise<number>
   /**
    * Begins to read bytes from `from` to `to`. Waits for what is scarce where `isOver` is given, until that is true.
    * Rejects with BytesFault where the upload is gone.

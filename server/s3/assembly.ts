@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { BytesFault } from '../model/engine-error.js'
+import type { SavedDigest } from '../model/saved-digest.js'
 import type { S3Bucket } from './bucket.js'
 import { saidS3 } from './bucket-errors.js'
 import { Entry, type EntryTools } from './entry.js'
-import type { Kept, Multipart, Part, Tail } from './ledger.js'
+import type { Kept, Multipart, Tail } from './ledger.js'
+import { OwnObject } from './own-object.js'
 import { partBytes } from './part-size.js'
 import { asBase, Sealing } from './sealing.js'
 
@@ -34,11 +36,13 @@ export class Assembly {
   readonly #entry: Entry
   readonly #tools: AssemblyTools
   readonly #sealing: Sealing
+  readonly #own: OwnObject
 
   constructor(kept: Kept, tools: AssemblyTools) {
     this.#entry = new Entry(kept, tools)
     this.#tools = tools
     this.#sealing = new Sealing(this.#entry, tools.bucket)
+    this.#own = new OwnObject(this.#entry, tools.bucket)
   }
 
   /** As the ledger had it last. */
@@ -68,7 +72,7 @@ export class Assembly {
   }
 
   /** Stores the next part. */
-  async addPart(source: Source, bytes: number): Promise<void> {
+  async addPart(source: Source, bytes: number, digest?: SavedDigest): Promise<void> {
     await this.#ready()
     const multipart = await this.#multipart()
     const { key, position, nextNumber: number } = this.#entry
@@ -77,17 +81,18 @@ export class Assembly {
       const sent = { bytes, stream: () => source(position, end) }
       const etag = await this.#tools.bucket.putPart(key, multipart.id, number, sent)
       const [gone, tails] = divided(this.kept.tails, (tail) => tail.position + tail.bytes <= end)
-      await this.#entry.write({ part: { number, position, bytes, etag }, tails, bytesChanged: true })
+      const part = { number, position, bytes, etag }
+      await this.#entry.write({ part, tails, ...(digest ? { digest } : {}), bytesChanged: true })
       this.#discard(gone)
     } catch (error) {
       if (!saidS3(error, 'no_upload')) throw error
       await this.#sealing.adopt()
-      await this.addPart(source, bytes)
+      await this.addPart(source, bytes, digest)
     }
   }
 
   /** Stores what is behind the parts, up to `to`, as a tail. No part of ours is under way afterwards. */
-  async addTail(source: Source, to: number): Promise<void> {
+  async addTail(source: Source, to: number, digest?: SavedDigest): Promise<void> {
     await this.#entry.refresh()
     const { bucket, tails: prefix } = this.#tools
     const { tails } = this.kept
@@ -95,20 +100,24 @@ export class Assembly {
     const position = tails.length < MOST_TAILS ? this.stored : this.position
     const key = `${prefix}${this.#entry.id}/${randomUUID()}`
     const bytes = to - position
-    const etag = await bucket.put(key, { bytes, stream: () => source(position, to) }, { isNew: true })
+    const etag = await bucket.put(key, { bytes, stream: () => source(position, to) }, { replaces: null })
     const sender = this.#entry.isContested ? {} : { sender: null }
     await this.#entry.write({
       tails: [...before, { key, etag, position, bytes }],
       bytesChanged: true,
       ...sender,
+      ...(digest ? { digest } : {}),
     })
     if (before !== tails) this.#discard(tails)
   }
 
-  /** Notes that no part of ours is under way any more. */
-  async rest(): Promise<void> {
+  /** Notes that no part of ours is under way any more, and the digest of what is stored. */
+  async rest(digest?: SavedDigest): Promise<void> {
     await this.#entry.refresh()
-    if (this.kept.sender === this.#entry.token) await this.#entry.write({ sender: null })
+    const sender = this.kept.sender === this.#entry.token ? { sender: null } : {}
+    const isNew = digest !== undefined && digest.state !== this.kept.digest?.state
+    const change = { ...sender, ...(isNew ? { digest } : {}) }
+    if (Object.keys(change).length > 0) await this.#entry.write(change)
   }
 
   /** Makes all `bytes` of the upload one object, and writes its facts with that. What is not stored comes from `source`. */
@@ -116,16 +125,14 @@ export class Assembly {
     await this.#ready()
     const { tails } = this.kept
     const etag = await this.#makeObject(source, bytes)
-    await this.#entry.write({
-      ...{
-        facts: facts(),
-        base: { etag, bytes, objectBytes: bytes },
-        lastPart: 0,
-        multipart: null,
-        tails: [],
-      },
-      ...{ sender: null, bytesChanged: true },
-    })
+    const base = { etag, bytes, objectBytes: bytes }
+    const none = { lastPart: 0, multipart: null, tails: [], sender: null, digest: null }
+    try {
+      await this.#entry.write({ facts: facts(), base, ...none, bytesChanged: true, isFinished: true })
+    } catch (error) {
+      if (error instanceof BytesFault && error.code === 'MISSING') await this.#own.remove()
+      throw error
+    }
     this.#discard(tails)
   }
 
@@ -147,13 +154,12 @@ export class Assembly {
       await this.#entry.write({ tails: kept.map((tail) => cutTail(tail, to)), bytesChanged: true })
       return this.#discard(gone)
     }
-    const { key, hasObject } = this.#entry
-    if (multipart) await this.#tools.bucket.abort(key, multipart.id)
+    const { key } = this.#entry
     const left = asBase(base && { ...base, bytes: to }, key)
     await this.#entry.write({ ...left, lastPart: 0, multipart: null, sender: null, bytesChanged: true })
+    if (multipart) await this.#tools.bucket.abort(key, multipart.id)
     this.#discard(tails)
-    // Waited for: the key is used again.
-    if (to === 0 && hasObject) await this.#tools.bucket.remove([key])
+    // An object under the upload's own key stays, to be replaced: its removal might come late, and remove a finished one.
   }
 
   async #ready(): Promise<void> {
@@ -179,26 +185,12 @@ export class Assembly {
   /** Makes the object of all bytes, and resolves with its ETag. */
   async #makeObject(source: Source, bytes: number): Promise<string> {
     const { base, multipart } = this.kept
-    if (!base && !multipart) return this.#put(source, bytes)
+    if (!base && !multipart) return this.#own.put({ bytes, stream: () => source(0, bytes) })
     const isMade = !multipart && base?.bytes === bytes && base.objectBytes === bytes
     if (!isMade) return this.#complete(source, bytes)
     const head = await this.#tools.bucket.head(this.#entry.key)
     if (head?.etag === base.etag) return base.etag
     throw new BytesFault(head ? 'REPLACED' : 'MISSING', 'the object is not the one that was stored')
-  }
-
-  async #put(source: Source, bytes: number): Promise<string> {
-    const { bucket } = this.#tools
-    const { key } = this.#entry
-    const mark = randomUUID()
-    const sent = { bytes, stream: () => source(0, bytes) }
-    return this.#unlessTaken(
-      (isNew) => bucket.put(key, sent, { mark, isNew }),
-      async () => {
-        const found = await bucket.head(key)
-        return found?.mark === mark ? found.etag : undefined
-      },
-    )
   }
 
   async #complete(source: Source, bytes: number): Promise<string> {
@@ -211,7 +203,7 @@ export class Assembly {
     const copied = await this.#sealing.copyBase(multipart)
     if (!copied) return this.#makeObject(source, bytes)
     try {
-      return await this.#completeAs(multipart, [...copied, ...this.kept.parts])
+      return await this.#own.complete(multipart, [...copied, ...this.kept.parts])
     } catch (error) {
       // An answer that was lost: it may be an object by now.
       if (!(await this.#tools.bucket.isRunning(this.#entry.key, multipart.id))) await this.#sealing.adopt()
@@ -220,31 +212,6 @@ export class Assembly {
     }
     // Where a part that is not ours stood behind them, the object has more bytes, and is made again of those that count.
     return this.#makeObject(source, bytes)
-  }
-
-  #completeAs(multipart: Multipart, parts: readonly Pick<Part, 'number' | 'etag'>[]): Promise<string> {
-    const { bucket } = this.#tools
-    return this.#unlessTaken(
-      (isNew) => bucket.complete(this.#entry.key, multipart, parts, isNew),
-      async () => undefined,
-    )
-  }
-
-  /**
-   * Stores an object where there is none, or one of this upload. If there is another, what a writer before us left
-   * stands there: the ledger says that this upload is not finished.
-   */
-  async #unlessTaken(
-    store: (isNew: boolean) => Promise<string>,
-    ours: () => Promise<string | undefined>,
-  ): Promise<string> {
-    const isNew = !this.#entry.hasObject
-    try {
-      return await store(isNew)
-    } catch (error) {
-      if (!isNew || !saidS3(error, 'changed')) throw error
-      return (await ours()) ?? (await store(false))
-    }
   }
 
   /** The key of the upload's own object is used again, and is never removed behind its back. */

@@ -74,12 +74,19 @@ export class S3Bucket {
     return new S3Bucket(s3, bucket)
   }
 
-  /** Stores an object, and resolves with its ETag. `isNew`: rejects with `changed` where there is one. */
-  async put(key: string, sent: Sent, { mark, isNew }: { mark?: string; isNew: boolean }): Promise<string> {
+  /**
+   * Stores an object in the place of the one with the ETag `replaces`; null: where there is none. Resolves with its ETag.
+   * Rejects with `changed`, or `missing`, where something else is there.
+   */
+  async put(
+    key: string,
+    sent: Sent,
+    { mark, replaces }: { readonly mark?: string; readonly replaces: string | null },
+  ): Promise<string> {
     const object = {
       ...{ ...this.#at(key), ContentLength: sent.bytes },
       ...(mark === undefined ? {} : { Metadata: { [MARK]: mark } }),
-      ...(isNew ? { IfNoneMatch: '*' } : {}),
+      ...(replaces === null ? { IfNoneMatch: '*' } : { IfMatch: quoted(replaces) }),
     }
     const { ETag } = await sending(sent, (Body, options) => this.#s3.putObject({ ...object, Body }, options))
     return tagOf(ETag)

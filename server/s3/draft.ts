@@ -1,15 +1,19 @@
+import type { Engine } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
+import type { UploadFacts } from '../model/upload-facts.js'
 import type { Assembly, Source } from './assembly.js'
-import { endOfParts, type Kept } from './ledger.js'
+import type { DraftBytes, Range } from './draft-bytes.js'
+import type { DraftDigest } from './draft-digest.js'
+import type { Kept } from './ledger.js'
 import type { Spool } from './spool.js'
 
 export interface DraftTools {
   readonly assembly: Assembly
   readonly spool: Spool
+  readonly bytes: DraftBytes
+  readonly digest: DraftDigest
   /** How many stored bytes the bucket has; see presentBytes. */
   readonly present: (kept: Kept) => Promise<number | undefined>
-  /** Bytes of the upload that stand in objects. */
-  readonly stored: (kept: Kept, range: { from: number; to: number }) => AsyncGenerator<Buffer>
 }
 
 /** So many parts may wait in the scratch folder: beyond that the sender of the upload waits. */
@@ -22,9 +26,10 @@ const MOST_PARTS_WAITING = 2
 export class Draft {
   readonly #assembly: Assembly
   readonly #spool: Spool
+  readonly #digest: DraftDigest
   readonly #tools: DraftTools
   /** Bytes; null while it is deferred. */
-  length: number | null = null
+  #length: number | null = null
   /** A body is being written. */
   isOpen = false
   /** Work with the bucket, one at a time. */
@@ -41,6 +46,7 @@ export class Draft {
     this.#tools = tools
     this.#assembly = tools.assembly
     this.#spool = tools.spool
+    this.#digest = tools.digest
     this.#writtenTo = tools.spool.to
   }
 
@@ -63,6 +69,12 @@ export class Draft {
     return this.#assembly.kept
   }
 
+  /** What the upload's facts say from now on. */
+  setFacts({ length, checkpoints }: Pick<UploadFacts, 'length' | 'checkpoints'>): void {
+    this.#length = length
+    this.#digest.setCheckpoints(checkpoints)
+  }
+
   /**
    * Begins a body. Rejects with BytesFault where it does not begin at the end of what came, or where the bucket does
    * not have what is stored.
@@ -73,6 +85,7 @@ export class Draft {
       if (this.to !== position) throw unlike(this.to, position)
       await this.#checkPresence()
       await this.#prepare()
+      if (position > 0) await this.#digest.begin()
       this.#failure = undefined
       this.#written = Promise.resolve()
       this.isOpen = true
@@ -86,8 +99,9 @@ export class Draft {
   async append<T>(position: number, bytes: number, write: (path: string) => Promise<T>): Promise<T> {
     const given = this.#turn.then(async () => {
       await this.#room()
+      await this.#follow(bytes)
       if (this.to !== position) throw unlike(this.to, position)
-      const path = await this.#spool.next(this.#assembly.nextPartBytes(this.length))
+      const path = await this.#spool.next(this.#assembly.nextPartBytes(this.#length))
       const before = this.#written
       const writing = write(path)
       this.#spool.grow(bytes)
@@ -112,7 +126,7 @@ export class Draft {
 
   /** The file that the last bytes are in. */
   async path(): Promise<string> {
-    return this.#spool.next(this.#assembly.nextPartBytes(this.length))
+    return this.#spool.next(this.#assembly.nextPartBytes(this.#length))
   }
 
   /** The body is over, and everything that came is stored. */
@@ -120,9 +134,11 @@ export class Draft {
     this.isOpen = false
     await this.#inOrder(async () => {
       this.#failure = undefined
+      await this.#digest.approach()
+      const digest = await this.#digest.save()
       await this.#addParts(true)
-      if (this.to > this.#assembly.stored) await this.#assembly.addTail(this.#source, this.to)
-      else await this.#assembly.rest()
+      if (this.to > this.#assembly.stored) await this.#assembly.addTail(this.#source, this.to, digest)
+      else await this.#assembly.rest(digest)
     })
   }
 
@@ -149,6 +165,7 @@ export class Draft {
       if (to > this.to) throw unlike(this.to, to)
       await this.#assembly.cut(to)
       this.#writtenTo = to
+      this.#digest.cut(to)
       return (await this.#spool.cut(to)) ?? (await this.path())
     })
   }
@@ -157,21 +174,18 @@ export class Draft {
    * Gives bytes that came to `use`, which must not keep them; parts that must be read for that become an object. Nothing
    * is stored or removed meanwhile.
    */
-  read<T>(
-    range: { from: number; to: number },
-    use: (pieces: AsyncIterable<Buffer>) => Promise<T>,
-  ): Promise<T> {
-    return this.#inOrder(async () => {
-      await this.#assembly.refresh()
-      if (range.from < this.#spool.from && isInParts(this.kept, range.from)) await this.#assembly.seal()
-      return use(this.#pieces(range))
-    })
+  read<T>(range: Range, use: (pieces: AsyncIterable<Buffer>) => Promise<T>): Promise<T> {
+    return this.#inOrder(() => this.#tools.bytes.read(range, use))
   }
 
-  async *#pieces({ from, to }: { from: number; to: number }): AsyncGenerator<Buffer> {
-    const local = Math.max(from, Math.min(to, this.#spool.from))
-    if (local > from) yield* this.#tools.stored(this.kept, { from, to: local })
-    if (to > local) for await (const piece of this.#spool.stream(local, to)) yield piece
+  /** Reads on from where the digest stands; see Engine. */
+  prove(range: Parameters<Engine['prove']>[1]): ReturnType<Engine['prove']> {
+    return this.#digest.during(this.#inOrder(() => this.#digest.prove(range)))
+  }
+
+  /** The digest has come to a checkpoint: its state is stored with the bytes. */
+  noteDigest(): Promise<void> {
+    return this.#digest.note()
   }
 
   /** Makes the parts that are stored an object, which can be read. */
@@ -198,19 +212,26 @@ export class Draft {
   async #prepare(): Promise<void> {
     const { position: from, stored: to } = this.#assembly
     if (this.#spool.from <= from || this.to > to) return
-    await this.#spool.restart(from)
-    if (to > from) await this.#spool.fill(this.#tools.stored(this.kept, { from, to }), to - from)
+    if (to > from) await this.#spool.refill({ from, to }, this.#tools.bytes.stored({ from, to }))
+    else await this.#spool.restart(from)
     this.#writtenTo = this.to
   }
 
   async #room(): Promise<void> {
     const waiting = (): number => this.to - this.#assembly.position
-    while (waiting() > MOST_PARTS_WAITING * this.#assembly.nextPartBytes(this.length)) {
+    while (waiting() > MOST_PARTS_WAITING * this.#assembly.nextPartBytes(this.#length)) {
       await this.#written
       this.#send()
       await this.#sending
       if (this.#failure !== undefined) throw this.#failure
     }
+  }
+
+  /** Bytes wait for a digest that is being read on. */
+  async #follow(bytes: number): Promise<void> {
+    if (!this.#digest.isNear) return this.#digest.turn(bytes)
+    await Promise.allSettled([this.#written])
+    await this.#inOrder(() => this.#digest.approach())
   }
 
   #send(): void {
@@ -231,8 +252,8 @@ export class Draft {
   /** Tells whether a whole part came. The last bytes of the upload are left to `finish`, unless it is not finished now. */
   #hasPart(isEnd: boolean): boolean {
     const left = this.#writtenTo - this.#assembly.position
-    const bytes = this.#assembly.nextPartBytes(this.length)
-    return isEnd || this.#writtenTo !== this.length ? left >= bytes : left > bytes
+    const bytes = this.#assembly.nextPartBytes(this.#length)
+    return isEnd || this.#writtenTo !== this.#length ? left >= bytes : left > bytes
   }
 
   async #addParts(isEnd: boolean): Promise<void> {
@@ -241,8 +262,10 @@ export class Draft {
 
   async #addPart(isEnd: boolean): Promise<void> {
     if (!this.#hasPart(isEnd)) return
-    await this.#assembly.addPart(this.#source, this.#assembly.nextPartBytes(this.length))
-    await this.#spool.release(this.#assembly.position)
+    const bytes = this.#assembly.nextPartBytes(this.#length)
+    const digest = this.#digest.noted(this.#assembly.position + bytes)
+    await this.#assembly.addPart(this.#source, bytes, digest)
+    await this.#spool.release(this.#digest.heldFrom(this.#assembly.position, bytes))
   }
 
   #inOrder<T>(work: () => Promise<T>): Promise<T> {
@@ -250,11 +273,6 @@ export class Draft {
     this.#work = done.catch(() => {})
     return done
   }
-}
-
-/** Tells whether bytes from `from` on are in parts, which cannot be read. */
-function isInParts({ base, parts }: Kept, from: number): boolean {
-  return parts.length > 0 && from < endOfParts({ base, parts })
 }
 
 function unlike(found: number, bytes: number): BytesFault {

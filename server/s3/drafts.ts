@@ -10,6 +10,8 @@ const MOST_IDLE = 32
 export interface DraftsTools {
   /** The draft of an upload, as it is stored. Rejects with BytesFault where there is none. */
   readonly load: (id: string) => Promise<Draft>
+  /** Does `work` under an upload's lock, where that is free. */
+  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   readonly log: Pick<Log, 'warn'>
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
@@ -34,6 +36,11 @@ export class Drafts {
 
   constructor(tools: DraftsTools) {
     this.#tools = tools
+  }
+
+  /** Tells whether anything of an upload is here. */
+  has(id: string): boolean {
+    return this.#known.has(id)
   }
 
   /** An upload's draft, where it is here. */
@@ -71,8 +78,14 @@ export class Drafts {
   /** Stores what is not stored yet. Rejects as the first one does that could not. */
   async end(): Promise<void> {
     clearTimeout(this.#timer)
-    const all = [...this.#known.values()].flatMap(({ draft }) => draft ?? [])
-    await Promise.all(all.filter(({ isStored }) => !isStored).map((draft) => draft.persist()))
+    const unstored = [...this.#known].flatMap(([id, { draft }]) => (draft?.isStored === false ? id : []))
+    await Promise.all(unstored.map((id) => this.#tools.underLock(id, () => this.#persist(id))))
+  }
+
+  async #persist(id: string): Promise<void> {
+    // Another node may have written the upload meanwhile: then its draft was dropped as the lock was taken.
+    const draft = this.peek(id)
+    if (draft && !draft.isOpen && !draft.isStored) await this.with(id, () => draft.persist())
   }
 
   #load(id: string): Known {
@@ -108,7 +121,7 @@ export class Drafts {
       const { draft, uses, usedAtMs } = known
       if (!draft || uses > 0 || usedAtMs > before) continue
       if (draft.isIdle) this.#dropIdle(id)
-      else if (!draft.isOpen) this.#persist(id)
+      else if (!draft.isOpen) this.#persistLater(id)
     }
     if (this.#known.size > 0) this.#timer = setTimeout(() => this.#sweep(), KEPT_MS).unref()
   }
@@ -120,12 +133,14 @@ export class Drafts {
   }
 
   /** What could not be stored at the end of its body, as S3 was away. */
-  #persist(id: string): void {
-    this.with(id, (draft) => draft.persist()).catch((error: unknown) => {
-      this.#tools.log.warn({ err: error, id }, 'bytes in the scratch folder cannot be stored yet')
-      // They never can be.
-      if (error instanceof BytesFault) this.#dropIdle(id)
-    })
+  #persistLater(id: string): void {
+    this.#tools
+      .underLock(id, () => this.#persist(id))
+      .catch((error: unknown) => {
+        this.#tools.log.warn({ err: error, id }, 'bytes in the scratch folder cannot be stored yet')
+        // They never can be.
+        if (error instanceof BytesFault) this.#dropIdle(id)
+      })
   }
 }
 

@@ -1,4 +1,3 @@
-import { UploadError } from '../errors.js'
 import type { Checkpoint } from '../model/checkpoint.js'
 import type {
   Appended,
@@ -7,17 +6,20 @@ import type {
   Digested,
   Engine,
   Entry,
+  JoinedPiece,
   RangeReader,
 } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
+import type { NewFinal } from '../model/shared-finals.js'
 import type { UploadFacts } from '../model/upload-facts.js'
-import type { Draft } from './draft.js'
+import { tokenFor } from './entry.js'
 import { withFetched } from './fetched.js'
+import { Joins } from './joins.js'
 import type { SpoolWriter } from './spool-writer.js'
 import { StoredUploads, type StoredUploadsTools } from './stored-uploads.js'
 
 /** Room that running uploads need in the scratch folder: a few parts each, whatever is announced. */
-const SCRATCH_PARTS = 4
+const SCRATCH_PARTS = 6
 
 export interface S3EngineTools extends StoredUploadsTools {
   readonly writer: SpoolWriter
@@ -33,11 +35,17 @@ export interface S3EngineTools extends StoredUploadsTools {
 export class S3Engine extends StoredUploads implements Engine {
   readonly #tools: S3EngineTools
   readonly #writer: SpoolWriter
+  readonly #joins: Joins
 
   constructor(tools: S3EngineTools) {
     super(tools)
     this.#tools = tools
     this.#writer = tools.writer
+    this.#joins = new Joins({
+      ...tools,
+      readable: (part, to) => this.readable(part, to),
+      bytesOf: (kept, range) => this.bytesOf(kept, range),
+    })
   }
 
   /** What the disk of the scratch folder has left, as last seen. */
@@ -51,10 +59,18 @@ export class S3Engine extends StoredUploads implements Engine {
   }
 
   /** See Engine. */
-  async create(id: string, facts: () => UploadFacts): Promise<void> {
+  async create(
+    id: string,
+    facts: () => UploadFacts,
+    { final }: { final?: NewFinal | undefined } = {},
+  ): Promise<void> {
     const { ledger, tokenOf } = this.#tools
-    const isNew = await ledger.create(id, this.textOf(facts()), tokenOf(id))
-    if (!isNew) throw new Error('EEXIST: the upload exists')
+    const made = facts()
+    const { parts } = made
+    const needing = final && parts ? { ...final, parts } : undefined
+    if (await ledger.create(id, this.textOf(made), tokenFor(id, tokenOf), needing)) return
+    tokenFor(id, tokenOf)
+    throw new Error('EEXIST: the upload exists')
   }
 
   /** See Engine. */
@@ -69,7 +85,7 @@ export class S3Engine extends StoredUploads implements Engine {
   /** See Engine. */
   append(id: string, appended: AppendedBlocks): Promise<Appended> {
     return this.drafts.with(id, async (draft) => {
-      const { blocks, position, closes, begins } = appended
+      const { blocks, position, closes, begins, digest } = appended
       if (begins && !draft.isOpen) await draft.begin(position)
       const bytes = blocks.reduce((sum, block) => sum + block.bytes, 0)
       // One that only asks for the digest needs no file.
@@ -77,6 +93,7 @@ export class S3Engine extends StoredUploads implements Engine {
         bytes === 0 && !closes
           ? await this.#write(id, appended, '')
           : await draft.append(position, bytes, (path) => this.#write(id, appended, path))
+      if (digest === 'prefix' && !closes) await draft.noteDigest()
       if (closes) {
         await this.#writer.closeFile(id)
         await draft.persist()
@@ -118,9 +135,13 @@ export class S3Engine extends StoredUploads implements Engine {
 
   /** See Engine. */
   checksum(id: string, { from, to, algorithm }: Parameters<Engine['checksum']>[1]): Promise<string> {
+    const { scratch } = this.#tools
     return this.drafts.with(id, (draft) =>
-      this.#fetched(draft, { from, to }, (path) =>
-        this.#writer.digestStored({ id, path, from, to, algorithm }),
+      draft.read({ from, to }, (pieces) =>
+        withFetched(scratch, { from, pieces }, (path, end) => {
+          if (end !== to) throw new BytesFault('DAMAGED', `${end} bytes are stored, not ${to}`)
+          return this.#writer.digestStored({ id, path, from, to, algorithm })
+        }),
       ),
     )
   }
@@ -141,7 +162,8 @@ export class S3Engine extends StoredUploads implements Engine {
     { finishedBytes, after }: CheckpointOptions,
   ): Promise<void> {
     await after
-    if (finishedBytes === undefined) return this.#replaceFacts(id, this.textOf(facts()))
+    if (finishedBytes === undefined) return this.change(id, { facts: this.textOf(facts()) })
+    if (this.#joins.has(id)) return this.#finishJoined(id, finishedBytes, facts)
     await this.drafts.with(id, async (draft) => {
       await this.#writer.closeFile(id)
       await draft.finish(finishedBytes, () => this.textOf(facts()))
@@ -149,22 +171,23 @@ export class S3Engine extends StoredUploads implements Engine {
     await this.drafts.drop(id)
   }
 
-  /** See Engine. */
-  restore(id: string, facts: UploadFacts): Promise<void> {
-    return this.#replaceFacts(id, this.textOf(facts, 'unproven'))
+  async #finishJoined(id: string, bytes: number, facts: () => UploadFacts): Promise<void> {
+    const joined = await this.#joins.finish(id, bytes)
+    await this.change(id, { ...joined, facts: this.textOf(facts()) })
+    await this.#joins.end(id)
+    await this.drafts.drop(id)
   }
 
-  async #replaceFacts(id: string, facts: string): Promise<void> {
-    const { ledger, tokenOf } = this.#tools
-    if (await ledger.write(id, tokenOf(id), { facts })) return
-    if (!(await ledger.find(id))) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
-    throw new UploadError('upload_taken_over', { detail: 'another writer has a higher token' })
+  /** See Engine. */
+  restore(id: string, facts: UploadFacts): Promise<void> {
+    return this.change(id, { facts: this.textOf(facts, 'unproven') })
   }
 
   /** See Engine. Bytes of a body that runs are stored at its end. */
   async flush(id: string): Promise<void> {
     const draft = this.drafts.peek(id)
-    if (draft && !draft.isOpen && !draft.isStored) await this.drafts.with(id, () => draft.persist())
+    if (draft && !draft.isOpen && !draft.isStored && this.mayWrite(id))
+      await this.drafts.with(id, () => draft.persist())
   }
 
   /** See Engine. */
@@ -180,18 +203,7 @@ export class S3Engine extends StoredUploads implements Engine {
     id: string,
     range: { to: number; checkpoints: readonly Checkpoint[]; budgetBytes: number },
   ): Promise<{ offset: number; damagedAfter: number | null }> {
-    return this.drafts.with(id, async (draft) => {
-      const { to, checkpoints, budgetBytes } = range
-      const nothing = { from: 0, to: 0 }
-      // Where the digest stands only its thread knows.
-      const { offset: from } = await this.#fetched(draft, nothing, (path) =>
-        this.#writer.prove({ id, path, to, checkpoints: [], budgetBytes: 0 }),
-      )
-      const end = Math.max(from, Math.min(to, from + budgetBytes))
-      return this.#fetched(draft, { from, to: end }, (path) =>
-        this.#writer.prove({ id, path, to, checkpoints, budgetBytes: end - from }),
-      )
-    })
+    return this.drafts.with(id, (draft) => draft.prove(range))
   }
 
   /** See Engine. */
@@ -203,32 +215,23 @@ export class S3Engine extends StoredUploads implements Engine {
   async forget(id: string): Promise<void> {
     const draft = this.drafts.peek(id)
     if (draft) draft.isOpen = false
+    await this.#joins.end(id)
     await this.#writer.forget(id)
   }
 
+  /** See StoredUploads. What is joined here is not in the ledger before its end, and nothing of it is given up for others. */
+  override async isOutdated(id: string, isInMemory: boolean): Promise<boolean> {
+    return !this.#joins.has(id) && super.isOutdated(id, isInMemory)
+  }
+
   /** See Engine. */
-  join(
-    id: string,
-    { position, part, from, bytes }: { position: number; part: string; from: number; bytes: number },
-  ): Promise<number> {
-    return this.drafts.with(id, async (draft) => {
-      if (position === 0) await draft.begin(0)
-      // No body runs: what was joined may be read, and is stored then.
-      draft.isOpen = false
-      const pieces = await this.readable(part, { from, to: from + bytes })
-      return withFetched(this.#tools.scratch, { from, pieces }, async (partPath, end) => {
-        if (end !== from + bytes)
-          throw new BytesFault('DAMAGED', `a part has ${end} bytes, not ${from + bytes}`)
-        return draft.append(position, bytes, (path) =>
-          this.#writer.join({ id, path, position, partPath, from, bytes }),
-        )
-      })
-    })
+  join(id: string, piece: JoinedPiece): Promise<number> {
+    return this.#joins.add(id, piece)
   }
 
   /** See Engine. */
   async remove(ids: readonly string[]): Promise<void> {
-    await Promise.all(ids.map((id) => this.#writer.closeFile(id)))
+    await Promise.all(ids.flatMap((id) => [this.#writer.closeFile(id), this.#joins.end(id)]))
     await this.removeAll(ids)
   }
 
@@ -250,23 +253,10 @@ export class S3Engine extends StoredUploads implements Engine {
 
   /** See Engine. */
   async end(): Promise<void> {
+    await this.#joins.endAll()
     await this.drafts.end().finally(() => this.#writer.close())
     await this.removalsEnd()
     this.#tools.bucket.end()
-  }
-
-  #fetched<T>(
-    draft: Draft,
-    range: { from: number; to: number },
-    work: (path: string) => Promise<T>,
-  ): Promise<T> {
-    const { scratch } = this.#tools
-    return draft.read(range, (pieces) =>
-      withFetched(scratch, { from: range.from, pieces }, (path, end) => {
-        if (end === range.to || range.from === range.to) return work(path)
-        throw new BytesFault('DAMAGED', `${end} bytes are stored, not ${range.to}`)
-      }),
-    )
   }
 
   /** See Engine. */

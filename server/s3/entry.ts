@@ -7,8 +7,8 @@ import { copiedPieces } from './part-size.js'
 export interface EntryTools {
   readonly bucket: S3Bucket
   readonly ledger: Ledger
-  /** The fencing token that this process writes an upload under. */
-  readonly tokenOf: (id: string) => number
+  /** The fencing token that this process may write an upload under now: undefined where it does not hold its lock. */
+  readonly tokenOf: (id: string) => number | undefined
   /** The key of an upload's object. */
   readonly keyOf: (id: string) => string
 }
@@ -19,7 +19,7 @@ export class Entry {
   /** The key of the upload's object. */
   readonly key: string
   readonly #ledger: Ledger
-  readonly #tokenOf: (id: string) => number
+  readonly #tokenOf: EntryTools['tokenOf']
   #kept: Kept
   /** The outcome of a write is not known: the ledger must be asked before the next one. */
   #isStale = false
@@ -53,14 +53,20 @@ export class Entry {
     return (parts.at(-1)?.number ?? (base ? copiedPieces(base.bytes).length : 0)) + 1
   }
 
+  /** Throws upload_taken_over where this process may not write the upload. */
   get token(): number {
-    return this.#tokenOf(this.id)
+    return tokenFor(this.id, this.#tokenOf)
+  }
+
+  /** Throws upload_taken_over where this process may not write the upload: asked before an object is replaced. */
+  checkHeld(): void {
+    tokenFor(this.id, this.#tokenOf)
   }
 
   /** Another writer, which did not come to its end, may still send a part. */
   get isContested(): boolean {
     const { sender, multipart } = this.#kept
-    return multipart !== null && sender !== null && sender !== this.token
+    return multipart !== null && sender !== null && sender !== this.#tokenOf(this.id)
   }
 
   /** The upload's own key has an object of this upload. */
@@ -75,20 +81,28 @@ export class Entry {
   }
 
   /**
-   * Changes the ledger. Rejects with BytesFault where the upload is gone, with upload_taken_over where another writer
-   * has a higher token, and as the ledger does.
+   * Changes the ledger. A digest that covers bytes which are not stored any more goes with them. Rejects with BytesFault
+   * where the upload is gone, with upload_taken_over where another writer has it, and as the ledger does.
    */
   async write(change: Change): Promise<void> {
-    const { facts, part, lastPart = Number.POSITIVE_INFINITY, bytesChanged: _, ...layout } = change
+    const after = changed(this.#kept, change)
+    const stored = storedBytesOf(after)
+    const digest = after.digest && after.digest.offset <= stored ? after.digest : null
+    // Said also where none is known here: the writer before may have saved one meanwhile.
+    const isCut = stored < this.stored || digest !== after.digest
+    const { token } = this
     this.#isStale = true
-    if (!(await this.#ledger.write(this.id, this.token, change))) {
+    if (!(await this.#ledger.write(this.id, token, isCut ? { ...change, digest } : change))) {
       await this.#found()
-      throw new UploadError('upload_taken_over', { detail: 'another writer has a higher token' })
+      throw takenOver()
     }
     this.#isStale = false
-    const before = this.#kept.parts.filter(({ number }) => number <= lastPart)
-    const parts = part ? [...before, part] : before
-    this.#kept = { ...this.#kept, ...layout, ...(facts === undefined ? {} : { facts }), parts }
+    this.#kept = { ...after, digest }
+  }
+
+  /** Rejects where this process may not write the upload any more; see `write`. */
+  async confirm(): Promise<void> {
+    await this.write({})
   }
 
   async #found(): Promise<Kept> {
@@ -96,4 +110,25 @@ export class Entry {
     if (!kept) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
     return kept
   }
+}
+
+function changed(kept: Kept, change: Change): Kept {
+  const { facts = kept.facts, part, lastPart = Number.POSITIVE_INFINITY, ...rest } = change
+  const { bytesChanged: _, isFinished: _finished, ...layout } = rest
+  const before = kept.parts.filter(({ number }) => number <= lastPart)
+  return { ...kept, ...layout, facts, parts: part ? [...before, part] : before }
+}
+
+/** The token of an upload. Throws upload_taken_over where this process may not write it. */
+export function tokenFor(id: string, tokenOf: EntryTools['tokenOf']): number {
+  const token = tokenOf(id)
+  if (token === undefined) throw takenOver()
+  return token
+}
+
+/** Another writer has the upload. */
+export function takenOver(): UploadError {
+  return new UploadError('upload_taken_over', {
+    detail: 'this node does not have the lock of the upload any more',
+  })
 }

@@ -1,4 +1,7 @@
-/** The steps of the ledger's tables in PostgreSQL. A released one is never changed. */
+/**
+ * The steps of the ledger's tables in PostgreSQL. A released one is never changed. `s3_tokens` is from before an upload's
+ * token was that of its lock: the cluster's sequence goes on above it.
+ */
 export const LEDGER_STEPS: readonly string[] = [
   `CREATE SEQUENCE s3_tokens;
    CREATE TABLE s3_uploads (
@@ -26,4 +29,5 @@ export const LEDGER_STEPS: readonly string[] = [
      token bigint NOT NULL,
      PRIMARY KEY (id, number)
    );`,
+  'ALTER TABLE s3_uploads ADD COLUMN digest_offset bigint, ADD COLUMN digest_state text;',
 ]

@@ -1,3 +1,6 @@
+import type { SavedDigest } from '../model/saved-digest.js'
+import type { NewFinal } from '../model/shared-finals.js'
+
 /** An object that has the bytes of an upload from `position` on; as many as `bytes` count. */
 export interface Tail {
   readonly key: string
@@ -47,6 +50,8 @@ export interface Kept extends Layout {
   readonly facts: string
   /** The fencing token of a writer that may have a part under way, from before its first part to the end of its body. */
   readonly sender: number | null
+  /** The digest of stored bytes; null where no state that can be loaded elsewhere was saved. */
+  readonly digest: SavedDigest | null
   /** When bytes were last stored; milliseconds since 1970. */
   readonly storedAtMs: number
 }
@@ -62,8 +67,16 @@ export interface Change {
   /** Parts with higher numbers do not count any more; not beside `part`. */
   readonly lastPart?: number
   readonly sender?: number | null
+  readonly digest?: SavedDigest | null
   /** Bytes were stored or removed. */
   readonly bytesChanged?: boolean
+  /** The upload is finished; a final one needs its parts no longer. */
+  readonly isFinished?: boolean
+}
+
+/** A new final upload, which needs its parts from the moment at which it is there. */
+export interface NeedingFinal extends NewFinal {
+  readonly parts: readonly string[]
 }
 
 /** What the bucket had of an upload that is being removed. */
@@ -71,6 +84,8 @@ export interface Removed {
   readonly id: string
   readonly multipart: Multipart | null
   readonly tails: readonly Tail[]
+  /** A final upload that was not joined: a node that joined it may have left a multipart upload. */
+  readonly isOpenFinal: boolean
 }
 
 /**
@@ -78,22 +93,31 @@ export interface Removed {
  * statement, done as a whole or not at all, and rejects with SqlError.
  */
 export interface Ledger {
-  /** A number that is higher than that of every earlier start: the fencing token of this process. */
-  nextToken(): Promise<number>
-  /** Adds an upload without bytes; false where the id exists. */
-  create(id: string, facts: string, token: number): Promise<boolean>
+  /**
+   * Adds an upload without bytes; false where the id exists, or where the token is not that of the upload's lock any more.
+   * Rejects with part_unknown where a part of a final upload is not there any more.
+   */
+  create(id: string, facts: string, token: number, final?: NeedingFinal): Promise<boolean>
   /** What is kept of an upload; undefined where there is none, or where it is being removed. */
   find(id: string): Promise<Kept | undefined>
-  /** Changes an upload; false where another writer with a higher token has taken it over, or where it is gone. */
+  /** Changes an upload; false where another writer has taken it over, or where it is gone. */
   write(id: string, token: number, change: Change): Promise<boolean>
+  /**
+   * Tells whether the upload was last written by this node, or read by it under the upload's lock; asked under the lock,
+   * before anything else. From then on it counts as read.
+   */
+  isAsLeft(id: string): Promise<boolean>
   /** The ids of uploads from a day on, newest day first, after `after`. Those that are being removed have no bytes. */
   page(
     fromDay: string,
     after: string | null,
     most: number,
   ): Promise<readonly { readonly id: string; readonly isRemoved: boolean }[]>
-  /** From here on these uploads are gone; gives what the bucket has of them. */
-  beginRemoval(ids: readonly string[]): Promise<readonly Removed[]>
+  /**
+   * From here on these uploads are gone; gives what the bucket has of them. Those that another writer has taken over stay;
+   * `tokens` are in the order of `ids`.
+   */
+  beginRemoval(ids: readonly string[], tokens: readonly number[]): Promise<readonly Removed[]>
   /** Ends the removal of uploads that `beginRemoval` was called for. */
   endRemoval(ids: readonly string[]): Promise<void>
   /** Tells whether an upload is one that a crash left half removed. */

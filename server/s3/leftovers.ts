@@ -14,6 +14,8 @@ export interface LeftoversTools {
   readonly prefix: string
   /** What the keys of all tails begin with. */
   readonly tails: string
+  /** Does `work` unless another node looks for leftovers now. */
+  readonly unlessTaken: (work: () => Promise<void>) => Promise<void>
   readonly log: Pick<Log, 'info' | 'warn'>
   readonly now: () => number
 }
@@ -52,11 +54,13 @@ export class Leftovers {
   }
 
   async #run(): Promise<void> {
-    const { log } = this.#tools
+    const { log, unlessTaken } = this.#tools
     try {
-      const removed = await this.remove()
-      if (removed.multiparts + removed.tails > 0)
-        log.info(removed, 'what crashes had left in the bucket was removed')
+      await unlessTaken(async () => {
+        const removed = await this.remove()
+        if (removed.multiparts + removed.tails > 0)
+          log.info(removed, 'what crashes had left in the bucket was removed')
+      })
     } catch (error) {
       const isAway = error instanceof UploadError && error.code === 'storage_unavailable'
       log.warn({ err: isAway ? error.message : error }, 'leftovers in the bucket could not be removed')

@@ -29,9 +29,10 @@ export class Sealing {
   async seal(): Promise<void> {
     const { multipart, parts } = this.#entry.kept
     if (!multipart) return
+    this.#entry.checkHeld()
     if (parts.length === 0) {
-      await this.#bucket.abort(this.#entry.key, multipart.id)
-      return this.#entry.write({ multipart: null, sender: null })
+      await this.#entry.write({ multipart: null, sender: null })
+      return this.#bucket.abort(this.#entry.key, multipart.id)
     }
     const before = this.#entry.position
     const copied = await this.copyBase(multipart)
@@ -65,7 +66,7 @@ export class Sealing {
 
   /**
    * The multipart upload is gone. Where it was completed, by a writer that could not write it down, its object is the
-   * new base. Otherwise its parts are lost. Rejects with BytesFault then; the ledger says what is left.
+   * new base. Otherwise its parts, if it had any, are lost. Rejects with BytesFault then; the ledger says what is left.
    */
   async adopt(): Promise<void> {
     const { key, kept, position } = this.#entry
@@ -77,6 +78,9 @@ export class Sealing {
       return this.#begin(made, kept.tails)
     }
     const isLeft = base !== null && head?.etag === base.etag
+    // Nothing stood in it: what is before and behind it is in other objects.
+    if (kept.parts.length === 0 && (isLeft || base === null))
+      return this.#entry.write({ multipart: null, sender: null })
     await this.#begin(isLeft ? base : null, [])
     throw new BytesFault(
       isLeft ? 'DAMAGED' : 'MISSING',

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../model/checkpoint.js'
 import type { DigestDue, Digested } from '../model/engine.js'
+import type { SavedDigest } from '../model/saved-digest.js'
 
 /**
  * The threads that write and digest, as far as the scratch folder needs them; `server/files/writer.ts` is one. It works
@@ -44,23 +45,28 @@ export interface SpoolWriter {
   commit(task: { id: string; path: string; digest: DigestDue }): Promise<Digested>
   /** Cuts the file to `offset`, makes the digest what it was before a checked body, and closes the file. */
   rollBack(task: { id: string; path: string; offset: number }): Promise<Digested>
-  /** Takes bytes of another file over, at the same place in it as in the upload that it is of, and digests them. */
-  join(task: {
-    id: string
-    path: string
-    position: number
-    partPath: string
-    from: number
-    bytes: number
-  }): Promise<number>
-  /** Reads on from where the digest stands, and compares with checkpoints. */
+  /** Reads on from where the digest stands, and compares with checkpoints. In the file the bytes stand `shift` before. */
   prove(task: {
     id: string
     path: string
     to: number
     checkpoints: readonly Checkpoint[]
     budgetBytes: number
+    shift?: number
   }): Promise<{ readonly offset: number; readonly damagedAfter: number | null }>
+  /**
+   * Where the digest of an upload with `to` bytes stands. Where `saved` is further, it takes its place, if it can be
+   * loaded and is the digest `sha256`, where one is given. Where there is none, one begins at byte 0 whose state can be
+   * saved.
+   */
+  resume(task: {
+    id: string
+    saved: SavedDigest | null
+    sha256: string | null
+    to: number
+  }): Promise<{ readonly offset: number; readonly isMovable: boolean }>
+  /** The state of the digest; null where there is none, or where it cannot be saved. */
+  saveDigest(id: string): Promise<SavedDigest | null>
   /** Ends the digest where it stands at `offset`. */
   digest(task: { id: string; offset: number }): Promise<string | null>
   truncate(task: { id: string; path: string; length: number }): Promise<void>

@@ -70,20 +70,28 @@ export class Spool {
     if (last) last.to += bytes
   }
 
-  /** Adds bytes behind the others. Rejects as they do, and with BytesFault where it is shorter. */
-  async fill(pieces: AsyncIterable<Buffer>, bytes: number): Promise<void> {
-    const segment = await this.#add()
-    const file = await open(segment.path, 'r+')
+  /**
+   * Forgets everything, and has the bytes from `from` to `to` instead, which are stored. Where it cannot get them, it is
+   * empty and begins behind them: it rejects as they do, and with BytesFault where there are fewer.
+   */
+  async refill({ from, to }: { from: number; to: number }, pieces: AsyncIterable<Buffer>): Promise<void> {
+    await this.restart(from)
     try {
-      for await (const chunk of pieces) {
-        const { bytesWritten } = await file.write(chunk, 0, chunk.length, segment.to)
-        segment.to += bytesWritten
+      const segment = await this.#add()
+      const file = await open(segment.path, 'r+')
+      try {
+        for await (const chunk of pieces) {
+          const { bytesWritten } = await file.write(chunk, 0, chunk.length, segment.to)
+          segment.to += bytesWritten
+        }
+      } finally {
+        await file.close()
       }
-    } finally {
-      await file.close()
+      if (segment.to !== to) throw new BytesFault('DAMAGED', 'an object is shorter than it was')
+    } catch (error) {
+      await this.restart(to)
+      throw error
     }
-    if (segment.to - segment.from !== bytes)
-      throw new BytesFault('DAMAGED', 'an object is shorter than it was')
   }
 
   /** Bytes of it, which it must have. The stream fails with BytesFault where a file does not have them any more. */
@@ -131,6 +139,9 @@ export class Spool {
     const file = await open(path, 'w', 0o640)
     try {
       await file.truncate(from)
+    } catch (error) {
+      await unlink(path)
+      throw error
     } finally {
       await file.close()
     }

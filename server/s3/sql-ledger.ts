@@ -1,9 +1,13 @@
 import * as v from 'valibot'
 import { UploadError } from '../errors.js'
 import { fromJson } from '../model/from-json.js'
-import { SqlError, type SqlQueries, type SqlResult, type SqlValue } from '../model/sql.js'
+import type { SavedDigest } from '../model/saved-digest.js'
+import type { SqlQueries, SqlResult, SqlValue } from '../model/sql.js'
 import { isDatedId } from '../model/upload-id.js'
-import type { Base, Change, Kept, Ledger, Multipart, Part, Removed, Tail } from './ledger.js'
+import type { Base, Change, Kept, Ledger, Multipart, NeedingFinal, Part, Removed, Tail } from './ledger.js'
+import { ALONE, type LedgerTexts, SHARED } from './ledger-texts.js'
+import { OwnWrites } from './own-writes.js'
+import { storageError } from './storage-error.js'
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const TailsSchema = v.array(v.object({ key: v.string(), etag: v.string(), position: count, bytes: count }))
@@ -13,6 +17,7 @@ const PartsSchema = v.array(v.tuple([count, count, count, v.string()]))
 interface Row {
   readonly id: string
   readonly facts: string
+  readonly token: number
   readonly sender: number | null
   readonly base_etag: string | null
   readonly base_bytes: number | null
@@ -20,57 +25,57 @@ interface Row {
   readonly multipart_id: string | null
   readonly multipart_mark: string | null
   readonly tails: string
+  readonly digest_offset: number | null
+  readonly digest_state: string | null
   readonly stored_at_ms: number
   readonly parts: string
 }
 
-const FIND = `SELECT id, facts, sender, base_etag, base_bytes, base_object_bytes, multipart_id, multipart_mark, tails,
+const FIND = `SELECT id, facts, token, sender, base_etag, base_bytes, base_object_bytes, multipart_id, multipart_mark, tails,
+    digest_offset, digest_state,
     (extract(epoch FROM stored_at) * 1000)::bigint AS stored_at_ms,
     (SELECT coalesce(json_agg(json_build_array(number, position, bytes, etag) ORDER BY number), '[]')::text
       FROM s3_parts WHERE s3_parts.id = s3_uploads.id) AS parts
   FROM s3_uploads WHERE id = $1 AND NOT is_removed`
 
-const WRITE = `WITH changed AS (
-    UPDATE s3_uploads SET
-      token = $2,
-      facts = coalesce($3::text, facts),
-      sender = CASE WHEN $4 THEN $5::bigint ELSE sender END,
-      base_etag = CASE WHEN $6 THEN $7::text ELSE base_etag END,
-      base_bytes = CASE WHEN $6 THEN $8::bigint ELSE base_bytes END,
-      base_object_bytes = CASE WHEN $6 THEN $9::bigint ELSE base_object_bytes END,
-      multipart_id = CASE WHEN $10 THEN $11::text ELSE multipart_id END,
-      multipart_mark = CASE WHEN $10 THEN $12::text ELSE multipart_mark END,
-      tails = coalesce($13::text, tails),
-      stored_at = CASE WHEN $14 THEN clock_timestamp() ELSE stored_at END
-    WHERE id = $1 AND token <= $2 AND NOT is_removed RETURNING id
-  ), dropped AS (
-    DELETE FROM s3_parts USING changed WHERE s3_parts.id = changed.id AND number > $15::integer
-  ), added AS (
-    INSERT INTO s3_parts (id, number, position, bytes, etag, token)
-    SELECT changed.id, $16::integer, $17::bigint, $18::bigint, $19::text, $2 FROM changed WHERE $16 IS NOT NULL
-  ) SELECT id FROM changed`
+export interface SqlLedgerTools {
+  readonly sql: SqlQueries
+  /** The token that this process may write an upload under now. */
+  readonly tokenOf: (id: string) => number | undefined
+  /** Many nodes write, each under the locks that it holds. */
+  readonly isShared: boolean
+}
 
 /** The ledger in PostgreSQL; its tables are made by LEDGER_STEPS. */
 export class SqlLedger implements Ledger {
-  readonly #sql: SqlQueries
+  readonly #tools: SqlLedgerTools
+  readonly #texts: LedgerTexts
+  readonly #own = new OwnWrites()
 
-  constructor(sql: SqlQueries) {
-    this.#sql = sql
+  constructor(tools: SqlLedgerTools) {
+    this.#tools = tools
+    this.#texts = tools.isShared ? SHARED : ALONE
   }
 
   /** See Ledger. */
-  async nextToken(): Promise<number> {
-    const { rows } = await this.#query<{ token: number }>(`SELECT nextval('s3_tokens') AS token`)
-    return rows[0]?.token ?? 0
+  async create(id: string, facts: string, token: number, final?: NeedingFinal): Promise<boolean> {
+    const isNew = final
+      ? await this.#createFinal(id, facts, token, final)
+      : (await this.#query(this.#texts.create, [id, token, dayOf(id), facts])).changes === 1
+    if (isNew) this.#own.note(id, token)
+    return isNew
   }
 
-  /** See Ledger. */
-  async create(id: string, facts: string, token: number): Promise<boolean> {
-    const { changes } = await this.#query(
-      'INSERT INTO s3_uploads (id, day, facts, token) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
-      [id, dayOf(id), facts, token],
-    )
-    return changes === 1
+  async #createFinal(id: string, facts: string, token: number, final: NeedingFinal): Promise<boolean> {
+    const parts = [...new Set(final.parts)]
+    const { rows } = await this.#query<{ there: number; made: number }>(this.#texts.createFinal, [
+      ...[id, token, dayOf(id), facts, final.key, final.client],
+      parts,
+    ])
+    const [found] = rows
+    if (found && found.there < parts.length)
+      throw new UploadError('part_unknown', { detail: 'it was just removed' })
+    return found?.made === 1
   }
 
   /** See Ledger. */
@@ -78,6 +83,7 @@ export class SqlLedger implements Ledger {
     const { rows } = await this.#query<Row>(FIND, [id])
     const [row] = rows
     if (!row) return undefined
+    if (this.#tools.tokenOf(id) !== undefined) this.#own.note(id, row.token)
     const parts = (fromJson(PartsSchema, row.parts) ?? []).map(asPart)
     const { facts, sender, stored_at_ms: storedAtMs } = row
     return {
@@ -89,21 +95,35 @@ export class SqlLedger implements Ledger {
       multipart: multipartOf(row),
       parts,
       tails: tailsOf(row),
+      digest: digestOf(row),
     }
   }
 
   /** See Ledger. */
   async write(id: string, token: number, change: Change): Promise<boolean> {
     const { facts = null, sender, base, multipart, tails, part, lastPart, bytesChanged = false } = change
-    const { rows } = await this.#query(WRITE, [
+    const { digest, isFinished = false } = change
+    const { rows } = await this.#query(this.#texts.write, [
       ...[id, token, facts],
       ...[sender !== undefined, sender ?? null],
       ...[base !== undefined, base?.etag ?? null, base?.bytes ?? null, base?.objectBytes ?? null],
       ...[multipart !== undefined, multipart?.id ?? null, multipart?.mark ?? null],
       ...[tails ? JSON.stringify(tails) : null, bytesChanged, lastPart ?? null],
       ...[part?.number ?? null, part?.position ?? null, part?.bytes ?? null, part?.etag ?? null],
+      ...[digest !== undefined, digest?.offset ?? null, digest?.state ?? null],
+      isFinished,
     ])
+    if (rows.length === 1) this.#own.note(id, token)
     return rows.length === 1
+  }
+
+  /** See Ledger. */
+  async isAsLeft(id: string): Promise<boolean> {
+    const { rows } = await this.#query<Pick<Row, 'token'>>(
+      'SELECT token FROM s3_uploads WHERE id = $1 AND NOT is_removed',
+      [id],
+    )
+    return this.#own.take(id, rows[0]?.token)
   }
 
   /** See Ledger. */
@@ -122,13 +142,20 @@ export class SqlLedger implements Ledger {
   }
 
   /** See Ledger. */
-  async beginRemoval(ids: readonly string[]): Promise<readonly Removed[]> {
-    const { rows } = await this.#query<Pick<Row, 'id' | 'multipart_id' | 'multipart_mark' | 'tails'>>(
-      `UPDATE s3_uploads SET is_removed = true WHERE id = ANY ($1)
-       RETURNING id, multipart_id, multipart_mark, tails`,
-      [ids],
+  async beginRemoval(ids: readonly string[], tokens: readonly number[]): Promise<readonly Removed[]> {
+    type Gone = Pick<Row, 'id' | 'multipart_id' | 'multipart_mark' | 'tails'> & { readonly is_open: boolean }
+    const { rows } = await this.#query<Gone>(
+      `WITH removed AS (
+         UPDATE s3_uploads SET is_removed = true ${this.#texts.remove}
+         RETURNING id, multipart_id, multipart_mark, tails
+       ), unneeded AS (
+         DELETE FROM s3_finals USING removed WHERE s3_finals.id = removed.id RETURNING s3_finals.id, is_open
+       ) SELECT removed.*, coalesce(is_open, false) AS is_open FROM removed LEFT JOIN unneeded USING (id)`,
+      [ids, tokens],
     )
-    return rows.map((row) => ({ id: row.id, multipart: multipartOf(row), tails: tailsOf(row) }))
+    return rows.map((row) => {
+      return { id: row.id, multipart: multipartOf(row), tails: tailsOf(row), isOpenFinal: row.is_open }
+    })
   }
 
   /** See Ledger. */
@@ -144,10 +171,9 @@ export class SqlLedger implements Ledger {
 
   async #query<R extends object>(text: string, values: readonly SqlValue[] = []): Promise<SqlResult<R>> {
     try {
-      return await this.#sql.query<R>(text, values)
+      return await this.#tools.sql.query<R>(text, values)
     } catch (error) {
-      const isAway = error instanceof SqlError && ['gone', 'slow', 'locked'].includes(error.problem)
-      throw isAway ? new UploadError('storage_unavailable', { cause: error }) : error
+      throw storageError(error)
     }
   }
 }
@@ -163,6 +189,10 @@ function asPart([number, position, bytes, etag]: v.InferOutput<typeof PartsSchem
 
 function baseOf({ base_etag: etag, base_bytes: bytes, base_object_bytes: objectBytes }: Row): Base | null {
   return etag === null || bytes === null || objectBytes === null ? null : { etag, bytes, objectBytes }
+}
+
+function digestOf({ digest_offset: offset, digest_state: state }: Row): SavedDigest | null {
+  return offset === null || state === null ? null : { offset, state }
 }
 
 function multipartOf({

@@ -2,11 +2,13 @@ import type { S3Place } from '../model/s3-place.js'
 import type { Sql } from '../model/sql.js'
 import { S3Bucket } from './bucket.js'
 import { S3Engine, type S3EngineTools } from './engine.js'
+import { FINALS_STEPS } from './finals-schema.js'
 import { keyOf, tailsOf } from './keys.js'
 import { LEDGER_STEPS } from './ledger-schema.js'
-import { Leftovers } from './leftovers.js'
+import { Leftovers, type LeftoversTools } from './leftovers.js'
 import { emptyScratch } from './spool.js'
-import { SqlLedger } from './sql-ledger.js'
+import { SqlFinals } from './sql-finals.js'
+import { SqlLedger, type SqlLedgerTools } from './sql-ledger.js'
 import { StoredUploads } from './stored-uploads.js'
 
 /** Where uploads are. */
@@ -19,12 +21,16 @@ export interface S3Location {
   readonly sql: Sql
 }
 
-export interface S3Options extends S3Location {
+export interface S3Options extends S3Location, Pick<SqlLedgerTools, 'tokenOf' | 'isShared'> {
   readonly partBytes: number
   /** A folder of this process alone. It is emptied. */
   readonly scratch: string
   readonly writer: S3EngineTools['writer']
   readonly disk: S3EngineTools['disk']
+  /** Does `work` under an upload's lock, where that is free. */
+  readonly underLock: S3EngineTools['underLock']
+  /** Does work that goes over everything in the bucket, unless another node does it now. */
+  readonly unlessTaken: LeftoversTools['unlessTaken']
   readonly log: {
     info(fields: object, text: string): void
     warn(fields: object, text: string): void
@@ -47,20 +53,20 @@ export interface StartedS3 {
 /** Starts the engine on a bucket. Rejects where the bucket or the database cannot be asked, and with the system's error. */
 export async function startS3(options: S3Options): Promise<StartedS3> {
   const { place, sql, log, now, monotonic, writer, scratch, disk, partBytes, endpoint, region } = options
+  const { tokenOf, isShared, underLock, unlessTaken } = options
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await bucket.check()
   await sql.migrate('s3', LEDGER_STEPS)
-  const ledger = new SqlLedger(sql)
-  const token = await ledger.nextToken()
+  await sql.migrate('s3_finals', FINALS_STEPS)
+  const ledger = new SqlLedger({ sql, tokenOf, isShared })
+  const finals = new SqlFinals({ sql, tokenOf, isShared })
   await emptyScratch(scratch)
   const tails = tailsOf(place)
   const engine = new S3Engine({
-    ...{ bucket, ledger, tails, scratch, writer, disk, log, now, monotonic },
+    ...{ bucket, ledger, finals, tails, scratch, writer, disk, log, now, monotonic, tokenOf, underLock },
     bucketName: place.bucket,
-    tokenOf: () => token,
     keyOf: (id) => keyOf(place, id),
     leastPartBytes: partBytes,
-    closeFile: (id) => writer.closeFile(id),
     discard: (keys) => {
       bucket.remove(keys).catch((error: unknown) => {
         log.warn(
@@ -70,7 +76,7 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
       })
     },
   })
-  const leftovers = new Leftovers({ bucket, ledger, tails, prefix: place.prefix, log, now })
+  const leftovers = new Leftovers({ bucket, ledger, tails, prefix: place.prefix, log, now, unlessTaken })
   const check = async (): Promise<void> => {
     await Promise.all([bucket.check(), ledger.find('')])
   }
@@ -81,8 +87,10 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
 export async function lookAtS3({ place, endpoint, region, sql }: S3Location): Promise<StoredUploads> {
   const bucket = await S3Bucket.open({ bucket: place.bucket, endpoint, region })
   await sql.migrate('s3', LEDGER_STEPS)
+  const looking = { sql, tokenOf: NO_WRITER.tokenOf, isShared: true }
   return new StoredUploads({
-    ...{ bucket, ledger: new SqlLedger(sql), tails: tailsOf(place), bucketName: place.bucket },
+    ...{ bucket, tails: tailsOf(place), bucketName: place.bucket },
+    ...{ ledger: new SqlLedger(looking), finals: new SqlFinals(looking) },
     keyOf: (id) => keyOf(place, id),
     ...NO_WRITER,
   })
@@ -90,12 +98,17 @@ export async function lookAtS3({ place, endpoint, region, sql }: S3Location): Pr
 
 /** Who only looks writes nothing. */
 const NO_WRITER = {
-  tokenOf: () => 0,
+  tokenOf: () => undefined,
+  underLock: async () => {},
   leastPartBytes: 0,
   discard: () => {},
-  closeFile: async () => {},
+  writer: { closeFile: async () => {}, resume: hasNone, saveDigest: hasNone, prove: hasNone },
   scratch: '',
   log: { warn: () => {} },
   now: () => 0,
   monotonic: () => 0,
+}
+
+async function hasNone(): Promise<never> {
+  throw new Error('who only looks has no digest')
 }

@@ -5,13 +5,19 @@ import { formatSidecar, isForeign, parseSidecar, sidecarOf } from '../model/side
 import { storedFacts } from '../model/stored-facts.js'
 import type { UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
+import { abortAll } from './abort-all.js'
 import { Assembly, type AssemblyTools } from './assembly.js'
 import { Draft } from './draft.js'
+import { DraftBytes } from './draft-bytes.js'
+import { type DigestWriter, DraftDigest } from './draft-digest.js'
 import { Drafts } from './drafts.js'
-import { endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
+import { takenOver, tokenFor } from './entry.js'
+import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
 import { Spool } from './spool.js'
+import type { SpoolWriter } from './spool-writer.js'
+import type { SqlFinals } from './sql-finals.js'
 import { StoredRange } from './stored-range.js'
 
 /** Uploads that are asked for at once. */
@@ -30,15 +36,20 @@ export interface StoredUploadsTools extends AssemblyTools {
   readonly bucketName: string
   /** The scratch folder. */
   readonly scratch: string
-  /** Closes the file of an upload that a thread has open. */
-  readonly closeFile: (id: string) => Promise<void>
+  /** The threads that have files open, and digests. */
+  readonly writer: DigestWriter & Pick<SpoolWriter, 'closeFile'>
+  readonly finals: SqlFinals
+  /** Does `work` under an upload's lock, where that is free. */
+  readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   readonly log: Pick<Log, 'warn'>
   readonly now: () => number
   readonly monotonic: () => number
 }
 
 /** The uploads in a bucket and its ledger, to look at and to remove; and the drafts of those that are being written. */
-export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 'list' | 'addressOf'> {
+export class StoredUploads
+  implements Pick<Engine, 'finals' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
+{
   protected readonly drafts: Drafts
   readonly #tools: StoredUploadsTools
   readonly #readers = new Map<string, number>()
@@ -49,7 +60,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
   constructor(tools: StoredUploadsTools) {
     this.#tools = tools
     const { log, monotonic } = tools
-    this.drafts = new Drafts({ load: (id) => this.#draft(id), log, monotonic })
+    const underLock: StoredUploadsTools['underLock'] = (id, work) => tools.underLock(id, work)
+    this.drafts = new Drafts({ load: (id) => this.#draft(id), underLock, log, monotonic })
   }
 
   /** See Engine. */
@@ -96,28 +108,35 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return `s3://${this.#tools.bucketName}/${this.#tools.keyOf(id)}`
   }
 
+  /** See Engine. */
+  get finals(): SqlFinals {
+    return this.#tools.finals
+  }
+
+  /** Changes the ledger of an upload. Rejects with BytesFault where it is gone, and with upload_taken_over. */
+  protected async change(id: string, change: Change): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    if (await ledger.write(id, tokenFor(id, tokenOf), change)) return
+    if (!(await ledger.find(id))) throw new BytesFault('MISSING', 'the upload is gone from the ledger')
+    throw takenOver()
+  }
+
   /** A sidecar's text, as the ledger keeps it. */
   protected textOf(facts: UploadFacts, boot: keyof typeof BOOTS = 'stored'): string {
     const draft = this.drafts.peek(facts.id)
-    if (draft) draft.length = facts.length
+    draft?.setFacts(facts)
     const updatedAt = new Date(this.#tools.now()).toISOString()
     return formatSidecar(sidecarOf(facts, { updatedAt, bootId: BOOTS[boot] }))
-  }
-
-  /** Bytes of an upload that no body writes now. Rejects with BytesFault where it is gone. */
-  protected async readable(id: string, range: Range): Promise<AsyncGenerator<Buffer>> {
-    const kept = await this.#readable(id, range.to)
-    return this.#bytesOf(kept, range)
   }
 
   /** A reader of such bytes; objects are not removed before it is closed. */
   protected async reader(id: string, range: Range): Promise<StoredRange> {
     this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1)
     try {
-      const kept = await this.#readable(id, range.to)
+      const kept = await this.readable(id, range.to)
       return new StoredRange(
         range,
-        (each) => this.#bytesOf(kept, each),
+        (each) => this.bytesOf(kept, each),
         () => this.#readerClosed(id),
       )
     } catch (error) {
@@ -129,9 +148,13 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
   /** Removes uploads: they are gone at once, then their objects, then their rows. */
   protected async removeAll(ids: readonly string[]): Promise<void> {
     await Promise.all(ids.map((id) => this.drafts.drop(id)))
-    const removed = await this.#tools.ledger.beginRemoval(ids)
+    const { ledger, tokenOf } = this.#tools
+    const tokens = ids.map((id) => tokenFor(id, tokenOf))
+    const removed = await ledger.beginRemoval(ids, tokens)
     for (const each of removed) if (this.#readers.has(each.id)) this.#whenRead.set(each.id, each)
     await this.#removeObjects(removed.filter(({ id }) => !this.#readers.has(id)))
+    // One whose lock was lost before has stayed.
+    for (const id of ids) tokenFor(id, tokenOf)
   }
 
   /** Waits for removals that came after their readers. */
@@ -143,6 +166,7 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     if (removed.length === 0) return
     const { bucket, ledger, keyOf } = this.#tools
     for (const { id, multipart } of removed) if (multipart) await bucket.abort(keyOf(id), multipart.id)
+    for (const { id, isOpenFinal } of removed) if (isOpenFinal) await abortAll(bucket, keyOf(id))
     await bucket.remove(removed.flatMap(({ id, tails }) => [keyOf(id), ...tails.map(({ key }) => key)]))
     await ledger.endRemoval(removed.map(({ id }) => id))
   }
@@ -160,10 +184,28 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     void removing.finally(() => this.#removing.delete(removing))
   }
 
+  /** This process may write the upload now. */
+  protected mayWrite(id: string): boolean {
+    return this.#tools.tokenOf(id) !== undefined
+  }
+
+  /**
+   * Tells whether another node has written an upload since this one had it; asked once its lock is taken, before it is
+   * read. Where nothing of it is in memory that does not matter, and nobody is asked. Rejects where the ledger cannot be.
+   */
+  async isOutdated(id: string, isInMemory: boolean): Promise<boolean> {
+    return (isInMemory || this.drafts.has(id)) && !(await this.#tools.ledger.isAsLeft(id))
+  }
+
+  /** Forgets what this process has of an upload that another node has written. */
+  dropDraft(id: string): Promise<void> {
+    return this.drafts.drop(id)
+  }
+
   /** Stores what came and is not stored, where no body runs any more. What never can be stored is forgotten. */
   protected async persist(id: string): Promise<void> {
     const draft = this.drafts.peek(id)
-    if (!draft || draft.isStored || draft.isOpen) return
+    if (!draft || draft.isStored || draft.isOpen || !this.mayWrite(id)) return
     try {
       await this.drafts.with(id, (each) => each.persist())
     } catch (error) {
@@ -186,7 +228,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return undefined
   }
 
-  async #readable(id: string, to: number): Promise<Kept> {
+  /** An upload that no body writes now, once its bytes up to `to` can be read. Rejects with BytesFault where it is gone. */
+  protected async readable(id: string, to: number): Promise<Kept> {
     await this.persist(id)
     const kept = await this.#kept(id)
     const base = kept.base?.bytes ?? 0
@@ -195,7 +238,8 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
     return this.#kept(id)
   }
 
-  #bytesOf(kept: Kept, range: Range): AsyncGenerator<Buffer> {
+  /** Such bytes of it. */
+  protected bytesOf(kept: Kept, range: Range): AsyncGenerator<Buffer> {
     const to = Math.min(range.to, storedBytesOf(kept))
     const { keyOf, bucket } = this.#tools
     return storedBytes(kept, keyOf(kept.id), bucket, { from: range.from, to })
@@ -208,16 +252,19 @@ export class StoredUploads implements Pick<Engine, 'load' | 'has' | 'measure' | 
   }
 
   async #draft(id: string): Promise<Draft> {
-    const { scratch, closeFile, bucket, keyOf } = this.#tools
+    const { scratch, writer, bucket, keyOf } = this.#tools
     const kept = await this.#kept(id)
     const assembly = new Assembly(kept, this.#tools)
-    const spool = new Spool(scratch, id, assembly.stored, () => closeFile(id))
+    const spool = new Spool(scratch, id, assembly.stored, () => writer.closeFile(id))
+    const stored = (now: Kept, range: Range): AsyncGenerator<Buffer> =>
+      storedBytes(now, keyOf(id), bucket, range)
+    const bytes = new DraftBytes({ assembly, spool, stored })
     const draft = new Draft({
-      ...{ assembly, spool },
+      ...{ assembly, spool, bytes },
+      digest: new DraftDigest({ id, writer, scratch, bytes }),
       present: (now) => presentBytes(now, keyOf(id), bucket),
-      stored: (now, range) => storedBytes(now, keyOf(id), bucket, range),
     })
-    draft.length = parseSidecar(kept.facts, id)?.length ?? null
+    draft.setFacts(parseSidecar(kept.facts, id) ?? { length: null, checkpoints: [] })
     return draft
   }
 }

@@ -1,6 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Lock, Locker as TusLocker } from '@tus/server'
 import { UploadError } from '../errors.js'
+import type { ClusterLocks, Held as SharedLock } from '../model/cluster.js'
 import type { UploadRequest } from '../model/request.js'
+import { type Holder, tryShared, type Waiting, waitShared } from './shared-lock.js'
 
 interface Waiter {
   /** Undefined where the server itself waits. */
@@ -8,11 +11,14 @@ interface Waiter {
   readonly grant: () => void
 }
 
-interface Held {
-  /** The holder; undefined while that is the server itself. */
-  request: UploadRequest | undefined
+interface Held extends Holder {
   readonly waiting: Waiter[]
 }
+
+/** A node that was asked for an upload lets others take it for so long before its own next request does; milliseconds. */
+const YIELD_MS = 25
+/** Locks of other nodes that are asked for at once. */
+const ASKED_AT_ONCE = 8
 
 export interface LockLimits {
   /** How long a request waits before it is refused, in milliseconds. */
@@ -25,18 +31,22 @@ export interface LockLimits {
 export type MayInterrupt = (id: string, request: UploadRequest) => boolean | Promise<boolean>
 
 /**
- * One writer for each upload. A request for an upload that is held interrupts the holder, then waits in order and
+ * One writer for each upload, in all nodes together where there are others: whoever has an upload in this node takes its
+ * lock of all nodes then, and gives it back before anybody else here has it. A request for an upload that is held interrupts the holder, then waits in order and
  * for a bounded time. A request that is granted the lock while others wait behind it is interrupted at once: the
  * newest request wins.
  */
 export class UploadLocks {
   readonly #limits: LockLimits
   readonly #mayInterrupt: MayInterrupt
+  readonly #shared: ClusterLocks | null
   readonly #held = new Map<string, Held>()
 
-  constructor(limits: LockLimits, mayInterrupt: MayInterrupt) {
+  /** @param shared the locks of all nodes; null where this is the only one, and nothing is waited for */
+  constructor(limits: LockLimits, mayInterrupt: MayInterrupt, shared: ClusterLocks | null = null) {
     this.#limits = limits
     this.#mayInterrupt = mayInterrupt
+    this.#shared = shared
   }
 
   /** The request that holds the lock of an upload; throws where none does. */
@@ -46,7 +56,7 @@ export class UploadLocks {
     return held.request
   }
 
-  /** Tells whether anybody holds this upload: a request, or the server itself. */
+  /** Tells whether a request of this node, or the server itself, holds this upload. */
   isHeld(id: string): boolean {
     return this.#held.has(id)
   }
@@ -75,62 +85,94 @@ export class UploadLocks {
     })
   }
 
-  /** Runs `work` under the upload's lock. Does nothing where the upload is held already. */
+  /** Runs `work` under the upload's lock. Does nothing where the upload is held already. Rejects as `work` does. */
   async tryWith(id: string, work: () => Promise<void>): Promise<void> {
     if (this.#held.has(id)) return
-    const held: Held = { request: undefined, waiting: [] }
-    this.#held.set(id, held)
+    const held = this.#hold(id, undefined)
     try {
-      await work()
+      if (!this.#shared || (await tryShared(id, held, this.#shared))) await work()
     } finally {
-      this.#pass(id, held)
+      await this.#leave(id, held)
     }
   }
 
   /** Runs `work` under the locks of those uploads that nobody holds; `free` are their ids. */
   async tryWithAll(ids: readonly string[], work: (free: readonly string[]) => Promise<void>): Promise<void> {
-    const free = ids.filter((id) => !this.#held.has(id))
-    const taken = free.map((id): [string, Held] => [id, { request: undefined, waiting: [] }])
-    for (const [id, held] of taken) this.#held.set(id, held)
+    const locals = ids.filter((id) => !this.#held.has(id))
+    const taken = locals.map((id): [string, Held] => [id, this.#hold(id, undefined)])
     try {
-      await work(free)
+      await work(this.#shared ? await this.#freeOf(taken, this.#shared) : locals)
     } finally {
-      for (const [id, held] of taken) this.#pass(id, held)
+      await Promise.all(taken.map(([id, held]) => this.#leave(id, held)))
     }
   }
 
-  /** Waits in order for the upload's lock, interrupts nobody, and runs `work`. Rejects with upload_locked, and as `work` does. */
+  /**
+   * Waits in order for the upload's lock, interrupts nobody here, and runs `work`. A request of another node is
+   * interrupted. Rejects with upload_locked, and as `work` does.
+   */
   async waitWith(id: string, work: () => Promise<void>): Promise<void> {
-    const held = this.#held.get(id)
-    if (!held) return this.tryWith(id, work)
-    await this.#wait(held, undefined)
+    const deadlineMs = performance.now() + this.#limits.waitMs
+    const before = this.#held.get(id)
+    const held = before ?? this.#hold(id, undefined)
+    if (before) await this.#wait(held, undefined)
     try {
+      if (this.#shared) await waitShared(id, held, { shared: this.#shared, deadlineMs })
       await work()
     } finally {
-      this.#pass(id, held)
+      await this.#leave(id, held)
     }
   }
 
-  /** Resolves when the request holds the upload. Rejects with upload_locked, and with upload_unknown; see `interrupt`. */
+  /** Resolves when the request holds the upload. Rejects with upload_locked, storage_unavailable, and upload_unknown; see `interrupt`. */
   async acquire(id: string, request: UploadRequest): Promise<void> {
+    const deadlineMs = performance.now() + this.#limits.waitMs
     const access = this.#checkAccess(id, request)
     if (access) await access
-    const held = this.#held.get(id)
-    if (!held) {
-      this.#held.set(id, { request, waiting: [] })
-      return
+    const before = this.#held.get(id)
+    const held = before ?? this.#hold(id, request)
+    if (before) {
+      if (held.waiting.length >= this.#limits.mostWaiting) throw new UploadError('upload_locked')
+      held.request?.interrupt()
+      await this.#wait(held, request)
     }
-    if (held.waiting.length >= this.#limits.mostWaiting) throw new UploadError('upload_locked')
-    held.request?.interrupt()
-    await this.#wait(held, request)
+    if (this.#shared) await this.#enter(id, held, { shared: this.#shared, deadlineMs })
     if (held.waiting.some((waiter) => waiter.request)) request.interrupt()
   }
 
-  /** Gives the lock to whoever has waited longest. Throws for anyone but the holder. */
+  /**
+   * Gives the lock to whoever has waited longest. Throws for anyone but the holder, and with upload_taken_over where another
+   * node may have the upload already: what the request has read or done of it may be past.
+   */
   release(id: string, request: UploadRequest): void {
     const held = this.#held.get(id)
     if (!held || held.request !== request)
       throw new UploadError('internal', { detail: 'a request released a lock that it does not hold' })
+    const isLost = held.shared?.isValid === false
+    this.#leave(id, held)
+    if (isLost) throw new UploadError('upload_taken_over', { detail: 'this node has lost its lease' })
+  }
+
+  #hold(id: string, request: UploadRequest | undefined): Held {
+    const held: Held = { request, waiting: [], shared: undefined, isAsked: false }
+    this.#held.set(id, held)
+    return held
+  }
+
+  /** Where there are other nodes it resolves once the upload was given back to all. Never rejects. */
+  #leave(id: string, held: Held): Promise<void> | undefined {
+    if (held.shared) return this.#giveBack(id, held, held.shared)
+    this.#pass(id, held)
+    return undefined
+  }
+
+  async #giveBack(id: string, held: Held, shared: SharedLock): Promise<void> {
+    held.shared = undefined
+    held.request = undefined
+    await shared.release()
+    // Otherwise this node, whose requests need not hear of it first, would be faster each time.
+    if (held.isAsked && held.waiting.length > 0) await pause(YIELD_MS)
+    held.isAsked = false
     this.#pass(id, held)
   }
 
@@ -140,6 +182,38 @@ export class UploadLocks {
       held.request = next.request
       next.grant()
     } else this.#held.delete(id)
+  }
+
+  /** A request that has the upload here takes it from the other nodes. Where another node has it, its access is checked first. */
+  async #enter(id: string, held: Held, waiting: Waiting): Promise<void> {
+    const { request } = held
+    try {
+      // An error is met again below, where it is tried for longer.
+      if (await tryShared(id, held, waiting.shared).catch(() => false)) return
+      if (request && !(await this.#mayInterrupt(id, request))) throw new UploadError('upload_unknown')
+      await waitShared(id, held, waiting)
+    } catch (error) {
+      await this.#leave(id, held)
+      throw error
+    }
+  }
+
+  /** Those that no other node has. The others are passed on at once. */
+  async #freeOf(taken: [string, Held][], shared: ClusterLocks): Promise<string[]> {
+    const free: string[] = []
+    const left = [...taken]
+    const takeNext = async (): Promise<void> => {
+      for (let next = left.shift(); next; next = left.shift()) {
+        const [id, held] = next
+        if (await tryShared(id, held, shared).catch(() => false)) free.push(id)
+        else {
+          taken.splice(taken.indexOf(next), 1)
+          this.#pass(id, held)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: ASKED_AT_ONCE }, takeNext))
+    return free
   }
 
   /** The locker that @tus/server uses for one request. */

@@ -27,6 +27,11 @@ export interface HousekeepingTools {
   }
   readonly expiry: { run(): Promise<void>; stop(): void; ended(): Promise<void> }
   readonly records: Pick<RecordStore, 'ready' | 'takeClean' | 'leaveClean' | 'purge' | 'reindex'>
+  /** What one of many nodes does at a time; null where there is one. */
+  readonly turns: {
+    unlessTaken(name: string, work: () => Promise<void>): Promise<void>
+    inTurn(name: string, work: () => Promise<void>, isOver: () => boolean): Promise<void>
+  } | null
   readonly log: Log
   readonly now: () => number
   readonly expireAfterMs: number
@@ -78,7 +83,7 @@ export class Housekeeping {
   }
 
   async #run(): Promise<void> {
-    const { sweep, expiry, expireAfterMs, keepPartialsMs } = this.#tools
+    const { sweep, expiry, turns, expireAfterMs, keepPartialsMs } = this.#tools
     await this.#try('the first pass', () => this.#first())
     if (!sweep.hasSeenAll) await this.#try('the walk without the index', () => this.#walk())
     await this.#latePass
@@ -87,7 +92,8 @@ export class Housekeeping {
     this.#repeat('the purge', everyMs, () => this.#purge())
     // A walk over everything was a proof too.
     if (!this.#isByIndex) await this.#pause(everyMs)
-    this.#repeat('the proof of the index', everyMs, () => sweep.prove())
+    const prove = (): Promise<void> => sweep.prove()
+    this.#repeat('the proof of the index', everyMs, () => turns?.unlessTaken('proof', prove) ?? prove())
   }
 
   /** The first pass by the index, as far as it goes. Rejects where the database cannot be asked. */
@@ -97,7 +103,7 @@ export class Housekeeping {
   }
 
   async #byIndex(index: RecordsReady): Promise<void> {
-    const { records, sweep, log } = this.#tools
+    const { records, sweep, turns, log } = this.#tools
     const isClean = await records.takeClean()
     const isWhole = !index.fresh && index.newestAt !== null
     this.#isByIndex = isWhole
@@ -106,7 +112,8 @@ export class Housekeeping {
     if (!isWhole) await this.#reindex()
     // A walk may have seen all before: what counts is that this pass has compared all with the index.
     if (!sweep.hasSeenAll || this.#isClosed) return
-    records.leaveClean()
+    // The end of one node says nothing of what others have yet to write.
+    if (!turns) records.leaveClean()
     if (isWhole) log.info({ isClean }, 'the index is up to date')
   }
 
@@ -136,6 +143,15 @@ export class Housekeeping {
   }
 
   async #reindex(): Promise<void> {
+    const { turns } = this.#tools
+    await (turns?.inTurn(
+      'reindex',
+      () => this.#reindexNow(),
+      () => this.#isClosed,
+    ) ?? this.#reindexNow())
+  }
+
+  async #reindexNow(): Promise<void> {
     const { sweep, records, log } = this.#tools
     const { restored, removed } = await records.reindex(this.#allRows(), ({ id }) => sweep.isKept(id))
     if (!this.#isClosed) log.info({ restored, removed }, 'the index is up to date')

@@ -2,6 +2,8 @@ import type { FileStore } from '@tus/file-store'
 import type { Creation } from '../model/creation.js'
 import type { Engine } from '../model/engine.js'
 import { grantTermsOf, ownerOf, type Principal } from '../model/principal.js'
+import type { NewFinal } from '../model/shared-finals.js'
+import { finalKeyText } from './joining/final-key.js'
 import { StoredUpload } from './upload.js'
 
 /** An upload in the form that @tus/server has. */
@@ -49,6 +51,11 @@ export function newUpload(
   const upload = new StoredUpload(facts, engine.addressOf(id))
   upload.markNew()
   return upload
+}
+
+/** What a storage that nodes share keeps of a final upload; undefined for any other. */
+export function newFinal(upload: StoredUpload, { concat }: Creation): NewFinal | undefined {
+  return concat?.parts ? { key: finalKeyText(upload), client: concat.client } : undefined
 }
 
 /** An upload in the form @tus/server asks for; a deferred length is no size. */

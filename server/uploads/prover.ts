@@ -1,3 +1,4 @@
+import { UploadError } from '../errors.js'
 import type { Engine } from '../model/engine.js'
 import type { Log } from '../model/log.js'
 import type { StoredUpload } from './upload.js'
@@ -36,6 +37,8 @@ export class Prover {
   start(upload: StoredUpload): void {
     if (upload.proof.running || upload.proof.hasFailed) return
     this.prove(upload).catch((error: unknown) => {
+      // Another node may have it now, or nobody: what it has is read on with the next body here.
+      if (error instanceof UploadError && error.code === 'upload_taken_over') return
       // Not tried with every batch again: finishing tries once more, and tells its client.
       upload.proof.hasFailed = true
       this.#tools.log.warn({ err: error, id: upload.id }, 'the prefix of an upload could not be read again')

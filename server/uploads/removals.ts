@@ -18,7 +18,7 @@ interface RemovalTools {
   }
   readonly uploads: Pick<Uploads, 'leaving' | 'load' | 'peek'>
   readonly lifecycle: Pick<Lifecycle, 'remove'>
-  readonly joiner: Pick<Joiner, 'needs' | 'terminate' | 'forget' | 'partChanged'>
+  readonly joiner: Pick<Joiner, 'removable' | 'terminate' | 'forget' | 'partChanged'>
 }
 
 /** Removes uploads because somebody wishes it: a client, the admin, or a hook. */
@@ -57,8 +57,12 @@ export class Removals {
 
   async #terminate(upload: StoredUpload): Promise<void> {
     const { joiner, lifecycle } = this.#parts
-    const isNeeded = upload.kind === 'partial' && joiner.needs(upload.id)
-    if (isNeeded && isWhole(upload)) return joiner.terminate(upload)
+    if (upload.kind === 'partial' && isWhole(upload)) {
+      const removable = joiner.removable([upload.id])
+      // No `await` where the answer is known: meanwhile a final upload could be made of it.
+      const isFree = (removable instanceof Promise ? await removable : removable).has(upload.id)
+      if (!isFree) return joiner.terminate(upload)
+    }
     await lifecycle.remove(upload, 'terminated', TERMINATED)
     if (upload.kind === 'final') await joiner.forget(upload)
     if (upload.kind === 'partial') joiner.partChanged(upload.id)

@@ -8,14 +8,13 @@ import { EXTENSIONS } from './extensions.js'
 import { Joiner } from './joining/joiner.js'
 import { type DueOutcome, Lifecycle } from './lifecycle.js'
 import { loadUpload } from './load-upload.js'
-import { newUpload, type TusUpload, tusUpload } from './new-upload.js'
+import { newFinal, newUpload, type TusUpload, tusUpload } from './new-upload.js'
 import { Prover } from './prover.js'
 import { Receiver } from './receiver.js'
 import { Removals } from './removals.js'
 import { Saver } from './saver.js'
 import type { StorageTools } from './tools.js'
 import type { StoredUpload } from './upload.js'
-import { TERMINATED } from './upload-record.js'
 import { Uploads } from './uploads.js'
 import { withGrant } from './with-grant.js'
 
@@ -102,6 +101,7 @@ export class LadingStore extends FileStore {
       await this.#tools.engine.create(upload.id, () => upload.toFacts(), {
         // A creation that a crash of the machine takes back has no bytes to lose: only `request` waits for it.
         durable: this.#tools.durability === 'request',
+        final: this.#tools.engine.finals ? newFinal(upload, request.creation) : undefined,
       })
     } catch (error) {
       this.#tools.unfinished.delete(upload.id)
@@ -122,7 +122,7 @@ export class LadingStore extends FileStore {
     if (upload.kind === 'final') return this.#getFinal(upload)
     await this.#lifecycle.cutDamaged(upload)
     const next = nextStep(upload, this.#tools.now(), this.#tools)
-    if (next === 'expire' && !this.#isNeeded(upload)) throw new UploadError('upload_expired')
+    if (next === 'expire' && !(await this.#isNeeded(upload))) throw new UploadError('upload_expired')
     if (next === 'finish') await this.#finishOrFallBack(upload)
     // The length that is already known may come again: @tus/server takes one where none is known.
     const { method, headers } = this.#requestOf(id)
@@ -191,15 +191,18 @@ export class LadingStore extends FileStore {
     const upload = await this.uploads.load(id)
     if (!upload) return 'lost'
     if (upload.kind === 'final' && upload.sha256 === null) return this.#joiner.handleDue(upload)
-    if (this.#isNeeded(upload)) return 'waiting'
-    if (upload.terminatedAt === null) return this.#lifecycle.handleDue(upload)
-    await this.#lifecycle.remove(upload, 'terminated', TERMINATED)
-    return 'expired'
+    if (upload.kind !== 'partial' || nextStep(upload, this.#tools.now(), this.#tools) !== 'expire')
+      return this.#lifecycle.handleDue(upload)
+    return (await this.expire([upload])).length > 0 ? 'expired' : 'waiting'
   }
 
   /** Removes uploads whose time is over, but for parts that a final upload waits for; the caller holds their locks. */
   async expire(uploads: readonly StoredUpload[]): Promise<readonly StoredUpload[]> {
-    const over = uploads.filter((upload) => !this.#isNeeded(upload))
+    const parts = uploads.filter(({ kind }) => kind === 'partial').map(({ id }) => id)
+    const removable = this.#joiner.removable(parts)
+    // No `await` where the answer is known: meanwhile a final upload could be made of them.
+    const free = removable instanceof Promise ? await removable : removable
+    const over = uploads.filter(({ id, kind }) => kind !== 'partial' || free.has(id))
     if (over.length > 0) await this.#lifecycle.expireAll(over)
     return over
   }
@@ -215,7 +218,7 @@ export class LadingStore extends FileStore {
   }
 
   /** A part is kept for as long as a final upload waits for it. */
-  #isNeeded(upload: StoredUpload): boolean {
+  #isNeeded(upload: StoredUpload): boolean | Promise<boolean> {
     return upload.kind === 'partial' && this.#joiner.needs(upload.id)
   }
 

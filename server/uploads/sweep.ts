@@ -32,7 +32,7 @@ interface SweepTools {
   readonly visit: Visit
   readonly index: SweepIndex
   /** The newest record of an upload, also where it is not in the database yet. */
-  readonly row: (id: string) => Promise<UploadRecord | undefined>
+  readonly recordOf: (finished: StoredUpload) => Promise<UploadRecord | undefined>
   readonly announce: (upload: StoredUpload, kind: 'finished') => void
   readonly log: Log
   readonly now: () => number
@@ -172,7 +172,7 @@ export class Sweep {
 
   /** A crash came between the finish of an upload and its announcement; a request may have finished it meanwhile. */
   async #announceFinished(upload: StoredUpload): Promise<void> {
-    const newest = await this.#tools.row(upload.id)
+    const newest = await this.#tools.recordOf(upload)
     if (!newest || isUnfinished(newest.state)) this.#tools.announce(upload, 'finished')
   }
 

@@ -29,6 +29,8 @@ export interface StorageTools {
   readonly announce: (upload: StoredUpload, kind: EventKind, end?: RecordEnd) => void
   /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
+  /** Does `work` unless another node does work of this name now; null where there are no other nodes. Rejects as `work` does. */
+  readonly alone: ((name: string, work: () => Promise<void>) => Promise<void>) | null
   /** Tells whether bodies are being received now; joining gives way to them. */
   readonly isReceiving: () => boolean
   /** Tells whether a request, and not the server itself, holds an upload. */
@@ -37,6 +39,8 @@ export interface StorageTools {
   readonly mayAccess: AccessRule
   /** Tells whether a request or the server itself holds an upload, or awaits it. */
   readonly isHeld: (id: string) => boolean
+  /** Nobody but this server may change an upload now, so that what is in memory of it is how it is. */
+  readonly isOwn: (id: string) => boolean
   /** Called with the bytes of uploads that were stored, whether or not a checksum lets them count. */
   readonly received: (bytes: number) => void
   /** Null where there are no hooks. */

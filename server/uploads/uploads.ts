@@ -13,7 +13,7 @@ const UPLOAD_BYTES = 2048
 /** An id in the list of a final upload's parts. */
 const PART_BYTES = 64
 
-type UploadsTools = Pick<StorageTools, 'log' | 'isHeld'> & {
+type UploadsTools = Pick<StorageTools, 'log' | 'isHeld' | 'isOwn'> & {
   readonly engine: Pick<Engine, 'load' | 'addressOf' | 'forget' | 'truncate'>
 }
 
@@ -37,9 +37,32 @@ export class Uploads {
     this.#tools = tools
   }
 
-  /** The upload if it is in memory; asks no disk. */
+  /** The upload if it is in memory, and no other node may have changed it since; asks no disk. */
   peek(id: string): StoredUpload | undefined {
-    return this.#inMemory.get(id)
+    const upload = this.#inMemory.get(id)
+    return upload && (upload.state === 'receiving' || this.#tools.isOwn(id)) ? upload : undefined
+  }
+
+  /** Tells whether an upload is in memory, as it is or as it was. */
+  isInMemory(id: string): boolean {
+    return this.#inMemory.has(id) || this.#loading.has(id)
+  }
+
+  /** Drops an upload that another node has changed, and resolves when nothing is done for it any more. Nothing of it is saved. */
+  async forget(id: string): Promise<void> {
+    if (this.#loading.has(id)) this.#outdated.add(id)
+    const upload = this.#forget(id)
+    if (!upload) return
+    const { proof, saves } = upload
+    upload.setHalted(true)
+    saves.endPause?.(false)
+    await Promise.allSettled([proof.running, saves.last, saves.lastFlush])
+  }
+
+  /** Resolves when nothing of an upload waits to be saved. Rejects with the engine's error. */
+  async saved(id: string): Promise<void> {
+    const saves = this.#inMemory.get(id)?.saves
+    if (saves) await lastSaved(saves)
   }
 
   /** Those that receive a body now, or are being joined. */

@@ -93,6 +93,26 @@ test('PostgreSQL killed and started again while batches are written: no record i
   assert.ok(store.wholeSinceMs < Number.POSITIVE_INFINITY, 'the same database needs no reindex')
 })
 
+test('an upload that has ended does not begin again by an older record that another node writes late', async ({
+  open,
+}) => {
+  const [one, two] = [await whole(await open()), await whole(await open())]
+  const finished = record(1, { state: 'finished', sha256: 'a'.repeat(64), finishedAt: AT })
+  one.put(finished)
+  assert.ok(await one.flush(WITHIN_MS))
+  two.put(record(1, { state: 'paused', offset: 7 }))
+  assert.ok(await two.flush(WITHIN_MS))
+  assert.is((await two.get(finished.id))?.state, 'finished')
+  two.put(record(1, { state: 'terminated' }))
+  assert.ok(await two.flush(WITHIN_MS))
+  assert.is((await one.get(finished.id))?.state, 'terminated')
+  // Its id is another upload's, because a hook says so.
+  const next = '2026-11-23T11:00:00.000Z'
+  one.put(record(1, { state: 'paused', createdAt: next, updatedAt: next }))
+  assert.ok(await one.flush(WITHIN_MS))
+  assert.is((await two.get(finished.id))?.createdAt, next)
+})
+
 test('records wait for a PostgreSQL that is not there yet, and the trouble is logged once', async (place) => {
   const { postgres, lines, sql } = place
   await postgres.kill()

@@ -110,14 +110,6 @@ test('uploads, ranges, an empty file and a removal: the bucket has finished uplo
   assert.equal(storage, { kind: 's3', place: `s3://${place.bucket}/some/where` })
 })
 
-test('a second server with the same place does not start, and says why in one line', async (place) => {
-  const first = await startServer(place.flags)
-  const second = await startServer(place.flags).catch((error: Error) => error.message)
-  assert.match(String(second), `another server uses --storage s3://${place.bucket}/some/where`)
-  await first.stop()
-  await startServer(place.flags)
-})
-
 test('a bucket that is not there stops the start with one line', async ({ flags, bucket }) => {
   const other = flags.map((flag) => flag.replace(bucket, 'nothing-here'))
   const failed = await startServer(other).catch((error: Error) => error.message)

@@ -189,17 +189,22 @@ export function engineContract<P extends EnginePlace>(
     const { engine } = place
     for (const id of [A, B]) await create(engine, id)
     await append(place, B, 0, 'abcdef')
-    await engine.join(A, { position: 0, part: B, from: 3, bytes: 3 })
-    await engine.join(A, { position: 3, part: B, from: 0, bytes: 3 })
-    assert.is(await textOf(engine, A, 0, 6), 'defabc')
-    assert.is(await engine.digest(A, 6), sha256('defabc'))
+    await engine.join(A, { position: 0, part: B, from: 0, bytes: 4 })
+    await engine.join(A, { position: 4, part: B, from: 4, bytes: 2 })
+    await engine.join(A, { position: 6, part: B, from: 0, bytes: 6 })
+    const digest = await engine.digest(A, 12)
+    assert.is(digest, sha256('abcdefabcdef'))
+    const end = { length: 12, sha256: digest, finishedAt: new Date().toISOString() }
+    const facts = () => ({ ...uploadOf(A).toFacts(), ...end })
+    await engine.checkpoint(A, facts, { durable: false, bytes: false, finishedBytes: 12 })
+    assert.is(await textOf(engine, A, 0, 12), 'abcdefabcdef')
   })
 
   test('a part that is shorter than its final upload needs is damaged', async (place) => {
     const { engine } = place
     for (const id of [A, B]) await create(engine, id)
     await append(place, B, 0, 'abcdef')
-    assert.is(await faultOf(engine.join(A, { position: 0, part: B, from: 4, bytes: 9 })), 'DAMAGED')
+    assert.is(await faultOf(engine.join(A, { position: 0, part: B, from: 0, bytes: 9 })), 'DAMAGED')
   })
 
   test('a cut upload keeps its first bytes; one that is shorter is damaged, and stays as it is', async (place) => {

@@ -52,6 +52,7 @@ export class LifePlace {
       takeGrant: async () => {},
       returnGrant: () => {},
       received: () => {},
+      isOwn: () => true,
       sniff: async ({ head }) =>
         head[0] === 33
           ? { accepted: false, type: 'text/x-refused', reason: 'It begins with an exclamation mark.' }
@@ -61,6 +62,7 @@ export class LifePlace {
       announce: (upload, kind, end) => announcer.announce(upload, kind, end),
       underLock: (_, work) => work(),
       isReceiving: () => false,
+      alone: null,
       isHeldByRequest: () => false,
       isHeld: () => false,
       durability: 'finish',

@@ -20,6 +20,7 @@ import { type Kept, MemoryStorage } from './memory-storage.js'
 
 /** A storage engine that keeps everything in memory: slow for large uploads, and quick for many tests. */
 export class MemoryEngine implements Engine {
+  finals: Engine['finals'] = null
   readonly #view: (index: number, bytes: number) => Uint8Array
   readonly #storage: MemoryStorage
   readonly #now: () => number

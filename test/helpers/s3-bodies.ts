@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { systemCodeOf, UploadError } from '../../server/errors.js'
-import type { AppendedBlocks, Engine } from '../../server/model/engine.js'
+import type { Appended, AppendedBlocks, Engine } from '../../server/model/engine.js'
 import type { UploadFacts } from '../../server/model/upload-facts.js'
 import type { EnginePlace } from './engine-place.js'
 import { uploadOf } from './stored-upload.js'
@@ -17,15 +17,16 @@ export async function createUpload(
   await engine.create(id, () => ({ ...uploadOf(id, { length }).toFacts(), ...change }), { durable: true })
 }
 
-/** Appends bytes in batches of blocks, as a body does; `change` is that of the whole. */
+/** Appends bytes in batches of blocks, as a body does, and resolves as the last one; `change` is that of the whole. */
 export async function appendBytes(
   { arena, engine }: Pick<EnginePlace, 'arena' | 'engine'>,
   id: string,
   position: number,
   bytes: Buffer,
-  change: Partial<Pick<AppendedBlocks, 'begins' | 'ends' | 'closes' | 'digest'>> = {},
-): Promise<void> {
-  const { begins = true, ends = true, closes = true, digest = 'none' } = change
+  change: Partial<Pick<AppendedBlocks, 'begins' | 'ends' | 'closes' | 'digest' | 'isChecked'>> = {},
+): Promise<Appended | undefined> {
+  const { begins = true, ends = true, closes = true, digest = 'none', isChecked = false } = change
+  let last: Appended | undefined
   const batchBytes = BATCH_BLOCKS * arena.blockBytes
   for (let from = 0; from === 0 || from < bytes.length; from += batchBytes) {
     const batch = bytes.subarray(from, from + batchBytes)
@@ -37,8 +38,8 @@ export async function appendBytes(
       return { index, bytes: piece.length }
     })
     try {
-      await engine.append(id, {
-        ...{ blocks, position: position + from, isChecked: false, algorithms: [] },
+      last = await engine.append(id, {
+        ...{ blocks, position: position + from, isChecked, algorithms: [] },
         ...{ begins: begins && from === 0, ends: ends && isLast, closes: closes && isLast },
         digest: isLast ? digest : 'none',
       })
@@ -46,6 +47,7 @@ export async function appendBytes(
       for (const { index } of blocks) arena.give(index)
     }
   }
+  return last
 }
 
 /** Sends bytes as one body, whose end stores them; the last body of an upload is left to `finishUpload`. */

@@ -39,8 +39,11 @@ export interface S3Place extends EnginePlace {
   names(): Promise<string[]>
 }
 
-/** A new bucket and database, and an engine over them. */
-export async function onS3({ radosgw, postgres }: S3Servers, partBytes = PART_BYTES): Promise<S3Place> {
+/** A new bucket and database, and an engine over them, which asks S3 at `endpoint`. */
+export async function onS3(
+  { radosgw, postgres }: S3Servers,
+  { partBytes = PART_BYTES, endpoint = radosgw.endpoint } = {},
+): Promise<S3Place> {
   const arena = new Arena({ blocks: 64, blockBytes: 256 * 1024 })
   const bucket = await radosgw.bucket()
   const place = s3PlaceOf(`s3://${bucket}/${PREFIX}`)
@@ -55,8 +58,15 @@ export async function onS3({ radosgw, postgres }: S3Servers, partBytes = PART_BY
     const scratch = temporaryFolder()
     scratches.push(scratch)
     const disk = new Disk({ folder: scratch, minFreeBytes: 0, monotonic })
+    const token = started.length + 1
     const next = await startS3({
-      ...{ place, endpoint: radosgw.endpoint, region: null, partBytes, scratch, sql, disk, log, monotonic },
+      ...{
+        tokenOf: () => token,
+        isShared: false,
+        underLock: (_id, work) => work(),
+        unlessTaken: (work) => work(),
+      },
+      ...{ place, endpoint, region: null, partBytes, scratch, sql, disk, log, monotonic },
       writer: new Writer(1, { arena, ended: () => {} }),
       now: Date.now,
     })

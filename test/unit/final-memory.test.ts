@@ -51,7 +51,7 @@ function place(
       log: silent,
       mayAccess: () => access.isAllowed,
     },
-    finals,
+    ...{ finals, shared: null },
     survey: { read: async (id) => (id === FINAL ? final : undefined) },
   })
   return { memory, finals, access }

@@ -35,8 +35,7 @@ function place(facts: Partial<StoredFacts> | undefined, sum: Partial<Survey> = {
       mayAccess: () => access.isAllowed,
       engine: { isFull: async (bytes = 0) => bytes > disk.freeBytes },
     },
-    finals,
-    survey,
+    ...{ finals, survey, shared: null },
   })
   const wanted = {
     id: FINAL,

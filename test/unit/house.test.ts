@@ -33,6 +33,7 @@ const MEETING_PLACES = [
   'server/app.ts',
   'server/beside-tus.ts',
   'server/bodies.ts',
+  'server/create-locks.ts',
   'server/front.ts',
   'server/storage.ts',
   'server/reindex.ts',
@@ -172,8 +173,8 @@ test('no files import each other in a circle, types included', () => {
   none(circlesIn(imported))
 })
 
-test('PostgreSQL and S3 are loaded only where they are named', () => {
-  const only = /^server\/(postgres|records\/postgres|s3)\//
+test('PostgreSQL, S3 and the cluster are loaded only where they are named', () => {
+  const only = /^server\/(postgres|records\/postgres|s3|cluster)\//
   none(
     SHIPPED.filter(({ path }) => !only.test(path)).flatMap((file) => {
       const still = [...file.told.matchAll(/^(?:import|export)\s[^'"();]*?\bfrom\s*['"](\.[^'"]+)['"]/gm)]

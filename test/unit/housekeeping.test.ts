@@ -48,7 +48,7 @@ function housekeeping(opened: { fresh: boolean; newestAt: string | null }, hasSe
   }
   const expiry = { run: async () => {}, stop: () => {}, ended: async () => {} }
   const terms = { expireAfterMs: 86_400_000, keepPartialsMs: 0, now: Date.now }
-  return { work: new Housekeeping({ sweep, expiry, records, log, ...terms }), seen, running }
+  return { work: new Housekeeping({ sweep, expiry, records, turns: null, log, ...terms }), seen, running }
 }
 
 test('a reindex that the end of the server cuts short does not count as whole', async () => {

@@ -21,6 +21,7 @@ test('a final upload whose creation fails once its files are made is removed aga
     ...{ maxSizeBytes: 1000, row: async () => undefined, sniff: failing, sniffBytes: 512, hooks: null },
     underLock: (_, work) => work(),
     isReceiving: () => false,
+    alone: null,
     announce: () => {},
     isHeldByRequest: () => false,
     mayAccess,

@@ -23,6 +23,7 @@ async function place(note = async (): Promise<void> => {}) {
     uploads: { load: async () => part },
     saver: { note, save: async () => {} },
     survey: { read: async () => undefined },
+    shared: null,
     lifecycle: {
       remove: async (upload: StoredUpload, _: string, reason: string) => {
         upload.markGone()

@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { UploadError } from '../../server/errors.js'
 import { Prover } from '../../server/uploads/prover.js'
 import { MemoryEngine } from '../helpers/memory-engine.js'
 import { noBlocks, uploadOf } from '../helpers/stored-upload.js'
@@ -51,6 +52,21 @@ test('a proof that fails in the background is not begun again with each batch', 
   await new Promise((resolve) => setImmediate(resolve))
   prover.start(upload)
   assert.equal([steps(), warnings.length, upload.proof.hasFailed], [1, 1, true])
+})
+
+test('a proof that ends because another node has taken the upload is begun again with the next body here', async () => {
+  const { upload, prover, steps, warnings } = place((number) => {
+    if (number === 1) throw new UploadError('upload_taken_over')
+    return undefined
+  })
+  prover.start(upload)
+  await upload.proof.running?.catch(() => {})
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal([warnings.length, upload.proof.hasFailed], [0, false])
+  prover.start(upload)
+  await upload.proof.running
+  assert.ok(steps() > 1)
+  assert.ok(upload.digestLive)
 })
 
 test.run()

@@ -18,7 +18,7 @@ function place({ owner = null }: { owner?: string | null } = {}) {
   const upload = uploadOf(ID, { owner })
   keep(storage, upload, '')
   const log = { info: () => {}, warn: () => {}, error: () => {} }
-  const uploads = new Uploads({ engine, log, isHeld: () => false })
+  const uploads = new Uploads({ engine, log, isHeld: () => false, isOwn: () => true })
   const seen: string[] = []
   const removals = new Removals({
     uploads,
@@ -30,7 +30,12 @@ function place({ owner = null }: { owner?: string | null } = {}) {
       },
     },
     lifecycle: { remove: async ({ id }) => void seen.push(`removed ${id}`) },
-    joiner: { needs: () => false, terminate: async () => {}, forget: async () => {}, partChanged: () => {} },
+    joiner: {
+      removable: (ids) => new Set(ids),
+      terminate: async () => {},
+      forget: async () => {},
+      partChanged: () => {},
+    },
   })
   return { storage, uploads, removals, seen }
 }

@@ -57,7 +57,7 @@ function place(facts: Partial<StoredFacts> = {}, fakes: Fakes = {}) {
       },
     },
     joiner: {
-      needs: () => fakes.isNeeded ?? false,
+      removable: (ids) => new Set(fakes.isNeeded ? [] : ids),
       terminate: async () => void done.push('bytes kept'),
       forget: async () => void done.push('final forgotten'),
       partChanged: () => void done.push('part changed'),

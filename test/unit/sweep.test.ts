@@ -103,7 +103,7 @@ function sweepOver(storage: MemoryStorage, rows: UploadRecord[], fails = false) 
   const sweep = new Sweep({
     ...{ engine, visit, index: asked, log, now, expireAfterMs: terms.expireAfterMs },
     isReceiving: () => false,
-    row: async (id) => index.get(id),
+    recordOf: async ({ id }) => index.get(id),
     announce: ({ id }) => void seen.announced.push(id),
     foundFinished: async ({ id }) => void seen.foundFinished.push(id),
     foundAll: async () => {

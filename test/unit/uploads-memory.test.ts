@@ -23,7 +23,7 @@ function keeper(isHeld: (id: string) => boolean = () => false) {
   const silent = { info: () => {}, warn: () => {}, error: () => {} }
   const engine = new MemoryEngine(noBlocks)
   engine.forget = async (id: string) => void forgotten.push(id)
-  const uploads = new Uploads({ engine, log: silent, isHeld })
+  const uploads = new Uploads({ engine, log: silent, isHeld, isOwn: () => true })
   return { uploads, forgotten }
 }
 

@@ -8,13 +8,13 @@ import { keep, noBlocks, uploadOf } from '../helpers/stored-upload.js'
 const ID = `20261125-${'a'.repeat(32)}`
 
 /** An upload that is stored and not in memory, and uploads in memory over its engine. */
-function place() {
+function place(isOwn = (): boolean => true) {
   const storage = new MemoryStorage()
   const engine = new MemoryEngine(noBlocks, storage)
   const upload = uploadOf(ID)
   keep(storage, upload, '')
   const log = { info: () => {}, warn: () => {}, error: () => {} }
-  const uploads = new Uploads({ engine, log, isHeld: () => false })
+  const uploads = new Uploads({ engine, log, isHeld: () => false, isOwn })
   return { storage, engine, upload, uploads, ...removal(engine) }
 }
 
@@ -80,6 +80,44 @@ test('a removal that begins while a file is cut back keeps the upload from memor
   await left
   assert.is(await loaded, undefined)
   assert.is(uploads.peek(ID), undefined)
+})
+
+test('what another node may have changed is not shown from memory, unless its bytes come here', () => {
+  let isHeldHere = false
+  const { upload, uploads } = place(() => isHeldHere)
+  uploads.add(upload)
+  assert.is(uploads.peek(ID), undefined)
+  assert.ok(uploads.isInMemory(ID))
+  isHeldHere = true
+  assert.is(uploads.peek(ID), upload)
+  isHeldHere = false
+  upload.receive({ isStopped: false, drain: async () => 'complete', stop: () => {} })
+  assert.is(uploads.peek(ID), upload)
+})
+
+test('nothing is saved of an upload that another node has changed', async () => {
+  const { upload, uploads } = place()
+  uploads.add(upload)
+  const ends: boolean[] = []
+  upload.saves.endPause = (isNeeded) => void ends.push(isNeeded)
+  await uploads.forget(ID)
+  assert.equal(ends, [false])
+  assert.ok(upload.halted)
+  assert.not(uploads.isInMemory(ID))
+  assert.not((await uploads.load(ID)) === upload)
+})
+
+test('what waits to be saved is saved now, where an upload is given to other nodes', async () => {
+  const { upload, uploads } = place()
+  uploads.add(upload)
+  let saved = (): void => {}
+  upload.saves.endPause = (isNeeded) => {
+    if (isNeeded) saved()
+  }
+  upload.saves.last = new Promise((resolve) => {
+    saved = resolve
+  })
+  await uploads.saved(ID)
 })
 
 test.run()

@@ -47,6 +47,14 @@ const UPSERT = `INSERT INTO uploads (${STORED.map(quoted).join(', ')})
     .join(', ')}`
 
 /**
+ * An upload that has ended does not begin again: a record of before may come late, from another node. Where a hook gave
+ * its id to another upload, that one was created at another time.
+ */
+const UPSERT_UNLESS_ENDED = `${UPSERT}
+  WHERE uploads.ended_at IS NULL OR excluded.state NOT IN ('receiving', 'paused')
+    OR uploads.created_at <> excluded.created_at`
+
+/**
  * A row that this process has written since the sidecar was read stays. A row from before this process (`$2`) gives way
  * to the sidecar, because the disk is the truth.
  */
@@ -55,7 +63,7 @@ const UPSERT_UNLESS_NEWER = `${UPSERT}
 
 /** Writes records into their rows: the newest of uploads, which replace them. @throws SqlError (rejects) */
 export async function writeLive(queries: SqlQueries, records: readonly UploadRecord[]): Promise<void> {
-  if (records.length > 0) await queries.query(UPSERT, [jsonOf(records)])
+  if (records.length > 0) await queries.query(UPSERT_UNLESS_ENDED, [jsonOf(records)])
 }
 
 /** Writes the records of sidecars, which give way to rows that are newer. @throws SqlError (rejects) */

@@ -1,5 +1,13 @@
+import type { Held } from '../../model/shared-finals.js'
+
 /** One request takes at most this part of what its owner may still take: large requests are refused before small ones. */
 const PART_OF_ROOM = 8
+
+/** Tells whether an owner may take so many places more at once, of a number that owners share; see FairLimit. */
+export function hasRoom(limit: number, { all, own }: Held, places: number): boolean {
+  const room = Math.floor((limit - all - own) / 2)
+  return places === 0 || places * Math.min(places, PART_OF_ROOM) <= room
+}
 
 /**
  * A limited number of places that owners share. Nobody may hold more than is still free, so whoever comes
@@ -16,9 +24,7 @@ export class FairLimit {
 
   /** Tells whether an owner may take so many places more at once. */
   hasRoom(owner: string, places: number): boolean {
-    const free = this.#limit - this.#total
-    const room = Math.floor((free - this.#of(owner)) / 2)
-    return places === 0 || places * Math.min(places, PART_OF_ROOM) <= room
+    return hasRoom(this.#limit, { all: this.#total, own: this.#of(owner) }, places)
   }
 
   /** Takes places, also beyond the limit: the caller asked `hasRoom` where the owner could be refused. */

@@ -20,3 +20,8 @@ export function finalKey({ owner, grant, parts, metadata }: FinalRequest): strin
     .update(metadata ?? '')
     .digest('binary')
 }
+
+/** The same in letters that every database takes. */
+export function finalKeyText(request: FinalRequest): string {
+  return Buffer.from(finalKey(request), 'binary').toString('hex')
+}

@@ -1,9 +1,10 @@
 import { UploadError } from '../../errors.js'
 import type { Principal } from '../../model/principal.js'
 import type { UploadRecord } from '../../model/record.js'
+import type { SharedFinals } from '../../model/shared-finals.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
-import { type FinalRequest, finalKey } from './final-key.js'
+import { type FinalRequest, finalKey, finalKeyText } from './final-key.js'
 import type { RequestedFinal } from './final-plan.js'
 import { ASKED_AGAIN_MS, JoinedFinals } from './joined-finals.js'
 import type { OpenFinals } from './open-finals.js'
@@ -13,6 +14,8 @@ interface MemoryParts {
   readonly tools: Pick<StorageTools, 'row' | 'now' | 'log' | 'mayAccess'>
   readonly finals: Pick<OpenFinals, 'madeBy' | 'allKnown'>
   readonly survey: Pick<PartSurvey, 'read'>
+  /** Where other nodes make final uploads, too, they are asked instead of the memory. */
+  readonly shared: Pick<SharedFinals, 'madeBy'> | null
 }
 
 /**
@@ -29,7 +32,7 @@ export class FinalMemory {
 
   /** The name of the lock under which one request, however often it is sent, is served. */
   lockOf(wanted: FinalRequest): string {
-    return `final ${finalKey(wanted)}`
+    return `final ${finalKeyText(wanted)}`
   }
 
   /** Remembers a final upload that is joined. */
@@ -41,6 +44,8 @@ export class FinalMemory {
   /** The final upload that the same request has made, as far as memory knows. Rejects with the disk's error. */
   async madeBefore(wanted: RequestedFinal): Promise<StoredUpload | undefined> {
     const key = finalKey(wanted)
+    const { shared } = this.#parts
+    if (shared) return this.#unlessLate(await shared.madeBy(finalKeyText(wanted)), wanted)
     const id = this.#parts.finals.madeBy(key) ?? this.#joined.madeBy(key)
     return id === undefined ? undefined : this.#ifSame(id, key, wanted.principal)
   }
@@ -53,10 +58,8 @@ export class FinalMemory {
     // The sweep may have found it since memory was asked first.
     const found = await this.madeBefore(wanted)
     if (found) return found
-    const id = (await this.#recordOf(missing))?.joinedInto ?? undefined
-    const final = id === undefined ? undefined : await this.#ifSame(id, finalKey(wanted), wanted.principal)
-    const isLate = final && this.#parts.tools.now() - final.changedAtMs >= ASKED_AGAIN_MS
-    if (final && (final.sha256 === null || !isLate)) return final
+    const final = await this.#unlessLate((await this.#recordOf(missing))?.joinedInto ?? undefined, wanted)
+    if (final) return final
     // A crash may have taken the record, and the sweep has yet to find the final upload.
     throw new UploadError(allKnown ? 'part_unknown' : 'starting')
   }
@@ -74,6 +77,13 @@ export class FinalMemory {
       tools.log.warn({ err: error, id: part }, 'the index could not tell what a part was joined into')
       return undefined
     })
+  }
+
+  /** The final upload, where it is of the same request and not joined, or joined within the last ten minutes. */
+  async #unlessLate(id: string | undefined, wanted: RequestedFinal): Promise<StoredUpload | undefined> {
+    const final = id === undefined ? undefined : await this.#ifSame(id, finalKey(wanted), wanted.principal)
+    const isLate = final && this.#parts.tools.now() - final.changedAtMs >= ASKED_AGAIN_MS
+    return final && (final.sha256 === null || !isLate) ? final : undefined
   }
 
   async #ifSame(id: string, key: string, principal: Principal): Promise<StoredUpload | undefined> {

@@ -3,6 +3,7 @@ import type { Engine } from '../../model/engine.js'
 import { type GrantTerms, mostBytesOf } from '../../model/grant.js'
 import { nextStep, type Terms } from '../../model/next-step.js'
 import type { Principal } from '../../model/principal.js'
+import type { SharedFinals } from '../../model/shared-finals.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
 import type { OpenFinals } from './open-finals.js'
@@ -27,6 +28,7 @@ interface PlanParts {
     Terms & { readonly engine: Pick<Engine, 'isFull'> }
   readonly finals: Pick<OpenFinals, 'allKnown' | 'isNamedByOthers'>
   readonly survey: Pick<PartSurvey, 'of'>
+  readonly shared: Pick<SharedFinals, 'needed'> | null
 }
 
 /** Decides whether a final upload can be made of its parts. */
@@ -45,8 +47,11 @@ export class FinalPlan {
    */
   async of({ parts, grant, principal }: RequestedFinal): Promise<Survey | Missing> {
     const { tools } = this.#parts
-    const survey = await this.#parts.survey.of(parts, 0, (part) => this.#check(part, principal))
+    const over: string[] = []
+    const check = (part: StoredUpload): boolean => this.#check(part, principal, over)
+    const survey = await this.#parts.survey.of(parts, 0, check)
     if ('missing' in survey) return survey
+    await this.#checkOver(over)
     const [terminated] = survey.terminated
     if (terminated !== undefined) return { missing: terminated }
     const bytes = survey.length ?? 0
@@ -56,16 +61,25 @@ export class FinalPlan {
   }
 
   /** Tells whether a part is there for the principal. Throws for one that is there and may not be a part. */
-  #check(part: StoredUpload, principal: Principal): boolean {
+  #check(part: StoredUpload, principal: Principal, over: string[]): boolean {
     if (!this.#parts.tools.mayAccess(principal, part)) return false
     if (part.kind !== 'partial') throw new UploadError('part_unknown')
     if (part.terminatedAt !== null) return true
     const { tools, finals } = this.#parts
     // The same final upload may have been made of it before the start, and the sweep has yet to find that one.
-    if (!finals.allKnown && part.createdAt < this.#startedAt) throw new UploadError('starting')
+    if (!this.#parts.shared && !finals.allKnown && part.createdAt < this.#startedAt)
+      throw new UploadError('starting')
     const isOver = nextStep(part, tools.now(), tools) === 'expire'
+    if (isOver && this.#parts.shared) over.push(part.id)
     // A part does not expire while a final upload needs it.
-    if (isOver && !finals.isNamedByOthers(part.id)) throw new UploadError('part_unknown')
+    else if (isOver && !finals.isNamedByOthers(part.id)) throw new UploadError('part_unknown')
     return true
+  }
+
+  /** The same, where other nodes may have a final upload that needs them. */
+  async #checkOver(over: readonly string[]): Promise<void> {
+    if (over.length === 0) return
+    const needed = await this.#parts.shared?.needed(over)
+    if (over.some((part) => !needed?.has(part))) throw new UploadError('part_unknown')
   }
 }

@@ -1,6 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 import { UploadError } from '../../errors.js'
+import type { Checkpoint } from '../../model/checkpoint.js'
 import type { Engine } from '../../model/engine.js'
+import { PartDamaged } from '../../model/engine-error.js'
 import { mostBytesOf } from '../../model/grant.js'
 import { isWhole } from '../../model/next-step.js'
 import type { Lifecycle } from '../lifecycle.js'
@@ -14,6 +16,8 @@ import type { Uploads } from '../uploads.js'
 const STEP_BYTES = 4 * 1024 * 1024
 /** While bodies are being received, all joining together has this part of the thread's time at most: one of so many. */
 const SHARE = 12
+/** Where other nodes may remove a final upload that is joined here, that is asked with each so many bytes. */
+const ASK_EVERY_BYTES = 64 * STEP_BYTES
 /** Stops a join without reporting an error: its upload is removed, or the server is shutting down. */
 export class Stopped extends Error {}
 
@@ -21,7 +25,12 @@ export interface PassParts {
   readonly tools: Pick<
     StorageTools,
     'sniff' | 'sniffBytes' | 'hooks' | 'maxSizeBytes' | 'underLock' | 'isReceiving' | 'now'
-  > & { readonly engine: Pick<Engine, 'read' | 'truncate' | 'forget' | 'isFull' | 'join'> }
+  > & {
+    readonly engine: Pick<
+      Engine,
+      'finals' | 'has' | 'load' | 'read' | 'truncate' | 'forget' | 'isFull' | 'join'
+    >
+  }
   readonly prover: Pick<Prover, 'prove'>
   readonly lifecycle: Pick<Lifecycle, 'finish' | 'isSound' | 'verify' | 'cutDamaged'>
   readonly uploads: Pick<Uploads, 'load'>
@@ -31,6 +40,8 @@ export interface PassParts {
 interface PartBytes {
   readonly id: string
   readonly offset: number
+  /** With what its bytes are compared while they are joined, where that was not done before. */
+  readonly checkpoint: Checkpoint | undefined
 }
 
 /** The way of the bytes from parts into a final upload: proven, looked at, copied and digested. */
@@ -56,9 +67,30 @@ export class JoinPass {
     final.setLength(length)
     if (length > mostBytesOf(final, this.#tools.maxSizeBytes)) throw new UploadError('size_exceeded')
     await this.#look(final, parts)
-    await this.#copy(final, parts)
-    await this.#tools.underLock(final.id, () => this.#finish(final))
-    return true
+    try {
+      await this.#copy(final, parts)
+      await this.#tools.underLock(final.id, () => this.#finish(final))
+      return true
+    } catch (error) {
+      // What it may fail with is less than why the join has failed.
+      await this.#tools.engine.forget(final.id).catch(() => {})
+      if (!(error instanceof PartDamaged)) throw error
+      await this.#fallBack(error)
+      return false
+    }
+  }
+
+  /** Finds out how many bytes of a part are good, and cuts it to them. Throws the fault where all of them are. */
+  async #fallBack(fault: PartDamaged): Promise<void> {
+    const { uploads, prover, lifecycle } = this.#parts
+    await this.#tools.underLock(fault.part, async () => {
+      const part = await uploads.load(fault.part)
+      if (!part || part.gone) return
+      await prover.prove(part)
+      await this.#tools.engine.forget(part.id)
+      if (part.damagedAfter === null) throw fault
+      await lifecycle.cutDamaged(part)
+    })
   }
 
   /** After a restart the bytes of a part are proven against its digest before they go into another. */
@@ -70,7 +102,8 @@ export class JoinPass {
       const part = await this.#proven(id)
       if (!isWhole(part)) return undefined
       // No more is kept of it: all parts together would be too much for the memory.
-      proven.set(id, { id, offset: part.offset })
+      const checkpoint = part.digestLive ? undefined : part.checkpoints.at(-1)
+      proven.set(id, { id, offset: part.offset, checkpoint })
     }
     return ids.flatMap((id) => proven.get(id) ?? [])
   }
@@ -93,7 +126,8 @@ export class JoinPass {
   async #copy(final: StoredUpload, parts: readonly PartBytes[]): Promise<void> {
     const { engine } = this.#tools
     final.beginJoin()
-    await engine.truncate(final.id, 0)
+    // What nodes share has nothing of a join before its end.
+    if (!engine.finals) await engine.truncate(final.id, 0)
     await engine.forget(final.id)
     this.#copying += 1
     try {
@@ -111,7 +145,7 @@ export class JoinPass {
   }
 
   async #finish(final: StoredUpload): Promise<void> {
-    if (final.gone || final.halted) throw new Stopped()
+    if (final.gone || final.halted || (await this.#isTaken(final))) throw new Stopped()
     final.endJoin(this.#tools.now())
     try {
       await this.#parts.lifecycle.finish(final)
@@ -121,7 +155,33 @@ export class JoinPass {
     }
   }
 
+  /** Tells whether another node has removed or joined a final upload; the caller holds its lock. */
+  async #isTaken({ id }: StoredUpload): Promise<boolean> {
+    const { engine } = this.#tools
+    if (!engine.finals) return false
+    const found = await engine.load(id)
+    return found.kind !== 'upload' || found.facts.sha256 !== null
+  }
+
+  /**
+   * A part that other nodes may write, too, as it is stored. It is made readable under its lock, as that is a write; its
+   * bytes are proven while they are joined, so that they are read once.
+   */
+  async #shared(id: string): Promise<StoredUpload> {
+    const { engine, underLock } = this.#tools
+    let found: StoredUpload | undefined
+    await underLock(id, async () => {
+      found = await this.#parts.uploads.load(id)
+      if (!found || found.gone || !isWhole(found)) return
+      const range = await engine.read(id, { from: 0, to: found.offset })
+      await range.close()
+    })
+    if (!found || found.gone) throw new UploadError('part_unknown')
+    return found
+  }
+
   async #proven(id: string): Promise<StoredUpload> {
+    if (this.#tools.engine.finals) return this.#shared(id)
     const { prover, lifecycle, uploads } = this.#parts
     const part = await uploads.load(id)
     if (!part || part.gone) throw new UploadError('part_unknown')
@@ -142,7 +202,10 @@ export class JoinPass {
     const { engine, isReceiving } = this.#tools
     if (final.gone || final.halted) throw new Stopped()
     if (await engine.isFull()) throw new UploadError('disk_full')
-    const tookMs = await engine.join(final.id, { part: part.id, ...place })
+    const mustAsk = engine.finals && place.position % ASK_EVERY_BYTES === 0
+    if (mustAsk && !(await engine.has(final.id))) throw new Stopped()
+    const checkpoints = part.checkpoint && [part.checkpoint]
+    const tookMs = await engine.join(final.id, { part: part.id, ...place, checkpoints })
     if (isReceiving()) await setTimeout(tookMs * (SHARE * this.#copying - 1))
   }
 }

@@ -1,7 +1,7 @@
-import { asUploadError, UploadError } from '../../errors.js'
+import { UploadError } from '../../errors.js'
 import type { Engine } from '../../model/engine.js'
 import { isWhole } from '../../model/next-step.js'
-import { isRefusal } from '../../model/refusal.js'
+import type { SharedFinals } from '../../model/shared-finals.js'
 import type { DueOutcome, Lifecycle } from '../lifecycle.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
@@ -10,17 +10,19 @@ import { FinalChecks } from './final-checks.js'
 import { finalDueAtMs } from './final-due.js'
 import { FinalMemory } from './final-memory.js'
 import { FinalPlan, type RequestedFinal } from './final-plan.js'
-import { JoinPass, type PassParts, Stopped } from './join-pass.js'
+import { JoinPass, type PassParts } from './join-pass.js'
 import { JoinQueue } from './join-queue.js'
+import { JoinRun } from './join-run.js'
 import { OpenFinals } from './open-finals.js'
 import { PartRelease, type ReleaseParts } from './part-release.js'
 import { type Missing, PartSurvey, type Survey } from './part-survey.js'
+import { checkRoom } from './shared-room.js'
 
 interface JoinerParts extends PassParts {
   readonly tools: PassParts['tools'] &
     ReleaseParts['tools'] &
-    Pick<StorageTools, 'row' | 'mayAccess' | 'expireAfterMs'> & {
-      readonly engine: Pick<Engine, 'load' | 'addressOf'>
+    Pick<StorageTools, 'row' | 'mayAccess' | 'expireAfterMs' | 'alone'> & {
+      readonly engine: Pick<Engine, 'load' | 'addressOf' | 'finals'>
     }
   readonly uploads: Pick<Uploads, 'load' | 'drop' | 'leaving' | 'peek'>
   readonly saver: ReleaseParts['saver']
@@ -35,13 +37,14 @@ interface JoinerParts extends PassParts {
 export class Joiner {
   readonly #parts: JoinerParts
   readonly #tools: JoinerParts['tools']
+  /** Where other nodes join, too, the storage knows the final uploads, and nothing of them is remembered here. */
+  readonly #shared: SharedFinals | null
   readonly #finals = new OpenFinals()
   readonly #memory: FinalMemory
   readonly #survey: PartSurvey
   readonly #plan: FinalPlan
-  readonly #pass: JoinPass
   readonly #release: PartRelease
-  readonly #queue = new JoinQueue((id) => this.#join(id))
+  readonly #queue: JoinQueue
   readonly #checks: FinalChecks
   /** Final uploads whose joining failed: the sweep tries again. */
   readonly #failedOnce = new Set<string>()
@@ -50,17 +53,38 @@ export class Joiner {
     const { tools, uploads } = parts
     this.#parts = parts
     this.#tools = tools
+    this.#shared = tools.engine.finals
     this.#survey = new PartSurvey(tools.engine, uploads)
-    this.#memory = new FinalMemory({ tools, finals: this.#finals, survey: this.#survey })
-    this.#plan = new FinalPlan({ tools, finals: this.#finals, survey: this.#survey })
-    this.#pass = new JoinPass(parts)
-    this.#release = new PartRelease({ ...parts, survey: this.#survey }, this.#finals)
+    const known = { tools, finals: this.#finals, survey: this.#survey, shared: this.#shared }
+    this.#memory = new FinalMemory(known)
+    this.#plan = new FinalPlan(known)
+    this.#release = new PartRelease({ ...parts, ...known }, this.#finals)
+    const run = new JoinRun({
+      ...{ ...parts, ...known, release: this.#release, pass: new JoinPass(parts) },
+      joined: (final) => {
+        this.#finals.delete(final)
+        this.#memory.remember(final)
+      },
+      forget: (final) => this.forget(final),
+      waits: (id) => this.#checks.add(id),
+      failed: (id) => this.#failedOnce.add(id),
+      halted: () => this.#queue.clear(),
+    })
+    this.#queue = new JoinQueue((id) => run.join(id))
     this.#checks = new FinalChecks(tools, (id) => this.#checkAgain(id))
   }
 
-  /** Tells whether a part may not go, because a final upload needs it. */
-  needs(part: string): boolean {
-    return this.#finals.mayBeNamed(part)
+  /** Tells whether a final upload needs a part. Where the storage must be asked, it rejects as that does. */
+  needs(part: string): boolean | Promise<boolean> {
+    return this.#shared?.needed([part]).then((needed) => needed.has(part)) ?? this.#finals.mayBeNamed(part)
+  }
+
+  /**
+   * Those of these parts that no final upload needs: the caller, who holds their locks, removes them. Where the storage must
+   * be asked, they are gone for the other nodes from here on, and it rejects as that does.
+   */
+  removable(parts: readonly string[]): ReadonlySet<string> | Promise<ReadonlySet<string>> {
+    return this.#shared?.giveUp(parts) ?? new Set(parts.filter((part) => !this.#finals.mayBeNamed(part)))
   }
 
   /** Tells whether a part is gone because it was joined, into a final upload that is there for the principal. */
@@ -84,7 +108,7 @@ export class Joiner {
    * have come before its parts were released.
    */
   async foundFinished(final: StoredUpload): Promise<void> {
-    if (this.#finals.allKnown) return
+    if (this.#finals.allKnown && !this.#shared) return
     this.#memory.remember(final)
     if (await this.#release.isDue(final)) await this.#release.joined(final)
   }
@@ -119,6 +143,8 @@ export class Joiner {
   /** What is due with a final upload, where no look at its parts is needed: they tell of themselves. */
   known(id: string): DueOutcome | undefined {
     if (this.#queue.has(id)) return 'joining'
+    // The node that a part told may have ended.
+    if (this.#shared) return undefined
     const wait = this.#failedOnce.has(id) ? null : this.#finals.waitOf(id)
     return wait && this.#tools.now() < wait.dueAtMs ? 'waiting' : undefined
   }
@@ -141,6 +167,17 @@ export class Joiner {
   /** A partial upload became whole or is gone: final uploads that wait for it are looked at, in the background. */
   partChanged(id: string): void {
     for (const finalId of this.#finals.waitingFor(id)) this.#checks.add(finalId)
+    this.#checkElsewhere(id)
+  }
+
+  /** The node that hears of it looks at the final uploads of all nodes. */
+  #checkElsewhere(part: string): void {
+    const check = (ids: readonly string[]): void => {
+      for (const id of ids) this.#checks.add(id)
+    }
+    this.#shared?.naming(part).then(check, (error: unknown) => {
+      this.#tools.log.warn({ err: error, id: part }, 'the final uploads of a part that changed are not known')
+    })
   }
 
   /** A final upload is gone before it was joined. */
@@ -153,7 +190,7 @@ export class Joiner {
   /** `from`: the parts before that place are known to be whole. */
   async #advance(final: StoredUpload, from: number): Promise<void> {
     if (final.sha256 !== null || final.joining || final.gone || this.#queue.has(final.id)) return
-    this.#finals.add(final)
+    if (!this.#shared) this.#finals.add(final)
     await this.#follow(final, await this.#survey.of(final.parts ?? [], from), from)
   }
 
@@ -203,64 +240,12 @@ export class Joiner {
     if (this.#queue.isWaiting(final.id) && final.joining === null) this.#parts.uploads.drop(final.id)
   }
 
-  async #join(id: string): Promise<void> {
-    const final = await this.#parts.uploads.load(id)
-    if (!final || final.gone || final.sha256 !== null) return
-    const work = this.#joinAll(final)
-    if (!final.joining) final.setJoining(work)
-    try {
-      await work
-    } catch (error) {
-      this.#tools.log.warn({ err: error, id }, 'a final upload could not be joined')
-      throw error
-    } finally {
-      final.setJoining(null)
-    }
-  }
-
-  async #joinAll(final: StoredUpload): Promise<void> {
-    try {
-      // A part whose bytes proved damaged has fallen back: the final upload waits on.
-      if (!(await this.#pass.join(final))) return this.#checks.add(final.id)
-      await this.#joined(final)
-    } catch (error) {
-      if (final.halted) this.#queue.clear()
-      if (error instanceof Stopped || final.gone || final.halted) return
-      const isPartGone = 'missing' in (await this.#survey.of(final.parts ?? []))
-      const told = isPartGone ? new UploadError('part_unknown', { cause: error }) : asUploadError(error)
-      await this.#failed(final, told)
-      throw told
-    }
-  }
-
-  async #joined(final: StoredUpload): Promise<void> {
-    this.#finals.delete(final)
-    this.#memory.remember(final)
-    await this.#release.joined(final)
-  }
-
-  /** Refused: removes it and its parts. Failed before Location was sent: removes it. Else it is tried again. */
-  async #failed(final: StoredUpload, error: UploadError): Promise<void> {
-    const { lifecycle } = this.#parts
-    const { id } = final
-    if (isRefusal(error)) {
-      await this.#tools.underLock(id, () => lifecycle.refuse(final, error))
-      await this.forget(final)
-      await this.#release.refused(final, error.message)
-    } else if (error.code === 'part_unknown' || !final.isLocationSent) {
-      await this.#tools.underLock(id, () => lifecycle.remove(final, 'terminated', error.message))
-      await this.forget(final)
-    } else {
-      this.#failedOnce.add(id)
-      await this.#tools.engine.truncate(id, 0)
-    }
-  }
-
   async #createNew(
     wanted: RequestedFinal,
     make: (length: number | null) => Promise<StoredUpload>,
   ): Promise<StoredUpload> {
-    this.#finals.enter(wanted, wanted.client)
+    if (this.#shared) await checkRoom(this.#shared, wanted)
+    else this.#finals.enter(wanted, wanted.client)
     let final: StoredUpload | undefined
     try {
       const plan = await this.#plan.of(wanted)

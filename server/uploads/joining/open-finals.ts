@@ -4,9 +4,9 @@ import { FairLimit } from './fair-limit.js'
 import { finalKey } from './final-key.js'
 
 /** Final uploads that may be open at once; half a kilobyte each. */
-const MOST_OPEN = 20_000
+export const MOST_OPEN = 20_000
 /** Parts that all open final uploads may name together, each counted once; 150 bytes each. */
-const MOST_NAMES = 100_000
+export const MOST_NAMES = 100_000
 /** Who asked for a final upload before this process began is not known. */
 const NOBODY = ''
 

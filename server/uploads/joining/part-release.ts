@@ -1,3 +1,4 @@
+import type { SharedFinals } from '../../model/shared-finals.js'
 import type { Lifecycle } from '../lifecycle.js'
 import type { Saver } from '../saver.js'
 import type { StorageTools } from '../tools.js'
@@ -16,6 +17,8 @@ export interface ReleaseParts {
   readonly saver: Pick<Saver, 'save' | 'note'>
   readonly lifecycle: Pick<Lifecycle, 'remove'>
   readonly survey: Pick<PartSurvey, 'read'>
+  /** Where other nodes have final uploads, too, they are asked which parts are needed. */
+  readonly shared: Pick<SharedFinals, 'needed' | 'giveUp'> | null
 }
 
 /** Why a part is released, into which final upload it was joined, and how long it is kept; in milliseconds. */
@@ -80,6 +83,8 @@ export class PartRelease {
 
   /** Parts that were found terminated on the disk; those that nobody needs are removed. */
   noteTerminated(ids: readonly string[]): void {
+    // The final upload that was looked at needs them, and whoever abandons it looks at them.
+    if (this.#parts.shared) return
     for (const id of ids) {
       if (this.#finals.isNamed(id)) this.#terminated.add(id)
       // Not awaited: the caller may hold the part's lock. What goes wrong is logged there.
@@ -90,7 +95,10 @@ export class PartRelease {
   /** A final upload is gone and was not joined: its parts stay, but for those that were terminated. */
   async abandon(parts: readonly string[]): Promise<void> {
     for (const id of new Set(parts)) {
-      if (this.#terminated.has(id)) await this.#release(id, { reason: TERMINATED, keepMs: 0 })
+      const isTerminated = this.#parts.shared
+        ? (await this.#parts.survey.read(id))?.terminatedAt
+        : this.#terminated.has(id)
+      if (isTerminated) await this.#release(id, { reason: TERMINATED, keepMs: 0 })
     }
   }
 
@@ -102,7 +110,7 @@ export class PartRelease {
   }
 
   async #release(id: string, release: Release): Promise<void> {
-    if (this.#early) return this.#postpone(id, release)
+    if (this.#early && !this.#parts.shared) return this.#postpone(id, release)
     if (this.#finals.isNamed(id)) return
     this.#terminated.delete(id)
     const released = this.#tools
@@ -121,14 +129,25 @@ export class PartRelease {
   }
 
   async #releaseOne(id: string, { reason, joinedInto, keepMs }: Release): Promise<void> {
-    const { uploads, lifecycle, saver } = this.#parts
+    const { uploads, lifecycle, saver, shared } = this.#parts
     const part = await uploads.load(id)
     // Meanwhile another final upload may have come that names it.
     if (!part || part.gone || this.#finals.isNamed(id)) return
     // Not flushed: a part that comes back after a power cut expires, and a final upload may have thousands.
-    if (keepMs === 0 || part.terminatedAt !== null)
-      return lifecycle.remove(part, 'terminated', reason, false, joinedInto)
+    const isRemoved = keepMs === 0 || part.terminatedAt !== null
+    if (shared && (await (isRemoved ? isKept(shared, id) : isNeeded(shared, id)))) return
+    if (isRemoved) return lifecycle.remove(part, 'terminated', reason, false, joinedInto)
     part.markJoined(new Date(this.#tools.now()).toISOString())
     await saver.save(part)
   }
+}
+
+/** Tells whether a final upload of any node needs a part. */
+async function isNeeded(finals: Pick<SharedFinals, 'needed'>, part: string): Promise<boolean> {
+  return (await finals.needed([part])).has(part)
+}
+
+/** The same; a part that none needs is gone for all nodes from here on. */
+async function isKept(finals: Pick<SharedFinals, 'giveUp'>, part: string): Promise<boolean> {
+  return !(await finals.giveUp([part])).has(part)
 }

@@ -1,0 +1,85 @@
+import type { ClusterLocks, EndCause, Held } from '../model/cluster.js'
+import type { Log } from '../model/log.js'
+import type { HeldTokens } from './held-tokens.js'
+
+export interface SharedUploadsParts {
+  readonly locks: ClusterLocks
+  readonly tokens: HeldTokens
+  readonly engine: {
+    /** Tells whether another node has written an upload since this node held it. Rejects where the ledger cannot be asked. */
+    isOutdated(id: string, isInMemory: boolean): Promise<boolean>
+    /** Forgets what the engine has of an upload that is being written. */
+    dropDraft(id: string): Promise<void>
+    /** Drops the rolling digest. */
+    forget(id: string): Promise<void>
+  }
+  readonly uploads: {
+    isInMemory(id: string): boolean
+    /** Drops an upload that another node has changed; nothing of it is saved. */
+    forget(id: string): Promise<void>
+    /** Resolves once what is to be saved of an upload is saved. */
+    saved(id: string): Promise<void>
+  }
+  readonly log: Log
+}
+
+/**
+ * The locks of uploads that all nodes may change. Whoever takes one finds what this node has in memory of the upload as
+ * it is stored, or nothing. Whoever gives it back leaves nothing to be written later.
+ */
+export class SharedUploads implements ClusterLocks {
+  readonly #parts: SharedUploadsParts
+
+  constructor(parts: SharedUploadsParts) {
+    this.#parts = parts
+  }
+
+  /** See ClusterLocks. Rejects also where the ledger cannot be asked. */
+  async acquire(id: string, end: (cause: EndCause) => void, waitMs: number): Promise<Held | undefined> {
+    return this.#entered(id, await this.#parts.locks.acquire(id, end, waitMs))
+  }
+
+  /** See ClusterLocks. Rejects also where the ledger cannot be asked. */
+  async tryAcquire(id: string, end: (cause: EndCause) => void): Promise<Held | undefined> {
+    return this.#entered(id, await this.#parts.locks.tryAcquire(id, end))
+  }
+
+  async #entered(id: string, held: Held | undefined): Promise<Held | undefined> {
+    if (!held) return undefined
+    const { tokens } = this.#parts
+    try {
+      await this.#check(id)
+    } catch (error) {
+      await held.release()
+      throw error
+    }
+    // Only now: until here nothing of this node may write the upload, and what is read of it is not taken for current.
+    tokens.add(id, held)
+    return {
+      token: held.token,
+      get isValid() {
+        return held.isValid
+      },
+      release: async () => {
+        await this.#saved(id)
+        tokens.remove(id, held)
+        await held.release()
+      },
+    }
+  }
+
+  async #check(id: string): Promise<void> {
+    const { engine, uploads } = this.#parts
+    if (!(await engine.isOutdated(id, uploads.isInMemory(id)))) return
+    await uploads.forget(id)
+    await engine.dropDraft(id)
+    await engine.forget(id)
+  }
+
+  /** Never rejects: the facts that were saved before stay true. */
+  async #saved(id: string): Promise<void> {
+    await this.#parts.uploads.saved(id).catch((error: unknown) => {
+      this.#parts.log.warn({ err: error, id }, 'a checkpoint could not be written')
+    })
+  }
+}

@@ -1,0 +1,23 @@
+import type { Sharing } from './storage.js'
+import { type LockLimits, UploadLocks } from './tus/locker.js'
+import type { LadingStore } from './uploads/store.js'
+
+/** Longer than the lease of a node: whoever asks while one has just died sees a slow answer, and no error. */
+const SHARED_WAIT_MS = 15_000
+
+/** The locks of uploads: those of this server, or those of all nodes where it shares its uploads with others. */
+export function createLocks(
+  limits: LockLimits,
+  sharing: Sharing | null,
+  store: () => Pick<LadingStore, 'mayInterrupt' | 'uploads'>,
+): UploadLocks {
+  const mayInterrupt: ConstructorParameters<typeof UploadLocks>[1] = (id, { principal }) =>
+    store().mayInterrupt(id, principal)
+  if (!sharing) return new UploadLocks(limits, mayInterrupt)
+  const shared = sharing.locks({
+    isInMemory: (id) => store().uploads.isInMemory(id),
+    forget: (id) => store().uploads.forget(id),
+    saved: (id) => store().uploads.saved(id),
+  })
+  return new UploadLocks({ ...limits, waitMs: SHARED_WAIT_MS }, mayInterrupt, shared)
+}

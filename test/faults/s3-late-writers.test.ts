@@ -1,0 +1,137 @@
+// waits
+import { createHash, randomBytes } from 'node:crypto'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Engine } from '../../server/model/engine.js'
+import { needsPostgres, startPostgres } from '../helpers/postgres.js'
+import { needsRadosgw, startRadosgw } from '../helpers/radosgw.js'
+import { bytesOf, createUpload, faultOf, finishUpload, sentBytes } from '../helpers/s3-bodies.js'
+import { countS3, type S3Counter } from '../helpers/s3-counter.js'
+import { onS3, PART_BYTES, type S3Place, type S3Servers } from '../helpers/s3-place.js'
+import { eventually } from '../helpers/server.js'
+
+const ID = `20261126-${'e'.repeat(32)}`
+const WITHIN_MS = 60_000
+
+interface Place extends S3Place, S3Servers {
+  counter: S3Counter
+}
+
+const s3 = suite<Place>('S3: late writers')
+const test = needsRadosgw(needsPostgres(s3))
+
+test.before(async (place) => {
+  const [radosgw, postgres] = await Promise.all([startRadosgw(), startPostgres()])
+  // The SDK's usual place for credentials.
+  Object.assign(process.env, radosgw.env)
+  Object.assign(place, { radosgw, postgres })
+})
+test.before.each(async (place) => {
+  place.counter = await countS3(place.radosgw.endpoint)
+  Object.assign(place, await onS3(place, { endpoint: place.counter.endpoint }))
+})
+test.after.each(async (place) => {
+  await place.end()
+  place.counter.close()
+})
+test.after(async ({ radosgw, postgres }) => {
+  await Promise.all([radosgw.end(), postgres.kill()])
+})
+
+/** Has the first call of an operation wait: `come` resolves once it is there, `pass` lets it through. */
+function hold({ counter }: Place, operation: string): { come: Promise<void>; pass: () => void } {
+  let pass = (): void => {}
+  let arrived = (): void => {}
+  const come = new Promise<void>((resolve) => {
+    arrived = resolve
+  })
+  let isFirst = true
+  counter.mayPass = async (called) => {
+    if (called !== operation || !isFirst) return true
+    isFirst = false
+    arrived()
+    await new Promise<void>((resolve) => {
+      pass = resolve
+    })
+    return true
+  }
+  return { come, pass: () => pass() }
+}
+
+/** Asserts that the upload has these bytes, and that nothing else is in the bucket. */
+async function assertWhole(place: Place, engine: Engine, bytes: Buffer): Promise<void> {
+  const found = await engine.load(ID)
+  assert.is(found.kind === 'upload' && found.facts.sha256, createHash('sha256').update(bytes).digest('hex'))
+  assert.ok((await bytesOf(engine, ID, bytes.length)).equals(bytes), 'the bytes are others')
+  await eventually(WITHIN_MS, 'a bucket with nothing but the upload', async () => {
+    return (await place.names()).join() === place.keyOf(ID) || undefined
+  })
+}
+
+test('a late PutObject does not replace what another node has finished', async (place) => {
+  const { come, pass } = hold(place, 'PutObject')
+  await createUpload(place.engine, ID, 3)
+  await sentBytes(place, ID, Buffer.from('abc'), 0, true)
+  const late = faultOf(finishUpload(place.engine, ID, Buffer.from('abc')))
+  await come
+  const { engine } = await place.again()
+  await sentBytes({ ...place, engine }, ID, Buffer.from('xyz'), 0, true)
+  await finishUpload(engine, ID, Buffer.from('xyz'))
+  pass()
+  assert.is(await late, 'upload_taken_over')
+  await assertWhole(place, engine, Buffer.from('xyz'))
+})
+
+test('a PutObject that comes after the removal of its upload leaves nothing', async (place) => {
+  const { come, pass } = hold(place, 'PutObject')
+  await createUpload(place.engine, ID, 3)
+  await sentBytes(place, ID, Buffer.from('abc'), 0, true)
+  const late = faultOf(finishUpload(place.engine, ID, Buffer.from('abc')))
+  await come
+  const { engine } = await place.again()
+  await engine.remove([ID])
+  pass()
+  assert.is(await late, 'MISSING')
+  assert.equal(await place.names(), [])
+})
+
+test('a multipart upload without parts that was aborted from outside costs no byte', async (place) => {
+  const bytes = randomBytes(PART_BYTES + 2000)
+  await createUpload(place.engine, ID, bytes.length)
+  await sentBytes(place, ID, bytes.subarray(0, 1000))
+  const object = { Bucket: place.bucket, Key: place.keyOf(ID) }
+  const { UploadId } = await place.radosgw.s3.createMultipartUpload(object)
+  await place.radosgw.s3.abortMultipartUpload({ ...object, UploadId })
+  await place.sql.query(`UPDATE s3_uploads SET multipart_id = $1, multipart_mark = 'mark'`, [`${UploadId}`])
+  const { engine } = await place.again()
+  await sentBytes({ ...place, engine }, ID, bytes.subarray(1000), 1000, true)
+  await finishUpload(engine, ID, bytes)
+  await assertWhole(place, engine, bytes)
+})
+
+test('a body that could not begin, as a tail could not be read, begins when it can be read', async (place) => {
+  const bytes = randomBytes(3000)
+  await createUpload(place.engine, ID, bytes.length)
+  await sentBytes(place, ID, bytes.subarray(0, 1000))
+  const { engine } = await place.again()
+  place.counter.mayPass = async (operation) => operation !== 'GetObject of a tail'
+  assert.is(await faultOf(engine.open(ID, 1000, () => true)), 'storage_unavailable')
+  place.counter.mayPass = async () => true
+  await sentBytes({ ...place, engine }, ID, bytes.subarray(1000), 1000, true)
+  await finishUpload(engine, ID, bytes)
+  await assertWhole(place, engine, bytes)
+})
+
+for (const bytes of [1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES])
+  test(`an upload of ${bytes} bytes, the second half by another node, is whole`, async (place) => {
+    const whole = randomBytes(bytes)
+    const half = Math.floor(bytes / 2)
+    await createUpload(place.engine, ID, bytes)
+    await sentBytes(place, ID, whole.subarray(0, half))
+    const { engine } = await place.again()
+    await sentBytes({ ...place, engine }, ID, whole.subarray(half), half, true)
+    await finishUpload(engine, ID, whole)
+    await assertWhole(place, engine, whole)
+  })
+
+s3.run()
