@@ -8,7 +8,7 @@ import { HookModuleError } from '../hooks/module.js'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer } from '../hooks/types/sniff.js'
 import { createBase } from './base.js'
-import { createApi, createEvents } from './beside-tus.js'
+import { createApi, createDownloads, createEvents } from './beside-tus.js'
 import { createBodies } from './bodies.js'
 import { type Config, ConfigError, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
@@ -18,7 +18,6 @@ import { flushFolder } from './files/flush-folder.js'
 import { FolderFlushes } from './files/folder-flushes.js'
 import { createFront, type Front, mayUseLane, type Settings } from './front.js'
 import { createAccess } from './http/auth/access.js'
-import { Downloads } from './http/downloads.js'
 import { Embedded } from './http/embedded.js'
 import type { Gate } from './http/gate.js'
 import { Listener } from './http/listener.js'
@@ -27,9 +26,9 @@ import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
 import { loadMetrics } from './metrics/load.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
-import type { Principal } from './model/principal.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { chosenId, createId, isUploadId } from './model/upload-id.js'
+import { createNodes } from './nodes.js'
 import { createReadiness } from './readiness.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openRecords, prepareRecords } from './reindex.js'
@@ -44,9 +43,8 @@ import { RequestHooks } from './tus/request-hooks.js'
 import { activeUploads } from './uploads/active-uploads.js'
 import { Announcer } from './uploads/announcer.js'
 import { createBackground } from './uploads/background.js'
-import { findFinished, finishedForHooks } from './uploads/find-finished.js'
+import { finishedForHooks } from './uploads/find-finished.js'
 import { findForHooks } from './uploads/find-for-hooks.js'
-import { findUpload } from './uploads/find-upload.js'
 import { LadingStore } from './uploads/store.js'
 import type { StorageTools } from './uploads/tools.js'
 import { Unfinished } from './uploads/unfinished.js'
@@ -168,6 +166,7 @@ async function build<F extends Listener | Embedded>(
       ({ record }) => unfinished.note(record, now() + firstByteWithinMs(config)),
       ...[hooks, metrics, traces].flatMap((each) => (each ? [each.listener] : [])),
       (event) => events.listener(event),
+      (event) => nodes.note(event),
     ],
     { now, log: faults },
   )
@@ -194,7 +193,13 @@ async function build<F extends Listener | Embedded>(
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
   const { uploads } = store
-  const events = createEvents({ ...{ config, uploads, now, monotonic, log: refusals } })
+  const nodes = await createNodes({
+    ...{ ...config, cluster: storage.cluster, slots, uploads, monotonic, log: faults },
+    take: (kind, state) => events.take(kind, state),
+    reset: () => events.reset(),
+  })
+  const { live } = nodes
+  const events = createEvents({ ...{ config, live, now, monotonic, log: refusals } })
   const background = createBackground({
     ...{ tools, store, unfinished, records, locks, turns: sharing?.turns ?? null },
     indexIsWhole: (sinceMs) => sinceMs > records.wholeSinceMs,
@@ -211,33 +216,27 @@ async function build<F extends Listener | Embedded>(
     })
   const frontDoor = new FrontDoor({
     dayBytes: new DayBytes(config.maxBytesPerOwnerPerDay, now),
-    ...{ ...config, slots, log, refusals, monotonic, extensions: store.extensions, isUploadId },
+    ...{ ...config, slots: nodes.slots, log, refusals, monotonic, isUploadId },
+    extensions: store.extensions,
     protocol: new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes }),
     expiresAtMs: (upload) => expiresAtMs(upload, config),
     digestBytes: CHECKSUM_BYTES,
     hooks: requestHooks,
     interrupt: (request) => locks.interrupt(request.id, request),
+    mayInterrupt: ({ id, principal }) => store.mayInterrupt(id, principal),
     makeBody: createBodies(config, { arena, monotonic }),
     createId: () => createId(new Date(now()), randomUUID().replaceAll('-', ''), config.idForm),
   })
   const lane = await mayUseLane(config, log)
-  const downloads = new Downloads({
-    ...{ log: refusals, limit: config.downloads, idleTimeoutMs: config.idleTimeoutMs },
-    find: (id, principal) =>
-      findFinished(id, { engine, isThere: (upload) => gate.mayAccess(principal, upload) }),
-    read: (id, range) => engine.read(id, range),
-  })
+  const downloads = createDownloads({ config, engine, gate, log: refusals })
   const vitals = new Vitals()
   const deliveries = hooks?.deliveries ?? null
   const shown = { arena, deliveries, downloads, engine, events, lane, records, slots, unfinished, vitals }
-  const find = (id: string, principal: Principal) =>
-    findUpload(id, principal, { ...tools, uploads, log: refusals })
   const api = createApi({
-    ...{ config, deliveries, events, metrics, monotonic, records, store, log: refusals, findUpload: find },
-    issuer: access.issuerFor(find),
-    hooks: requestHooks,
+    ...{ config, deliveries, events, live, metrics, records, store, tools, log: refusals },
+    ...{ issuerFor: access.issuerFor, hooks: requestHooks },
     status: createStatus(
-      { ...shown, config, monotonic, active: () => activeUploads(uploads, monotonic()) },
+      { ...shown, config, monotonic, nodes, active: () => activeUploads(uploads, monotonic()) },
       () => front.connections,
     ),
     notReady: createReadiness({ config, storage, records, monotonic, isClosed: () => closed !== undefined }),
@@ -251,12 +250,12 @@ async function build<F extends Listener | Embedded>(
   })
   const front = createFront(Front, { config, router, frontDoor, metrics, traces, lane, log: faults })
   const { minFreeBytes } = config
-  metrics?.watch({ ...shown, minFreeBytes, version: readVersion(), connections: front.connections })
+  metrics?.watch({ ...shown, nodes, minFreeBytes, version: readVersion(), connections: front.connections })
 
   let closed: Promise<void> | undefined
   const ending = { front, events, background, frontDoor, uploads, hooks, records, storage, vitals, log }
   const close = (): Promise<void> => {
-    closed ??= shutdown({ ...ending, quietLogs: [refusals, faults] }).finally(() => folder.release())
+    closed ??= shutdown({ ...ending, nodes, quietLogs: [refusals, faults] }).finally(() => folder.release())
     return closed
   }
   return {

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import type { ClusterLocks, ClusterNodeView, ClusterSlots } from '../model/cluster.js'
 import type { Log } from '../model/log.js'
 import type { Notices, Sql } from '../model/sql.js'
+import { ClusterEvents } from './events.js'
 import { HeldTokens } from './held-tokens.js'
 import { Lease } from './lease.js'
 import { PostgresLocks } from './locks.js'
@@ -31,6 +33,8 @@ export interface ClusterOptions {
 export class Cluster {
   readonly locks: ClusterLocks
   readonly slots: ClusterSlots | undefined
+  readonly events: ClusterEvents
+  readonly name: string
   /** Of the uploads' locks that this node holds. */
   readonly tokens = new HeldTokens()
   /** For short queries of what the nodes share. */
@@ -48,6 +52,8 @@ export class Cluster {
     const parts = { ...options, lease: this.#lease }
     this.locks = new PostgresLocks(parts)
     this.slots = options.slots === undefined ? undefined : new PostgresSlots(options.slots, parts)
+    this.events = new ClusterEvents({ ...options, origin: randomUUID() })
+    this.name = options.name
     this.#lease.start()
   }
 
@@ -69,6 +75,7 @@ export class Cluster {
 
   /** Frees what this node holds, and leaves. Never rejects. */
   async close(): Promise<void> {
+    await this.events.close()
     await this.#lease.close()
     await Promise.all([this.#options.notices.end(), this.#options.sql.end()])
   }

@@ -35,6 +35,7 @@ const MEETING_PLACES = [
   'server/bodies.ts',
   'server/create-locks.ts',
   'server/front.ts',
+  'server/nodes.ts',
   'server/storage.ts',
   'server/reindex.ts',
   'server/check.ts',
