@@ -1,11 +1,19 @@
 import { UploadError } from '../server/errors.js'
 import type { ClusterSlots, Held, SlotHolder } from '../server/model/cluster.js'
 import { SqlError } from '../server/model/sql.js'
-import type { Slots } from './slots.js'
+
+/** Slots that a request has before one of all nodes. */
+interface OwnSlots {
+  take(
+    id: string,
+    gone: AbortSignal,
+    owner: string | null,
+  ): Promise<(() => void) | (() => Promise<void>) | null>
+}
 
 interface SharedParts {
-  /** The slots of this node. */
-  readonly own: Pick<Slots, 'take'>
+  /** The slots of this node, and of each owner. */
+  readonly own: OwnSlots
   /** The slots of all nodes together. */
   readonly cluster: Pick<ClusterSlots, 'take'>
   /** How long a request may wait for both, in milliseconds. */
@@ -78,8 +86,7 @@ export class SharedSlots {
     }
     const shared = share
     return async () => {
-      giveBackOwn()
-      await this.#leave(shared, asked)
+      await Promise.all([giveBackOwn(), this.#leave(shared, asked)])
     }
   }
 

@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { createHooks } from '../hooks/create-hooks.js'
-import { DayBytes } from '../hooks/day-bytes.js'
 import { HookModuleError } from '../hooks/module.js'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer } from '../hooks/types/sniff.js'
@@ -29,6 +28,7 @@ import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { chosenId, createId, isUploadId } from './model/upload-id.js'
 import { createNodes } from './nodes.js'
+import { createOwnerLimits } from './owner-limits.js'
 import { createReadiness } from './readiness.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openRecords, prepareRecords } from './reindex.js'
@@ -130,7 +130,7 @@ async function build<F extends Listener | Embedded>(
 ) {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
-  const access = await createAccess(config, { log: refusals, faults, now, monotonic })
+  const access = await createAccess(config, { ...base, log: refusals, sql: () => storage.cluster?.sql })
   const gate = givenGate ?? access.gate
   const arena = new Arena(ARENA)
   const metrics = await loadMetrics(config)
@@ -143,7 +143,7 @@ async function build<F extends Listener | Embedded>(
   const { engine, sharing } = storage
   const folders = new FolderFlushes(flushFolder)
   const hooks = await createHooks(config, {
-    ...{ faults, refusals, now, traces },
+    ...{ faults, refusals, now, traces, cluster: storage.cluster },
     flushFolder: (path) => folders.flush(path),
     called: (event, outcome, ms) => metrics?.hookCalled(event, outcome, ms),
     finished: (id) => finishedForHooks(id, engine),
@@ -158,7 +158,7 @@ async function build<F extends Listener | Embedded>(
     written: (ms) => metrics?.recordsWritten(ms),
   })
   const slots = new Slots({ ...slotLimits(config), mostWaiting: MOST_WAITING })
-  const locks = createLocks(LOCK_LIMITS, sharing, () => store)
+  const locks = createLocks(LOCK_LIMITS, sharing, () => store, hooks?.deliveries)
   const unfinished = new Unfinished(config.maxUnfinished)
   const announcer = new Announcer(
     [
@@ -193,8 +193,9 @@ async function build<F extends Listener | Embedded>(
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
   const { uploads } = store
+  const limits = await createOwnerLimits(config, { ...base, cluster: storage.cluster, slots })
   const nodes = await createNodes({
-    ...{ ...config, cluster: storage.cluster, slots, uploads, monotonic, log: faults },
+    ...{ ...config, ...limits, cluster: storage.cluster, uploads, unfinished, monotonic, log: faults },
     take: (kind, state) => events.take(kind, state),
     reset: () => events.reset(),
   })
@@ -215,7 +216,7 @@ async function build<F extends Listener | Embedded>(
       now,
     })
   const frontDoor = new FrontDoor({
-    dayBytes: new DayBytes(config.maxBytesPerOwnerPerDay, now),
+    dayBytes: limits.dayBytes,
     ...{ ...config, slots: nodes.slots, log, refusals, monotonic, isUploadId },
     extensions: store.extensions,
     protocol: new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes }),

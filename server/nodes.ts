@@ -1,4 +1,4 @@
-import type { Slots } from '../hooks/slots.js'
+import type { OwnerSlots } from '../hooks/owner-slots.js'
 import type { Cluster } from './cluster/cluster.js'
 import type { ClusterStatus } from './model/cluster.js'
 import type { EventKind } from './model/event.js'
@@ -9,6 +9,7 @@ import type { FrontDoorOptions } from './tus/front-door.js'
 import { activeElsewhere } from './uploads/active-uploads.js'
 import type { Elsewhere } from './uploads/elsewhere.js'
 import { uploadsInMemory } from './uploads/live-view.js'
+import type { Unfinished } from './uploads/unfinished.js'
 import type { Uploads } from './uploads/uploads.js'
 
 /** How often other nodes are told how far uploads are that are received here; less often where they are many. */
@@ -21,9 +22,10 @@ const STATUS_WITHIN_MS = 1_000
 interface NodesParts {
   /** Null where the storage belongs to this server alone. */
   readonly cluster: Cluster | null
-  readonly slots: Slots
+  readonly slots: Pick<OwnerSlots, 'take' | 'tryTake'>
   readonly slotWaitMs: number
   readonly uploads: Uploads
+  readonly unfinished: Unfinished
   /** Takes what happened to an upload on another node. */
   readonly take: (kind: EventKind, state: UploadState) => void
   /** Something happened on another node, and nobody knows what. */
@@ -42,7 +44,7 @@ export interface Nodes {
   readonly note: (event: { readonly kind: EventKind; readonly record: UploadRecord }) => void
   /** Null without a cluster. */
   readonly status: (() => Promise<ClusterStatus>) | null
-  /** Says no more how far uploads are. */
+  /** Says no more how far uploads are, and counts no more. */
   readonly stop: () => void
 }
 
@@ -57,10 +59,12 @@ export async function createNodes(parts: NodesParts): Promise<Nodes> {
 async function amongNodes(
   cluster: Cluster,
   own: LiveUploads,
-  { slots, slotWaitMs, take, reset, monotonic, log }: NodesParts,
+  { slots, slotWaitMs, take, reset, unfinished, monotonic, log }: NodesParts,
 ): Promise<Nodes> {
   const { Elsewhere, uploadsOfAllNodes } = await import('./uploads/elsewhere.js')
   const { SharedSlots } = await import('../hooks/shared-slots.js')
+  const { countAllUnfinished } = await import('./uploads/unfinished-elsewhere.js')
+  const { countUnfinished } = await import('./records/postgres/unfinished-count.js')
   const elsewhere = new Elsewhere(monotonic)
   const tokenOf = (id: string): number | null => cluster.tokens.of(id) ?? null
   const send = (kind: EventKind, state: UploadState): void =>
@@ -80,6 +84,8 @@ async function amongNodes(
     for (const state of receiving) send('progress', state)
     return Math.max(PROGRESS_MS, Math.min(MOST_PROGRESS_MS, PROGRESS_MS_PER_UPLOAD * receiving.length))
   })
+  const count = () => countUnfinished(cluster.sql)
+  const stopCounting = countAllUnfinished({ count, unfinished, monotonic, log })
   const shared = { own: slots, waitMs: slotWaitMs, monotonic }
   return {
     live: uploadsOfAllNodes(own, elsewhere),
@@ -91,7 +97,10 @@ async function amongNodes(
       send(kind, restView(record))
     },
     status: createClusterStatus(cluster, { elsewhere, monotonic }),
-    stop,
+    stop: () => {
+      stop()
+      stopCounting()
+    },
   }
 }
 

@@ -72,6 +72,19 @@ export interface ClusterEvent {
   readonly origin: string
 }
 
+/** Active uploads of each owner on all nodes together: no owner ever has more than its limit. */
+export interface ClusterOwnerSlots {
+  /**
+   * Takes one of an owner's slots for an upload, or waits for one. Requests for one upload share its slot.
+   *
+   * @param waitMs how long a slot is waited for, in milliseconds; 0 tries once
+   * @param gone aborts the waiting
+   * @returns undefined where none came free in time, or `gone` aborted
+   * @throws SqlError (rejects) where PostgreSQL cannot be asked until then
+   */
+  take(owner: string, uploadId: string, waitMs: number, gone: AbortSignal): Promise<Held | undefined>
+}
+
 /** One node, as `GET /api/status` shows it. */
 export interface ClusterNodeView {
   readonly name: string

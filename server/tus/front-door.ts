@@ -33,8 +33,8 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
     take(id: string, gone: AbortSignal, owner: string | null, holder: SlotHolder): Promise<GiveBack | null>
   }
   readonly dayBytes: {
-    /** Reserves bytes of an owner's day; what it returns takes those that were stored. Throws owner_bytes_used. */
-    reserve(owner: string, bodyBytes: number, uploadBytes: number): (storedBytes: number) => void
+    /** Reserves bytes of an owner's day; what it returns takes those that were stored. Throws or rejects with owner_bytes_used. */
+    reserve(owner: string, bodyBytes: number, uploadBytes: number): CountStored | Promise<CountStored>
   }
   readonly protocol: { handle(request: UploadRequest): Promise<TusAnswer> }
   /** Ends what an older request does with the upload of this one. */
@@ -49,6 +49,9 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
 
 /** Gives a slot back; the answer waits for what it returns, so that the next request finds the slot free. */
 type GiveBack = () => void | Promise<void>
+
+/** Takes how many bytes of a body were stored. */
+type CountStored = (storedBytes: number) => void
 
 /** What became of a request: the status of its answer, 0 where it gets none, and why it was refused. */
 interface Outcome {
@@ -156,7 +159,8 @@ export class FrontDoor {
     if (owner === null || (!body && request.method !== 'POST')) return handle()
     const bodyBytes = body ? Number(headers['content-length'] ?? 0) : 0
     const uploadBytes = request.method === 'POST' ? Number(headers['upload-length'] ?? 0) : 0
-    const stored = this.#options.dayBytes.reserve(owner, bodyBytes, uploadBytes)
+    const reserved = this.#options.dayBytes.reserve(owner, bodyBytes, uploadBytes)
+    const stored = typeof reserved === 'function' ? reserved : await reserved
     try {
       return await handle()
     } finally {

@@ -11,7 +11,7 @@ export interface NodesPlace {
 }
 
 /** `test` where radosgw and PostgreSQL are installed, with both running. */
-export function withNodes(suite: Test<NodesPlace>): Test<NodesPlace> {
+export function withNodes<Place extends NodesPlace>(suite: Test<Place>): Test<Place> {
   const test = needsRadosgw(needsPostgres(suite))
   test.before(async (place) => {
     const [radosgw, postgres] = await Promise.all([startRadosgw(), startPostgres()])
