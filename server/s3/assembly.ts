@@ -100,7 +100,7 @@ export class Assembly {
     const position = tails.length < MOST_TAILS ? this.stored : this.position
     const key = `${prefix}${this.#entry.id}/${randomUUID()}`
     const bytes = to - position
-    const etag = await bucket.put(key, { bytes, stream: () => source(position, to) }, { replaces: null })
+    const etag = await bucket.put(key, { bytes, stream: () => source(position, to) }, { isNew: true })
     const sender = this.#entry.isContested ? {} : { sender: null }
     await this.#entry.write({
       tails: [...before, { key, etag, position, bytes }],

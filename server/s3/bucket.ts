@@ -74,19 +74,17 @@ export class S3Bucket {
     return new S3Bucket(s3, bucket)
   }
 
-  /**
-   * Stores an object in the place of the one with the ETag `replaces`; null: where there is none. Resolves with its ETag.
-   * Rejects with `changed`, or `missing`, where something else is there.
-   */
+  /** Stores an object, and resolves with its ETag. Rejects with `changed` or `missing` unless it is new, or replaces that ETag. */
   async put(
     key: string,
     sent: Sent,
-    { mark, replaces }: { readonly mark?: string; readonly replaces: string | null },
+    { mark, isNew, replaces }: { mark?: string; isNew: boolean; replaces?: string },
   ): Promise<string> {
     const object = {
       ...{ ...this.#at(key), ContentLength: sent.bytes },
       ...(mark === undefined ? {} : { Metadata: { [MARK]: mark } }),
-      ...(replaces === null ? { IfNoneMatch: '*' } : { IfMatch: quoted(replaces) }),
+      ...(isNew ? { IfNoneMatch: '*' } : {}),
+      ...(replaces === undefined ? {} : { IfMatch: quoted(replaces) }),
     }
     const { ETag } = await sending(sent, (Body, options) => this.#s3.putObject({ ...object, Body }, options))
     return tagOf(ETag)

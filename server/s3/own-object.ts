@@ -25,14 +25,14 @@ export class OwnObject {
     const tail = kept.tails.find((each) => each.key === key)
     this.#entry.checkHeld()
     try {
-      return await this.#bucket.put(key, sent, { mark, replaces: tail?.etag ?? null })
+      return await this.#bucket.put(key, sent, { mark, ...inPlaceOf(tail) })
     } catch (error) {
       if (!saidS3(error, 'changed', 'missing')) throw error
       const found = await this.#bucket.head(key)
       // The answer to a try before was lost.
       if (found?.mark === mark) return found.etag
       await this.#entry.confirm()
-      return this.#bucket.put(key, sent, { mark, replaces: found?.etag ?? null })
+      return this.#bucket.put(key, sent, { mark, ...inPlaceOf(found) })
     }
   }
 
@@ -54,4 +54,8 @@ export class OwnObject {
   async remove(): Promise<void> {
     await this.#bucket.remove([this.#entry.key])
   }
+}
+
+function inPlaceOf(before: { readonly etag: string } | undefined): { isNew: boolean; replaces?: string } {
+  return before ? { isNew: false, replaces: before.etag } : { isNew: true }
 }

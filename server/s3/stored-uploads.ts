@@ -5,18 +5,12 @@ import { formatSidecar, isForeign, parseSidecar, sidecarOf } from '../model/side
 import { storedFacts } from '../model/stored-facts.js'
 import type { UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
-import { abortAll } from './abort-all.js'
-import { Assembly, type AssemblyTools } from './assembly.js'
-import { Draft } from './draft.js'
-import { DraftBytes } from './draft-bytes.js'
-import { type DigestWriter, DraftDigest } from './draft-digest.js'
 import { Drafts } from './drafts.js'
 import { takenOver, tokenFor } from './entry.js'
 import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
+import { type NewDraftTools, newDraft } from './new-draft.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
-import { Spool } from './spool.js'
-import type { SpoolWriter } from './spool-writer.js'
 import type { SqlFinals } from './sql-finals.js'
 import { StoredRange } from './stored-range.js'
 
@@ -31,13 +25,9 @@ interface Range {
   readonly to: number
 }
 
-export interface StoredUploadsTools extends AssemblyTools {
+export interface StoredUploadsTools extends NewDraftTools {
   /** The bucket's name. */
   readonly bucketName: string
-  /** The scratch folder. */
-  readonly scratch: string
-  /** The threads that have files open, and digests. */
-  readonly writer: DigestWriter & Pick<SpoolWriter, 'closeFile'>
   readonly finals: SqlFinals
   /** Does `work` under an upload's lock, where that is free. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
@@ -61,7 +51,12 @@ export class StoredUploads
     this.#tools = tools
     const { log, monotonic } = tools
     const underLock: StoredUploadsTools['underLock'] = (id, work) => tools.underLock(id, work)
-    this.drafts = new Drafts({ load: (id) => this.#draft(id), underLock, log, monotonic })
+    this.drafts = new Drafts({
+      load: async (id) => newDraft(await this.#kept(id), tools),
+      underLock,
+      log,
+      monotonic,
+    })
   }
 
   /** See Engine. */
@@ -249,22 +244,5 @@ export class StoredUploads
     const kept = isUploadId(id) ? await this.#tools.ledger.find(id) : undefined
     if (!kept) throw new BytesFault('MISSING', 'the upload is gone')
     return kept
-  }
-
-  async #draft(id: string): Promise<Draft> {
-    const { scratch, writer, bucket, keyOf } = this.#tools
-    const kept = await this.#kept(id)
-    const assembly = new Assembly(kept, this.#tools)
-    const spool = new Spool(scratch, id, assembly.stored, () => writer.closeFile(id))
-    const stored = (now: Kept, range: Range): AsyncGenerator<Buffer> =>
-      storedBytes(now, keyOf(id), bucket, range)
-    const bytes = new DraftBytes({ assembly, spool, stored })
-    const draft = new Draft({
-      ...{ assembly, spool, bytes },
-      digest: new DraftDigest({ id, writer, scratch, bytes }),
-      present: (now) => presentBytes(now, keyOf(id), bucket),
-    })
-    draft.setFacts(parseSidecar(kept.facts, id) ?? { length: null, checkpoints: [] })
-    return draft
   }
 }

@@ -9,10 +9,12 @@ import { needsRadosgw, startRadosgw } from '../helpers/radosgw.js'
 import { appendBytes, bytesOf, createUpload, finishUpload } from '../helpers/s3-bodies.js'
 import { countS3, type S3Counter } from '../helpers/s3-counter.js'
 import { onS3, PART_BYTES, type S3Place, type S3Servers } from '../helpers/s3-place.js'
+import { eventually } from '../helpers/server.js'
 import { uploadOf } from '../helpers/stored-upload.js'
 
 const ID = `20261126-${'d'.repeat(32)}`
 const MIB = 1024 * 1024
+const WITHIN_MS = 60_000
 
 interface Place extends S3Place, S3Servers {
   counter: S3Counter
@@ -212,9 +214,12 @@ test('a checkpoint in the middle of a body is where the next node goes on after 
   })
   // The body does not end: its node dies.
   const third = await another(place)
+  const storedBytes = 3 * PART_BYTES
+  await eventually(WITHIN_MS, 'three parts', async () => {
+    return (await third.measure(ID)).storedBytes === storedBytes || undefined
+  })
+  assert.is(await savedOffset(place), marked)
   const before = place.counter.counts.readBytes
-  const { storedBytes = 0 } = await third.measure(ID)
-  assert.ok(storedBytes >= marked, `${storedBytes} bytes are stored`)
   const appended = await body(place, third, storedBytes, bytes.subarray(storedBytes), {
     ...{ closes: false, digest: 'final' },
   })
