@@ -105,7 +105,7 @@ export class Joining {
     const last = this.#gathered
     if (!this.#multipart) {
       const sent = (last ?? (await this.#gather())).sent
-      return this.#stored(() => bucket.put(this.#key, sent, { mark: this.#mark, replaces: null }))
+      return this.#stored(() => bucket.put(this.#key, sent, { mark: this.#mark, isNew: true }))
     }
     if (last) this.#send(last, this.#plan.next)
     await this.#work.done()

@@ -5,6 +5,7 @@ import { formatSidecar, isForeign, parseSidecar, sidecarOf } from '../model/side
 import { storedFacts } from '../model/stored-facts.js'
 import type { UploadFacts } from '../model/upload-facts.js'
 import { isUploadId } from '../model/upload-id.js'
+import { abortAll } from './abort-all.js'
 import { Drafts } from './drafts.js'
 import { takenOver, tokenFor } from './entry.js'
 import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from './ledger.js'
