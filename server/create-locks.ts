@@ -20,6 +20,7 @@ export function createLocks(
   if (!sharing) return new UploadLocks(limits, mayInterrupt)
   const shared = sharing.locks({
     isInMemory: (id) => store().uploads.isInMemory(id),
+    offsetOf: (id) => store().uploads.offsetOf(id),
     forget: (id) => store().uploads.forget(id),
     // Another node's events of the upload come behind those of this one.
     saved: (id) =>

@@ -35,3 +35,8 @@ export function isInstalled(program: string): boolean {
     }
   })
 }
+
+/** Tells whether a test fails where a server that it needs is not installed. Elsewhere it is skipped. */
+export function mustRun(): boolean {
+  return process.env.CLUSTER_TESTS === 'must-run'
+}
