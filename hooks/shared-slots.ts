@@ -111,8 +111,6 @@ export class SharedSlots {
     let may: boolean | Promise<boolean> | undefined
     const all: SlotHolder = {
       end: (cause) => {
-        // Whoever comes now needs another slot.
-        if (cause === 'lost') this.#forget(id, share)
         for (const each of [...by]) each.end(cause)
       },
       // Asked with each try to get a slot.

@@ -2,7 +2,7 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { NO_INPUT, readerOf, sendWith, type UploadOptions } from '../helpers/js-client.js'
+import { pieces, sendWith, type UploadOptions } from '../helpers/js-client.js'
 import { documentedForNodes, documentedForOne, startNginxFor, through } from '../helpers/nginx.js'
 import { Nodes, type Shared } from '../helpers/nodes.js'
 import { needsPostgres, startPostgres } from '../helpers/postgres.js'
@@ -31,11 +31,12 @@ test.after(async () => {
   await Promise.all([shared.radosgw.end(), shared.postgres.kill()])
 })
 
-const WAYS: Readonly<Record<string, UploadOptions>> = {
-  'its default options': {},
-  'chunks of 2 MiB': { chunkSize: 2 * MIB },
-  'four parallel uploads': { parallelUploads: 4, chunkSize: 4 * MIB },
-}
+/** With its default options, in chunks, and in parts at once. */
+const WAYS: readonly UploadOptions[] = [
+  {},
+  { chunkSize: 2 * MIB },
+  { parallelUploads: 4, chunkSize: 4 * MIB },
+]
 
 withNginx('the two configurations differ in the nodes and in the time to connect alone', async () => {
   const own = documentedForNodes()
@@ -46,22 +47,23 @@ withNginx('the two configurations differ in the nodes and in the time to connect
 
 withNginx('tus-js-client uploads to two nodes, and to the one that is left', async () => {
   const nodes = await Nodes.start(shared, { count: 2, flags: ['--behind-proxy'] })
+  const nginx = await startNginxFor(nodes.all)
   try {
-    const nginx = await startNginxFor(nodes.all)
     const { url } = through(nodes.front, nginx)
+    const input = Buffer.concat([...pieces(FILE)])
     const paths: string[] = []
     const upload = async (options: UploadOptions): Promise<void> => {
-      const sent = await sendWith({ url }, NO_INPUT, { fileReader: readerOf(FILE), ...options })
+      const sent = await sendWith({ url }, input, options)
       assert.is(sent.digest, reprDigestOf(FILE))
       await assertStoredIn(nodes.stored, sent.path, FILE)
       paths.push(sent.path)
     }
-    for (const options of Object.values(WAYS)) await upload(options)
+    for (const options of WAYS) await upload(options)
     await nodes.kill(0)
     await upload({ chunkSize: 8 * MIB })
     await nodes.onlyHas(...paths)
-    await nginx.stop()
   } finally {
+    await nginx.stop()
     await nodes.end()
   }
 })

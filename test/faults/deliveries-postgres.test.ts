@@ -87,6 +87,21 @@ test('two nodes send each event once, those of an upload in order, whoever was t
   }
 })
 
+test('an event that comes while the one before it is sent is not left, whichever node it comes to', async ({
+  place,
+}) => {
+  const nodes = [await place.start(), await place.start()] as const
+  place.endpoint.answer = async ({ event, number }) => {
+    if (event !== 'post-create') return DONE
+    const node = nodes[number % 2 === 0 ? 0 : 1]
+    node.notify(call('post-terminate', number))
+    await node.settled(idOf(number))
+    return DONE
+  }
+  for (const number of numbers(4)) nodes[0].notify(call('post-create', number))
+  await told(place, nodes[0], 8)
+})
+
 test('"/api/deliveries lists and /resend works on any node": what failed at one goes out by the other', async ({
   place,
 }) => {
@@ -154,6 +169,8 @@ test('while PostgreSQL is away events wait in bounded memory, a finish is refuse
   await postgres.kill()
   const refused = await one.intend(idOf(3)).catch((error: unknown) => error)
   assert.is(refused instanceof UploadError && refused.code, 'storage_unavailable')
+  const unlisted = await one.list('pending', undefined, 1).catch((error: unknown) => error)
+  assert.is(unlisted instanceof UploadError && unlisted.code, 'storage_unavailable')
   for (const number of numbers(20)) one.notify(call('post-terminate', number))
   one.confirm(call('post-finish', 2))
   const lost = () => place.log.filter((line) => line.startsWith('an event is lost')).length

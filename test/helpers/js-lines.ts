@@ -74,7 +74,8 @@ function uploading(
   input = (): Readable => createReadStream(FILE_PATH),
 ): Way {
   return {
-    cutAfterBytes: 3 * MIB,
+    // Within one request, where each has a connection of its own.
+    cutAfterBytes: Math.min(3 * MIB, (options.chunkSize ?? FILE.size) / 2),
     silenceEndsAt: 'server',
     lost,
     run: async ({ stored, url, arm }) => {

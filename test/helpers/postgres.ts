@@ -6,7 +6,7 @@ import pg from 'pg'
 import type { Test } from 'uvu'
 import { freePort } from './free-port.js'
 import { eventually, temporaryFolder } from './server.js'
-import { bounded, mustRun } from './test.js'
+import { bounded, mayBeSkipped } from './test.js'
 
 const WITHIN_MS = 60_000
 const PORTS_TO_TRY = 5
@@ -30,11 +30,12 @@ export interface Postgres {
 }
 
 /**
- * `test` where PostgreSQL is installed, or must be. Elsewhere its tests are skipped, with their reason for the runner, and
- * its hooks are left out.
+ * `test` where PostgreSQL is installed. Elsewhere its tests are skipped, with their reason for the runner, and its hooks
+ * are left out. Throws where it must be there.
  */
 export function needsPostgres<T>(test: Test<T>): Test<T> {
-  if (PROGRAMS !== undefined || mustRun()) return test
+  if (PROGRAMS !== undefined) return test
+  mayBeSkipped('PostgreSQL')
   const skip = (name: string): void => {
     test.skip(name)
     console.log(`SKIP: ${name} (PostgreSQL is not installed)`)

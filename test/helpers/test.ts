@@ -36,7 +36,8 @@ export function isInstalled(program: string): boolean {
   })
 }
 
-/** Tells whether a test fails where a server that it needs is not installed. Elsewhere it is skipped. */
-export function mustRun(): boolean {
-  return process.env.CLUSTER_TESTS === 'must-run'
+/** Throws where a server that a test needs must be installed, as in CI. */
+export function mayBeSkipped(server: string): void {
+  if (process.env.CLUSTER_TESTS === 'must-run')
+    throw new Error(`${server} is not installed, and CLUSTER_TESTS says that it must be`)
 }

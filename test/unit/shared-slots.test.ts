@@ -7,7 +7,6 @@ import type { EndCause, Held, SlotHolder } from '../../server/model/cluster.js'
 import { SqlError } from '../../server/model/sql.js'
 
 const test = suite('slots of all nodes')
-const HERE = new AbortController().signal
 
 interface Taking {
   readonly id: string
@@ -52,7 +51,7 @@ function place({ limit = 10, waitMs = 0 } = {}) {
       })
     })
   const slots = new SharedSlots({ own, cluster: { take }, waitMs, monotonic: () => nowMs })
-  const ask = (id: string, { gone = HERE, end = () => {} } = {}) =>
+  const ask = (id: string, { gone = new AbortController().signal, end = () => {} } = {}) =>
     slots.take(id, gone, null, { end, mayInterrupt: () => true })
   const pass = (ms: number): void => {
     nowMs += ms
@@ -89,6 +88,16 @@ test('no slot of the cluster is asked for where this node has none: slots_full',
     takings.map(({ id }) => id),
     ['a'],
   )
+})
+
+test('a client that leaves the queue of this node has no slot of the cluster', async () => {
+  const { own, takings, ask } = place({ limit: 1, waitMs: 30_000 })
+  void ask('a')
+  const gone = new AbortController()
+  const left = ask('b', { gone: gone.signal })
+  gone.abort()
+  assert.is(await left, null)
+  assert.equal([own.taken, takings.length], [1, 1])
 })
 
 test('"both are given back on every path": none is free, PostgreSQL is away, the client leaves', async () => {

@@ -129,7 +129,7 @@ export class EndpointSender {
       })
       .finally(() => {
         if (isRetry) this.#retries -= 1
-        this.#running.delete(uploadId)
+        if (this.#running.get(uploadId) === run) this.#running.delete(uploadId)
         this.look()
       })
     this.#running.set(uploadId, run)

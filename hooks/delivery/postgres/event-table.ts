@@ -1,3 +1,4 @@
+import { UploadError } from '../../../server/errors.js'
 import type { TellingEvent } from '../../../server/model/hook.js'
 import type { Sql } from '../../../server/model/sql.js'
 import type { DeliveryPage, DeliveryState, DeliveryView } from '../delivery.js'
@@ -82,7 +83,7 @@ interface Row
   readonly endedAt: Date | null
 }
 
-/** The events of all endpoints and nodes. Every call rejects with SqlError. */
+/** The events of all endpoints and nodes. Calls reject with SqlError, where they say nothing else. */
 export class EventTable {
   readonly #sql: Sql
 
@@ -99,16 +100,16 @@ export class EventTable {
     ])
   }
 
-  /** See Deliveries. */
+  /** See Deliveries. Rejects with storage_unavailable. */
   async list(state: DeliveryState, afterId: string | undefined, limit: number): Promise<DeliveryPage> {
-    const rows = await this.#rows(state, afterId?.replaceAll('\0', ''), limit + 1)
+    const rows = await this.#rows(state, afterId?.replaceAll('\0', ''), limit + 1).catch(unavailable)
     const deliveries = rows.slice(0, limit).map(viewOf)
     return { deliveries, next: rows.length > limit ? (deliveries.at(-1)?.id ?? null) : null }
   }
 
-  /** See Deliveries. */
+  /** See Deliveries. Rejects with storage_unavailable. */
   async resend(id: string): Promise<DeliveryView | undefined> {
-    const { rows } = await this.#sql.query<Row>(RESEND, [id])
+    const { rows } = await this.#sql.query<Row>(RESEND, [id]).catch(unavailable)
     // The query sees the row as it was before.
     return rows[0] && viewOf({ ...rows[0], state: 'pending', ...(rows[0].endedAt && BEGUN_AGAIN) })
   }
@@ -128,6 +129,10 @@ export class EventTable {
     if (afterId === undefined) return (await this.#sql.query<Row>(NEWEST, [state, most])).rows
     return (await this.#sql.query<Row>(NEWEST_BEFORE, [state, most, afterId])).rows
   }
+}
+
+function unavailable(cause: unknown): never {
+  throw new UploadError('storage_unavailable', { cause })
 }
 
 const BEGUN_AGAIN = { attempts: 0, nextAt: null, endedAt: null }
