@@ -34,9 +34,9 @@ const writeWhere = (from: string): string => `WITH changed AS (
     INSERT INTO s3_parts (id, number, position, bytes, etag, token)
     SELECT changed.id, $16::integer, $17::bigint, $18::bigint, $19::text, $2 FROM changed WHERE $16 IS NOT NULL
   ), closed AS (
-    UPDATE s3_finals SET is_open = false FROM changed WHERE s3_finals.id = changed.id AND $20
+    UPDATE s3_finals SET is_open = false FROM changed WHERE s3_finals.id = changed.id AND $23
   ), unneeded AS (
-    DELETE FROM s3_needs USING changed WHERE final = changed.id AND $20
+    DELETE FROM s3_needs USING changed WHERE final = changed.id AND $23
   ) SELECT id FROM changed`
 
 /**
