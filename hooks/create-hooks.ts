@@ -4,7 +4,8 @@ import type { EventListener } from '../server/model/event.js'
 import { type Decider, type HookCall, type HookUpload, isHookEvent } from '../server/model/hook.js'
 import type { Log } from '../server/model/log.js'
 import { HookDecider } from './decider.js'
-import { Deliveries } from './delivery/deliveries.js'
+import type { Deliveries, DeliveryCluster } from './delivery/deliveries.js'
+import { FileDeliveries } from './delivery/file-deliveries.js'
 import { listenerOf } from './event-listener.js'
 import { HttpHooks } from './http/http-hooks.js'
 import { loadHooks, ModuleHooks } from './module.js'
@@ -25,6 +26,8 @@ export interface HooksTools extends Watch {
   /** Ends an upload and removes it. Never throws. */
   readonly stopUpload: (uploadId: string) => void
   readonly flushFolder: (folder: string) => Promise<void>
+  /** Null where this server is alone. */
+  readonly cluster: DeliveryCluster | null
 }
 
 /** The user's hooks as the settings name them. */
@@ -47,22 +50,13 @@ export interface UserHooks {
 
 /**
  * Makes the hooks of the settings and begins to deliver what was left undelivered; null where there are none.
- * Rejects with HookModuleError, and with the system's error where the folder cannot be made.
+ * Rejects with HookModuleError, with the system's error where the folder cannot be made, and with SqlError.
  */
 export async function createHooks(config: Config, tools: HooksTools): Promise<UserHooks | null> {
-  const { faults, now } = tools
+  const { faults } = tools
   const endpoints = (await endpointsOf(config, tools)).map((each) => new WatchedTransport(each, tools))
   if (endpoints.length === 0) return null
-  const deliveries = await Deliveries.start({
-    endpoints,
-    folder: join(config.dataDir, 'deliveries'),
-    finished: tools.finished,
-    stopUpload: tools.stopUpload,
-    flushFolder: config.durability === 'off' ? null : tools.flushFolder,
-    progressIntervalMs: config.progressHooksIntervalMs,
-    log: faults,
-    now,
-  })
+  const deliveries = await startDeliveries(config, endpoints, tools)
   return {
     decider: new HookDecider({ transports: endpoints, onFailure: config.hooksOnFailure, log: faults }),
     deliveries,
@@ -75,6 +69,25 @@ export async function createHooks(config: Config, tools: HooksTools): Promise<Us
       await Promise.all(endpoints.map((endpoint) => endpoint.close()))
     },
   }
+}
+
+/** Loads what keeps deliveries in PostgreSQL only where it is used. */
+async function startDeliveries(
+  config: Config,
+  endpoints: readonly HookTransport[],
+  { finished, stopUpload, flushFolder, cluster, faults, now }: HooksTools,
+): Promise<Deliveries> {
+  const { dataDir, durability, progressHooksIntervalMs: progressIntervalMs } = config
+  const shared = { endpoints, finished, stopUpload, progressIntervalMs, log: faults, now }
+  if (cluster) {
+    const { SqlDeliveries } = await import('./delivery/postgres/sql-deliveries.js')
+    return SqlDeliveries.start({ ...shared, cluster })
+  }
+  return FileDeliveries.start({
+    ...shared,
+    folder: join(dataDir, 'deliveries'),
+    flushFolder: durability === 'off' ? null : flushFolder,
+  })
 }
 
 async function endpointsOf(config: Config, tools: HooksTools): Promise<HookTransport[]> {

@@ -3,12 +3,11 @@ import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { createHooks } from '../hooks/create-hooks.js'
-import { DayBytes } from '../hooks/day-bytes.js'
 import { HookModuleError } from '../hooks/module.js'
 import { Slots } from '../hooks/slots.js'
 import { createSniffer } from '../hooks/types/sniff.js'
 import { createBase } from './base.js'
-import { createApi, createEvents } from './beside-tus.js'
+import { createApi, createDownloads, createEvents } from './beside-tus.js'
 import { createBodies } from './bodies.js'
 import { type Config, ConfigError, defaultConfig } from './config.js'
 import { connectionLimit } from './connection-limit.js'
@@ -18,7 +17,6 @@ import { flushFolder } from './files/flush-folder.js'
 import { FolderFlushes } from './files/folder-flushes.js'
 import { createFront, type Front, mayUseLane, type Settings } from './front.js'
 import { createAccess } from './http/auth/access.js'
-import { Downloads } from './http/downloads.js'
 import { Embedded } from './http/embedded.js'
 import type { Gate } from './http/gate.js'
 import { Listener } from './http/listener.js'
@@ -27,9 +25,10 @@ import { Router } from './http/router.js'
 import { Arena } from './intake/arena.js'
 import { loadMetrics } from './metrics/load.js'
 import { expiresAtMs, firstByteWithinMs } from './model/next-step.js'
-import type { Principal } from './model/principal.js'
 import { SNIFF_BYTES } from './model/sniff-bytes.js'
 import { chosenId, createId, isUploadId } from './model/upload-id.js'
+import { createNodes } from './nodes.js'
+import { createOwnerLimits } from './owner-limits.js'
 import { createReadiness } from './readiness.js'
 import { type FolderLock, lockFolder } from './records/sqlite/folder-lock.js'
 import { openRecords, prepareRecords } from './reindex.js'
@@ -44,9 +43,8 @@ import { RequestHooks } from './tus/request-hooks.js'
 import { activeUploads } from './uploads/active-uploads.js'
 import { Announcer } from './uploads/announcer.js'
 import { createBackground } from './uploads/background.js'
-import { findFinished, finishedForHooks } from './uploads/find-finished.js'
+import { finishedForHooks } from './uploads/find-finished.js'
 import { findForHooks } from './uploads/find-for-hooks.js'
-import { findUpload } from './uploads/find-upload.js'
 import { LadingStore } from './uploads/store.js'
 import type { StorageTools } from './uploads/tools.js'
 import { Unfinished } from './uploads/unfinished.js'
@@ -132,7 +130,7 @@ async function build<F extends Listener | Embedded>(
 ) {
   const base = await createBase(config)
   const { faults, refusals, log, now, monotonic } = base
-  const access = await createAccess(config, { log: refusals, faults, now, monotonic })
+  const access = await createAccess(config, { ...base, log: refusals, sql: () => storage.cluster?.sql })
   const gate = givenGate ?? access.gate
   const arena = new Arena(ARENA)
   const metrics = await loadMetrics(config)
@@ -145,7 +143,7 @@ async function build<F extends Listener | Embedded>(
   const { engine, sharing } = storage
   const folders = new FolderFlushes(flushFolder)
   const hooks = await createHooks(config, {
-    ...{ faults, refusals, now, traces },
+    ...{ faults, refusals, now, traces, cluster: storage.cluster },
     flushFolder: (path) => folders.flush(path),
     called: (event, outcome, ms) => metrics?.hookCalled(event, outcome, ms),
     finished: (id) => finishedForHooks(id, engine),
@@ -160,7 +158,7 @@ async function build<F extends Listener | Embedded>(
     written: (ms) => metrics?.recordsWritten(ms),
   })
   const slots = new Slots({ ...slotLimits(config), mostWaiting: MOST_WAITING })
-  const locks = createLocks(LOCK_LIMITS, sharing, () => store)
+  const locks = createLocks(LOCK_LIMITS, sharing, () => store, hooks?.deliveries)
   const unfinished = new Unfinished(config.maxUnfinished)
   const announcer = new Announcer(
     [
@@ -168,6 +166,7 @@ async function build<F extends Listener | Embedded>(
       ({ record }) => unfinished.note(record, now() + firstByteWithinMs(config)),
       ...[hooks, metrics, traces].flatMap((each) => (each ? [each.listener] : [])),
       (event) => events.listener(event),
+      (event) => nodes.note(event),
     ],
     { now, log: faults },
   )
@@ -194,7 +193,14 @@ async function build<F extends Listener | Embedded>(
   }
   const store = new LadingStore(tools, (id) => locks.holder(id))
   const { uploads } = store
-  const events = createEvents({ ...{ config, uploads, now, monotonic, log: refusals } })
+  const limits = await createOwnerLimits(config, { ...base, cluster: storage.cluster, slots })
+  const nodes = await createNodes({
+    ...{ ...config, ...limits, cluster: storage.cluster, uploads, unfinished, monotonic, log: faults },
+    take: (kind, state) => events.take(kind, state),
+    reset: () => events.reset(),
+  })
+  const { live } = nodes
+  const events = createEvents({ ...{ config, live, now, monotonic, log: refusals } })
   const background = createBackground({
     ...{ tools, store, unfinished, records, locks, turns: sharing?.turns ?? null },
     indexIsWhole: (sinceMs) => sinceMs > records.wholeSinceMs,
@@ -210,34 +216,28 @@ async function build<F extends Listener | Embedded>(
       now,
     })
   const frontDoor = new FrontDoor({
-    dayBytes: new DayBytes(config.maxBytesPerOwnerPerDay, now),
-    ...{ ...config, slots, log, refusals, monotonic, extensions: store.extensions, isUploadId },
+    dayBytes: limits.dayBytes,
+    ...{ ...config, slots: nodes.slots, log, refusals, monotonic, isUploadId },
+    extensions: store.extensions,
     protocol: new Protocol({ datastore: store, locks, maxSizeBytes: config.maxSizeBytes }),
     expiresAtMs: (upload) => expiresAtMs(upload, config),
     digestBytes: CHECKSUM_BYTES,
     hooks: requestHooks,
     interrupt: (request) => locks.interrupt(request.id, request),
+    mayInterrupt: ({ id, principal }) => store.mayInterrupt(id, principal),
     makeBody: createBodies(config, { arena, monotonic }),
     createId: () => createId(new Date(now()), randomUUID().replaceAll('-', ''), config.idForm),
   })
   const lane = await mayUseLane(config, log)
-  const downloads = new Downloads({
-    ...{ log: refusals, limit: config.downloads, idleTimeoutMs: config.idleTimeoutMs },
-    find: (id, principal) =>
-      findFinished(id, { engine, isThere: (upload) => gate.mayAccess(principal, upload) }),
-    read: (id, range) => engine.read(id, range),
-  })
+  const downloads = createDownloads({ config, engine, gate, log: refusals })
   const vitals = new Vitals()
   const deliveries = hooks?.deliveries ?? null
   const shown = { arena, deliveries, downloads, engine, events, lane, records, slots, unfinished, vitals }
-  const find = (id: string, principal: Principal) =>
-    findUpload(id, principal, { ...tools, uploads, log: refusals })
   const api = createApi({
-    ...{ config, deliveries, events, metrics, monotonic, records, store, log: refusals, findUpload: find },
-    issuer: access.issuerFor(find),
-    hooks: requestHooks,
+    ...{ config, deliveries, events, live, metrics, records, store, tools, log: refusals },
+    ...{ issuerFor: access.issuerFor, hooks: requestHooks },
     status: createStatus(
-      { ...shown, config, monotonic, active: () => activeUploads(uploads, monotonic()) },
+      { ...shown, config, monotonic, nodes, active: () => activeUploads(uploads, monotonic()) },
       () => front.connections,
     ),
     notReady: createReadiness({ config, storage, records, monotonic, isClosed: () => closed !== undefined }),
@@ -251,12 +251,12 @@ async function build<F extends Listener | Embedded>(
   })
   const front = createFront(Front, { config, router, frontDoor, metrics, traces, lane, log: faults })
   const { minFreeBytes } = config
-  metrics?.watch({ ...shown, minFreeBytes, version: readVersion(), connections: front.connections })
+  metrics?.watch({ ...shown, nodes, minFreeBytes, version: readVersion(), connections: front.connections })
 
   let closed: Promise<void> | undefined
   const ending = { front, events, background, frontDoor, uploads, hooks, records, storage, vitals, log }
   const close = (): Promise<void> => {
-    closed ??= shutdown({ ...ending, quietLogs: [refusals, faults] }).finally(() => folder.release())
+    closed ??= shutdown({ ...ending, nodes, quietLogs: [refusals, faults] }).finally(() => folder.release())
     return closed
   }
   return {

@@ -7,6 +7,7 @@ interface Together {
   readonly authAudience: string | null
   readonly storage: string
   readonly database: string
+  readonly clusterSlots: number | 'off'
 }
 
 type Rule = readonly [isBroken: (settings: Together) => boolean, message: string]
@@ -16,6 +17,10 @@ const RULES: readonly Rule[] = [
   [
     ({ storage, database }) => storage !== 'files' && database === 'sqlite',
     '--storage s3://… needs --database postgres://…, which keeps where the bytes are',
+  ],
+  [
+    ({ storage, clusterSlots }) => storage === 'files' && clusterSlots !== 'off',
+    '--cluster-slots needs --storage s3://…: the files of a data folder belong to one server',
   ],
   [
     // Any page could act for whoever visits it. Browsers refuse the pair too.

@@ -1,5 +1,6 @@
 import type { Config } from './config.js'
 import type { RecordStore } from './model/record-store.js'
+import { onceASecond } from './once-a-second.js'
 
 interface Asked {
   readonly config: Pick<Config, 'database'>
@@ -15,7 +16,8 @@ interface Asked {
 
 /** No upload has this id. */
 const NO_UPLOAD = '-'
-const ASK_EVERY_MS = 1_000
+/** Whoever asks must know soon, also where S3 takes a request and does not answer it. */
+const ANSWER_WITHIN_MS = 3_000
 
 /** Returns what `GET /readyz` asks: resolves with why the server cannot take uploads well; undefined where it can. */
 export function createReadiness({
@@ -33,17 +35,14 @@ export function createReadiness({
       () => true,
     )
   }
-  let asked: { readonly atMs: number; readonly away: Promise<boolean> } | undefined
   // One question a second, however many ask: it takes a place among those of lists.
-  const isAwayNow = (): Promise<boolean> => {
-    const nowMs = monotonic()
-    if (!asked || nowMs - asked.atMs >= ASK_EVERY_MS) asked = { atMs: nowMs, away: isAway() }
-    return asked.away
-  }
+  const whyAway = onceASecond(
+    async () => ((await isAway()) ? 'the database does not answer' : storage.notReady()),
+    { withinMs: ANSWER_WITHIN_MS, late: 'the database or the storage does not answer', monotonic },
+  )
   return async () => {
     if (isClosed()) return 'the server is shutting down'
     if (await storage.engine.isFull(0, 1)) return 'the disk is full'
-    if (await isAwayNow()) return 'the database does not answer'
-    return storage.notReady()
+    return whyAway()
   }
 }

@@ -56,6 +56,13 @@ export const wholeOrAuto = (least: number, most: number) =>
     v.description(`auto, or a whole number from ${least} to ${most}`),
   )
 
+/** A number, or no limit. */
+export const wholeOrOff = (least: number, most: number) =>
+  v.pipe(
+    v.union([v.literal('off'), whole(least, most)]),
+    v.description(`off, or a whole number from ${least} to ${most}`),
+  )
+
 /** One of a few words. */
 export const word = <const Words extends readonly string[]>(...words: Words) =>
   v.pipe(v.picklist(words), v.description(`${words.slice(0, -1).join(', ')} or ${words.at(-1)}`))

@@ -17,6 +17,7 @@ import {
   urlOrNone,
   whole,
   wholeOrAuto,
+  wholeOrOff,
   word,
   wordOrNone,
 } from './setting-kinds.js'
@@ -72,6 +73,12 @@ export const SETTINGS = {
     '0s',
     'how long a request waits in the queue for a slot, before any of its body is read; then 503',
     duration('0s', '1h'),
+  ),
+  clusterSlots: setting(
+    'cluster-slots',
+    'off',
+    'active uploads of all nodes together, beside the --slots of each; the next gets 503. Only with --storage s3://…, and the same at every node',
+    wholeOrOff(1, 10_000),
   ),
   downloads: setting('downloads', 64, 'downloads at once; the next gets 503', whole(1, 10_000)),
   disableDownload: setting(

@@ -14,6 +14,8 @@ const LOG_ENDS_WITHIN_MS = 1_000
 export interface Ending {
   /** Takes the requests. */
   readonly front: { refuseNew(): void; close(withinMs: number): Promise<unknown> }
+  /** Says other nodes how far uploads are. */
+  readonly nodes: { stop(): void }
   readonly events: { close(): void }
   readonly background: { stop(): void; close(): Promise<void> }
   readonly frontDoor: { close(): void }
@@ -35,6 +37,7 @@ export async function shutdown(ending: Ending): Promise<void> {
   const { front, events, background, frontDoor, uploads, records, storage, vitals, quietLogs, hooks, log } =
     ending
   front.refuseNew()
+  ending.nodes.stop()
   events.close()
   background.stop()
   frontDoor.close()

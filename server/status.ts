@@ -23,6 +23,8 @@ interface Counted {
   readonly records: Pick<RecordStore, 'stats'>
   readonly config: Pick<Config, 'database' | 'storage'>
   readonly slots: Limited & { readonly waiting: number }
+  /** `status` is null without a cluster. */
+  readonly nodes: { readonly status: (() => Promise<object>) | null }
   readonly unfinished: { readonly size: number; readonly limit: number }
   readonly vitals: Vitals
   /** Milliseconds of a clock that nobody sets. */
@@ -37,16 +39,18 @@ interface Connections {
 }
 
 /** Returns what makes the answer to `GET /api/status`: what is taken of each limit now, and how the process fares. */
-export function createStatus(parts: Counted, connectionsOf: () => Connections): () => object {
+export function createStatus(parts: Counted, connectionsOf: () => Connections): () => Promise<object> {
   const startedAtMs = parts.monotonic()
   const version = readVersion()
-  return () => {
+  return async () => {
+    const cluster = parts.nodes.status && (await parts.nodes.status())
     const connections = connectionsOf()
     return {
       version,
       uptimeSeconds: Math.round((parts.monotonic() - startedAtMs) / 1000),
       connections: { open: connections.open, limit: connections.limit },
       faults: { requests: connections.faults },
+      ...(cluster ? { cluster } : {}),
       slots: { taken: parts.slots.taken, limit: parts.slots.limit, waiting: parts.slots.waiting },
       active: parts.active(),
       downloads: { taken: parts.downloads.taken, limit: parts.downloads.limit },

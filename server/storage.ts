@@ -98,7 +98,8 @@ async function openS3(
   const { SharedUploads } = await import('./cluster/shared-uploads.js')
   const { Turns } = await import('./cluster/turns.js')
   const sql = await openSql(database)
-  const cluster = await openCluster(database, { log, name, monotonic })
+  const slots = config.clusterSlots === 'off' ? {} : { slots: config.clusterSlots }
+  const cluster = await openCluster(database, { log, name, monotonic, ...slots })
   const end = async (): Promise<void> => {
     await cluster.close()
     await sql.end()
@@ -153,7 +154,7 @@ async function openS3(
 /** Begins to take this node's lease. Loads the library of PostgreSQL. */
 async function openCluster(
   database: string,
-  parts: Pick<StorageParts, 'log' | 'name' | 'monotonic'>,
+  parts: Pick<StorageParts, 'log' | 'name' | 'monotonic'> & { readonly slots?: number },
 ): Promise<Cluster> {
   const { Cluster } = await import('./cluster/cluster.js')
   const { openNotices } = await import('./postgres/notices.js')

@@ -45,6 +45,13 @@ export interface DeliveryView {
   readonly deliveredAt: string | null
 }
 
+/** A page of deliveries. */
+export interface DeliveryPage {
+  readonly deliveries: readonly DeliveryView[]
+  /** The `afterId` of the next page; null where there is none. */
+  readonly next: string | null
+}
+
 const PREFIX = 'msg_'
 const MOST_ERROR_CHARACTERS = 300
 let made = 0

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { HookCall, HookEndpoint, HookUpload, TellingEvent } from '../../server/model/hook.js'
-import type { Log } from '../../server/model/log.js'
+import type { HookCall, HookEndpoint, TellingEvent } from '../../server/model/hook.js'
+import type { DeliveryTools } from './deliveries.js'
 import { createDeliveryId, createdAtOf, type Delivery, uploadOfDelivery } from './delivery.js'
 import { EndpointQueue, type QueueLimits } from './endpoint-queue.js'
 import { FinishKeeper } from './finish-keeper.js'
@@ -15,21 +15,11 @@ import { Spool } from './spool.js'
 import { finishLine, newLine } from './spool-lines.js'
 import { walkSpool } from './walk.js'
 
-export interface DeliveryTools {
+export interface FileDeliveryTools extends DeliveryTools {
   /** Where what is undelivered is kept: `<data folder>/deliveries`. */
   readonly folder: string
-  /** An upload by its files; null where it is not finished. Rejects where they cannot be read now. */
-  readonly finished: (uploadId: string) => Promise<HookUpload | null>
-  /** An endpoint asks to end an upload and to remove it. Never throws. */
-  readonly stopUpload: (uploadId: string) => void
   /** Flushes a folder; null where nothing has to survive the loss of power. */
   readonly flushFolder: ((folder: string) => Promise<void>) | null
-  /** Between two `post-receive` of one upload. */
-  readonly progressIntervalMs: number
-  /** Limited in rate: clients can cause its lines. */
-  readonly log: Log
-  /** Milliseconds since 1970. */
-  readonly now: () => number
 }
 
 export interface DeliveryLimits extends QueueLimits {
@@ -46,7 +36,7 @@ export interface DeliveryLimits extends QueueLimits {
   readonly walkPauseMs: number
 }
 
-interface SharedTools extends DeliveryTools {
+interface SharedTools extends FileDeliveryTools {
   readonly limits: DeliveryLimits
   readonly scheduleMs: readonly number[]
   readonly budget: MemoryBudget

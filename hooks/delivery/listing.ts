@@ -1,4 +1,11 @@
-import type { Delivery, DeliveryState, DeliveryView, EndedDelivery, PendingDelivery } from './delivery.js'
+import type {
+  Delivery,
+  DeliveryPage,
+  DeliveryState,
+  DeliveryView,
+  EndedDelivery,
+  PendingDelivery,
+} from './delivery.js'
 import { uploadOfDelivery } from './delivery.js'
 import { byEnd, type History } from './history.js'
 import type { Spool } from './spool.js'
@@ -14,12 +21,6 @@ interface Listed {
 interface Place {
   readonly afterId: string | undefined
   readonly limit: number
-}
-
-export interface DeliveryPage {
-  readonly deliveries: readonly DeliveryView[]
-  /** The `afterId` of the next page; null where there is none. */
-  readonly next: string | null
 }
 
 /**

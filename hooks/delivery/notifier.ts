@@ -22,6 +22,11 @@ export class Notifier {
     return this.#goneReason
   }
 
+  /** Another node knows whether the endpoint takes any. */
+  learn(goneReason: string | null): void {
+    this.#goneReason = goneReason
+  }
+
   /** Sends again to an endpoint that wanted nothing any more. */
   resume(): void {
     this.#goneReason = null

@@ -43,6 +43,12 @@ export class ProgressNotices {
     if (notice.isDue) this.#due(id)
   }
 
+  /** Tells whether the notice of an upload may go out now. */
+  hasDue(uploadId: string): boolean {
+    const notice = this.#notices.get(uploadId)
+    return notice?.isDue === true && notice.call !== undefined
+  }
+
   /** The notice that may go out now; undefined where there is none. */
   take(uploadId: string): HookCall<TellingEvent> | undefined {
     const notice = this.#notices.get(uploadId)

@@ -18,9 +18,29 @@ export function newLine({ id, createdAt, call }: Kept): string {
   return JSON.stringify({ id, createdAt, call: { event, upload, request } })
 }
 
+/** A call as it is kept. Without `headers` those of the client's request are left out. */
+export function callText({ event, upload, request }: HookCall<TellingEvent>, headers = true): string {
+  return JSON.stringify({
+    event,
+    upload,
+    request: headers || !request ? request : { ...request, headers: {} },
+  })
+}
+
+/** The call in a text of `callText`; undefined where it is none. */
+export function readCall(text: string): HookCall<TellingEvent> | undefined {
+  const call: unknown = fieldsOf(text)
+  return isCall(call) ? { ...call, firstBytes: new Uint8Array(0) } : undefined
+}
+
 /** The line of a `post-finish` whose id is older than the finish. */
 export function finishLine(id: string, call: HookCall<'post-finish'>): string {
-  return newLine({ id, createdAt: call.upload.finishedAt ?? call.upload.updatedAt, call })
+  return newLine({ id, createdAt: finishedAtOf(call), call })
+}
+
+/** When the upload of a `post-finish` was finished; ISO 8601. */
+export function finishedAtOf({ upload }: HookCall<'post-finish'>): string {
+  return upload.finishedAt ?? upload.updatedAt
 }
 
 /** The line that says that a try failed. */

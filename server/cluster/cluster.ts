@@ -1,9 +1,12 @@
-import type { ClusterLocks, ClusterNodeView, ClusterSlots } from '../model/cluster.js'
+import { randomUUID } from 'node:crypto'
+import type { ClusterLocks, ClusterNodeView, ClusterOwnerSlots, ClusterSlots } from '../model/cluster.js'
 import type { Log } from '../model/log.js'
 import type { Notices, Sql } from '../model/sql.js'
+import { ClusterEvents } from './events.js'
 import { HeldTokens } from './held-tokens.js'
 import { Lease } from './lease.js'
-import { PostgresLocks } from './locks.js'
+import { type ClusterParts, PostgresLocks } from './locks.js'
+import { PostgresOwnerSlots } from './owner-slots.js'
 import { PostgresSlots } from './slots.js'
 
 const NODES = `SELECT name, started_at AS "startedAt",
@@ -31,6 +34,8 @@ export interface ClusterOptions {
 export class Cluster {
   readonly locks: ClusterLocks
   readonly slots: ClusterSlots | undefined
+  readonly events: ClusterEvents
+  readonly name: string
   /** Of the uploads' locks that this node holds. */
   readonly tokens = new HeldTokens()
   /** For short queries of what the nodes share. */
@@ -38,6 +43,7 @@ export class Cluster {
   readonly notices: Notices
   readonly #options: ClusterOptions
   readonly #lease: Lease
+  readonly #parts: ClusterParts
 
   /** Begins to take a lease and returns at once, whether PostgreSQL answers or not. */
   constructor(options: ClusterOptions) {
@@ -45,15 +51,28 @@ export class Cluster {
     this.sql = options.sql
     this.notices = options.notices
     this.#lease = new Lease(options)
-    const parts = { ...options, lease: this.#lease }
+    this.#parts = { ...options, lease: this.#lease }
+    const parts = this.#parts
     this.locks = new PostgresLocks(parts)
     this.slots = options.slots === undefined ? undefined : new PostgresSlots(options.slots, parts)
+    this.events = new ClusterEvents({ ...options, origin: randomUUID() })
+    this.name = options.name
     this.#lease.start()
+  }
+
+  /** Active uploads of each owner on all nodes, at most `limit` each. */
+  ownerSlots(limit: number): ClusterOwnerSlots {
+    return new PostgresOwnerSlots(limit, this.#parts)
   }
 
   /** True while this node has a lease: it may hold locks and slots. */
   get isMember(): boolean {
     return this.#lease.isValid
+  }
+
+  /** The id of this node's row in `nodes`; undefined while it has no lease. */
+  get nodeId(): string | undefined {
+    return this.#lease.id
   }
 
   /** Resolves once this node has a lease. @throws SqlError (rejects) where PostgreSQL does not take it now */
@@ -69,6 +88,7 @@ export class Cluster {
 
   /** Frees what this node holds, and leaves. Never rejects. */
   async close(): Promise<void> {
+    await this.events.close()
     await this.#lease.close()
     await Promise.all([this.#options.notices.end(), this.#options.sql.end()])
   }

@@ -1,18 +1,15 @@
 import type { ClusterEvent } from '../model/cluster.js'
-import type { EventKind } from '../model/event.js'
 import type { Log } from '../model/log.js'
-import type { UploadRecord } from '../model/record.js'
 import type { Notices, Sql } from '../model/sql.js'
+import { Pieces, piecesOf } from './pieces.js'
 
 const CHANNEL = 'lading_events'
-/** PostgreSQL takes payloads of less than 8,000 bytes. */
-const MOST_BYTES = 7_800
 /** Events of a moment are sent together. */
 const SEND_EVERY_MS = 20
-/** At most 2 MB of payloads wait. Beyond that all are dropped, and a payload says so to the other nodes. */
-const MOST_WAITING = 256
+/** What waits may take. Beyond that all is dropped, and a payload says so to the other nodes. */
+const MOST_WAITING_BYTES = 2 * 1024 * 1024
 const RETRY_MS = 500
-/** The payload that says that events were dropped. */
+/** The payload that says that events were dropped, behind the name of its sender. */
 const DROPPED = 'dropped'
 
 const SEND = `SELECT pg_notify('${CHANNEL}', payload)
@@ -22,19 +19,25 @@ export interface EventParts {
   readonly sql: Sql
   readonly notices: Notices
   readonly log: Log
-  /** Names this process, so that it does not hear itself. */
+  /** Names this process, so that it does not hear itself: letters, digits and -. */
   readonly origin: string
-  /** Called with each event of another node, in each node's order; must not throw. */
-  readonly heard: (event: ClusterEvent) => void
+}
+
+/** Who takes what is heard. Neither may throw. */
+export interface EventHearer {
+  /** Called with each event of another node, in each node's order. */
+  heard(event: ClusterEvent): void
   /** Events were missed: what is shown must be asked for again. */
-  readonly missed: () => void
+  missed(): void
 }
 
 /** Carries events between nodes, by NOTIFY. Events are dropped while PostgreSQL is away; a payload says so afterwards. */
 export class ClusterEvents {
   readonly #parts: EventParts
-  /** Kind, id and, where it fits, the record. */
+  readonly #pieces = new Pieces()
+  #hearer: EventHearer | undefined
   #waiting: string[] = []
+  #waitingBytes = 0
   #number = 0
   #timer: NodeJS.Timeout | undefined
   #isSending = false
@@ -46,16 +49,25 @@ export class ClusterEvents {
     this.#parts = parts
     parts.notices.listen(CHANNEL, (payload) => this.#heard(payload))
     parts.notices.onConnected(() => {
-      if (this.#wasConnected) parts.missed()
+      if (this.#wasConnected) this.#missed()
       this.#wasConnected = true
     })
   }
 
+  /** From now on `hearer` takes what is heard; before that nobody does. */
+  listen(hearer: EventHearer): void {
+    this.#hearer = hearer
+  }
+
   /** Sends an event to the other nodes; never waits and never throws. */
-  send(kind: EventKind, record: UploadRecord): void {
+  send({ kind, state, token }: Omit<ClusterEvent, 'origin'>): void {
     if (this.#isClosed) return
-    if (this.#waiting.length >= MOST_WAITING) this.#drop()
-    this.#waiting.push(this.#payload(kind, record))
+    this.#number += 1
+    const pieces = piecesOf(this.#parts.origin, this.#number, JSON.stringify({ kind, state, token }))
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    if (this.#waitingBytes + bytes > MOST_WAITING_BYTES) this.#drop()
+    this.#waiting.push(...pieces)
+    this.#waitingBytes += bytes
     this.#sendIn(SEND_EVERY_MS)
   }
 
@@ -67,16 +79,9 @@ export class ClusterEvents {
     clearTimeout(this.#timer)
   }
 
-  #payload(kind: EventKind, record: UploadRecord): string {
-    // The number keeps PostgreSQL from taking equal payloads of one transaction for one.
-    this.#number += 1
-    const facts = [this.#parts.origin, this.#number, kind, record.id]
-    const whole = JSON.stringify([...facts, record])
-    return Buffer.byteLength(whole) <= MOST_BYTES ? whole : JSON.stringify([...facts, null])
-  }
-
   #drop(): void {
     this.#waiting = []
+    this.#waitingBytes = 0
     this.#hasDropped = true
   }
 
@@ -91,15 +96,16 @@ export class ClusterEvents {
     if (this.#isSending || (this.#waiting.length === 0 && !this.#hasDropped)) return
     const sent = this.#waiting
     const { origin, sql, log } = this.#parts
-    const dropped = this.#hasDropped ? [JSON.stringify([origin, DROPPED])] : []
+    const dropped = this.#hasDropped ? [`${origin}:${DROPPED}`] : []
     this.#waiting = []
+    this.#waitingBytes = 0
     this.#hasDropped = false
     this.#isSending = true
     let pauseMs = SEND_EVERY_MS
     try {
       await sql.query(SEND, [[...dropped, ...sent]])
     } catch (error) {
-      log.warn({ err: error, events: sent.length }, 'events were not sent to the other nodes')
+      log.warn({ err: error, payloads: sent.length }, 'events were not sent to the other nodes')
       this.#hasDropped = true
       pauseMs = RETRY_MS
     }
@@ -108,28 +114,28 @@ export class ClusterEvents {
   }
 
   #heard(payload: string): void {
-    const sent = sentIn(payload)
-    // Anybody in the database may send there: what is none of ours may stand in the place of one.
-    const [origin, number, kind, id, record = null] = sent ?? [null, DROPPED, null, null]
+    const [origin = ''] = payload.split(':', 1)
     if (origin === this.#parts.origin) return
-    if (number === DROPPED || kind === null) this.#parts.missed()
-    else this.#parts.heard({ kind, id, record })
+    // Anybody in the database may send there: what is none of ours may stand in the place of one.
+    const text = this.#pieces.take(payload)
+    if (text === null) return
+    const sent = text === undefined ? undefined : sentIn(text)
+    if (sent) this.#hearer?.heard({ ...sent, origin })
+    else this.#missed()
+  }
+
+  #missed(): void {
+    this.#hearer?.missed()
   }
 }
 
-type Sent = [
-  origin: string,
-  number: number | string,
-  kind: EventKind,
-  id: string,
-  record: UploadRecord | null,
-]
-
 /** What another node has sent; undefined for any other text. */
-function sentIn(payload: string): Sent | undefined {
+function sentIn(text: string): Omit<ClusterEvent, 'origin'> | undefined {
   try {
-    const sent: Sent | null = JSON.parse(payload)
-    return Array.isArray(sent) ? sent : undefined
+    const { kind, state, token = null }: Partial<ClusterEvent> = JSON.parse(text) ?? {}
+    const isEvent =
+      typeof kind === 'string' && typeof state?.id === 'string' && typeof state.state === 'string'
+    return isEvent ? { kind, state, token } : undefined
   } catch {
     return undefined
   }

@@ -73,7 +73,7 @@ export class PostgresLocks implements ClusterLocks {
     const freed = wake.sleep(Math.min(RETRY_EVERY_MS, leftMs), over.signal)
     try {
       const held = await this.tryAcquire(id, end)
-      if (held || leftMs === 0) return held
+      if (held) return held
       const { rows } = await this.#parts.sql.query(ASK, [id])
       // Otherwise it has been given back since, and nobody is told.
       if (rows.length > 0) await freed

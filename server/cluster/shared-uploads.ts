@@ -8,6 +8,8 @@ export interface SharedUploadsParts {
   readonly engine: {
     /** Tells whether another node has written an upload since this node held it. Rejects where the ledger cannot be asked. */
     isOutdated(id: string, isInMemory: boolean): Promise<boolean>
+    /** Reads the upload again the next time, unless it is stored as memory has it. `isLost`: the lease was over. */
+    settle(id: string, offset: number | undefined, isLost: boolean): void
     /** Forgets what the engine has of an upload that is being written. */
     dropDraft(id: string): Promise<void>
     /** Drops the rolling digest. */
@@ -15,6 +17,8 @@ export interface SharedUploadsParts {
   }
   readonly uploads: {
     isInMemory(id: string): boolean
+    /** The offset of an upload that is in memory. */
+    offsetOf(id: string): number | undefined
     /** Drops an upload that another node has changed; nothing of it is saved. */
     forget(id: string): Promise<void>
     /** Resolves once what is to be saved of an upload is saved. */
@@ -46,7 +50,7 @@ export class SharedUploads implements ClusterLocks {
 
   async #entered(id: string, held: Held | undefined): Promise<Held | undefined> {
     if (!held) return undefined
-    const { tokens } = this.#parts
+    const { tokens, engine, uploads } = this.#parts
     try {
       await this.#check(id)
     } catch (error) {
@@ -62,6 +66,7 @@ export class SharedUploads implements ClusterLocks {
       },
       release: async () => {
         await this.#saved(id)
+        engine.settle(id, uploads.offsetOf(id), !held.isValid)
         tokens.remove(id, held)
         await held.release()
       },

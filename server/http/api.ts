@@ -21,7 +21,7 @@ interface ApiOptions {
   readonly removeUpload: (id: string, principal: Principal, exchange: Exchange) => Promise<void>
   /** Sends events until their reader leaves. Rejects with an UploadError where nothing was sent. */
   readonly events: { serve(asked: ApiRequest): Promise<void> }
-  readonly status: () => object
+  readonly status: () => Promise<object>
   /** Issues what the server signs. Rejects with an UploadError. */
   readonly issuer: {
     grant(asked: Pick<AskedToken, 'body' | 'origin'>): Promise<object>
@@ -130,7 +130,7 @@ function routesOf(options: ApiOptions): Readonly<Record<string, Methods>> {
         return { status: 200, headers: { 'Content-Type': type, 'Cache-Control': 'no-store' }, text }
       },
     },
-    '/api/status': { GET: async () => json(200, status()) },
+    '/api/status': { GET: async () => json(200, await status()) },
     '/api/uploads': { GET: async (asked) => json(200, await listOf(asked, options)) },
     '/api/events': {
       GET: async (asked) => {

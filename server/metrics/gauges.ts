@@ -12,6 +12,8 @@ export interface Watched {
   readonly minFreeBytes: number
   readonly connections: { readonly open: number; readonly limit: number; readonly faults: number }
   readonly slots: Limited & { readonly waiting: number }
+  /** `status` is null without a cluster. */
+  readonly nodes: { readonly status: (() => Promise<ClusterNumbers>) | null }
   readonly downloads: Limited
   readonly events: Limited
   readonly unfinished: { readonly size: number; readonly limit: number }
@@ -34,6 +36,12 @@ export interface Watched {
     eventLoop(): { readonly p50Ms: number; readonly p99Ms: number }
     process(): ProcessNumbers
   }
+}
+
+interface ClusterNumbers {
+  readonly isMember: boolean
+  readonly nodes: readonly object[] | null
+  readonly slots: { readonly taken: number | null; readonly limit: number } | null
 }
 
 interface ProcessNumbers {
@@ -107,6 +115,26 @@ const GAUGES: Numbers = {
   nodejs_external_memory_bytes: ['Memory beside the heap', ({ vitals }) => vitals.process().externalBytes],
 }
 
+/** Those of a cluster. */
+const CLUSTER_GAUGES: Numbers = {
+  lading_cluster_member: [
+    '1 while this node has a lease in the database',
+    async (parts) => Number((await clusterOf(parts))?.isMember),
+  ],
+  lading_cluster_nodes: [
+    'Nodes that have leases',
+    async (parts) => (await clusterOf(parts))?.nodes?.length ?? null,
+  ],
+  lading_cluster_slots_taken: [
+    'Slots of all nodes together that uploads have',
+    async (parts) => (await clusterOf(parts))?.slots?.taken ?? null,
+  ],
+  lading_cluster_slots_limit: [
+    'Slots of all nodes together',
+    async (parts) => (await clusterOf(parts))?.slots?.limit ?? null,
+  ],
+}
+
 /** Numbers that only grow, and that their parts count. */
 const TOTALS: Numbers = {
   lading_request_faults_total: [
@@ -131,12 +159,13 @@ const TOTALS: Numbers = {
 /** Adds what is read from the parts with each scrape. */
 export function addGauges(registry: Registry, parts: Watched): void {
   const registers = [registry]
-  for (const [name, [help, read]] of Object.entries(GAUGES)) {
+  const gauges = parts.nodes.status ? { ...GAUGES, ...CLUSTER_GAUGES } : GAUGES
+  for (const [name, [help, read]] of Object.entries(gauges)) {
     const gauge: Gauge = new Gauge({
       ...{ name, help, registers },
       async collect() {
         const value = await read(parts)
-        if (value === null) gauge.reset()
+        if (value === null) gauge.remove()
         else gauge.set(value)
       },
     })
@@ -169,6 +198,10 @@ export function addGauges(registry: Registry, parts: Watched): void {
     registers,
   })
   build.set({ version: parts.version, node: parts.vitals.process().nodeVersion }, 1)
+}
+
+async function clusterOf({ nodes }: Watched): Promise<ClusterNumbers | undefined> {
+  return nodes.status?.()
 }
 
 /** The disk is asked at most once a second; where it does not answer, its last number counts. */

@@ -38,8 +38,16 @@ const Active = v.object({
 /** An upload that has a slot. */
 export type Active = v.InferOutput<typeof Active>
 
+/** What this server knows of the other nodes. */
+const Cluster = v.object({
+  nodes: v.nullable(v.array(v.unknown())),
+  slots: v.nullable(v.object({ taken: v.nullable(v.number()), limit: v.number() })),
+  active: v.array(Active),
+})
+
 const Status = v.object({
   version: v.string(),
+  cluster: v.optional(v.nullable(Cluster), null),
   slots: v.object({ taken: v.number(), limit: v.number(), waiting: v.number() }),
   disk: v.object({ freeBytes: v.number() }),
   active: v.array(Active),

@@ -82,7 +82,8 @@ export class Operator {
     try {
       const status = await this.#api.status()
       this.#draw(status)
-      this.#askIn(status.slots.taken > 0 ? BUSY_MS : IDLE_MS)
+      const isBusy = status.slots.taken > 0 || (status.cluster?.active.length ?? 0) > 0
+      this.#askIn(isBusy ? BUSY_MS : IDLE_MS)
     } catch (error) {
       // What is refused once is refused again; the server may come back.
       if (mayComeBack(error)) this.#askIn(BUSY_MS)
@@ -91,6 +92,9 @@ export class Operator {
 
   #draw(status: Status): void {
     this.#places.show(status)
-    setText(this.#health, `${bytes(status.disk.freeBytes)} free on disk · Lading ${status.version}`)
+    const nodes = status.cluster?.nodes?.length ?? 1
+    const ofCluster = nodes > 1 ? `${nodes} nodes · ` : ''
+    const free = `${bytes(status.disk.freeBytes)} free on disk`
+    setText(this.#health, `${ofCluster}${free} · Lading ${status.version}`)
   }
 }

@@ -1,3 +1,4 @@
+import { slotsOfAllNodes } from './all-slots.js'
 import type { Active, Status, UploadRow } from './api.js'
 import { element, setText } from './dom.js'
 import { bytes, percent, speed } from './format.js'
@@ -67,8 +68,9 @@ export class Places {
     return this.#active.has(id)
   }
 
-  /** Shows what the server says of its slots. */
-  show({ slots, active }: Status): void {
+  /** Shows what the server says of its slots, and of those of the other nodes. */
+  show(status: Status): void {
+    const { slots, active } = slotsOfAllNodes(status)
     this.#active = new Map(active.map((each) => [each.id, each]))
     this.#fit(Math.max(Math.min(slots.limit, MOST_DRAWN), active.length))
     for (const place of this.#places) if (place.id !== null && !this.#active.has(place.id)) place.clear()

@@ -1,9 +1,16 @@
 import { familyOf, nameKey, type UploadFilter } from '../model/upload-list.js'
 
-/** An index with more entries for a filter than this is not the one that is sorted: it is read in the order of lists. */
-export const FEW = 2_000
+/**
+ * An index with more entries for a filter is read in the order of lists. With fewer, what it finds is sorted, or compared
+ * with the other conditions of the filter.
+ */
+const FEW = 2_000
+/** The same for names and ids alone: sorting them reads no row. */
+const FEW_NAMES = 6_000
 /** Entries that one look may compare with the other conditions of a filter, and count: a longer one would hold up writing. */
 export const COMPARED_AT_ONCE = 4_000
+/** The same where no row is read for it. */
+export const COMPARED_IN_INDEX = 9_000
 export const COUNTED_AT_ONCE = 20_000
 /** Behind every text that begins in the same way. */
 export const LAST = '\u{10ffff}'
@@ -17,22 +24,43 @@ export interface Way {
   readonly value: string
 }
 
+const COMPARED_WITHOUT_ROWS: readonly WayName[] = ['name', 'id', 'state']
 /** Every entry, in the order of lists. */
 const ALL: readonly Way[] = [{ name: 'creation', value: '' }]
+
+/** Up to so many entries of a candidate are few. */
+export function fewOf(candidates: ReadonlyArray<readonly Way[]>): number {
+  const [only] = candidates
+  return candidates.length === 1 && only && isSorted(only) ? FEW_NAMES : FEW
+}
 
 /**
  * The ways to the rows of a filter: several where it names several values.
  *
- * @param entries how many entries each of the filter's candidates has; more than FEW need not be counted
+ * @param entries how many entries each of the filter's candidates has; more than are few need not be counted
  */
 export function chosenWays(
-  candidates: readonly (readonly Way[])[],
+  candidates: ReadonlyArray<readonly Way[]>,
   entries: readonly number[],
 ): readonly Way[] {
-  const few = Math.min(...entries, Number.POSITIVE_INFINITY)
-  if (few <= FEW) return candidates[entries.indexOf(few)] ?? ALL
-  // Many in each: in the order of a list, the first that pass the other conditions are soon found.
-  return candidates.find(([way]) => way !== undefined && way.name !== 'name') ?? ALL
+  const least = Math.min(...entries, Number.POSITIVE_INFINITY)
+  if (least <= fewOf(candidates)) return candidates[entries.indexOf(least)] ?? ALL
+  // Many in each: in the order of a list, the first that pass the other conditions are soon found. For names and states
+  // the index of all entries is enough to compare them.
+  if (candidates.length === 1 && candidates[0] && !isSorted(candidates[0])) return candidates[0]
+  return candidates.find(([way]) => way !== undefined && !COMPARED_WITHOUT_ROWS.includes(way.name)) ?? ALL
+}
+
+/** What of a filter is left to compare with the entries of these ways. */
+export function comparedWith(ways: readonly Way[], filter: UploadFilter): UploadFilter {
+  const names = new Set(ways.map(({ name }) => name))
+  return {
+    ...filter,
+    states: names.has('state') ? [] : filter.states,
+    types: names.has('type') || names.has('family') ? [] : filter.types,
+    owner: names.has('owner') ? null : filter.owner,
+    prefix: isSorted(ways) ? null : filter.prefix,
+  }
 }
 
 /** What the ways find is sorted: they are not in the order of lists, and have few entries. */

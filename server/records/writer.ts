@@ -4,7 +4,7 @@ import type { RecordBatch } from './backend.js'
 import { type QueuedRecord, RecordQueue } from './queue.js'
 
 /** Records in one transaction, and their bytes: bounds the backend's memory, and how long a read waits behind a write. */
-const BATCH_LIMIT = 512
+const BATCH_LIMIT = 64
 const BATCH_BYTES = 512 * 1024
 /** A burst of records becomes one transaction: a batch is sent this long after its first record came. */
 const BATCH_EVERY_MS = 25

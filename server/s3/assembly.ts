@@ -37,6 +37,8 @@ export class Assembly {
   readonly #tools: AssemblyTools
   readonly #sealing: Sealing
   readonly #own: OwnObject
+  /** Tails that S3 did not say it has: it may have them all the same. */
+  readonly #unanswered: string[] = []
 
   constructor(kept: Kept, tools: AssemblyTools) {
     this.#entry = new Entry(kept, tools)
@@ -53,6 +55,11 @@ export class Assembly {
   /** Bytes that are stored: they survive this process. */
   get stored(): number {
     return this.#entry.stored
+  }
+
+  /** See Entry. */
+  get isStale(): boolean {
+    return this.#entry.isStale
   }
 
   /** Where the next part begins. */
@@ -100,7 +107,11 @@ export class Assembly {
     const position = tails.length < MOST_TAILS ? this.stored : this.position
     const key = `${prefix}${this.#entry.id}/${randomUUID()}`
     const bytes = to - position
-    const etag = await bucket.put(key, { bytes, stream: () => source(position, to) }, { isNew: true })
+    const sent = { bytes, stream: () => source(position, to) }
+    const etag = await bucket.put(key, sent, { isNew: true }).catch((error: unknown) => {
+      if (this.#unanswered.length < MOST_TAILS) this.#unanswered.push(key)
+      throw error
+    })
     const sender = this.#entry.isContested ? {} : { sender: null }
     await this.#entry.write({
       tails: [...before, { key, etag, position, bytes }],
@@ -108,7 +119,7 @@ export class Assembly {
       ...sender,
       ...(digest ? { digest } : {}),
     })
-    if (before !== tails) this.#discard(tails)
+    this.#discard(before === tails ? [] : tails)
   }
 
   /** Notes that no part of ours is under way any more, and the digest of what is stored. */
@@ -216,7 +227,9 @@ export class Assembly {
 
   /** The key of the upload's own object is used again, and is never removed behind its back. */
   #discard(tails: readonly Tail[]): void {
-    const keys = tails.map(({ key }) => key).filter((key) => key !== this.#entry.key)
+    const keys = [...tails.map(({ key }) => key), ...this.#unanswered.splice(0)].filter(
+      (key) => key !== this.#entry.key,
+    )
     if (keys.length > 0) this.#tools.discard(keys)
   }
 }

@@ -193,11 +193,6 @@ export class S3Bucket {
     await orMissing(() => this.#s3.abortMultipartUpload({ ...this.#at(key), UploadId: uploadId }))
   }
 
-  /** Ends all multipart uploads of a key without an object. */
-  async abortAll(key: string): Promise<void> {
-    for await (const { key: found, id } of this.multiparts(key)) if (found === key) await this.abort(key, id)
-  }
-
   /** The parts that S3 has, in order; of many, the first `most`. Rejects with `no_upload`. */
   async parts(
     key: string,

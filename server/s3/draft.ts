@@ -5,6 +5,7 @@ import type { Assembly, Source } from './assembly.js'
 import type { DraftBytes, Range } from './draft-bytes.js'
 import type { DraftDigest } from './draft-digest.js'
 import type { Kept } from './ledger.js'
+import { unlike } from './presence.js'
 import type { Spool } from './spool.js'
 
 export interface DraftTools {
@@ -58,6 +59,11 @@ export class Draft {
   /** Everything that came is stored, and nothing runs. */
   get isIdle(): boolean {
     return !this.isOpen && !this.#sending && this.isStored
+  }
+
+  /** Nobody knows what is stored: the ledger did not answer. */
+  get isUnsure(): boolean {
+    return this.#assembly.isStale
   }
 
   /** Everything that came is stored. */
@@ -136,7 +142,7 @@ export class Draft {
       this.#failure = undefined
       await this.#digest.approach()
       const digest = await this.#digest.save()
-      await this.#addParts(true)
+      while (this.#hasPart(true)) await this.#addPart(true)
       if (this.to > this.#assembly.stored) await this.#assembly.addTail(this.#source, this.to, digest)
       else await this.#assembly.rest(digest)
     })
@@ -149,7 +155,7 @@ export class Draft {
       if (this.to !== bytes) throw unlike(this.to, bytes)
       if (this.kept.tails.length > 0) await this.#checkPresence()
       await this.#prepare()
-      await this.#addParts(false)
+      while (this.#hasPart(false)) await this.#addPart(false)
       await this.#assembly.finish(this.#source, bytes, facts)
       this.isOpen = false
     })
@@ -256,10 +262,6 @@ export class Draft {
     return isEnd || this.#writtenTo !== this.#length ? left >= bytes : left > bytes
   }
 
-  async #addParts(isEnd: boolean): Promise<void> {
-    while (this.#hasPart(isEnd)) await this.#addPart(isEnd)
-  }
-
   async #addPart(isEnd: boolean): Promise<void> {
     if (!this.#hasPart(isEnd)) return
     const bytes = this.#assembly.nextPartBytes(this.#length)
@@ -273,8 +275,4 @@ export class Draft {
     this.#work = done.catch(() => {})
     return done
   }
-}
-
-function unlike(found: number, bytes: number): BytesFault {
-  return new BytesFault('DAMAGED', `${found} bytes are stored, not ${bytes}`)
 }

@@ -74,6 +74,11 @@ export class Entry {
     return this.#kept.base !== null || this.#kept.tails.some(({ key }) => key === this.key)
   }
 
+  /** The outcome of the last write is not known. */
+  get isStale(): boolean {
+    return this.#isStale
+  }
+
   /** Asks the ledger again where the outcome of the last write is not known. Rejects with BytesFault where it is gone. */
   async refresh(): Promise<void> {
     if (this.#isStale) this.#kept = await this.#found()

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { UploadError } from '../errors.js'
 import type { JoinedPiece } from '../model/engine.js'
 import { BytesFault, PartDamaged } from '../model/engine-error.js'
+import { abortAll } from './abort-all.js'
 import type { S3Bucket } from './bucket.js'
 import { saidS3 } from './bucket-errors.js'
 import { withFetched } from './fetched.js'
@@ -66,7 +67,7 @@ export class Joining {
   /** Begins a join. Multipart uploads that a join before has left are aborted: nothing that it still sends can count. */
   static async begin(id: string, tools: JoiningTools): Promise<Joining> {
     const joining = new Joining(id, tools)
-    await tools.bucket.abortAll(joining.#key)
+    await abortAll(tools.bucket, joining.#key)
     return joining
   }
 

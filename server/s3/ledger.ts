@@ -100,6 +100,8 @@ export interface Ledger {
   create(id: string, facts: string, token: number, final?: NeedingFinal): Promise<boolean>
   /** What is kept of an upload; undefined where there is none, or where it is being removed. */
   find(id: string): Promise<Kept | undefined>
+  /** The same of several uploads; those that are not kept are left out. */
+  findAll(ids: readonly string[]): Promise<readonly Kept[]>
   /** Changes an upload; false where another writer has taken it over, or where it is gone. */
   write(id: string, token: number, change: Change): Promise<boolean>
   /**
@@ -107,6 +109,8 @@ export interface Ledger {
    * before anything else. From then on it counts as read.
    */
   isAsLeft(id: string): Promise<boolean>
+  /** From now on the upload counts as written by another node, until it is read again under its lock. */
+  disown(id: string): void
   /** The ids of uploads from a day on, newest day first, after `after`. Those that are being removed have no bytes. */
   page(
     fromDay: string,
@@ -128,6 +132,13 @@ export interface Ledger {
 export function storedBytesOf({ base, parts, tails }: Layout): number {
   const tail = tails.at(-1)
   return tail ? tail.position + tail.bytes : endOfParts({ base, parts })
+}
+
+/** Tells whether all of an upload of this length is one object, and nothing else belongs to it. */
+export function isOneObject({ base, multipart, parts, tails }: Layout, length: number | null): boolean {
+  return (
+    base?.bytes === length && base.objectBytes === length && !multipart && parts.length + tails.length === 0
+  )
 }
 
 /** Where the parts end, and what is behind them begins. */

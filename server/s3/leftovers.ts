@@ -1,16 +1,20 @@
 import { UploadError } from '../errors.js'
 import type { Log } from '../model/log.js'
+import { parseSidecar } from '../model/sidecar.js'
 import type { S3Bucket } from './bucket.js'
-import type { Ledger } from './ledger.js'
+import { isOneObject, type Kept, type Ledger } from './ledger.js'
 
-/** Younger ones may be of a writer that has not written them down yet. */
+/**
+ * Younger ones may be of a writer that has not written them down yet, unless the upload is one object by now. What the
+ * ledger does not know at all may be of a server with another database, by mistake.
+ */
 const LEFT_AFTER_MS = 24 * 3_600_000
-const EVERY_MS = 6 * 3_600_000
-const REMOVED_AT_ONCE = 1_000
+const EVERY_MS = 600_000
+const ASKED_AT_ONCE = 1_000
 
 export interface LeftoversTools {
   readonly bucket: S3Bucket
-  readonly ledger: Pick<Ledger, 'find'>
+  readonly ledger: Pick<Ledger, 'findAll'>
   readonly prefix: string
   /** What the keys of all tails begin with. */
   readonly tails: string
@@ -31,7 +35,7 @@ export class Leftovers {
     this.#tools = tools
   }
 
-  /** Looks for them now, and then every six hours. */
+  /** Looks for them now, and then every ten minutes. */
   start(): void {
     this.#running = this.#run().finally(() => {
       this.#running = undefined
@@ -46,7 +50,10 @@ export class Leftovers {
     await this.#running
   }
 
-  /** Removes those that are older than a day, or than `ageMs`. Rejects as the bucket and the ledger do. */
+  /**
+   * Removes those of uploads that are one object, and others that are older than a day, or than `ageMs`. Rejects as the
+   * bucket and the ledger do.
+   */
   async remove(ageMs = LEFT_AFTER_MS): Promise<{ readonly multiparts: number; readonly tails: number }> {
     const before = this.#tools.now() - ageMs
     const multiparts = await this.#abortMultiparts(before)
@@ -68,36 +75,62 @@ export class Leftovers {
   }
 
   async #abortMultiparts(before: number): Promise<number> {
-    const { bucket, ledger, prefix } = this.#tools
+    const { bucket, prefix } = this.#tools
     let aborted = 0
-    for await (const { key, id, begunAtMs } of bucket.multiparts(`${prefix}uploads/`)) {
-      if (this.#isEnded) return aborted
-      if (begunAtMs > before) continue
-      if ((await ledger.find(nameOf(key)))?.multipart?.id === id) continue
-      await bucket.abort(key, id)
-      aborted += 1
+    for await (const page of pagesOf(bucket.multiparts(`${prefix}uploads/`))) {
+      const known = await this.#known(page.map(({ key }) => nameOf(key)))
+      for (const { key, id, begunAtMs } of page) {
+        if (this.#isEnded) return aborted
+        const kept = known.get(nameOf(key))
+        if (kept?.multipart?.id === id || (begunAtMs > before && !isOver(kept))) continue
+        await bucket.abort(key, id)
+        aborted += 1
+      }
     }
     return aborted
   }
 
   async #removeTails(before: number): Promise<number> {
-    const { bucket, ledger, tails } = this.#tools
-    let [removed, left]: [number, string[]] = [0, []]
-    for await (const { key, madeAtMs } of bucket.objects(tails)) {
+    const { bucket, tails } = this.#tools
+    let removed = 0
+    for await (const page of pagesOf(bucket.objects(tails))) {
       if (this.#isEnded) return removed
-      if (madeAtMs > before) continue
-      const id = nameOf(key.slice(0, key.lastIndexOf('/')))
-      const kept = await ledger.find(id)
-      if (kept?.tails.some((tail) => tail.key === key)) continue
-      left.push(key)
-      if (left.length < REMOVED_AT_ONCE) continue
+      const known = await this.#known(page.map(({ key }) => idOfTail(key)))
+      const left = page.filter(({ key, madeAtMs }) => {
+        const kept = known.get(idOfTail(key))
+        return !kept?.tails.some((tail) => tail.key === key) && (madeAtMs <= before || isOver(kept))
+      })
+      if (left.length === 0) continue
+      await bucket.remove(left.map(({ key }) => key))
       removed += left.length
-      await bucket.remove(left)
-      left = []
     }
-    if (left.length > 0) await bucket.remove(left)
-    return removed + left.length
+    return removed
   }
+
+  async #known(ids: readonly string[]): Promise<ReadonlyMap<string, Kept>> {
+    const found = await this.#tools.ledger.findAll([...new Set(ids)])
+    return new Map(found.map((kept) => [kept.id, kept]))
+  }
+}
+
+/** Nobody will ever need anything else of it. */
+function isOver(kept: Kept | undefined): boolean {
+  return kept !== undefined && isOneObject(kept, parseSidecar(kept.facts, kept.id)?.length ?? null)
+}
+
+async function* pagesOf<T>(all: AsyncIterable<T>): AsyncGenerator<readonly T[]> {
+  let page: T[] = []
+  for await (const each of all) {
+    page.push(each)
+    if (page.length < ASKED_AT_ONCE) continue
+    yield page
+    page = []
+  }
+  if (page.length > 0) yield page
+}
+
+function idOfTail(key: string): string {
+  return nameOf(key.slice(0, key.lastIndexOf('/')))
 }
 
 /** What stands behind the last slash. */

@@ -15,6 +15,11 @@ export class OwnWrites {
     if (this.#tokens.size > MOST && oldest !== undefined) this.#tokens.delete(oldest)
   }
 
+  /** What this node has in memory of the upload may not be what is stored. */
+  forget(id: string): void {
+    this.#tokens.delete(id)
+  }
+
   /** Tells whether the token is that of the last note, and notes it; undefined where the upload is gone. */
   take(id: string, token: number | undefined): boolean {
     const isSame = token !== undefined && this.#tokens.get(id) === token

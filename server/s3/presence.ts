@@ -1,3 +1,4 @@
+import { BytesFault } from '../model/engine-error.js'
 import type { S3Bucket } from './bucket.js'
 import { type Kept, storedBytesOf } from './ledger.js'
 
@@ -25,4 +26,9 @@ export async function presentBytes(kept: Kept, key: string, bucket: S3Bucket): P
 
 async function isMadeBy(mark: string, key: string, bucket: S3Bucket): Promise<boolean> {
   return (await bucket.head(key))?.mark === mark
+}
+
+/** Another number of bytes is stored than was. */
+export function unlike(found: number, bytes: number): BytesFault {
+  return new BytesFault('DAMAGED', `${found} bytes are stored, not ${bytes}`)
 }

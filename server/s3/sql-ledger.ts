@@ -36,7 +36,7 @@ const FIND = `SELECT id, facts, token, sender, base_etag, base_bytes, base_objec
     (extract(epoch FROM stored_at) * 1000)::bigint AS stored_at_ms,
     (SELECT coalesce(json_agg(json_build_array(number, position, bytes, etag) ORDER BY number), '[]')::text
       FROM s3_parts WHERE s3_parts.id = s3_uploads.id) AS parts
-  FROM s3_uploads WHERE id = $1 AND NOT is_removed`
+  FROM s3_uploads WHERE id = ANY ($1) AND NOT is_removed`
 
 export interface SqlLedgerTools {
   readonly sql: SqlQueries
@@ -80,23 +80,16 @@ export class SqlLedger implements Ledger {
 
   /** See Ledger. */
   async find(id: string): Promise<Kept | undefined> {
-    const { rows } = await this.#query<Row>(FIND, [id])
+    const { rows } = await this.#query<Row>(FIND, [[id]])
     const [row] = rows
-    if (!row) return undefined
-    if (this.#tools.tokenOf(id) !== undefined) this.#own.note(id, row.token)
-    const parts = (fromJson(PartsSchema, row.parts) ?? []).map(asPart)
-    const { facts, sender, stored_at_ms: storedAtMs } = row
-    return {
-      id,
-      facts,
-      sender,
-      storedAtMs,
-      base: baseOf(row),
-      multipart: multipartOf(row),
-      parts,
-      tails: tailsOf(row),
-      digest: digestOf(row),
-    }
+    if (row && this.#tools.tokenOf(id) !== undefined) this.#own.note(id, row.token)
+    return row && keptOf(row)
+  }
+
+  /** See Ledger. */
+  async findAll(ids: readonly string[]): Promise<readonly Kept[]> {
+    const { rows } = await this.#query<Row>(FIND, [ids])
+    return rows.map(keptOf)
   }
 
   /** See Ledger. */
@@ -115,6 +108,11 @@ export class SqlLedger implements Ledger {
     ])
     if (rows.length === 1) this.#own.note(id, token)
     return rows.length === 1
+  }
+
+  /** See Ledger. */
+  disown(id: string): void {
+    this.#own.forget(id)
   }
 
   /** See Ledger. */
@@ -181,6 +179,13 @@ export class SqlLedger implements Ledger {
 /** The day of an id; '' where it has none, which sorts behind all days. */
 function dayOf(id: string): string {
   return isDatedId(id) ? id.slice(0, 8) : ''
+}
+
+function keptOf(row: Row): Kept {
+  const { id, facts, sender, stored_at_ms: storedAtMs } = row
+  const parts = (fromJson(PartsSchema, row.parts) ?? []).map(asPart)
+  const layout = { base: baseOf(row), multipart: multipartOf(row), parts, tails: tailsOf(row) }
+  return { id, facts, sender, storedAtMs, ...layout, digest: digestOf(row) }
 }
 
 function asPart([number, position, bytes, etag]: v.InferOutput<typeof PartsSchema>[number]): Part {

@@ -12,6 +12,7 @@ import { type Change, endOfParts, type Kept, type Removed, storedBytesOf } from 
 import { type NewDraftTools, newDraft } from './new-draft.js'
 import { storedBytes } from './object-bytes.js'
 import { presentBytes } from './presence.js'
+import { removeObjects } from './removed-objects.js'
 import type { SqlFinals } from './sql-finals.js'
 import { StoredRange } from './stored-range.js'
 
@@ -163,7 +164,10 @@ export class StoredUploads
     const tokens = ids.map((id) => tokenFor(id, tokenOf))
     const removed = await ledger.beginRemoval(ids, tokens)
     for (const each of removed) if (this.#readers.has(each.id)) this.#whenRead.set(each.id, each)
-    await this.#removeObjects(removed.filter(({ id }) => !this.#readers.has(id)))
+    await removeObjects(
+      this.#tools,
+      removed.filter(({ id }) => !this.#readers.has(id)),
+    )
     // One whose lock was lost before has stayed.
     for (const id of ids) tokenFor(id, tokenOf)
   }
@@ -173,22 +177,13 @@ export class StoredUploads
     await Promise.all(this.#removing)
   }
 
-  async #removeObjects(removed: readonly Removed[]): Promise<void> {
-    if (removed.length === 0) return
-    const { bucket, ledger, keyOf } = this.#tools
-    for (const { id, multipart } of removed) if (multipart) await bucket.abort(keyOf(id), multipart.id)
-    for (const { id, isOpenFinal } of removed) if (isOpenFinal) await bucket.abortAll(keyOf(id))
-    await bucket.remove(removed.flatMap(({ id, tails }) => [keyOf(id), ...tails.map(({ key }) => key)]))
-    await ledger.endRemoval(removed.map(({ id }) => id))
-  }
-
   #readerClosed(id: string): void {
     const left = (this.#readers.get(id) ?? 1) - 1
     if (left > 0) return void this.#readers.set(id, left)
     this.#readers.delete(id)
     const removed = this.#whenRead.get(id)
     if (!removed || !this.#whenRead.delete(id)) return
-    const removing = this.#removeObjects([removed]).catch((error: unknown) => {
+    const removing = removeObjects(this.#tools, [removed]).catch((error: unknown) => {
       this.#tools.log.warn({ err: error, id }, 'objects of a removed upload are left to the sweep')
     })
     this.#removing.add(removing)
@@ -206,6 +201,16 @@ export class StoredUploads
    */
   async isOutdated(id: string, isInMemory: boolean): Promise<boolean> {
     return (isInMemory || this.drafts.has(id)) && !(await this.#tools.ledger.isAsLeft(id))
+  }
+
+  /**
+   * Reads the upload again the next time, as other nodes do that may have told a client what is stored: where it is not
+   * known to be what memory has (`offset`, where it is there), or `isLost`: its lock may have been another node's already.
+   */
+  settle(id: string, offset: number | undefined, isLost: boolean): void {
+    const draft = this.drafts.peek(id)
+    const isOther = draft?.isStored === true && offset !== undefined && draft.to !== offset
+    if (isLost || isOther || draft?.isUnsure) this.#tools.ledger.disown(id)
   }
 
   /** Forgets what this process has of an upload that another node has written. */

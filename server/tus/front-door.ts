@@ -3,6 +3,7 @@ import { asUploadError, isFault, UploadError } from '../errors.js'
 import type { Answer, HeaderFields } from '../model/answer.js'
 import type { Arrival } from '../model/arrival.js'
 import { type Body, isTooSlow } from '../model/body.js'
+import type { SlotHolder } from '../model/cluster.js'
 import { countedFor } from '../model/principal.js'
 import type { UploadRequest } from '../model/request.js'
 import type { UploadView } from '../model/upload-view.js'
@@ -26,22 +27,31 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
   readonly expiresAtMs: (upload: UploadView) => number
   readonly extensions: readonly string[]
   readonly slots: {
-    tryTake(id: string, owner: string | null): (() => void) | undefined
+    /** Undefined where `take` must be asked. */
+    tryTake(id: string, owner: string | null): GiveBack | undefined
     /** Resolves with null where the signal aborts first. */
-    take(id: string, gone: AbortSignal, owner: string | null): Promise<(() => void) | null>
+    take(id: string, gone: AbortSignal, owner: string | null, holder: SlotHolder): Promise<GiveBack | null>
   }
   readonly dayBytes: {
-    /** Reserves bytes of an owner's day; what it returns takes those that were stored. Throws owner_bytes_used. */
-    reserve(owner: string, bodyBytes: number, uploadBytes: number): (storedBytes: number) => void
+    /** Reserves bytes of an owner's day; what it returns takes those that were stored. Throws or rejects with owner_bytes_used. */
+    reserve(owner: string, bodyBytes: number, uploadBytes: number): CountStored | Promise<CountStored>
   }
   readonly protocol: { handle(request: UploadRequest): Promise<TusAnswer> }
   /** Ends what an older request does with the upload of this one. */
   readonly interrupt: (request: UploadRequest) => Promise<void>
+  /** Tells whether a request may do so. Rejects as `interrupt` does. */
+  readonly mayInterrupt: (request: UploadRequest) => boolean | Promise<boolean>
   readonly log: Pick<RequestLog, 'info'>
   readonly refusals: RequestLog
   /** Milliseconds of a clock that nobody sets. */
   readonly monotonic: () => number
 }
+
+/** Gives a slot back; the answer waits for what it returns, so that the next request finds the slot free. */
+type GiveBack = () => void | Promise<void>
+
+/** Takes how many bytes of a body were stored. */
+type CountStored = (storedBytes: number) => void
 
 /** What became of a request: the status of its answer, 0 where it gets none, and why it was refused. */
 interface Outcome {
@@ -149,7 +159,8 @@ export class FrontDoor {
     if (owner === null || (!body && request.method !== 'POST')) return handle()
     const bodyBytes = body ? Number(headers['content-length'] ?? 0) : 0
     const uploadBytes = request.method === 'POST' ? Number(headers['upload-length'] ?? 0) : 0
-    const stored = this.#options.dayBytes.reserve(owner, bodyBytes, uploadBytes)
+    const reserved = this.#options.dayBytes.reserve(owner, bodyBytes, uploadBytes)
+    const stored = typeof reserved === 'function' ? reserved : await reserved
     try {
       return await handle()
     } finally {
@@ -175,13 +186,15 @@ export class FrontDoor {
     // A request for an upload that is not there waits as long as others: a shorter wait would say that the upload runs.
     const slotOf = denied ? `denied ${request.id}` : request.id
     const owner = countedFor(request.principal)
-    const giveBack = slots.tryTake(slotOf, owner) ?? (await slots.take(slotOf, arrival.gone(), owner))
+    const giveBack =
+      slots.tryTake(slotOf, owner) ??
+      (await slots.take(slotOf, arrival.gone(), owner, this.#holderOf(request)))
     if (!giveBack) {
       request.bodyEnd = 'cut'
       return null
     }
     if (denied) {
-      giveBack()
+      await giveBack()
       throw denied
     }
     this.#bodies.add(body)
@@ -190,7 +203,14 @@ export class FrontDoor {
       return await this.#handle(request)
     } finally {
       this.#bodies.delete(body)
-      giveBack()
+      await giveBack()
+    }
+  }
+
+  #holderOf(request: UploadRequest): SlotHolder {
+    return {
+      end: () => request.interrupt(),
+      mayInterrupt: () => this.#options.mayInterrupt(request),
     }
   }
 

@@ -2,24 +2,21 @@ import type { Engine } from '../model/engine.js'
 import type { AccessRule, Principal } from '../model/principal.js'
 import type { UploadRecord } from '../model/record.js'
 import { isUploadId } from '../model/upload-id.js'
-import { liveView, restView, type UploadState } from './live-view.js'
+import { type LiveUploads, restView, type UploadState } from '../model/upload-state.js'
 import { loadUpload } from './load-upload.js'
-import type { Uploads } from './uploads.js'
 
 interface FindTools {
-  readonly uploads: Pick<Uploads, 'peek'>
+  readonly live: Pick<LiveUploads, 'peek'>
   /** The record of an upload. Rejects where the database cannot be asked now. */
   readonly row: (id: string) => Promise<UploadRecord | undefined>
   readonly mayAccess: AccessRule
   readonly engine: Pick<Engine, 'load' | 'addressOf'>
-  /** Milliseconds of a clock that nobody sets. */
-  readonly monotonic: () => number
   readonly log: { warn(fields: object, message: string): void }
 }
 
 /**
- * An upload's progress from memory; of one that is not there, its record, or what its sidecar says. Undefined where
- * there is no such upload for the principal.
+ * An upload's newest state; of one that only the index has, its record, or what its sidecar says. Undefined where there
+ * is no such upload for the principal.
  */
 export async function findUpload(
   id: string,
@@ -27,9 +24,9 @@ export async function findUpload(
   tools: FindTools,
 ): Promise<UploadState | undefined> {
   if (!isUploadId(id)) return undefined
-  const live = tools.uploads.peek(id)
+  const live = tools.live.peek(id)
   if (live && !tools.mayAccess(principal, live)) return undefined
-  if (live) return liveView(live, tools.monotonic())
+  if (live) return live
   const row = await tools.row(id).catch((error: unknown) => {
     tools.log.warn({ err: error, id }, 'the index could not answer; the sidecar does')
     return undefined

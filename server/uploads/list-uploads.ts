@@ -1,17 +1,14 @@
 import { UploadError } from '../errors.js'
 import { type RecordStore, RecordsError } from '../model/record-store.js'
 import type { ListPage, ListPlace, UploadFilter } from '../model/upload-list.js'
-import { liveView, restView, type UploadState } from './live-view.js'
-import type { Uploads } from './uploads.js'
+import { type LiveUploads, restView, type UploadState } from '../model/upload-state.js'
 
 interface ListTools {
-  readonly uploads: Pick<Uploads, 'peek' | 'receiving'>
+  readonly live: Pick<LiveUploads, 'peek' | 'newer'>
   readonly records: Pick<RecordStore, 'list' | 'count'>
-  /** Milliseconds of a clock that nobody sets. */
-  readonly monotonic: () => number
 }
 
-/** Lists uploads as the index has them, and those that are receiving now as they are in memory. */
+/** Lists uploads as the index has them, and those that are receiving now as they are. */
 export class UploadList {
   readonly #tools: ListTools
 
@@ -21,24 +18,20 @@ export class UploadList {
 
   /** A page behind a place. Rejects with index_unavailable. */
   async page(filter: UploadFilter, after: ListPlace, limit: number): Promise<ListPage<UploadState>> {
-    const { uploads, records, monotonic } = this.#tools
-    const { items, next } = await records.list(filter, after, limit, this.#receiving()).catch(unavailable)
+    const { live, records } = this.#tools
+    const { items, next } = await records.list(filter, after, limit, live.newer()).catch(unavailable)
     const views = items.map((record) => {
-      const live = uploads.peek(record.id)
+      const newest = live.peek(record.id)
       // A hook may give an id that is free again to another upload, while the index is asked.
-      return live?.createdAt === record.createdAt ? liveView(live, monotonic()) : restView(record)
+      return newest?.createdAt === record.createdAt ? newest : restView(record)
     })
     return { items: views, next }
   }
 
   /** How many uploads pass a filter. Rejects with index_unavailable. */
   count(filter: UploadFilter): Promise<number> {
-    return this.#tools.records.count(filter, this.#receiving()).catch(unavailable)
-  }
-
-  /** Their records are written when a request ends: until then the index says `paused`. */
-  #receiving() {
-    return new Map([...this.#tools.uploads.receiving()].map((upload) => [upload.id, upload.toRecordAtRest()]))
+    const { live, records } = this.#tools
+    return records.count(filter, live.newer()).catch(unavailable)
   }
 }
 

@@ -28,14 +28,17 @@ export class Unfinished {
   #cursor = 0
   /** Nothing is due before. */
   #nextDueMs = Number.POSITIVE_INFINITY
+  /** How many there are on all nodes, as they were last counted; null where this server is alone. */
+  #ofAll: number | null = null
 
   /** @param limit uploads that may be unfinished at once */
   constructor(limit: number) {
     this.#limit = limit
   }
 
+  /** How many there are: on all nodes, as far as is known here, where this is one of several. */
   get size(): number {
-    return this.#size + this.#named.size
+    return this.#ofAll ?? this.#size + this.#named.size
   }
 
   get limit(): number {
@@ -45,7 +48,13 @@ export class Unfinished {
   /** Adds a new upload. Throws unfinished_full at the limit. */
   admit(id: string, dueAtMs: number): void {
     if (this.size >= this.#limit) throw new UploadError('unfinished_full', { detail: `${this.#limit}` })
+    if (this.#ofAll !== null) this.#ofAll += 1
     this.set(id, dueAtMs)
+  }
+
+  /** So many there are on all nodes; what is admitted here is added until the next count. */
+  noteAll(count: number): void {
+    this.#ofAll = count
   }
 
   /** Keeps up with a record; one that is not known is due at that time. */

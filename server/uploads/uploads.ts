@@ -48,6 +48,11 @@ export class Uploads {
     return this.#inMemory.has(id) || this.#loading.has(id)
   }
 
+  /** The offset of an upload that is in memory. */
+  offsetOf(id: string): number | undefined {
+    return this.#inMemory.get(id)?.offset
+  }
+
   /** Drops an upload that another node has changed, and resolves when nothing is done for it any more. Nothing of it is saved. */
   async forget(id: string): Promise<void> {
     if (this.#loading.has(id)) this.#outdated.add(id)

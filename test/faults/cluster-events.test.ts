@@ -3,7 +3,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ClusterEvents } from '../../server/cluster/events.js'
 import type { ClusterEvent } from '../../server/model/cluster.js'
+import type { EventKind } from '../../server/model/event.js'
+import type { UploadRecord } from '../../server/model/record.js'
 import type { Notices, Sql } from '../../server/model/sql.js'
+import { restView } from '../../server/model/upload-state.js'
 import { openNotices } from '../../server/postgres/notices.js'
 import { openSql } from '../../server/postgres/pool.js'
 import { needsPostgres, type Postgres, startPostgres } from '../helpers/postgres.js'
@@ -46,16 +49,21 @@ test.after(({ postgres }) => postgres.kill())
 async function open(url: string, origin: string): Promise<Node> {
   const [sql, notices] = [await openSql(url), await openNotices(url)]
   const heard: ClusterEvent[] = []
-  const missed = (): void => {
-    node.missed += 1
-  }
-  const events = new ClusterEvents({
-    ...{ sql, notices, log, origin, missed },
+  const events = new ClusterEvents({ sql, notices, log, origin })
+  events.listen({
     heard: (event) => heard.push(event),
+    missed: () => {
+      node.missed += 1
+    },
   })
   const node: Node = { sql, notices, events, heard, missed: 0 }
   await connected(notices)
   return node
+}
+
+/** An event of an upload. */
+const event = (kind: EventKind, number: number, changes: Partial<UploadRecord> = {}) => {
+  return { kind, state: restView(record(number, changes)), token: number }
 }
 
 const connected = (notices: Notices) =>
@@ -65,46 +73,59 @@ test('"an upload on node A shows on the page served by node B": events come in o
   nodes: [one, two],
 }) => {
   const beganMs = performance.now()
-  for (let number = 0; number < 100; number++) one.events.send('progress', record(1, { offset: number }))
-  one.events.send('finished', record(1, { state: 'finished' }))
+  for (let number = 0; number < 100; number++) one.events.send(event('progress', 1, { offset: number }))
+  one.events.send(event('finished', 1, { state: 'finished' }))
   await eventually(WITHIN_MS, 'the events', async () => two.heard.length === 101 || undefined)
   console.log(`cluster: 101 events in ${(performance.now() - beganMs).toFixed(0)} ms`)
   assert.equal(
-    two.heard.slice(0, 100).map((event) => event.record?.offset),
+    two.heard.slice(0, 100).map(({ state }) => state.offset),
     Array.from({ length: 100 }, (_, number) => number),
   )
-  assert.equal(two.heard[100], {
-    kind: 'finished',
-    id: record(1).id,
-    record: record(1, { state: 'finished' }),
-  })
-  two.events.send('created', record(2))
+  assert.equal(two.heard[100], { ...event('finished', 1, { state: 'finished' }), origin: 'one' })
+  two.events.send(event('created', 2))
   await eventually(WITHIN_MS, 'the answer', async () => one.heard[0])
   assert.equal(
-    one.heard.map(({ id }) => id),
+    one.heard.map(({ state }) => state.id),
     [record(2).id],
   )
 })
 
-test('a record that is too long for a notice comes without its contents', async ({ nodes: [one, two] }) => {
-  one.events.send('created', record(1, { metadata: 'x'.repeat(8_000) }))
-  one.events.send('created', record(2, { metadata: 'x'.repeat(7_000) }))
-  await eventually(WITHIN_MS, 'the events', async () => two.heard.length === 2 || undefined)
-  assert.equal(two.heard[0], { kind: 'created', id: record(1).id, record: null })
-  assert.is(two.heard[1]?.record?.metadata?.length, 7_000)
+test('a record that is too long for one notice comes whole, in its place among the others', async ({
+  nodes: [one, two],
+}) => {
+  // Each of these characters takes six bytes in a notice.
+  const long = { metadata: 'x'.repeat(8_192), filename: 'é😀\0"\\'.repeat(1_000) }
+  const sent = [event('created', 1, long), event('created', 2), event('progress', 1, long)]
+  for (const each of sent) one.events.send(each)
+  await eventually(WITHIN_MS, 'the events', async () => two.heard.length === 3 || undefined)
+  assert.equal(
+    two.heard,
+    sent.map((each) => ({ ...each, origin: 'one' })),
+  )
+  assert.is(two.missed, 0)
+})
+
+test('a notice that is none of ours may stand in the place of one: then events count as missed', async ({
+  nodes: [one, two],
+}) => {
+  const strange = ['', 'x', 'x:1:2/2:{}', 'x:1:1/1:{}', 'x:1:1/1:null', 'x:1:1/1:{"kind":1}', 'x:1:1/99:{}']
+  for (const text of strange) await one.sql.query("SELECT pg_notify('lading_events', $1)", [text])
+  one.events.send(event('created', 1))
+  await eventually(WITHIN_MS, 'an event after them', async () => two.heard[0])
+  assert.equal([two.missed, two.heard.length], [strange.length, 1])
 })
 
 test('what is sent while PostgreSQL is away is missed, and the other node is told so', async (place) => {
   const { postgres, nodes } = place
   const [one, two] = nodes
   await postgres.kill()
-  for (let number = 0; number < 1_000; number++) one.events.send('created', record(number))
+  for (let number = 0; number < 1_000; number++) one.events.send(event('created', number))
   await postgres.restart()
   await connected(two.notices)
   await eventually(WITHIN_MS, 'the word of it', async () => two.missed > 0 || undefined)
   await eventually(WITHIN_MS, 'an event after it', async () => {
-    one.events.send('created', record(5_000))
-    return two.heard.some(({ id }) => id === record(5_000).id) || undefined
+    one.events.send(event('created', 5_000))
+    return two.heard.some(({ state }) => state.id === record(5_000).id) || undefined
   })
 })
 

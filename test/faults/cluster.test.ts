@@ -26,6 +26,7 @@ interface Place {
   open(options?: Partial<ClusterOptions>): Promise<Cluster>
 }
 
+const HOLDER = { end: () => {}, mayInterrupt: () => true }
 const WITHIN_MS = 60_000
 const SHORT_LEASE_MS = 2_000
 const never = new AbortController().signal
@@ -83,7 +84,7 @@ test('who only tries for a lock asks nobody for it', async ({ open }) => {
   for (const id of ['x', 'y']) assert.ok(await one.locks.acquire(id, () => asked.push(id), WITHIN_MS))
   assert.is(await two.locks.tryAcquire('x', () => {}), undefined)
   // Notices come in their order.
-  assert.is(await two.locks.acquire('y', () => {}, 0), undefined)
+  assert.is(await two.locks.acquire('y', () => {}, 1), undefined)
   await eventually(WITHIN_MS, 'the request for the other', async () => asked[0])
   assert.is(asked[0], 'y')
   assert.ok(await two.locks.tryAcquire('z', () => {}))
@@ -92,20 +93,20 @@ test('who only tries for a lock asks nobody for it', async ({ open }) => {
 test('a node that leaves frees what it holds', async ({ open, sql }) => {
   const [one, two] = [await open({ slots: 1 }), await open({ slots: 1 })]
   assert.ok(await one.locks.acquire('x', () => {}, WITHIN_MS))
-  assert.ok(await one.slots?.take('x', () => {}, WITHIN_MS, never))
+  assert.ok(await one.slots?.take('x', HOLDER, WITHIN_MS, never))
   const shownOf = async () => (await one.nodes()).map(({ locks, slots }) => `${locks} ${slots}`).toSorted()
   await eventually(WITHIN_MS, 'the other node', async () => (await shownOf()).length === 2 || undefined)
   assert.equal(await shownOf(), ['0 0', '1 1'])
   await one.close()
   assert.ok(await two.locks.acquire('x', () => {}, 0))
-  assert.ok(await two.slots?.take('x', () => {}, 0, never))
+  assert.ok(await two.slots?.take('x', HOLDER, 0, never))
   assert.is((await sql.query('SELECT 1 FROM nodes')).changes, 1)
 })
 
 test('slots go to those who wait in their order, and never to more than there are', async ({ open }) => {
   const [one, two] = [await open({ slots: 2 }), await open({ slots: 2 })]
   const take = (node: Cluster, id: string, waitMs: number, gone = never) =>
-    node.slots?.take(id, () => {}, waitMs, gone)
+    node.slots?.take(id, HOLDER, waitMs, gone)
   const [a, b] = [await take(one, 'a', WITHIN_MS), await take(two, 'b', WITHIN_MS)]
   assert.ok(a && b)
   assert.is(await take(one, 'c', 0), undefined)
@@ -122,6 +123,29 @@ test('slots go to those who wait in their order, and never to more than there ar
   await a.release()
   await Promise.all(waiting)
   assert.equal(order, ['d', 'e', 'f'])
+})
+
+test('an upload that goes on at another node gets the slot of its older request, also where nobody may wait', async ({
+  open,
+}) => {
+  const [one, two] = [await open({ slots: 1 }), await open({ slots: 1 })]
+  const held = await one.slots?.take('x', HOLDER, WITHIN_MS, never)
+  assert.is(await two.slots?.take('y', HOLDER, 0, never), undefined)
+  const stranger = { ...HOLDER, mayInterrupt: () => false }
+  const asked: string[] = []
+  const lock = await one.locks.acquire(
+    'x',
+    (cause) => {
+      asked.push(cause)
+      void lock?.release()
+      void held?.release()
+    },
+    WITHIN_MS,
+  )
+  assert.is(await two.slots?.take('x', stranger, 0, never), undefined)
+  assert.equal(asked, [])
+  assert.ok(await two.slots?.take('x', HOLDER, 0, never))
+  assert.ok(asked.includes('asked'))
 })
 
 test('two nodes that take turns at the same uploads never hold one at the same time', async ({

@@ -255,18 +255,4 @@ test('a final upload is joined of parts in the bucket, across their boundaries',
   await assertWhole(place, place.engine, whole)
 })
 
-test('what crashes left in the bucket is removed, and nothing else', async (place) => {
-  const { s3 } = place.radosgw
-  const bytes = randomBytes(PART_BYTES + 9)
-  await createUpload(place.engine, ID, 2 * PART_BYTES)
-  await sentBytes(place, ID, bytes)
-  const before = await place.names()
-  await s3.createMultipartUpload({ Bucket: place.bucket, Key: place.keyOf(PART) })
-  const tail = before.find((name) => name.includes('/tails/')) ?? ''
-  await s3.putObject({ Bucket: place.bucket, Key: tail.replace(/[^/]*$/, 'other'), Body: 'x' })
-  assert.equal(await place.started.leftovers.remove(), { multiparts: 0, tails: 0 }, 'they may be of a writer')
-  assert.equal(await place.started.leftovers.remove(-WITHIN_MS), { multiparts: 1, tails: 1 })
-  assert.equal(await place.names(), before)
-})
-
 s3.run()

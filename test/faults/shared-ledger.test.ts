@@ -5,6 +5,7 @@ import type { HeldTokens } from '../../server/cluster/held-tokens.js'
 import type { Held } from '../../server/model/cluster.js'
 import type { Sql } from '../../server/model/sql.js'
 import { openSql } from '../../server/postgres/pool.js'
+import { FINALS_STEPS } from '../../server/s3/finals-schema.js'
 import { LEDGER_STEPS } from '../../server/s3/ledger-schema.js'
 import { SqlLedger } from '../../server/s3/sql-ledger.js'
 import { openCluster } from '../helpers/cluster-node.js'
@@ -39,6 +40,7 @@ test.before.each(async (place) => {
   const url = await place.postgres.database()
   const sql = await openSql(url)
   await sql.migrate('s3', LEDGER_STEPS)
+  await sql.migrate('s3_finals', FINALS_STEPS)
   const nodes: Node[] = []
   const node = async (): Promise<Node> => {
     const cluster = await openCluster(url)

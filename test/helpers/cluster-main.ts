@@ -59,7 +59,7 @@ function take(worker: number, end: (cause: string) => void): Promise<Held | unde
   const key = task.keys[worker % task.keys.length] ?? ''
   const never = new AbortController().signal
   return cluster.slots
-    ? cluster.slots.take(`${task.name} ${worker}`, end, 15_000, never)
+    ? cluster.slots.take(`${task.name} ${worker}`, { end, mayInterrupt: () => true }, 15_000, never)
     : cluster.locks.acquire(key, end, 15_000)
 }
 

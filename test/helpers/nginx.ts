@@ -7,6 +7,8 @@ import { type TestServer, temporaryFolder } from './server.js'
 import { bounded } from './test.js'
 
 const PAGE = new URL('../../../server/http/README.md', import.meta.url)
+/** The page about S3, which has a configuration for two nodes. */
+const NODES_PAGE = new URL('../../../server/s3/README.md', import.meta.url)
 const MARKED = /<!-- nginx -->\n\n```nginx\n([\s\S]*?)```\n\n<!-- \/nginx -->/
 const START_WITHIN_MS = 30_000
 const STOP_WITHIN_MS = 30_000
@@ -76,8 +78,30 @@ export function startNginx(target: Pick<TestServer, 'port'>, edits: readonly Edi
       ['server 127.0.0.1:1080;', `server 127.0.0.1:${target.port};`],
       ['listen 443', `listen 127.0.0.1:${port}`],
     ]
-    return edited(documented(MARKED), [...edits, ...places])
+    return edited(documentedForOne(), [...edits, ...places])
   })
+}
+
+/** Starts nginx with the configuration that is documented for two nodes, without TLS; it ends with the test process. */
+export function startNginxFor([one, other]: readonly Pick<TestServer, 'port'>[]): Promise<Nginx> {
+  return startedAnywhere((port) => {
+    const places: Edit[] = [
+      ['server 10.0.0.11:1080;', `server 127.0.0.1:${one?.port};`],
+      ['server 10.0.0.12:1080;', `server 127.0.0.1:${other?.port};`],
+      ['listen 443', `listen 127.0.0.1:${port}`],
+    ]
+    return edited(documentedForNodes(), [...PLAIN, ...places])
+  })
+}
+
+/** The configuration that is documented for two nodes. */
+export function documentedForNodes(): string {
+  return documented(MARKED, NODES_PAGE)
+}
+
+/** The configuration that is documented for one server. */
+export function documentedForOne(): string {
+  return documented(MARKED)
 }
 
 /** Starts nginx with the files of a folder, and these directives for them; it ends with the test process. */
@@ -110,10 +134,10 @@ export function through(
   return { ...server, port, origin, url: `${origin}${new URL(server.url).pathname}` }
 }
 
-/** The first group of `pattern` on the page about proxies. Throws an Error if nothing matches. */
-export function documented(pattern: RegExp): string {
-  const found = pattern.exec(readFileSync(PAGE, 'utf8'))?.[1]
-  if (found === undefined) throw new Error(`server/http/README.md has nothing like ${pattern}`)
+/** The first group of `pattern` on a page, by default that about proxies. Throws an Error if nothing matches. */
+export function documented(pattern: RegExp, page = PAGE): string {
+  const found = pattern.exec(readFileSync(page, 'utf8'))?.[1]
+  if (found === undefined) throw new Error(`${page.pathname} has nothing like ${pattern}`)
   return found
 }
 

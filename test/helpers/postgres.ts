@@ -6,7 +6,7 @@ import pg from 'pg'
 import type { Test } from 'uvu'
 import { freePort } from './free-port.js'
 import { eventually, temporaryFolder } from './server.js'
-import { bounded } from './test.js'
+import { bounded, mayBeSkipped } from './test.js'
 
 const WITHIN_MS = 60_000
 const PORTS_TO_TRY = 5
@@ -31,10 +31,11 @@ export interface Postgres {
 
 /**
  * `test` where PostgreSQL is installed. Elsewhere its tests are skipped, with their reason for the runner, and its hooks
- * are left out.
+ * are left out. Throws where it must be there.
  */
 export function needsPostgres<T>(test: Test<T>): Test<T> {
   if (PROGRAMS !== undefined) return test
+  mayBeSkipped('PostgreSQL')
   const skip = (name: string): void => {
     test.skip(name)
     console.log(`SKIP: ${name} (PostgreSQL is not installed)`)
@@ -43,8 +44,8 @@ export function needsPostgres<T>(test: Test<T>): Test<T> {
   return Object.assign(skip, { only: skip, skip, before: noHook, after: noHook, run: () => test.run() })
 }
 
-/** Makes a new PostgreSQL and starts it. */
-export async function startPostgres(): Promise<Postgres> {
+/** Makes a new PostgreSQL and starts it, with these settings beside its own. */
+export async function startPostgres(more: readonly string[] = []): Promise<Postgres> {
   const folder = join(temporaryFolder(), 'postgres')
   const owner = ownerOf()
   mkdirSync(folder, { mode: 0o700 })
@@ -57,7 +58,7 @@ export async function startPostgres(): Promise<Postgres> {
   execFileSync(join(PROGRAMS ?? '', 'initdb'), [...make, '--no-sync'], { ...owner, stdio: 'pipe' })
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
-    const running = new Running(folder, port, owner)
+    const running = new Running(folder, port, owner, [...SETTINGS, ...more])
     if (await running.start()) return running
     if (attempt === PORTS_TO_TRY) throw new Error(`PostgreSQL did not start: ${running.log}`)
   }
@@ -72,14 +73,16 @@ class Running implements Postgres {
   readonly port: number
   readonly #folder: string
   readonly #owner: Owner | undefined
+  readonly #settings: readonly string[]
   #child: ChildProcess | undefined
   #databases = 0
   log = ''
 
-  constructor(folder: string, port: number, owner: Owner | undefined) {
+  constructor(folder: string, port: number, owner: Owner | undefined, settings: readonly string[]) {
     this.#folder = folder
     this.port = port
     this.#owner = owner
+    this.#settings = settings
     process.on('exit', () => this.#killAll())
   }
 
@@ -116,7 +119,7 @@ class Running implements Postgres {
   /** False where it ended instead, as on a port that is taken. */
   async start(): Promise<boolean> {
     const places = ['-D', join(this.#folder, 'data'), '-p', `${this.port}`, '-k', this.#folder]
-    const settings = SETTINGS.flatMap((setting) => ['-c', setting])
+    const settings = this.#settings.flatMap((setting) => ['-c', setting])
     const child = spawn(join(PROGRAMS ?? '', 'postgres'), [...places, ...settings], {
       ...this.#owner,
       ...{ cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'] },

@@ -8,7 +8,7 @@ import { S3 } from '@aws-sdk/client-s3'
 import type { Test } from 'uvu'
 import { freePort } from './free-port.js'
 import { eventually, temporaryFolder } from './server.js'
-import { bounded, isInstalled } from './test.js'
+import { bounded, isInstalled, mayBeSkipped } from './test.js'
 
 const WITHIN_MS = 60_000
 const PROGRAMS = ['radosgw', 'radosgw-admin', 'ceph-mon', 'ceph-osd', 'ceph', 'ceph-authtool', 'monmaptool']
@@ -33,9 +33,13 @@ export interface Radosgw {
   end(): Promise<void>
 }
 
-/** `test` where Ceph's gateway is installed. Elsewhere its tests are skipped, with their reason for the runner. */
+/**
+ * `test` where Ceph's gateway is installed. Elsewhere its tests are skipped, with their reason for the runner. Throws where it
+ * must be there.
+ */
 export function needsRadosgw<T>(test: Test<T>): Test<T> {
   if (PROGRAMS.every(isInstalled)) return test
+  mayBeSkipped("Ceph's gateway")
   const skip = (name: string): void => {
     test.skip(name)
     console.log(`SKIP: ${name} (Ceph's gateway is not installed)`)

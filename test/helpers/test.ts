@@ -35,3 +35,9 @@ export function isInstalled(program: string): boolean {
     }
   })
 }
+
+/** Throws where a server that a test needs must be installed, as in CI. */
+export function mayBeSkipped(server: string): void {
+  if (process.env.CLUSTER_TESTS === 'must-run')
+    throw new Error(`${server} is not installed, and CLUSTER_TESTS says that it must be`)
+}

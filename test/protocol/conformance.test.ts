@@ -1,19 +1,15 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Check, GROUP_NAMES } from '../conformance/check.js'
 import { GROUPS } from '../conformance/groups/all.js'
-import { type Result, runGroups } from '../conformance/suite.js'
+import { runGroups } from '../conformance/suite.js'
 import { readTarget, type Target } from '../conformance/target.js'
+import { all, assertConforms, conformance, failed, type Report } from '../helpers/conformance.js'
 import { bounded } from '../helpers/test.js'
 
 const test = suite('conformance')
-
-const MAIN = fileURLToPath(new URL('../conformance/main.js', import.meta.url))
-const RUN_WITHIN_MS = 200_000
 
 /** Some of what stock @tus/server breaks; a suite that does not see these is blind. */
 const STOCK_BREAKS = [
@@ -28,42 +24,6 @@ const STOCK_BREAKS = [
   'a value of any bytes',
   'keys that are names of a language, of one character, or in capitals',
 ]
-
-/** What Lading does otherwise, each with its reason. */
-const DEPARTS = [
-  // Hand-written clients send a form or some JSON with their creation; it is read and ignored, up to 64 KiB.
-  '415 to a body of another Content-Type',
-  '415 to a body without a Content-Type',
-]
-
-interface Report {
-  readonly extensions: readonly string[]
-  readonly groups: readonly { readonly group: string; readonly passed: number }[]
-  readonly checks: readonly Result[]
-}
-
-async function conformance(
-  ...args: readonly string[]
-): Promise<{ code: number | null; out: string; errors: string }> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let [out, errors] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    out += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    errors += text
-  })
-  const [code] = await bounded(RUN_WITHIN_MS, once(child, 'close'), 'the end of the suite')
-  return { code, out, errors }
-}
-
-function failed({ checks }: Report, level: Check['level']): string[] {
-  return checks.filter((each) => each.outcome === 'failed' && each.level === level).map(({ title }) => title)
-}
-
-function all(report: Report, outcome: Result['outcome']): number {
-  return report.checks.filter((check) => check.outcome === outcome).length
-}
 
 /** A server that writes what it is given to each connection on which something comes. */
 async function listen(answer: (request: string) => string): Promise<{ server: Server; url: URL }> {
@@ -95,14 +55,7 @@ test('every check is named by its section, its sentence and a title of its own',
 })
 
 test('Lading offers every extension, breaks no MUST, and no SHOULD without a reason', async () => {
-  const { code, out } = await conformance('--json')
-  const report: Report = JSON.parse(out)
-  assert.is(code, 0)
-  assert.equal(failed(report, 'MUST'), [])
-  assert.equal(failed(report, 'SHOULD'), DEPARTS)
-  assert.ok(all(report, 'passed') >= 165, `${all(report, 'passed')} passed`)
-  assert.ok(all(report, 'skipped') <= 8, `${all(report, 'skipped')} skipped`)
-  for (const { group, passed } of report.groups) assert.ok(passed >= 5, `${passed} passed in ${group}`)
+  assertConforms(await conformance('--json'))
 })
 
 test('stock @tus/server breaks the MUSTs that it is known to break', async () => {

@@ -192,7 +192,7 @@ test('"--no-metrics": nothing is there', async () => {
 test('a fault while metrics are collected is answered with 500 and logged', async () => {
   const logged: object[] = []
   const api = new Api({
-    ...{ findUpload: never, status: () => ({}), issuer: { grant: never, link: never } },
+    ...{ findUpload: never, status: async () => ({}), issuer: { grant: never, link: never } },
     ...{ deliveries: null, notReady: never, removeUpload: never },
     ...{ uploads: { page: never, count: never }, events: { serve: never } },
     metrics: { scrape: async () => Promise.reject(new Error('a part cannot say its number')) },

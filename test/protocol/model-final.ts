@@ -1,8 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
 import * as assert from 'uvu/assert'
 import { joinedHead } from '../helpers/parts.js'
-import { sidecarOf, storedFile, storedNames } from '../helpers/proof.js'
-import { eventually, idOf, send, type TestAnswer, type TestServer, tus } from '../helpers/server.js'
+import { eventually, idOf, send, type TestAnswer, tus } from '../helpers/server.js'
+import type { ModelPlace } from './model-server.js'
 import { answered, type ModelUpload, reprDigestOfBytes, same } from './model-upload.js'
 
 /** A final upload as it must be, beside the real one. */
@@ -33,7 +32,7 @@ export class ModelFinal {
   }
 
   /** Holds everything that can be seen of the real one against the model; waits until it is joined, where it can be. */
-  async check(server: TestServer): Promise<void> {
+  async check(server: ModelPlace): Promise<void> {
     const joined = this.#isWhole
     const head = joined ? await joinedHead(server, this.path) : await tus.head(server, this.path)
     answered(head, 200)
@@ -46,15 +45,15 @@ export class ModelFinal {
     same(download.status, joined ? 200 : 404, 'the download')
     if (!joined) return
     assert.ok(download.bytes.equals(this.#bytes), 'the bytes of the download')
-    assert.ok(readFileSync(storedFile(server, this.path)).equals(this.#bytes), 'the bytes of the file')
+    const stored = await server.stored.contentOf(this.path)
+    assert.ok(stored.equals(this.#bytes), 'the bytes of the file')
   }
 
   /** Resolves when its parts are removed. */
-  async checkParts(server: TestServer): Promise<void> {
+  async checkParts(server: ModelPlace): Promise<void> {
     for (const part of this.#parts) {
-      const file = storedFile(server, part.path)
       await eventually(30_000, 'the end of a part', async () =>
-        existsSync(file) || existsSync(`${file}.json`) ? undefined : true,
+        (await server.stored.has(part.path)) ? undefined : true,
       )
       part.gone = true
       await part.check(server)
@@ -62,7 +61,7 @@ export class ModelFinal {
   }
 
   /** A kill between the joining and the removal leaves parts until they expire: looks which are gone. */
-  async settleParts(server: TestServer): Promise<void> {
+  async settleParts(server: ModelPlace): Promise<void> {
     for (const part of this.#parts) part.gone = (await tus.head(server, part.path)).status === 404
   }
 
@@ -83,14 +82,16 @@ export class ModelFinal {
   }
 }
 
-/** The path of a final upload that is on the disk; `others` are no candidates, and may be removed meanwhile. */
-export function finalOnDisk(
-  server: TestServer,
+/** The path of a final upload that is stored; `others` are no candidates, and may be removed meanwhile. */
+export async function storedFinal(
+  { stored }: ModelPlace,
   concat: string,
   others: readonly ModelUpload[],
-): string | undefined {
-  const known = new Set(others.map(({ path }) => `${idOf(path)}.json`))
-  const names = storedNames(server).filter((name) => name.endsWith('.json') && !known.has(name))
-  const paths = names.map((name) => `/files/${name.slice(0, -'.json'.length)}`)
-  return paths.find((path) => sidecarOf(server, path).concat === concat)
+): Promise<string | undefined> {
+  const known = new Set(others.map(({ path }) => idOf(path)))
+  for (const id of await stored.ids()) {
+    const path = `/files/${id}`
+    if (!known.has(id) && (await stored.sidecarOf(path))?.concat === concat) return path
+  }
+  return undefined
 }

@@ -1,17 +1,16 @@
 import { joinAgain, PARTIAL } from '../helpers/parts.js'
-import { sidecarOf } from '../helpers/proof.js'
 import { RawConnection } from '../helpers/raw.js'
-import { eventually, locationOf, type TestServer, tus } from '../helpers/server.js'
+import { eventually, locationOf, tus } from '../helpers/server.js'
 import { VERSION } from '../helpers/wire.js'
 import type { Framing } from './model-checksum.js'
 import type { Ending } from './model-ending.js'
-import { finalOnDisk, ModelFinal } from './model-final.js'
-import type { ModelServer } from './model-server.js'
+import { ModelFinal, storedFinal } from './model-final.js'
+import type { ModelPlace, ModelServer } from './model-server.js'
 import { answered, ModelUpload } from './model-upload.js'
 
 /** Creates an upload and its model. */
 export async function create(
-  server: TestServer,
+  server: ModelPlace,
   content: Buffer,
   made: { readonly length: number | null; readonly partial: boolean },
 ): Promise<ModelUpload> {
@@ -21,7 +20,7 @@ export async function create(
 }
 
 /** Sends what an upload lacks, in one PATCH; a deferred one gets one byte more and its length. */
-export async function complete(server: TestServer, upload: ModelUpload, framing: Framing): Promise<void> {
+export async function complete(server: ModelPlace, upload: ModelUpload, framing: Framing): Promise<void> {
   const { offset, length } = upload
   const bytes = length === null ? 1 : length - offset
   const declares = length === null ? { declares: offset + bytes } : {}
@@ -51,7 +50,7 @@ export async function join(
   }
 }
 
-async function others(server: TestServer, { others, framing }: Ending, contents: readonly Buffer[]) {
+async function others(server: ModelPlace, { others, framing }: Ending, contents: readonly Buffer[]) {
   const made: ModelUpload[] = []
   for (const [number, { bytes, late }] of others.entries()) {
     const content = contents[number] ?? Buffer.alloc(0)
@@ -102,13 +101,15 @@ async function make(
           connection.raw.socket.destroy()
           connection = await ask(server.now, concat)
         }
-        return finalOnDisk(server.now, concat, all)
+        return storedFinal(server.now, concat, all)
       })
     }
     let path: string | undefined
-    await server.restart(() => {
-      path = finalOnDisk(server.now, concat, all)
-      joinedBefore = path !== undefined && sidecarOf(server.now, path).sha256 !== null
+    await server.restart(async () => {
+      path = await storedFinal(server.now, concat, all)
+      if (path === undefined) return
+      const sidecar = await server.now.stored.sidecarOf(path)
+      joinedBefore = sidecar !== undefined && sidecar.sha256 !== null
     })
     connection.raw.socket.destroy()
     if (path !== undefined) return { final: new ModelFinal(path, concat, parts), mayKeep: joinedBefore }
@@ -127,7 +128,7 @@ interface Asked {
 }
 
 /** Asks for a final upload; nobody waits for the answer. */
-async function ask(server: TestServer, concat: string): Promise<Asked> {
+async function ask(server: ModelPlace, concat: string): Promise<Asked> {
   const raw = await RawConnection.open(server.port)
   const asked: Asked = { raw, status: undefined }
   await raw.head('POST /files', [VERSION, `Upload-Concat: ${concat}`])
@@ -140,6 +141,6 @@ async function ask(server: TestServer, concat: string): Promise<Asked> {
   return asked
 }
 
-function urlsOf(server: TestServer, parts: readonly ModelUpload[], { relative }: Ending): string[] {
+function urlsOf(server: ModelPlace, parts: readonly ModelUpload[], { relative }: Ending): string[] {
   return parts.map(({ path }) => (relative ? path : `${server.origin}${path}`))
 }

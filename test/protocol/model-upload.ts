@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
 import * as assert from 'uvu/assert'
-import { storedFile } from '../helpers/proof.js'
 import { type RawAnswer, RawConnection } from '../helpers/raw.js'
-import { eventually, idOf, send, type TestAnswer, type TestServer, tus } from '../helpers/server.js'
+import { eventually, idOf, send, type TestAnswer, tus } from '../helpers/server.js'
 import { bodyHeaders, VERSION } from '../helpers/wire.js'
 import { checksumValue, type Fault, type Framing, malformedValue, otherBody } from './model-checksum.js'
+import type { ModelPlace } from './model-server.js'
 
 /** A PATCH as a story asks for it. */
 export interface PatchWanted {
@@ -71,7 +70,7 @@ export class ModelUpload {
   }
 
   /** Opens a connection and sends a PATCH, or a part of it. */
-  async send(server: TestServer, wanted: PatchWanted): Promise<RawConnection> {
+  async send(server: ModelPlace, wanted: PatchWanted): Promise<RawConnection> {
     const { offset, bytes, framing, declares, only, extra = false } = wanted
     const { chunked, sum } = framing
     const body = this.#bytes(offset, bytes)
@@ -98,7 +97,7 @@ export class ModelUpload {
   }
 
   /** Sends a whole PATCH and resolves with its answer. */
-  async patch(server: TestServer, wanted: PatchWanted): Promise<RawAnswer> {
+  async patch(server: ModelPlace, wanted: PatchWanted): Promise<RawAnswer> {
     const connection = await this.send(server, wanted)
     try {
       return await connection.answer()
@@ -116,15 +115,15 @@ export class ModelUpload {
     same(headers.get('repr-digest'), this.finished ? this.#reprDigest() : undefined, 'its digest')
   }
 
-  /** Resolves when bytes behind the offset are in the file: those of a request that still runs. */
-  async arrived(server: TestServer): Promise<void> {
-    await eventually(30_000, 'a byte of the request in the file', async () =>
-      statSync(storedFile(server, this.path)).size > this.offset ? true : undefined,
+  /** Resolves when bytes behind the offset have come: those of a request that still runs. */
+  async arrived(server: ModelPlace): Promise<void> {
+    await eventually(30_000, 'a byte of the request', async () =>
+      (await server.stored.arrivedOf(this.path)) > this.offset ? true : undefined,
     )
   }
 
   /** Takes over the offset of a request whose end nobody could foresee; it lies between the two. */
-  async settle(server: TestServer, least: number, most: number): Promise<void> {
+  async settle(server: ModelPlace, least: number, most: number): Promise<void> {
     const { headers } = await tus.head(server, this.path)
     const offset = Number(headers['upload-offset'])
     assert.ok(offset >= least && offset <= most, `HEAD says ${offset}, not ${least} to ${most}`)
@@ -137,20 +136,19 @@ export class ModelUpload {
   }
 
   /** Holds everything that can be seen of the real upload against the model. */
-  async check(server: TestServer): Promise<void> {
+  async check(server: ModelPlace): Promise<void> {
     const answer = await tus.head(server, this.path)
-    const file = storedFile(server, this.path)
     if (this.gone) {
       answered(answer, 404)
       // A part that was deleted right after a start goes once it is known that no final upload needs it.
-      await eventually(30_000, 'the end of the files of an upload that is gone', async () =>
-        existsSync(file) || existsSync(`${file}.json`) ? undefined : true,
+      await eventually(30_000, 'the end of what is stored of an upload that is gone', async () =>
+        (await server.stored.has(this.path)) ? undefined : true,
       )
       return
     }
     answered(answer, 200)
     this.#checkHead(answer)
-    same(statSync(file).size, this.offset, 'the size of the file')
+    same(await server.stored.bytesOf(this.path), this.offset, 'the size of what is stored')
     await this.#checkRecord(server)
     if (this.finished) return
     const download = await send(server.origin, { method: 'GET', path: this.path })
@@ -158,8 +156,8 @@ export class ModelUpload {
   }
 
   /** Holds every stored byte against what was sent. */
-  checkBytes(server: TestServer): void {
-    const stored = readFileSync(storedFile(server, this.path))
+  async checkBytes(server: ModelPlace): Promise<void> {
+    const stored = await server.stored.contentOf(this.path)
     assert.ok(stored.equals(this.stored), 'the bytes of the file')
   }
 
@@ -172,12 +170,21 @@ export class ModelUpload {
   }
 
   /** Progress and type; a type that was seen in bytes that do not count must not stay. */
-  async #checkRecord(server: TestServer): Promise<void> {
-    const answer = await send(server.origin, { method: 'GET', path: `/api/uploads/${idOf(this.path)}` })
-    const { offset, length, type } = JSON.parse(answer.text)
-    same(offset, this.offset, 'the progress')
-    same(length, this.length, 'the length of the record')
-    if (type !== null || this.finished) same(type, TYPE, 'the type')
+  async #checkRecord(server: ModelPlace): Promise<void> {
+    const seen = await (server.recordsLag
+      ? eventually(30_000, 'the record of what was done on another node', async () => {
+          const record = await this.#record(server)
+          return record.offset === this.offset && record.length === this.length ? record : undefined
+        })
+      : this.#record(server))
+    same(seen.offset, this.offset, 'the progress')
+    same(seen.length, this.length, 'the length of the record')
+    if (seen.type !== null || this.finished) same(seen.type, TYPE, 'the type')
+  }
+
+  async #record({ origin }: ModelPlace): Promise<{ offset: number; length: number | null; type: unknown }> {
+    const answer = await send(origin, { method: 'GET', path: `/api/uploads/${idOf(this.path)}` })
+    return JSON.parse(answer.text)
   }
 
   #reprDigest(): string {

@@ -1,77 +1,20 @@
-import fc from 'fast-check'
 import { suite } from 'uvu'
-import * as assert from 'uvu/assert'
-import { filesIn, unharmed } from '../helpers/health.js'
-import { PseudoFile } from '../helpers/sender.js'
-import { startServer, tus } from '../helpers/server.js'
-import type { Ending } from './model-ending.js'
-import { complete, create, join } from './model-joining.js'
-import { take } from './model-requests.js'
-import { ModelServer } from './model-server.js'
-import { MOST_BYTES } from './model-sizes.js'
-import { story } from './model-steps.js'
-import { answered, type ModelUpload } from './model-upload.js'
+import { FolderServer, type ModelServer } from './model-server.js'
+import { tellStories } from './model-stories.js'
 
-const test = suite('model')
+const test = suite<{ server: ModelServer }>('model')
 
 const TIME_MS = 30_000
-const MOST_STORIES = 2_000
-/** More than any story can bring. */
-const CONTENT_BYTES = 16 * MOST_BYTES
 
-const seed = Number(process.env.MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31))
-/** The path to a failed and shrunk story, as fast-check prints it. */
-const path = process.env.MODEL_PATH
-
-/** What is sent into the upload of a story, and into the other parts of a joined one. */
-const content = contentOf(seed, CONTENT_BYTES)
-const others = [contentOf(seed + 1, MOST_BYTES), contentOf(seed + 2, MOST_BYTES)]
-
-let server: ModelServer
-
-test.after(async () => {
-  await server.now.stop('SIGKILL')
+test.before(async (context) => {
+  context.server = await FolderServer.start()
 })
+test.after(({ server }) => server.end())
 
-function contentOf(own: number, bytes: number): Buffer {
-  const file = new PseudoFile(own, bytes)
-  return Buffer.concat(Array.from({ length: bytes / 2 ** 18 }, (_, i) => file.read(i * 2 ** 18, bytes)))
-}
-
-/** Brings an upload to its end, whatever became of it, and holds the file against what was sent. */
-async function conclude(upload: ModelUpload, { framing }: Ending): Promise<void> {
-  if (upload.gone) return
-  await complete(server.now, upload, framing)
-  await upload.check(server.now)
-  upload.checkBytes(server.now)
-  answered(await tus.remove(server.now, upload.path), 204)
-}
-
-test('answers every sequence of requests, cuts and kills as a model of one upload and its joining does', async () => {
-  console.log(`model: MODEL_SEED=${seed}`)
-  server = new ModelServer(await startServer())
-  const until = Date.now() + TIME_MS
-  let stories = 0
-  const property = fc.asyncProperty(story, async ({ partial, length, steps, ending }) => {
-    // Looked at here, because fast-check's own limit would leave the story it ends running on.
-    if (Date.now() > until) return
-    stories += 1
-    const upload = await create(server.now, content, { length, partial })
-    await upload.check(server.now)
-    for (const step of steps) await take(server, upload, step)
-    if (partial) await join(server, upload, ending, others)
-    else await conclude(upload, ending)
-  })
-  await fc.assert(property, {
-    seed,
-    ...(path === undefined ? {} : { path }),
-    numRuns: MOST_STORIES,
-    endOnFailure: path !== undefined,
-    includeErrorInReport: true,
-  })
-  console.log(`model: ${stories} stories`)
-  await unharmed(server.now)
-  assert.equal(filesIn(server.now), [])
+test('answers every sequence of requests, cuts and kills as a model of one upload and its joining does', async ({
+  server,
+}) => {
+  await tellStories(server, TIME_MS)
 })
 
 test.run()

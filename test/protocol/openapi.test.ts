@@ -59,7 +59,7 @@ test('"OpenAPI 3.1 of everything beside tus": every route of the router is in it
   const parts = {
     findUpload: never,
     removeUpload: never,
-    status: () => ({}),
+    status: async () => ({}),
     notReady: never,
     deliveries: null,
   }

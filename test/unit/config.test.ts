@@ -49,6 +49,7 @@ test('has the documented defaults', () => {
     slotsPerOwner: 'auto',
     maxBytesPerOwnerPerDay: 'off',
     slotWaitMs: 0,
+    clusterSlots: 'off',
     connections: 'auto',
     keepAliveMs: 75_000,
     downloads: 64,

@@ -137,54 +137,6 @@ test('more uploads than the agenda holds are found on the disk, after a restart 
   assert.is(new Set(endpoint.told).size, 30)
 })
 
-test('only so many uploads are told of at once', async ({ place }) => {
-  const { endpoint } = place
-  let [running, most] = [0, 0]
-  endpoint.answer = async () => {
-    running += 1
-    most = Math.max(most, running)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-    running -= 1
-    return DONE
-  }
-  const deliveries = await place.start({ limits: { places: 3 } })
-  for (const number of numbers(20)) deliveries.notify(call('post-create', number))
-  await told(place, deliveries, 20)
-  assert.is(most, 3)
-})
-
-test('of post-receive only the newest goes out, from memory, and never one behind a post-finish', async ({
-  place,
-}) => {
-  const { endpoint } = place
-  const deliveries = await place.start({ progressIntervalMs: 3_600_000 })
-  const progress = (offset: number) => {
-    const made = call('post-receive')
-    return { ...made, upload: { ...made.upload, offset } }
-  }
-  for (const offset of [1, 2, 3]) deliveries.notify(progress(offset))
-  await until('a notice', () => endpoint.tries.length === 1)
-  assert.is(endpoint.tries[0]?.call.upload.offset, 3)
-  assert.equal([deliveries.numbers.pending, place.files], [0, []])
-  for (const offset of [4, 5]) deliveries.notify(progress(offset))
-  await deliveries.intend(idOf(1))
-  deliveries.confirm(call('post-finish'))
-  deliveries.notify(call('post-create', 2))
-  await told(place, deliveries, 3)
-  assert.equal(endpoint.told.slice().sort(), ['post-create 2', 'post-finish 1', 'post-receive 1'])
-})
-
-test('a notice of progress waits while an event of its upload is not acknowledged', async ({ place }) => {
-  const { endpoint } = place
-  endpoint.answer = ({ event, attempt }) => (event === 'post-create' && attempt < 3 ? FAILED : DONE)
-  const deliveries = await place.start({ scheduleMs: [0, 50, 50] })
-  deliveries.notify(call('post-create'))
-  await until('a failure', () => endpoint.tries.length === 1)
-  deliveries.notify(call('post-receive'))
-  await told(place, deliveries, 4)
-  assert.equal(endpoint.told, [...numbers(3).map(() => 'post-create 1'), 'post-receive 1'])
-})
-
 test('notices take no more memory than there is, and give back what they took', () => {
   const budget = new MemoryBudget(3_000)
   const notices = new ProgressNotices(1_000_000, budget, () => {})

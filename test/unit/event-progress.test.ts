@@ -1,23 +1,24 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Progress, type State } from '../../server/http/events/progress.js'
+import { Progress } from '../../server/http/events/progress.js'
+import type { UploadState } from '../../server/model/upload-state.js'
 import { record } from '../helpers/record.js'
 
 const test = suite('the progress of uploads as events')
 
-const state = (number: number, offset: number, bytesPerSecond = 0): State => ({
+const state = (number: number, offset: number, bytesPerSecond = 0): UploadState => ({
   ...record(number, { offset }),
   bytesPerSecond,
 })
 
 /** Progress over uploads that a test sets, and what is to be sent of them as `number:offset`. */
 function place() {
-  let receiving: State[] = []
+  let receiving: UploadState[] = []
   const progress = new Progress({
     receiving: () => receiving,
     peek: (id) => receiving.find((each) => each.id === id),
   })
-  const receive = (...states: State[]): void => {
+  const receive = (...states: UploadState[]): void => {
     receiving = states
   }
   const taken = (): string[] => progress.take().map(({ id, offset }) => `${Number(id.slice(9))}:${offset}`)

@@ -5,6 +5,7 @@ import type { UploadRecord } from '../../server/model/record.js'
 import type { StoredFacts } from '../../server/model/upload-facts.js'
 import { findFinished } from '../../server/uploads/find-finished.js'
 import { findUpload } from '../../server/uploads/find-upload.js'
+import { uploadsInMemory } from '../../server/uploads/live-view.js'
 import type { StoredUpload } from '../../server/uploads/upload.js'
 import { record } from '../helpers/record.js'
 import { keep, uploadOf } from '../helpers/stored-upload.js'
@@ -19,7 +20,8 @@ function place(stored?: Partial<StoredFacts>) {
   if (stored) keep(storage, uploadOf(ID, stored), 'ten bytes.')
   const live = new Map<string, StoredUpload>()
   const tools = {
-    ...{ engine, uploads: { peek: (id: string) => live.get(id) }, monotonic: () => 3_000 },
+    engine,
+    live: uploadsInMemory({ peek: (id: string) => live.get(id), receiving: () => [] }, () => 3_000),
     row: async (_: string): Promise<UploadRecord | undefined> => undefined,
     mayAccess: ((_, { owner }) => owner === null) as AccessRule,
     warnings: [] as string[],

@@ -30,7 +30,7 @@ async function setAfterHead(current: HookRequest): Promise<unknown[]> {
       expiresAtMs: () => 0,
     },
     ...{ makeBody: full, createId: () => 'new-id', isUploadId: () => true },
-    ...{ log, refusals: log, monotonic: () => 0, interrupt: async () => {} },
+    ...{ log, refusals: log, monotonic: () => 0, mayInterrupt: () => true, interrupt: async () => {} },
     hooks: { describe: () => MINE, access: async () => {}, create: async () => {} },
     slots: { tryTake: full, take: full },
     dayBytes: { reserve: () => () => {} },

@@ -44,6 +44,7 @@ function setUp(handle: Handle = async () => {}, changes: Partial<FrontDoorOption
       },
     },
     interrupt: async ({ id }) => void events.push(`interrupted ${id}`),
+    mayInterrupt: () => true,
     makeBody: () => fakeBody(events),
     createId: () => 'new-id',
     isUploadId: () => true,

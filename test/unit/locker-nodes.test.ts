@@ -7,6 +7,9 @@ import { ANONYMOUS } from '../../server/model/principal.js'
 import { UploadRequest } from '../../server/model/request.js'
 import { SqlError } from '../../server/model/sql.js'
 import { type MayInterrupt, UploadLocks } from '../../server/tus/locker.js'
+import { eventually } from '../helpers/server.js'
+
+const WITHIN_MS = 30_000
 
 /** What all nodes share: who holds each upload, and who waits until one is free. */
 class Shared {
@@ -30,7 +33,10 @@ class Shared {
       },
       release: async () => {
         this.holders.delete(id)
-        for (const wake of this.#waiting.splice(0)) wake()
+        // Other nodes hear of it later than this one.
+        setTimeout(() => {
+          for (const wake of this.#waiting.splice(0)) wake()
+        }, 1)
       },
     }
   }
@@ -80,6 +86,11 @@ function setUp({ waitMs = 60_000, mayInterrupt = (() => true) as MayInterrupt } 
   return { shared, one: node(), two: node(), a: new Request(), b: new Request(), c: new Request() }
 }
 
+/** Resolves once a request was ended so often. */
+async function untilEnded({ ends }: Request, times: number): Promise<void> {
+  await eventually(WITHIN_MS, 'the end', async () => ends.length >= times || undefined)
+}
+
 async function codeOf(work: Promise<unknown>): Promise<string> {
   const error = await work.then(
     () => undefined,
@@ -103,7 +114,7 @@ test('a newcomer on another node ends the PATCH that holds the upload, and gets 
   const { one, two, a, b } = setUp()
   await one.acquire('x', a)
   const second = two.acquire('x', b)
-  while (a.ends.length === 0) await Promise.resolve()
+  await untilEnded(a, 1)
   assert.equal(a.ends, ['taken_over'])
   one.release('x', a)
   await second
@@ -129,7 +140,7 @@ test('before the next request of a node gets the upload, the other nodes may hav
     order.push('there')
     two.release('x', c)
   })
-  while (a.ends.length < 2) await Promise.resolve()
+  await untilEnded(a, 2)
   one.release('x', a)
   await Promise.all([here, there])
   assert.equal(order, ['there', 'here'])
@@ -176,7 +187,7 @@ test('work that waits for an upload ends the request of another node', async () 
   await one.acquire('x', a)
   const done: string[] = []
   const work = two.waitWith('x', async () => void done.push('x'))
-  while (a.ends.length === 0) await Promise.resolve()
+  await untilEnded(a, 1)
   one.release('x', a)
   await work
   assert.equal(done, ['x'])

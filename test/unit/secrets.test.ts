@@ -77,6 +77,7 @@ test('refuses settings that do not go together, in one line that names them', ()
     [['--auth-issuer', 'https://id.example'], ['--auth-issuer needs']],
     [['--auth-audience', 'up'], ['--auth-audience needs']],
     [['--storage', 's3://bucket/uploads'], ['--storage s3://… needs --database postgres://…']],
+    [['--cluster-slots', '10'], ['--cluster-slots needs --storage s3://…']],
   ]
   for (const [argv, names] of cases) {
     const message = refusal(() => runConfig(argv))
@@ -89,6 +90,8 @@ test('refuses settings that do not go together, in one line that names them', ()
   const database = ['--database', 'postgres://db.example/lading']
   for (const storage of ['s3://bucket', 's3://my.bucket-1/some/where', 's3://bucket/a_b.c/'])
     assert.is(runConfig([...database, '--storage', storage]).storage, storage)
+  const cluster = [...database, '--storage', 's3://bucket', '--cluster-slots']
+  for (const slots of [1, 10_000]) assert.is(runConfig([...cluster, `${slots}`]).clusterSlots, slots)
 })
 
 test.run()

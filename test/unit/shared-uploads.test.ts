@@ -34,11 +34,13 @@ function setUp({ isOutdated = false, isInMemory = true, failure = undefined as E
         note(`asked, in memory ${is}`)
         return isOutdated
       },
+      settle: (_id, offset, isLost) => note(`settled at ${offset}${isLost ? ', lost' : ''}`),
       dropDraft: async () => note('draft dropped'),
       forget: async () => note('digest dropped'),
     },
     uploads: {
       isInMemory: () => isInMemory,
+      offsetOf: () => 5,
       forget: async () => note('forgotten'),
       saved: async () => note('saved'),
     },
@@ -69,7 +71,7 @@ test('what is to be saved of an upload is saved under its lock, and nothing is w
   const { shared, tokens, seen } = setUp()
   const held = await shared.acquire('x', () => {}, 0)
   await held?.release()
-  assert.equal(seen.slice(1), ['saved, token 7', 'released, token none'])
+  assert.equal(seen.slice(1), ['saved, token 7', 'settled at 5, token 7', 'released, token none'])
   assert.is(tokens.of('x'), undefined)
 })
 
@@ -81,11 +83,13 @@ test('a lock is given back where it cannot be told what other nodes have changed
   assert.is(tokens.of('x'), undefined)
 })
 
-test('after the lease is lost there is no token', async () => {
-  const { shared, tokens, taken } = setUp()
-  await shared.acquire('x', () => {}, 0)
+test('after the lease is lost there is no token, and what memory has is not believed any more', async () => {
+  const { shared, tokens, seen, taken } = setUp()
+  const held = await shared.acquire('x', () => {}, 0)
   taken.delete('x')
   assert.is(tokens.of('x'), undefined)
+  await held?.release()
+  assert.ok(seen.includes('settled at 5, lost, token none'))
 })
 
 test('one node at a time does what goes over all uploads: others leave it, or wait for their turn', async () => {

@@ -14,6 +14,7 @@ function endingOf(done: string[], hangs = ''): Ending {
   const now = (name: string) => (): void => void done.push(name)
   return {
     front: { refuseNew: now('refuse new'), close: end('connections') },
+    nodes: { stop: now('say no more to other nodes') },
     events: { close: now('end event streams') },
     background: { stop: now('stop background'), close: end('background') },
     frontDoor: { close: now('end bodies') },
@@ -38,6 +39,7 @@ test('nothing new is taken before what runs has ended, and records are written b
   assert.equal(done, [
     ...[
       'refuse new',
+      'say no more to other nodes',
       'end event streams',
       'stop background',
       'end bodies',

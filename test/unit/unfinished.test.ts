@@ -7,6 +7,8 @@ import { Unfinished } from '../../server/uploads/unfinished.js'
 
 const test = suite('unfinished')
 
+const codeOf = (error: unknown): string => (error instanceof UploadError ? error.code : '')
+
 const DAY = new Date('2026-11-25T12:00:00Z')
 const idOf = (number: number): string => createId(DAY, number.toString(16).padStart(32, '0'))
 /** Ids whose first word is the same share a place in the table. */
@@ -79,6 +81,20 @@ test('at the limit a new upload is refused, and there is room again once one is 
   table.delete(idOf(1))
   table.admit(idOf(3), 0)
   assert.is(table.size, 2)
+})
+
+test('one of several nodes admits as many as are left by the last count of all nodes', () => {
+  const unfinished = new Unfinished(3)
+  unfinished.admit(idOf(1), 0)
+  unfinished.noteAll(2)
+  unfinished.admit(idOf(2), 0)
+  assert.is(unfinished.size, 3)
+  assert.throws(
+    () => unfinished.admit(idOf(3), 0),
+    (error: unknown) => codeOf(error) === 'unfinished_full',
+  )
+  unfinished.noteAll(2)
+  unfinished.admit(idOf(3), 0)
 })
 
 test('one that is found on the disk counts, also beyond the limit', () => {

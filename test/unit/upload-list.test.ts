@@ -12,16 +12,17 @@ import {
   pageWithNewer,
 } from '../../server/model/upload-list.js'
 import { UploadList } from '../../server/uploads/list-uploads.js'
+import { uploadsInMemory } from '../../server/uploads/live-view.js'
 import { record } from '../helpers/record.js'
 import { uploadOf } from '../helpers/stored-upload.js'
 
-const none = { peek: () => undefined, receiving: () => [] }
+const none = { peek: () => undefined, newer: () => new Map() }
 
 test('index_unavailable: where the database cannot answer, the list says so and names no cause', async () => {
   const locked = async (): Promise<never> => {
     throw new RecordsError('locked', 'SQLITE_BUSY: a secret path')
   }
-  const list = new UploadList({ uploads: none, records: { list: locked, count: locked }, monotonic: () => 0 })
+  const list = new UploadList({ live: none, records: { list: locked, count: locked } })
   for (const asked of [list.page(EVERY_UPLOAD, LIST_START, 1), list.count(EVERY_UPLOAD)]) {
     const thrown: unknown = await asked.catch((error: unknown) => error)
     assert.ok(thrown instanceof UploadError)
@@ -33,7 +34,7 @@ test('index_unavailable: where the database cannot answer, the list says so and 
 test('what the index has is shown with no speed', async () => {
   const items: readonly UploadRecord[] = [record(1)]
   const records = { list: async () => ({ items, next: null }), count: async () => 1 }
-  const list = new UploadList({ uploads: none, records, monotonic: () => 0 })
+  const list = new UploadList({ live: none, records })
   const page = await list.page(EVERY_UPLOAD, LIST_START, 1)
   assert.equal(page, { items: [{ ...record(1), bytesPerSecond: 0 }], next: null })
 })
@@ -44,8 +45,8 @@ test("an upload that has another one's id by now is not shown in its place", asy
     uploadOf(record(1).id, { owner: 'bob' }),
   ]
   const records = { list: async () => ({ items: [anns], next: null }), count: async () => 1 }
-  const uploads = { peek: () => bobs, receiving: () => [] }
-  const list = new UploadList({ uploads, records, monotonic: () => 0 })
+  const live = uploadsInMemory({ peek: () => bobs, receiving: () => [] }, () => 0)
+  const list = new UploadList({ live, records })
   const page = await list.page({ ...EVERY_UPLOAD, owner: 'ann' }, LIST_START, 1)
   assert.equal(page.items, [{ ...anns, bytesPerSecond: 0 }])
 })

@@ -3,13 +3,15 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { UploadError } from '../../errors.js'
 import type { HeaderFields } from '../../model/answer.js'
 import type { EventKind, EventListener } from '../../model/event.js'
-import { expiresAtOf, type Principal } from '../../model/principal.js'
+import type { Principal } from '../../model/principal.js'
+import type { UploadRecord } from '../../model/record.js'
+import { restView, type UploadState } from '../../model/upload-state.js'
 import { endAnswer } from '../answer.js'
 import type { Exchange } from '../exchange.js'
 import { scopeOf } from '../list-query.js'
 import { holderOf, makePlace } from './fair-share.js'
-import { Progress, type State } from './progress.js'
-import { comment, EventReader } from './reader.js'
+import { Progress } from './progress.js'
+import { comment, EventReader, endOfStream, STREAM_HEADERS } from './reader.js'
 import { EventRing } from './ring.js'
 import { askedStream } from './stream-query.js'
 
@@ -27,8 +29,6 @@ const MOST_PROGRESS_MS = 1_000
 const COMMENT_EVERY_MS = 20_000
 /** How long events are kept when nobody reads. */
 const KEEP_MS = 60_000
-/** A stream of a token ends then, and its reader comes again: the token is looked at again. */
-const MOST_STREAM_MS = 3_600_000
 
 type SentKind = Exclude<EventKind, 'restated'>
 
@@ -87,13 +87,25 @@ export class EventStreams {
   }
 
   /** Takes every event; never waits. */
-  readonly listener: EventListener = ({ kind, record }) => {
+  readonly listener: EventListener = ({ kind, record }) => this.take(kind, record)
+
+  /** Takes what happened to an upload, here or on another node; never waits. */
+  take(kind: EventKind, record: UploadRecord): void {
     if (kind === 'restated') return
     if (!this.#timer) this.#number += 1
     else if (kind !== 'progress') {
       this.#progress.forget(record.id)
-      this.#add(kind, { ...record, bytesPerSecond: 0 })
+      this.#add(kind, restView(record))
     } else if (!this.#progress.note(record)) this.#sendProgress()
+  }
+
+  /** Events are missing: the readers are to ask for what they show again. */
+  reset(): void {
+    this.#number += 1
+    if (!this.#timer) return
+    this.#progress.clear()
+    this.#ring.clear(this.#number)
+    this.#writeSoon()
   }
 
   /** Sends events until the reader leaves, or its place is another's. Rejects with query_invalid, event_streams_full or shutting_down. */
@@ -121,7 +133,7 @@ export class EventStreams {
     const reader = new EventReader(
       response,
       { ...scope, uploadId },
-      { heldBy, at, endsAtMs: this.#endOf(principal) },
+      { heldBy, at, endsAtMs: endOfStream(principal, this.#tools) },
     )
     this.#readers.add(reader)
     const left = new Promise<void>((resolve) => response.once('finish', resolve).once('close', resolve))
@@ -140,13 +152,6 @@ export class EventStreams {
     this.#isClosed = true
     this.#sleep()
     for (const reader of this.#readers) reader.end()
-  }
-
-  #endOf(principal: Principal): number {
-    const { monotonic, now } = this.#tools
-    if (principal.kind === 'admin') return Number.POSITIVE_INFINITY
-    const expiresAt = expiresAtOf(principal) ?? Number.POSITIVE_INFINITY
-    return monotonic() + Math.min(MOST_STREAM_MS, expiresAt * 1000 - now())
   }
 
   /** The number of an event's id; undefined where events behind it are not known. */
@@ -179,11 +184,15 @@ export class EventStreams {
     reader.isBehind = false
   }
 
-  #add(kind: SentKind, state: State): void {
+  #add(kind: SentKind, state: UploadState): void {
     this.#number += 1
     const { id, owner } = state
     const text = `id: ${this.#idOf(this.#number)}\nevent: ${kind}\ndata: ${JSON.stringify(state)}\n\n`
     this.#ring.add({ number: this.#number, uploadId: id, owner, bytes: Buffer.from(text) })
+    this.#writeSoon()
+  }
+
+  #writeSoon(): void {
     this.#batch ??= setTimeout(() => this.#guard(() => this.#write()), BATCH_MS)
   }
 
@@ -265,11 +274,4 @@ export class EventStreams {
   #guard(work: () => Promise<void>): void {
     work().catch((error: unknown) => this.#tools.log.error({ err: error }, 'events could not be sent'))
   }
-}
-
-const STREAM_HEADERS: HeaderFields = {
-  'Content-Type': 'text/event-stream; charset=utf-8',
-  'Cache-Control': 'no-store',
-  // nginx would otherwise gather events.
-  'X-Accel-Buffering': 'no',
 }

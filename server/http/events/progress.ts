@@ -1,16 +1,14 @@
 import type { UploadRecord } from '../../model/record.js'
-
-/** An upload as the API shows it. */
-export type State = UploadRecord & { readonly bytesPerSecond: number }
+import { restView, type UploadState } from '../../model/upload-state.js'
 
 /** Uploads whose progress waits to be sent; beyond that it is sent at once. */
 const MOST_CHANGED = 2_000
 
 interface ProgressTools {
   /** The uploads that receive bytes now, as the API shows them. */
-  readonly receiving: () => readonly State[]
+  readonly receiving: () => readonly UploadState[]
   /** An upload in memory as the API shows it. */
-  readonly peek: (id: string) => State | undefined
+  readonly peek: (id: string) => UploadState | undefined
 }
 
 /** What is still to be sent of the progress of uploads: of each the newest state, and only where it is another one. */
@@ -43,9 +41,9 @@ export class Progress {
   }
 
   /** What is to be sent now. */
-  take(): State[] {
+  take(): UploadState[] {
     const { receiving, peek } = this.#tools
-    const states: State[] = []
+    const states: UploadState[] = []
     const shown = new Map<string, string>()
     for (const state of receiving()) {
       const { id, offset, length, type, bytesPerSecond } = state
@@ -55,7 +53,7 @@ export class Progress {
       if (this.#shown.get(id) !== text) states.push(state)
     }
     this.#shown = shown
-    for (const [id, record] of this.#changed) states.push(peek(id) ?? { ...record, bytesPerSecond: 0 })
+    for (const [id, record] of this.#changed) states.push(peek(id) ?? restView(record))
     this.#changed.clear()
     return states
   }

@@ -1,8 +1,19 @@
 import type { ServerResponse } from 'node:http'
+import type { HeaderFields } from '../../model/answer.js'
+import { expiresAtOf, type Principal } from '../../model/principal.js'
 import type { SentEvent } from './ring.js'
 
 /** What may wait for a reader in this process; one that does not read is dropped. */
 const MOST_BUFFERED_BYTES = 64 * 1024
+/** A stream of a token ends then, and its reader comes again: the token is looked at again. */
+const MOST_STREAM_MS = 3_600_000
+
+export const STREAM_HEADERS: HeaderFields = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-store',
+  // nginx would otherwise gather events.
+  'X-Accel-Buffering': 'no',
+}
 
 /** Which events a reader gets; null: all. */
 export interface ReaderFilter {
@@ -102,4 +113,14 @@ export class EventReader {
 /** Dispatches nothing, but from here the reader goes on when it comes again. */
 export function comment(id: string): string {
   return `: ${id}\nid: ${id}\n\n`
+}
+
+/** When the stream of a principal ends that is opened now; milliseconds of a clock that nobody sets. */
+export function endOfStream(
+  principal: Principal,
+  { monotonic, now }: { readonly monotonic: () => number; readonly now: () => number },
+): number {
+  if (principal.kind === 'admin') return Number.POSITIVE_INFINITY
+  const expiresAt = expiresAtOf(principal) ?? Number.POSITIVE_INFINITY
+  return monotonic() + Math.min(MOST_STREAM_MS, expiresAt * 1000 - now())
 }

@@ -67,7 +67,7 @@ const OPERATIONS: Readonly<Record<string, Readonly<Record<string, Operation>>>> 
       summary: 'A link to a finished upload, which needs no token',
       parameters: [ID],
       ...{ body: 'AskedLink', status: 201, answers: 'Link' },
-      errors: [...TOKEN, ...HOOK, 'body_invalid', ...NO_LINK],
+      errors: [...TOKEN, ...HOOK, 'body_invalid', ...NO_LINK, 'storage_unavailable'],
     },
   },
   '/api/events': {
@@ -87,7 +87,8 @@ const OPERATIONS: Readonly<Record<string, Readonly<Record<string, Operation>>>> 
   '/api/grants': {
     post: {
       summary: 'A grant: leave to create uploads within limits',
-      ...{ body: 'AskedGrant', status: 201, answers: 'Grant', errors: [...ADMIN, 'body_invalid'] },
+      ...{ body: 'AskedGrant', status: 201, answers: 'Grant' },
+      errors: [...ADMIN, 'body_invalid', 'storage_unavailable'],
     },
   },
   '/api/deliveries': {
@@ -98,14 +99,14 @@ const OPERATIONS: Readonly<Record<string, Readonly<Record<string, Operation>>>> 
         query('afterId', 'The next of the page before'),
         query('limit', 'Deliveries of a page', { type: 'integer', minimum: 1, maximum: 256, default: 64 }),
       ],
-      ...{ status: 200, answers: 'DeliveryPage', errors: [...ADMIN, 'query_invalid'] },
+      ...{ status: 200, answers: 'DeliveryPage', errors: [...ADMIN, 'query_invalid', 'storage_unavailable'] },
     },
   },
   '/api/deliveries/{id}/resend': {
     post: {
       summary: 'Tries a delivery again at once',
       parameters: [ID],
-      ...{ status: 202, answers: 'Delivery', errors: [...ADMIN, 'delivery_unknown'] },
+      ...{ status: 202, answers: 'Delivery', errors: [...ADMIN, 'delivery_unknown', 'storage_unavailable'] },
     },
   },
   '/api/openapi.json': { get: { summary: 'This document', status: 200, answers: 'OpenApi', errors: ADMIN } },

@@ -46,6 +46,32 @@ const active = all({
   bytesPerSecond: number,
 })
 
+const node = all({
+  name: text,
+  startedAt: date,
+  leaseMs: {
+    type: 'integer',
+    description: 'How long its lease still lasts, in milliseconds; below 0 where it is over',
+  },
+  locks: { ...count, description: 'Uploads that it writes' },
+  slots: { ...count, description: 'Slots of all nodes together that it has' },
+})
+
+const cluster = {
+  ...all({
+    name: { ...text, description: 'This node' },
+    isMember: { type: 'boolean', description: 'This node has a lease: it may write uploads' },
+    nodes: { type: ['array', 'null'], items: node, description: 'Null while the database does not answer' },
+    slots: {
+      ...all({ taken: { ...count, type: ['integer', 'null'] }, limit: count }),
+      type: ['object', 'null'],
+      description: 'Of all nodes together; null without --cluster-slots',
+    },
+    active: { type: 'array', items: active, description: 'The uploads that other nodes receive' },
+  }),
+  description: 'With --storage s3://…: the nodes that serve the same uploads',
+}
+
 /** What the answers have. */
 export const SCHEMAS = {
   Upload: all({
@@ -97,6 +123,7 @@ export const SCHEMAS = {
     properties: {
       version: text,
       uptimeSeconds: count,
+      cluster,
       connections: all({ open: count, limit: count }),
       faults: all({ requests: count }),
       slots: all({ taken: count, limit: count, waiting: count }),

@@ -2,7 +2,16 @@ import type { UploadRecord } from '../../model/record.js'
 import type { Sql } from '../../model/sql.js'
 import { familyOf, type ListPlace, nameKey, newestFirst, type UploadFilter } from '../../model/upload-list.js'
 import type { Answer, Call } from '../backend.js'
-import { candidatesOf, chosenWays, FEW, isAlone, isSorted, LAST, type Way } from '../list-ways.js'
+import {
+  candidatesOf,
+  chosenWays,
+  comparedWith,
+  fewOf,
+  isAlone,
+  isSorted,
+  LAST,
+  type Way,
+} from '../list-ways.js'
 import { Parameters } from './parameters.js'
 import { pageQuery } from './rows.js'
 
@@ -25,7 +34,7 @@ export async function listUploads(
   const keys = await keysIn(
     sql,
     ways,
-    [...pagedBy(filter, after), untilEnd(end), filteredBy(filter)],
+    [...pagedBy(filter, after), untilEnd(end), filteredBy(comparedWith(ways, filter))],
     limit + 1,
   )
   const ids = keys.slice(0, limit).map(({ id }) => id)
@@ -39,15 +48,16 @@ export async function countUploads(sql: Sql, call: Call & { name: 'count' }): Pr
   const { filter, after, without } = call
   const ways = await waysOf(sql, filter)
   const paged = pagedBy(filter, after)
+  const compared = filteredBy(comparedWith(ways, filter))
   if (isSorted(ways)) {
-    const found = await keysIn(sql, ways, [...paged, filteredBy(filter)], 2 * FEW)
+    const found = await keysIn(sql, ways, [...paged, compared], 2 * fewOf(candidatesOf(filter)))
     return { rows: [], next: null, changes: found.filter(({ id }) => !without.includes(id)).length }
   }
   const end = await endOf(sql, ways, filter, after, isAlone(filter) ? COUNTED_AT_ONCE : COMPARED_AT_ONCE)
   const others: Condition = (parameters) => `id <> ALL(${parameters.add(without)})`
   const parameters = new Parameters()
   const counts = ways.map((way) => {
-    const conditions = [byWay(way), ...paged, untilEnd(end), filteredBy(filter), others]
+    const conditions = [byWay(way), ...paged, untilEnd(end), compared, others]
     return `(SELECT count(*) FROM uploads WHERE ${allOf(conditions, parameters)})`
   })
   const { rows } = await sql.query<{ count: number }>(
@@ -62,9 +72,10 @@ async function waysOf(sql: Sql, filter: UploadFilter): Promise<readonly Way[]> {
   const candidates = candidatesOf(filter)
   if (candidates.length === 0) return chosenWays([], [])
   const parameters = new Parameters()
+  const most = fewOf(candidates) + 1
   const counts = candidates.map((ways) => {
     const each = ways.map((way) => {
-      const entries = `SELECT 1 FROM uploads WHERE ${byWay(way)(parameters)} LIMIT ${FEW + 1}`
+      const entries = `SELECT 1 FROM uploads WHERE ${byWay(way)(parameters)} LIMIT ${most}`
       return `(SELECT count(*) FROM (${entries}) AS few)`
     })
     return each.join(' + ')

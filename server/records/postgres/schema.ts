@@ -46,4 +46,7 @@ export const MIGRATIONS: readonly string[] = [
      batches bigint NOT NULL,
      seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
    );`,
+  // Names and states are compared without reading a row.
+  `DROP INDEX uploads_by_creation;
+   CREATE INDEX uploads_in_order ON uploads (created_at, id) INCLUDE (state, name_key);`,
 ]

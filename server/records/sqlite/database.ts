@@ -6,7 +6,7 @@ import type { Answer, Call, Opening, RecordBatch, RowFault } from '../backend.js
 import { prepareLists } from './lists.js'
 import { Marks } from './marks.js'
 import { page } from './page.js'
-import { prepareRows, SELECT } from './rows.js'
+import { FIELDS, prepareRows, SELECT } from './rows.js'
 import { MIGRATIONS, NAME_KEYS, NAME_KEYS_VERSION, SCHEMA_VERSION } from './schema.js'
 import { prepareSearches } from './searches.js'
 
@@ -63,7 +63,7 @@ export class Database {
       this.#questions = prepareReads(reader)
       this.#marks = new Marks(this.#writer, reader)
       this.#search = prepareSearches(reader, SELECT)
-      this.#lists = prepareLists(reader, SELECT)
+      this.#lists = prepareLists(reader, FIELDS)
       this.#file = identify(path)
       this.opening = {
         isNew,

@@ -4,10 +4,12 @@ import { codeOf, type Sqlite } from '../../sqlite.js'
 import type { RowFault } from '../backend.js'
 import { COLUMNS } from '../columns.js'
 
-/** Selects whole records. */
-export const SELECT = `SELECT ${Object.entries(COLUMNS)
+/** The fields of a record, by their columns. */
+export const FIELDS = Object.entries(COLUMNS)
   .map(([field, column]) => `${column} AS ${field}`)
-  .join(', ')} FROM uploads`
+  .join(', ')
+/** Selects whole records. */
+export const SELECT = `SELECT ${FIELDS} FROM uploads`
 
 const STORED = { ...COLUMNS, nameKey: 'name_key' } as const
 

@@ -42,6 +42,9 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX uploads_of_family ON uploads (family, created_at, id) WHERE family IS NOT NULL;
    CREATE INDEX uploads_of_owner ON uploads (owner, created_at, id) WHERE owner IS NOT NULL;
    CREATE INDEX uploads_by_name ON uploads (name_key, created_at, id) WHERE name_key IS NOT NULL;`,
+  // Names and states are compared without reading a row.
+  `DROP INDEX uploads_by_creation;
+   CREATE INDEX uploads_in_order ON uploads (created_at, id, state, name_key);`,
 ]
 
 /** The version from which on there are keys of names: SQLite's `upper` knows ASCII alone. */

@@ -1,0 +1,123 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { UploadError } from '../server/errors.js'
+import type { Log } from '../server/model/log.js'
+import type { Sql } from '../server/model/sql.js'
+
+/** The steps of the schema, as `Sql.migrate` takes them. */
+const STEPS: readonly string[] = [
+  `CREATE TABLE owner_days (
+     day date NOT NULL,
+     owner text COLLATE "C" NOT NULL,
+     bytes bigint NOT NULL,
+     PRIMARY KEY (day, owner)
+   ) WITH (fillfactor = 50);`,
+]
+
+const TODAY = `(clock_timestamp() AT TIME ZONE 'UTC')::date`
+
+/** The row of the owner counts: of two who ask at once, the second one sees what the first has reserved. */
+const RESERVE = `INSERT INTO owner_days AS known (day, owner, bytes) SELECT ${TODAY}, $1, $2::bigint
+  WHERE $3::bigint <= $4::bigint
+  ON CONFLICT (day, owner) DO UPDATE SET bytes = known.bytes + excluded.bytes
+    WHERE known.bytes < $4::bigint AND known.bytes + $3::bigint <= $4::bigint
+  RETURNING to_char(day, 'YYYY-MM-DD') AS day`
+
+const CORRECT = `UPDATE owner_days SET bytes = greatest(0, bytes + $3::bigint) WHERE day = $1::date AND owner = $2`
+
+const PURGE = `DELETE FROM owner_days WHERE day < ${TODAY} - 1`
+
+/** The pauses between tries to say what was stored, of so many requests at most. */
+const CORRECT_MS = [0, 1_000, 5_000, 15_000, 60_000]
+const MOST_CORRECTED = 1_000
+
+/**
+ * The bytes that each owner has sent today (UTC, by PostgreSQL's clock), on all nodes together. What a request announces
+ * is counted from its beginning, so the limit holds exactly; of a node that dies it stays counted that day.
+ */
+export class SharedDayBytes {
+  readonly #limitBytes: number
+  readonly #sql: Sql
+  readonly #log: Pick<Log, 'error'>
+  #made: Promise<unknown> | undefined
+  /** The day on which rows of earlier days were last removed. */
+  #purgedOn = ''
+  #corrected = 0
+
+  constructor(limitBytes: number, sql: Sql, log: Pick<Log, 'error'>) {
+    this.#limitBytes = limitBytes
+    this.#sql = sql
+    this.#log = log
+  }
+
+  /** As `reserve` of DayBytes. Rejects also with storage_unavailable. Bytes count for the day on which their request began. */
+  async reserve(
+    owner: string,
+    bodyBytes: number,
+    uploadBytes: number,
+  ): Promise<(storedBytes: number) => void> {
+    const day = await this.#reserve(owner, bodyBytes, Math.max(bodyBytes, uploadBytes))
+    if (day === undefined) throw new UploadError('owner_bytes_used')
+    this.#purge(day)
+    return (storedBytes) => this.#correct(day, owner, storedBytes - bodyBytes)
+  }
+
+  async #reserve(owner: string, bodyBytes: number, mostBytes: number): Promise<string | undefined> {
+    try {
+      await this.#make()
+      const { rows } = await this.#sql.query<{ day: string }>(RESERVE, [
+        ...[owner, bodyBytes, mostBytes, this.#limitBytes],
+      ])
+      return rows[0]?.day
+    } catch (error) {
+      throw new UploadError('storage_unavailable', { cause: error })
+    }
+  }
+
+  #correct(day: string, owner: string, bytes: number): void {
+    if (bytes === 0) return
+    const lost = (error: unknown): void =>
+      this.#log.error({ err: error, owner, bytes }, "the bytes of an owner's day could not be counted")
+    if (this.#corrected >= MOST_CORRECTED) {
+      lost(new Error('too many wait for the database'))
+      return
+    }
+    this.#corrected += 1
+    this.#tryToCorrect(day, owner, bytes)
+      .catch(lost)
+      .finally(() => {
+        this.#corrected -= 1
+      })
+  }
+
+  /** A try whose answer was lost may be counted twice: rather that than not at all. */
+  async #tryToCorrect(day: string, owner: string, bytes: number): Promise<void> {
+    let cause: unknown
+    for (const pauseMs of CORRECT_MS) {
+      await pause(pauseMs, undefined, { ref: false })
+      try {
+        await this.#sql.query(CORRECT, [day, owner, bytes])
+        return
+      } catch (error) {
+        cause = error
+      }
+    }
+    throw cause
+  }
+
+  #make(): Promise<unknown> {
+    this.#made ??= this.#sql.migrate('owner_days', STEPS).catch((error: unknown) => {
+      this.#made = undefined
+      throw error
+    })
+    return this.#made
+  }
+
+  /** Removes earlier days, once a day and in the background. */
+  #purge(day: string): void {
+    if (day === this.#purgedOn) return
+    this.#purgedOn = day
+    this.#sql.query(PURGE).catch((error: unknown) => {
+      this.#log.error({ err: error }, 'the bytes of earlier days could not be removed')
+    })
+  }
+}

@@ -1,0 +1,117 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { UploadError } from '../../errors.js'
+import type { Grant } from '../../model/grant.js'
+import type { Sql } from '../../model/sql.js'
+import { ACCESS_STEPS } from './access-schema.js'
+import type { GrantUsesTools } from './grant-uses.js'
+
+const PURGE_EVERY_MS = 3_600_000
+/** After this time PostgreSQL has ended every query that was given up. */
+const QUERIES_END_WITHIN_MS = 7_000
+/** The pauses between tries to give a use back, of so many uploads at most. */
+const GIVE_BACK_MS = [0, 1_000, 5_000, 15_000, 60_000]
+const MOST_GIVEN_BACK = 1_000
+
+/** The row of the grant counts: of two who ask at once, the second one sees what the first has taken. */
+const TAKE = `WITH counted AS (
+    INSERT INTO grants AS known (id, used, expires_at) VALUES ($1, 1, to_timestamp($3))
+    ON CONFLICT (id) DO UPDATE SET used = known.used + 1 WHERE known.used < $2
+    RETURNING id
+  )
+  INSERT INTO grant_uses (grant_id, upload) SELECT id, $4 FROM counted`
+
+const GIVE_BACK = `WITH given AS (
+    DELETE FROM grant_uses WHERE grant_id = $1 AND upload = $2 RETURNING grant_id
+  )
+  UPDATE grants SET used = used - 1 FROM given WHERE id = given.grant_id`
+
+/** One that ended just now may still be counted for a creation that came before. */
+const PURGE = `DELETE FROM grants WHERE expires_at < clock_timestamp() - interval '1 hour'`
+
+/**
+ * Which uploads each grant has created, on any node: in PostgreSQL, so that all nodes together create no more than it
+ * allows.
+ */
+export class SharedGrantUses {
+  readonly #sql: Sql
+  readonly #tools: GrantUsesTools
+  #made: Promise<unknown> | undefined
+  #purgedAtMs = Number.NEGATIVE_INFINITY
+  #givenBack = 0
+
+  constructor(sql: Sql, tools: GrantUsesTools) {
+    this.#sql = sql
+    this.#tools = tools
+  }
+
+  /** Takes one of the uploads that a grant allows. Rejects with grant_used, and with storage_unavailable. */
+  async take({ id, count, expiresAt }: Grant, uploadId: string): Promise<void> {
+    if (count === null) return
+    let changes: number
+    try {
+      await this.#make()
+      changes = (await this.#sql.query(TAKE, [id, count, expiresAt, uploadId])).changes
+    } catch (error) {
+      // PostgreSQL may have done it all the same, or do it yet.
+      this.#giveBackLater(id, uploadId, QUERIES_END_WITHIN_MS)
+      throw new UploadError('storage_unavailable', { cause: error })
+    }
+    this.#purge()
+    if (changes === 0) throw new UploadError('grant_used')
+  }
+
+  /** Gives one back, in the background. Does nothing where the upload has none. */
+  giveBack(id: string, uploadId: string): void {
+    this.#giveBackLater(id, uploadId, 0)
+  }
+
+  #giveBackLater(id: string, uploadId: string, afterMs: number): void {
+    if (this.#givenBack >= MOST_GIVEN_BACK) {
+      this.#lost(uploadId, new Error('too many wait for the database'))
+      return
+    }
+    this.#givenBack += 1
+    this.#tryToGiveBack(id, uploadId, afterMs)
+      .catch((error: unknown) => this.#lost(uploadId, error))
+      .finally(() => {
+        this.#givenBack -= 1
+      })
+  }
+
+  #lost(uploadId: string, error: unknown): void {
+    this.#tools.log.error({ err: error, id: uploadId }, 'the use of a grant could not be given back')
+  }
+
+  async #tryToGiveBack(id: string, uploadId: string, afterMs: number): Promise<void> {
+    let cause: unknown
+    for (const pauseMs of GIVE_BACK_MS) {
+      await pause(Math.max(pauseMs, pauseMs === 0 ? afterMs : 0), undefined, { ref: false })
+      try {
+        await this.#make()
+        await this.#sql.query(GIVE_BACK, [id, uploadId])
+        return
+      } catch (error) {
+        cause = error
+      }
+    }
+    throw cause
+  }
+
+  #make(): Promise<unknown> {
+    this.#made ??= this.#sql.migrate('access', ACCESS_STEPS).catch((error: unknown) => {
+      this.#made = undefined
+      throw error
+    })
+    return this.#made
+  }
+
+  /** Removes grants whose time is over, at most once an hour, and in the background: there may be many. */
+  #purge(): void {
+    const nowMs = this.#tools.now()
+    if (nowMs - this.#purgedAtMs < PURGE_EVERY_MS) return
+    this.#purgedAtMs = nowMs
+    this.#sql.query(PURGE).catch((error: unknown) => {
+      this.#tools.log.error({ err: error }, 'grants whose time is over could not be removed')
+    })
+  }
+}

@@ -1,0 +1,30 @@
+import { abortAll } from './abort-all.js'
+import type { AssemblyTools } from './assembly.js'
+import type { Removed } from './ledger.js'
+
+/** Uploads whose objects are removed at once. */
+const AT_ONCE = 8
+
+type Tools = Pick<AssemblyTools, 'bucket' | 'ledger' | 'keyOf' | 'tails'>
+
+/** Removes what the bucket has of uploads that are being removed, then their rows. Rejects as the bucket and the ledger do. */
+export async function removeObjects(tools: Tools, removed: readonly Removed[]): Promise<void> {
+  for (let from = 0; from < removed.length; from += AT_ONCE) {
+    const keys = await Promise.all(removed.slice(from, from + AT_ONCE).map((each) => keysOf(tools, each)))
+    await tools.bucket.remove(keys.flat())
+  }
+  if (removed.length > 0) await tools.ledger.endRemoval(removed.map(({ id }) => id))
+}
+
+/** The objects of an upload whose multipart uploads are aborted; also what a writer that died had not written down. */
+async function keysOf(
+  { bucket, keyOf, tails: prefix }: Tools,
+  { id, multipart, tails }: Removed,
+): Promise<readonly string[]> {
+  const key = keyOf(id)
+  if (multipart) await bucket.abort(key, multipart.id)
+  await abortAll(bucket, key)
+  const keys = new Set([key, ...tails.map((tail) => tail.key)])
+  for await (const tail of bucket.objects(`${prefix}${id}/`)) keys.add(tail.key)
+  return [...keys]
+}

@@ -1,0 +1,64 @@
+// waits
+
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Nodes, type Shared } from '../helpers/nodes.js'
+import { needsPostgres, startPostgres } from '../helpers/postgres.js'
+import { needsRadosgw, startRadosgw } from '../helpers/radosgw.js'
+import { send } from '../helpers/server.js'
+import type { ModelPlace, ModelServer } from '../protocol/model-server.js'
+import { tellStories } from '../protocol/model-stories.js'
+
+/** Two nodes, the next of which gets each connection. */
+class NodesServer implements ModelServer {
+  readonly #nodes: Nodes
+
+  constructor(nodes: Nodes) {
+    this.#nodes = nodes
+  }
+
+  get now(): ModelPlace {
+    return { ...this.#nodes.front, stored: this.#nodes.stored, recordsLag: this.#nodes.all.length > 1 }
+  }
+
+  async restart(dead = async (): Promise<void> => {}): Promise<void> {
+    const { last } = this.#nodes.proxy
+    await this.#nodes.kill(last)
+    await dead()
+    await this.#nodes.restart(last)
+  }
+
+  async unharmed(): Promise<void> {
+    for (const { origin } of this.#nodes.all)
+      assert.is((await send(origin, { method: 'GET', path: '/healthz' })).status, 200)
+    await this.#nodes.idle()
+    await this.#nodes.onlyHas()
+  }
+
+  end(): Promise<void> {
+    return this.#nodes.end()
+  }
+}
+
+const TIME_MS = 45_000
+
+const nodes = suite<Shared & { server: ModelServer }>('model on two nodes')
+const test = needsRadosgw(needsPostgres(nodes))
+
+test.before(async (place) => {
+  const [radosgw, postgres] = await Promise.all([startRadosgw(), startPostgres()])
+  Object.assign(place, { radosgw, postgres })
+  place.server = new NodesServer(await Nodes.start(place))
+})
+test.after(async ({ radosgw, postgres, server }) => {
+  await server.end()
+  await Promise.all([radosgw.end(), postgres.kill()])
+})
+
+test('two nodes that get requests in turn answer every sequence of requests, cuts and kills as the model does', async ({
+  server,
+}) => {
+  await tellStories(server, TIME_MS)
+})
+
+nodes.run()
