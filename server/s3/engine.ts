@@ -10,9 +10,7 @@ import type {
   RangeReader,
 } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
-import type { NewFinal } from '../model/shared-finals.js'
 import type { UploadFacts } from '../model/upload-facts.js'
-import { tokenFor } from './entry.js'
 import { withFetched } from './fetched.js'
 import { Joins } from './joins.js'
 import type { SpoolWriter } from './spool-writer.js'
@@ -56,21 +54,6 @@ export class S3Engine extends StoredUploads implements Engine {
   /** Bytes that wait to be written and digested. */
   get backlogBytes(): number {
     return this.#writer.backlogBytes
-  }
-
-  /** See Engine. */
-  async create(
-    id: string,
-    facts: () => UploadFacts,
-    { final }: { final?: NewFinal | undefined } = {},
-  ): Promise<void> {
-    const { ledger, tokenOf } = this.#tools
-    const made = facts()
-    const { parts } = made
-    const needing = final && parts ? { ...final, parts } : undefined
-    if (await ledger.create(id, this.textOf(made), tokenFor(id, tokenOf), needing)) return
-    tokenFor(id, tokenOf)
-    throw new Error('EEXIST: the upload exists')
   }
 
   /** See Engine. */

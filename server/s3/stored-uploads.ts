@@ -1,6 +1,7 @@
 import type { Engine, Loaded } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { Log } from '../model/log.js'
+import type { NewFinal } from '../model/shared-finals.js'
 import { formatSidecar, isForeign, parseSidecar, sidecarOf } from '../model/sidecar.js'
 import { storedFacts } from '../model/stored-facts.js'
 import type { UploadFacts } from '../model/upload-facts.js'
@@ -39,7 +40,7 @@ export interface StoredUploadsTools extends NewDraftTools {
 
 /** The uploads in a bucket and its ledger, to look at and to remove; and the drafts of those that are being written. */
 export class StoredUploads
-  implements Pick<Engine, 'finals' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
+  implements Pick<Engine, 'finals' | 'create' | 'load' | 'has' | 'measure' | 'list' | 'addressOf'>
 {
   protected readonly drafts: Drafts
   readonly #tools: StoredUploadsTools
@@ -107,6 +108,21 @@ export class StoredUploads
   /** See Engine. */
   get finals(): SqlFinals {
     return this.#tools.finals
+  }
+
+  /** See Engine. */
+  async create(
+    id: string,
+    facts: () => UploadFacts,
+    { final }: { final?: NewFinal | undefined } = {},
+  ): Promise<void> {
+    const { ledger, tokenOf } = this.#tools
+    const made = facts()
+    const { parts } = made
+    const needing = final && parts ? { ...final, parts } : undefined
+    if (await ledger.create(id, this.textOf(made), tokenFor(id, tokenOf), needing)) return
+    tokenFor(id, tokenOf)
+    throw new Error('EEXIST: the upload exists')
   }
 
   /** Changes the ledger of an upload. Rejects with BytesFault where it is gone, and with upload_taken_over. */
