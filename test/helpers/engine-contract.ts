@@ -1,6 +1,7 @@
 import type { Test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { append, create, type EnginePlace, faultOf, offsetOf, textOf } from './engine-place.js'
+import { finishUpload } from './s3-bodies.js'
 import { uploadOf } from './stored-upload.js'
 import { bounded } from './test.js'
 import { sha256 } from './upload-fakes.js'
