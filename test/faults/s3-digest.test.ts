@@ -116,9 +116,9 @@ test('an upload that stays on one node reads nothing, and saves no state', async
     digest: 'final',
   })
   assert.is(appended?.sha256, sha256(bytes))
+  assert.is(await savedOffset(place), null)
   await finishUpload(place.engine, ID, bytes)
   assert.is(place.counter.counts.readBytes, 0)
-  assert.is(await savedOffset(place), null)
 })
 
 const SPOILED: Readonly<Record<string, string>> = {
