@@ -30,4 +30,5 @@ export const LEDGER_STEPS: readonly string[] = [
      PRIMARY KEY (id, number)
    );`,
   'ALTER TABLE s3_uploads ADD COLUMN digest_offset bigint, ADD COLUMN digest_state text;',
+  `CREATE TABLE s3_place (is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only), place text NOT NULL);`,
 ]

@@ -1,6 +1,7 @@
 import type { S3Place } from '../model/s3-place.js'
 import type { Sql } from '../model/sql.js'
 import { S3Bucket } from './bucket.js'
+import { claimPlace } from './claimed-place.js'
 import { S3Engine, type S3EngineTools } from './engine.js'
 import { FINALS_STEPS } from './finals-schema.js'
 import { keyOf, tailsOf } from './keys.js'
@@ -58,6 +59,7 @@ export async function startS3(options: S3Options): Promise<StartedS3> {
   await bucket.check()
   await sql.migrate('s3', LEDGER_STEPS)
   await sql.migrate('s3_finals', FINALS_STEPS)
+  await claimPlace(sql, place)
   const ledger = new SqlLedger({ sql, tokenOf, isShared })
   const finals = new SqlFinals({ sql, tokenOf, isShared })
   await emptyScratch(scratch)

@@ -117,6 +117,14 @@ test('a bucket that is not there stops the start with one line', async ({ flags,
   assert.not.match(String(failed), /\n\s+at /)
 })
 
+test('a database of the uploads of another place stops the start, before their objects are taken for lost', async (place) => {
+  const { flags, bucket } = place
+  await (await startServer(flags)).stop('SIGTERM')
+  const elsewhere = flags.map((flag) => flag.replace('/some/where', '/else'))
+  const error: unknown = await startServer(elsewhere).catch((thrown: unknown) => thrown)
+  assert.match(String(error), `belongs to the uploads in s3://${bucket}/some/where/`)
+})
+
 test('after kill -9 an upload goes on from where it was acknowledged, and its digest is right', async (place) => {
   const bytes = randomBytes(4 * PART_BYTES + 99)
   const first = await startServer(place.flags)
