@@ -1,8 +1,10 @@
+import type { DeliveryCluster } from '../../hooks/delivery/deliveries.js'
 import { SqlDeliveries } from '../../hooks/delivery/postgres/sql-deliveries.js'
 import type { Cluster } from '../../server/cluster/cluster.js'
 import type { Sql } from '../../server/model/sql.js'
 import { openCluster } from './cluster-node.js'
 import { DONE, KeptPlace, type PlaceOptions } from './deliveries-place.js'
+import { LossySql } from './lossy-sql.js'
 
 /** A database for deliveries, and the nodes that were started with it. */
 export class SqlDeliveriesPlace extends KeptPlace {
@@ -23,9 +25,30 @@ export class SqlDeliveriesPlace extends KeptPlace {
 
   /** Starts one more node. */
   override async start(options: PlaceOptions = {}): Promise<SqlDeliveries> {
+    return this.#start(await this.#join(), options)
+  }
+
+  /** Starts one more node, whose deliveries may lose answers of PostgreSQL. */
+  async startLossy(): Promise<{ node: SqlDeliveries; sql: LossySql }> {
+    const cluster = await this.#join()
+    const sql = new LossySql(cluster.sql)
+    const lossy = {
+      sql,
+      get nodeId() {
+        return cluster.nodeId
+      },
+    }
+    return { node: await this.#start(lossy, {}), sql }
+  }
+
+  async #join(): Promise<Cluster> {
     const cluster = await openCluster(this.url, { leaseMs: 2_000 })
     this.#nodes.push(cluster)
     await cluster.joined()
+    return cluster
+  }
+
+  async #start(cluster: DeliveryCluster, options: PlaceOptions): Promise<SqlDeliveries> {
     const limits = { pollMs: 20, faultPauseMs: 20, markAgainMs: 20, ...options.limits }
     const deliveries = await SqlDeliveries.start({ ...this.tools, ...options, cluster, limits })
     this.started.push(deliveries)

@@ -34,6 +34,8 @@ interface SenderTools {
 type Ended = Parameters<QueueTable['end']>[1]
 
 const LEAST_WAIT_MS = 20
+/** After this time PostgreSQL has ended every query that was given up. */
+const QUERIES_END_WITHIN_MS = 6_000
 
 /**
  * Sends one endpoint what PostgreSQL has for it: the events of one upload one after the other, those of others side by
@@ -45,6 +47,8 @@ export class EndpointSender {
   #retries = 0
   #looking: Promise<void> | undefined
   #mustLook = false
+  /** When the last answer was lost that says what was taken; undefined while everything that this node has is known. */
+  #lostAtMs: number | undefined
   #isClosed = false
   #timer: NodeJS.Timeout | undefined
 
@@ -70,9 +74,11 @@ export class EndpointSender {
     if (node === undefined || this.#isClosed) return
     // Who sends its events now sends the notice at their end; else the next interval comes back here.
     if (this.#running.has(uploadId) || this.#running.size >= limits.places) return
+    // What is unknown is about to be freed.
+    if (this.#lostAtMs !== undefined) return
     const idle = { endpoint: name, uploadId, node }
     this.#begin(idle, false, async () => {
-      const said = await queues.takeIdle(idle)
+      const said = await this.#known(queues.takeIdle(idle))
       if (said === 'over') progress.forget(uploadId)
       if (said === 'taken') await this.#serve(idle)
     })
@@ -104,12 +110,14 @@ export class EndpointSender {
   async #takeDue(): Promise<number> {
     const { name, queues, notifier, nodeId, limits } = this.#tools
     const node = nodeId()
+    if (node === undefined) return limits.pollMs
+    await this.#freeUnknown(node)
     const most = limits.places - this.#running.size
-    if (node === undefined || most <= 0) return limits.pollMs
+    if (most <= 0) return limits.pollMs
     const except = [...this.#running.keys()]
     const retries = Math.min(most, limits.retryPlaces - this.#retries)
     notifier.learn(await queues.stopped(name))
-    const taken = await queues.take({ endpoint: name, node, except }, { most, retries })
+    const taken = await this.#known(queues.take({ endpoint: name, node, except }, { most, retries }))
     for (const each of taken) this.#begin(each.taken, each.isRetry, () => this.#serve(each.taken))
     if (taken.length > 0) {
       this.#mustLook = true
@@ -117,6 +125,25 @@ export class EndpointSender {
     }
     const nextMs = (await queues.nextMs(name, except, retries > 0)) ?? limits.pollMs
     return Math.max(LEAST_WAIT_MS, Math.min(nextMs, limits.pollMs))
+  }
+
+  /** Settles as the answer does, and notes where it is lost. */
+  async #known<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      this.#lostAtMs = performance.now()
+      throw error
+    }
+  }
+
+  /** Where an answer was lost PostgreSQL may have taken something all the same, or do it yet: no node would send it. */
+  async #freeUnknown(node: string): Promise<void> {
+    if (this.#lostAtMs === undefined) return
+    const { name, queues } = this.#tools
+    const beganMs = performance.now()
+    await queues.free(name, node, [...this.#running.keys()])
+    if (beganMs - this.#lostAtMs > QUERIES_END_WITHIN_MS) this.#lostAtMs = undefined
   }
 
   #begin(taken: Taken, isRetry: boolean, work: () => Promise<void>): void {

@@ -100,6 +100,8 @@ const LEAVE_EARLY = `UPDATE delivery_queues ${WAIT} coalesce((SELECT next_at FRO
 
 const LEAVE = `DELETE FROM delivery_queues WHERE ${MINE} AND wakes = $4`
 
+const FREE = 'UPDATE delivery_queues SET node = NULL WHERE endpoint = $1 AND node = $2 AND upload <> ALL ($3)'
+
 /** A notice of progress never comes behind the end of its upload. */
 const TAKE_IDLE = `WITH known AS (
     SELECT EXISTS (SELECT 1 FROM deliveries WHERE endpoint = $1 AND upload = $2
@@ -138,6 +140,11 @@ export class QueueTable {
       ...[endpoint, except, most, retries, node],
     ])
     return rows.map(({ upload, isRetry }) => ({ taken: { endpoint, uploadId: upload, node }, isRetry }))
+  }
+
+  /** Frees what a node has taken, but for `except`. */
+  async free(endpoint: string, node: string, except: readonly string[]): Promise<void> {
+    await this.#sql.query(FREE, [endpoint, node, except])
   }
 
   /** How long until the next upload is due that nobody has, in milliseconds; null where there is none. */
