@@ -180,7 +180,7 @@ export class EndpointSender {
 
   /** Goes on with an upload; true where this node has it no more. */
   async #step(taken: Taken, unwritten: Ended[]): Promise<boolean> {
-    const { queues, notifier } = this.#tools
+    const { queues, notifier, progress } = this.#tools
     const [ended] = unwritten
     if (ended) {
       const isLeft = await queues.end(taken, ended)
@@ -191,6 +191,8 @@ export class EndpointSender {
     const head = await queues.head(taken)
     if (!head) return true
     notifier.learn(head.stopped)
+    // Another node may have added the end; it has forgotten its own notice alone.
+    if (head.isOver) progress.forget(taken.uploadId)
     if (!head.first) return this.#finishUpload(taken, head)
     const isOver = await this.#send(taken, head, head.first, unwritten)
     return isOver || (unwritten.length > 0 && this.#step(taken, unwritten))

@@ -31,6 +31,8 @@ export interface Head {
   readonly isAsked: boolean
   /** Why the endpoint takes nothing any more; null while it does. */
   readonly stopped: string | null
+  /** It has ended: a notice of progress would come behind that. */
+  readonly isOver: boolean
   readonly first: FirstEvent | undefined
 }
 
@@ -65,7 +67,10 @@ const TAKE = `WITH due AS (
 const NEXT = `SELECT (extract(epoch FROM min(due_at) - clock_timestamp()) * 1000)::double precision AS ms
   FROM delivery_queues WHERE endpoint = $1 AND node IS NULL AND upload <> ALL ($2) AND (NOT is_retry OR $3)`
 
-const HEAD = `SELECT queue.wakes, queue.is_asked AS "isAsked", (${STOPPED}) AS stopped,
+const IS_OVER = `EXISTS (SELECT 1 FROM deliveries WHERE endpoint = $1 AND upload = $2
+  AND event IN ('post-finish', 'post-terminate'))`
+
+const HEAD = `SELECT queue.wakes, queue.is_asked AS "isAsked", (${STOPPED}) AS stopped, ${IS_OVER} AS "isOver",
     first.id, first.call, first.attempts, first.step, first.next_at > clock_timestamp() AS "isEarly"
   FROM delivery_queues AS queue LEFT JOIN LATERAL (
     SELECT * FROM deliveries WHERE endpoint = $1 AND upload = $2 AND state = 'pending' ORDER BY seq LIMIT 2
@@ -104,8 +109,7 @@ const FREE = 'UPDATE delivery_queues SET node = NULL WHERE endpoint = $1 AND nod
 
 /** A notice of progress never comes behind the end of its upload. */
 const TAKE_IDLE = `WITH known AS (
-    SELECT EXISTS (SELECT 1 FROM deliveries WHERE endpoint = $1 AND upload = $2
-      AND event IN ('post-finish', 'post-terminate')) AS is_over
+    SELECT ${IS_OVER} AS is_over
   ), taken AS (
     INSERT INTO delivery_queues (endpoint, upload, node) SELECT $1, $2, $3 FROM known WHERE NOT is_over
     ON CONFLICT DO NOTHING RETURNING 1
@@ -115,7 +119,7 @@ const TAKE_IDLE = `WITH known AS (
 const STOP = `INSERT INTO delivery_stops (endpoint, reason) VALUES ($1, $2)
   ON CONFLICT (endpoint) DO UPDATE SET reason = excluded.reason`
 
-interface HeadRow extends Pick<Head, 'wakes' | 'isAsked' | 'stopped'> {
+interface HeadRow extends Pick<Head, 'wakes' | 'isAsked' | 'stopped' | 'isOver'> {
   readonly id: string | null
   readonly call: string
   readonly attempts: number
@@ -158,10 +162,10 @@ export class QueueTable {
     const { rows } = await this.#sql.query<HeadRow>(HEAD, [endpoint, uploadId, node])
     const [row, other] = rows
     if (!row) return undefined
-    const { wakes, isAsked, stopped, id, call, attempts, step } = row
+    const { wakes, isAsked, stopped, isOver, id, call, attempts, step } = row
     const [isEarly, isOnly] = [row.isEarly === true, other === undefined]
     const first = id === null ? undefined : { id, call: readCall(call), attempts, step, isEarly, isOnly }
-    return { wakes, isAsked, stopped, first }
+    return { wakes, isAsked, stopped, isOver, first }
   }
 
   /** An event is over. Where no other one has come the upload is left: true then. */
