@@ -4,6 +4,7 @@ import type { HookUpload } from '../../server/model/hook.js'
 import type { Sql } from '../../server/model/sql.js'
 import { call } from './deliveries-place.js'
 
+const WITHIN_MS = 60_000
 const MAIN = new URL('./deliveries-main.js', import.meta.url)
 
 /** How far a node goes with the finish of an upload. */
@@ -37,15 +38,20 @@ export async function killAfter(
     child.kill('SIGKILL')
     await once(child, 'exit')
   } finally {
+    child.kill('SIGKILL')
     process.off('exit', killed)
   }
 }
 
 function heard(child: ChildProcess, said: string): Promise<void> {
   return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`the node did not say ${said}`)), WITHIN_MS)
     child.on('message', (message) => {
       if (message === said) resolve()
     })
-    child.once('exit', (code) => reject(new Error(`the node ended with ${code}`)))
+    child.once('exit', (code) => {
+      clearTimeout(late)
+      reject(new Error(`the node ended with ${code}`))
+    })
   })
 }
