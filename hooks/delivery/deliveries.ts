@@ -66,8 +66,8 @@ export interface Deliveries {
   /** The upload is not finished any more: it was removed, or has fallen back. Never waits and never throws. */
   forget(uploadId: string): void
   /**
-   * Resolves once the event of an upload's finish is kept, or waits in memory because it cannot be kept now. Before that
-   * nothing but what is stored of the upload says that there is one. Never rejects.
+   * Resolves once the event of an upload's finish is kept. In files also once it waits in memory because the disk takes
+   * nothing. Before that nothing but what is stored of the upload says that there is one. Never rejects.
    */
   written(uploadId: string): Promise<void>
   /** Another node may go on with an upload once this resolves: its events stay in order. Never rejects. */
