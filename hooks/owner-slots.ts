@@ -17,7 +17,7 @@ interface OwnerSlotsParts {
   readonly monotonic: () => number
 }
 
-/** Slots of this node, where the active uploads of an owner are counted on all nodes. Who is nobody in particular asks no database. */
+/** Slots of this node, where the active uploads of an owner are counted on all nodes. A request without an owner asks no database. */
 export class OwnerSlots {
   readonly #parts: OwnerSlotsParts
 

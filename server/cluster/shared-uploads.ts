@@ -28,8 +28,8 @@ export interface SharedUploadsParts {
 }
 
 /**
- * The locks of uploads that all nodes may change. Whoever takes one finds what this node has in memory of the upload as
- * it is stored, or nothing. Whoever gives it back leaves nothing to be written later.
+ * The locks of uploads that all nodes may change. After a lock is taken, memory has the upload as it is stored, or does
+ * not have it. Before a lock is given back, what is to be saved of the upload is saved.
  */
 export class SharedUploads implements ClusterLocks {
   readonly #parts: SharedUploadsParts

@@ -31,10 +31,10 @@ export interface LockLimits {
 export type MayInterrupt = (id: string, request: UploadRequest) => boolean | Promise<boolean>
 
 /**
- * One writer for each upload, in all nodes together where there are others: whoever has an upload in this node takes its
- * lock of all nodes then, and gives it back before anybody else here has it. A request for an upload that is held interrupts the holder, then waits in order and
- * for a bounded time. A request that is granted the lock while others wait behind it is interrupted at once: the
- * newest request wins.
+ * One writer for each upload. A request first gets the upload within its node. Then the node takes the upload's lock in
+ * PostgreSQL, if there are other nodes. It gives that lock back before the next request of this node gets the upload.
+ * A request for an upload that is held interrupts the holder, then waits in order and for a bounded time. A request that
+ * is granted the lock while others wait behind it is interrupted at once: the newest request wins.
  */
 export class UploadLocks {
   readonly #limits: LockLimits

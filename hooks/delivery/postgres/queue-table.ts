@@ -47,7 +47,10 @@ export interface Failure {
 
 const STOPPED = 'SELECT reason FROM delivery_stops WHERE endpoint = $1'
 
-/** Of an endpoint that takes nothing any more everything is due: it has failed. An index needs a time that stays the same. */
+/**
+ * If the endpoint is stopped, all its events are due now: they fail. `statement_timestamp()` is constant in a statement,
+ * so the index can be used.
+ */
 const DUE = `endpoint = $1 AND node IS NULL AND upload <> ALL ($2)
   AND due_at <= CASE WHEN EXISTS (${STOPPED}) THEN 'infinity' ELSE statement_timestamp() END`
 
