@@ -72,8 +72,10 @@ async function amongNodes(
   const { countUnfinished } = await import('./records/postgres/unfinished-count.js')
   const elsewhere = new Elsewhere(monotonic)
   const tokenOf = (id: string): number | null => cluster.tokens.of(id) ?? null
-  const send = (kind: EventKind, state: UploadState): void =>
-    cluster.events.send({ kind, state, token: tokenOf(state.id) })
+  const send = (kind: EventKind, state: UploadState): void => {
+    // Without a lease another node may have taken the upload: what this one knows of it is old.
+    if (cluster.isMember) cluster.events.send({ kind, state, token: tokenOf(state.id) })
+  }
   cluster.events.listen({
     heard: (event) => {
       // It may have been received here before. Where the event is missed, the upload stays until it is due.
@@ -100,7 +102,10 @@ async function amongNodes(
     note: ({ kind, record }) => {
       // Nothing has happened to the upload: its record is made right.
       if (kind === 'restated') return
-      elsewhere.note(record, tokenOf(record.id))
+      const token = tokenOf(record.id)
+      // The lock was lost while bytes came: the node has a new lease, perhaps, and not this upload.
+      if (kind === 'progress' && token === null) return
+      elsewhere.note(record, token)
       send(kind, restView(record))
     },
     status: createClusterStatus(cluster, { elsewhere, monotonic }),

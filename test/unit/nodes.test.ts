@@ -70,4 +70,29 @@ test('"bounded memory": an upload that ends on another node is no longer among t
   )
 })
 
+test('a node without a lease says nothing of uploads, which other nodes may have by now', async () => {
+  const { nodes, sent, lease, hold } = await place()
+  hold(1)
+  nodes.note({ kind: 'progress', record: record(1, { state: 'paused' }) })
+  assert.equal(
+    sent.map(({ kind, token }) => [kind, token]),
+    [['progress', 7]],
+  )
+  lease.isMember = false
+  for (const kind of ['progress', 'finished', 'terminated'] as const) nodes.note({ kind, record: record(1) })
+  assert.is(sent.length, 1)
+})
+
+test('with a new lease it says nothing of how far uploads were under the one that was lost', async () => {
+  const { nodes, sent } = await place()
+  nodes.note({ kind: 'progress', record: record(1, { state: 'paused' }) })
+  assert.is(sent.length, 0)
+  // A node that has just given the lock back.
+  nodes.note({ kind: 'finished', record: record(1, { state: 'finished' }) })
+  assert.equal(
+    sent.map(({ kind, token }) => [kind, token]),
+    [['finished', null]],
+  )
+})
+
 test.run()
