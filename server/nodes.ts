@@ -1,8 +1,9 @@
 import type { OwnerSlots } from '../hooks/owner-slots.js'
 import type { Cluster } from './cluster/cluster.js'
+import type { ClusterEvents } from './cluster/events.js'
 import type { ClusterStatus } from './model/cluster.js'
 import type { EventKind } from './model/event.js'
-import type { UploadRecord } from './model/record.js'
+import { isUnfinished, type UploadRecord } from './model/record.js'
 import { type LiveUploads, restView, type UploadState } from './model/upload-state.js'
 import { onceASecond } from './once-a-second.js'
 import type { FrontDoorOptions } from './tus/front-door.js'
@@ -19,12 +20,16 @@ const PROGRESS_MS_PER_UPLOAD = 5
 /** How long `GET /api/status` waits for PostgreSQL. */
 const STATUS_WITHIN_MS = 1_000
 
+type ClusterParts = Pick<Cluster, 'isMember' | 'name' | 'nodes' | 'slots' | 'sql' | 'tokens'> & {
+  readonly events: Pick<ClusterEvents, 'listen' | 'send'>
+}
+
 interface NodesParts {
   /** Null where the storage belongs to this server alone. */
-  readonly cluster: Cluster | null
+  readonly cluster: ClusterParts | null
   readonly slots: Pick<OwnerSlots, 'take' | 'tryTake'>
   readonly slotWaitMs: number
-  readonly uploads: Uploads
+  readonly uploads: Pick<Uploads, 'peek' | 'receiving'>
   readonly unfinished: Unfinished
   /** Takes what happened to an upload on another node. */
   readonly take: (kind: EventKind, state: UploadState) => void
@@ -57,7 +62,7 @@ export async function createNodes(parts: NodesParts): Promise<Nodes> {
 }
 
 async function amongNodes(
-  cluster: Cluster,
+  cluster: ClusterParts,
   own: LiveUploads,
   { slots, slotWaitMs, take, reset, unfinished, monotonic, log }: NodesParts,
 ): Promise<Nodes> {
@@ -67,10 +72,14 @@ async function amongNodes(
   const { countUnfinished } = await import('./records/postgres/unfinished-count.js')
   const elsewhere = new Elsewhere(monotonic)
   const tokenOf = (id: string): number | null => cluster.tokens.of(id) ?? null
-  const send = (kind: EventKind, state: UploadState): void =>
-    cluster.events.send({ kind, state, token: tokenOf(state.id) })
+  const send = (kind: EventKind, state: UploadState): void => {
+    // Without a lease another node may have taken the upload: what this one knows of it is old.
+    if (cluster.isMember) cluster.events.send({ kind, state, token: tokenOf(state.id) })
+  }
   cluster.events.listen({
     heard: (event) => {
+      // It may have been received here before. Where the event is missed, the upload stays until it is due.
+      if (!isUnfinished(event.state.state)) unfinished.delete(event.state.id)
       if (elsewhere.hear(event)) take(event.kind, event.state)
     },
     missed: () => {
@@ -93,7 +102,10 @@ async function amongNodes(
     note: ({ kind, record }) => {
       // Nothing has happened to the upload: its record is made right.
       if (kind === 'restated') return
-      elsewhere.note(record, tokenOf(record.id))
+      const token = tokenOf(record.id)
+      // The lock was lost while bytes came: the node has a new lease, perhaps, and not this upload.
+      if (kind === 'progress' && token === null) return
+      elsewhere.note(record, token)
       send(kind, restView(record))
     },
     status: createClusterStatus(cluster, { elsewhere, monotonic }),
@@ -105,7 +117,7 @@ async function amongNodes(
 }
 
 function createClusterStatus(
-  cluster: Cluster,
+  cluster: ClusterParts,
   { elsewhere, monotonic }: { elsewhere: Elsewhere; monotonic: () => number },
 ): () => Promise<ClusterStatus> {
   const nodesNow = onceASecond(() => cluster.nodes().catch(() => null), {

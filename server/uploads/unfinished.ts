@@ -52,7 +52,7 @@ export class Unfinished {
     this.set(id, dueAtMs)
   }
 
-  /** So many there are on all nodes; what is admitted here is added until the next count. */
+  /** So many there are on all nodes. Until the next count, what begins and ends here is added and subtracted. */
   noteAll(count: number): void {
     this.#ofAll = count
   }
@@ -80,12 +80,10 @@ export class Unfinished {
 
   /** An upload is finished or gone. */
   delete(id: string): void {
-    if (!OF_DIGITS.test(id)) {
-      this.#named.delete(id)
-      return
-    }
+    if (!this.has(id)) return
+    if (this.#ofAll !== null) this.#ofAll = Math.max(0, this.#ofAll - 1)
+    if (this.#named.delete(id)) return
     let free = this.#find(keyOf(id))
-    if (this.#isFree(free)) return
     this.#size -= 1
     // What was pushed behind the free place moves up, so that a search may end at a free place.
     for (let place = this.#next(free); !this.#isFree(place); place = this.#next(place)) {

@@ -97,6 +97,27 @@ test('one of several nodes admits as many as are left by the last count of all n
   unfinished.admit(idOf(3), 0)
 })
 
+test('one of several nodes has room again as soon as an upload ends that was here', () => {
+  const unfinished = new Unfinished(2)
+  unfinished.noteAll(0)
+  for (let number = 0; number < 10; number++) {
+    const id = number % 2 === 0 ? idOf(number) : `20261125-order-${number}`
+    unfinished.admit(id, 0)
+    unfinished.delete(id)
+    // It is gone already: nothing more ends.
+    unfinished.delete(id)
+  }
+  assert.is(unfinished.size, 0)
+  unfinished.admit(idOf(1), 0)
+  unfinished.admit(idOf(2), 0)
+  unfinished.delete(idOf(3))
+  assert.is(unfinished.size, 2)
+  // The last count was from before these two.
+  unfinished.noteAll(1)
+  for (const number of [1, 2]) unfinished.delete(idOf(number))
+  assert.is(unfinished.size, 0)
+})
+
 test('one that is found on the disk counts, also beyond the limit', () => {
   const table = new Unfinished(1)
   table.set(idOf(1), 0)
