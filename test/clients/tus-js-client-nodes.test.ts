@@ -1,5 +1,5 @@
-// waits
-// time-limit: 400s
+// cluster
+// time-limit: 600s
 
 import { suite } from 'uvu'
 import { type LinePlace, lineTests } from '../helpers/js-lines.js'

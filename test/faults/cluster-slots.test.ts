@@ -1,4 +1,5 @@
-// waits
+// cluster
+// time-limit: 600s
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

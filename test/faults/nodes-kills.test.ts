@@ -1,4 +1,4 @@
-// waits
+// cluster
 // time-limit: 600s
 
 import { setTimeout as pause } from 'node:timers/promises'

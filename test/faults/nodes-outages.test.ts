@@ -1,4 +1,5 @@
-// waits
+// cluster
+// time-limit: 600s
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { suite } from 'uvu'

@@ -1,5 +1,5 @@
-// waits
-// time-limit: 300s
+// cluster
+// time-limit: 600s
 import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { suite } from 'uvu'
