@@ -194,7 +194,7 @@ test('a node that dies while it joins leaves the final upload to the next HEAD o
     await bounded(WITHIN_MS, completing, 'the last call of the join')
     const { rows } = await sql.query<{ id: string }>('SELECT id FROM s3_finals WHERE is_open')
     const id = rows[0]?.id ?? ''
-    assert.is((await names(place, 'multipart some/where')).length, 1)
+    assert.ok((await names(place, 'multipart some/where')).length > 0)
     await one.stop('SIGKILL')
     await joining
     assert.ok(await isOpen(id), 'it was joined before the node died')
