@@ -12,7 +12,7 @@ import { type Ending, FAREWELL_MS, killAll, TestProcess } from './runner/test-pr
 
 const HOME = fileURLToPath(new URL('.', import.meta.url))
 const FOLDERS = ['unit', 'protocol', 'clients', 'faults']
-/** So many files run at a time: these put little load on the machine. All others run alone. */
+/** So many files run at a time: these put little load on the machine. */
 const UNIT_JOBS = 3
 const PROTOCOL_JOBS = 2
 const WAITING_JOBS = 2
@@ -28,6 +28,11 @@ function headOf(name: string): string {
 /** Whether a file has the mark `// waits`: it needs little of the machine, and asserts nothing about its speed. */
 function waits(name: string): boolean {
   return /^\/\/ waits$/m.test(headOf(name))
+}
+
+/** Whether a file has the mark `// cluster`: it starts Ceph and nodes. Two of these at a time make each other slow. */
+function isCluster(name: string): boolean {
+  return /^\/\/ cluster$/m.test(headOf(name))
 }
 
 /** Seconds; a file asks for another limit with `// time-limit: 600s` in its first lines. */
@@ -105,6 +110,17 @@ async function runEachAlone(waiting: string[]): Promise<Outcome[]> {
   return outcomes
 }
 
+/** Files that wait run `jobs` at a time. Beside them runs one of the cluster, which waits for most of its time too. */
+async function runWaiting(
+  jobs: number,
+  waiting: readonly string[],
+  cluster: readonly string[],
+): Promise<Outcome[]> {
+  if (jobs === 1) return await runEachAlone([...waiting, ...cluster])
+  const both = [inParallel(jobs, [...waiting], runEachAlone), runEachAlone([...cluster])]
+  return (await Promise.all(both)).flat()
+}
+
 async function main(): Promise<void> {
   // Whichever way this process ends, nothing of its tests outlives it.
   process.on('exit', killAll)
@@ -118,17 +134,18 @@ async function main(): Promise<void> {
   const outcomes = [
     ...(await inParallel(jobs(UNIT_JOBS), under('unit'), runShared)),
     ...(await inParallel(jobs(PROTOCOL_JOBS), under('protocol'), runEachAlone)),
-    ...(await inParallel(jobs(WAITING_JOBS), others.filter(waits), runEachAlone)),
+    ...(await runWaiting(jobs(WAITING_JOBS), others.filter(waits), others.filter(isCluster))),
     ...(await inParallel(
       jobs(1),
-      others.filter((name) => !waits(name)),
+      others.filter((name) => !waits(name) && !isCluster(name)),
       runEachAlone,
     )),
   ]
 
   const sum = (key: 'passed' | 'failed' | 'skipped') => outcomes.reduce((total, each) => total + each[key], 0)
   const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
-  console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`)
+  console.log(`\nafter ${(performance.now() / 60_000).toFixed(1)} min:`)
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0
 }
 

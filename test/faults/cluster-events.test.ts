@@ -5,7 +5,7 @@ import { ClusterEvents } from '../../server/cluster/events.js'
 import type { ClusterEvent } from '../../server/model/cluster.js'
 import type { EventKind } from '../../server/model/event.js'
 import type { UploadRecord } from '../../server/model/record.js'
-import type { Notices, Sql } from '../../server/model/sql.js'
+import { type Notices, type Sql, SqlError } from '../../server/model/sql.js'
 import { restView } from '../../server/model/upload-state.js'
 import { openNotices } from '../../server/postgres/notices.js'
 import { openSql } from '../../server/postgres/pool.js'
@@ -19,6 +19,10 @@ interface Node {
   readonly events: ClusterEvents
   readonly heard: ClusterEvent[]
   missed: number
+  /** PostgreSQL takes nothing of what this node sends. */
+  isAway: boolean
+  /** How often it has not taken it. */
+  failed: number
 }
 
 interface Place {
@@ -49,14 +53,22 @@ test.after(({ postgres }) => postgres.kill())
 async function open(url: string, origin: string): Promise<Node> {
   const [sql, notices] = [await openSql(url), await openNotices(url)]
   const heard: ClusterEvent[] = []
-  const events = new ClusterEvents({ sql, notices, log, origin })
+  const sending: Sql = {
+    ...sql,
+    query: async (text, values) => {
+      if (!node.isAway) return await sql.query(text, values)
+      node.failed += 1
+      throw new SqlError('gone', 'it is away')
+    },
+  }
+  const events = new ClusterEvents({ sql: sending, notices, log, origin })
   events.listen({
     heard: (event) => heard.push(event),
     missed: () => {
       node.missed += 1
     },
   })
-  const node: Node = { sql, notices, events, heard, missed: 0 }
+  const node: Node = { sql, notices, events, heard, missed: 0, isAway: false, failed: 0 }
   await connected(notices)
   return node
 }
@@ -115,7 +127,34 @@ test('a notice that is none of ours may stand in the place of one: then events c
   assert.equal([two.missed, two.heard.length], [strange.length, 1])
 })
 
-test('what is sent while PostgreSQL is away is missed, and the other node is told so', async (place) => {
+/** The other node hears that it has missed events, and of what comes afterwards. Its own connection was there all the time. */
+async function assertMissed({ nodes: [one, two] }: Place): Promise<void> {
+  await eventually(WITHIN_MS, 'the word that events were missed', async () => two.missed > 0 || undefined)
+  one.events.send(event('created', 9_999))
+  await eventually(WITHIN_MS, 'an event after it', async () => {
+    return two.heard.some(({ state }) => state.id === record(9_999).id) || undefined
+  })
+  assert.ok(two.notices.isConnected)
+}
+
+test('"Events are dropped while PostgreSQL is away; a payload says so afterwards"', async (place) => {
+  const [one] = place.nodes
+  one.isAway = true
+  one.events.send(event('created', 1))
+  await eventually(WITHIN_MS, 'the event dropped', async () => one.failed > 0 || undefined)
+  one.isAway = false
+  await assertMissed(place)
+  assert.not(place.nodes[1].heard.some(({ state }) => state.id === record(1).id))
+})
+
+test('events beyond the bytes that may wait are dropped, and a payload says so', async (place) => {
+  const [one] = place.nodes
+  const long = { metadata: 'x'.repeat(8_192) }
+  for (let number = 0; number < 300; number++) one.events.send(event('created', number, long))
+  await assertMissed(place)
+})
+
+test('a node that PostgreSQL was away from has missed events', async (place) => {
   const { postgres, nodes } = place
   const [one, two] = nodes
   await postgres.kill()

@@ -1,4 +1,5 @@
-// waits
+// cluster
+// time-limit: 600s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type NodesPlace, startNodes, withNodes } from '../helpers/node-pair.js'

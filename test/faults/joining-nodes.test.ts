@@ -1,13 +1,17 @@
-// waits
+// cluster
+// time-limit: 600s
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openSql } from '../../server/postgres/pool.js'
 import { createPart } from '../helpers/parts.js'
 import { needsPostgres, type Postgres, startPostgres } from '../helpers/postgres.js'
 import { needsRadosgw, type Radosgw, startRadosgw } from '../helpers/radosgw.js'
+import { countS3, type S3Counter } from '../helpers/s3-counter.js'
 import { eventually, idOf, locationOf, type TestServer, tus } from '../helpers/server.js'
 import { killServers, startServer } from '../helpers/servers.js'
+import { bounded } from '../helpers/test.js'
 
 const WITHIN_MS = 60_000
 const MIB = 1024 * 1024
@@ -17,6 +21,8 @@ interface Place {
   postgres: Postgres
   bucket: string
   database: string
+  /** The way to S3 of the first node. */
+  gate: S3Counter
   one: TestServer
   two: TestServer
 }
@@ -29,16 +35,15 @@ test.before(async (place) => {
   // The SDK's usual place for credentials; the servers have it from here.
   Object.assign(process.env, radosgw.env)
   const [bucket, database] = await Promise.all([radosgw.bucket(), postgres.database()])
-  const flags = [
-    ...['--storage', `s3://${bucket}/some/where`, '--database', database],
-    ...['--s3-endpoint', radosgw.endpoint, '--s3-part-size', '5MiB'],
-  ]
-  Object.assign(place, { radosgw, postgres, bucket, database })
-  place.one = await startServer(flags)
-  place.two = await startServer(flags)
+  const gate = await countS3(radosgw.endpoint)
+  const flags = ['--storage', `s3://${bucket}/some/where`, '--database', database, '--s3-part-size', '5MiB']
+  Object.assign(place, { radosgw, postgres, bucket, database, gate })
+  place.one = await startServer([...flags, '--s3-endpoint', gate.endpoint])
+  place.two = await startServer([...flags, '--s3-endpoint', radosgw.endpoint])
 })
-test.after(async ({ radosgw, postgres }) => {
+test.after(async ({ radosgw, postgres, gate }) => {
   await killServers()
+  gate.close()
   await Promise.all([radosgw.end(), postgres.kill()])
 })
 
@@ -168,21 +173,28 @@ test('a part of two final uploads stays until both are joined, whichever node jo
 })
 
 test('a node that dies while it joins leaves the final upload to the next HEAD on another, and nothing else', async (place) => {
-  const { one, two } = place
-  const bytes = randomBytes(96 * MIB + 5)
-  const parts = [await partOf(two, bytes.subarray(0, 48 * MIB)), await partOf(two, bytes.subarray(48 * MIB))]
+  const { one, two, gate } = place
+  const bytes = randomBytes(24 * MIB + 5)
+  const parts = [await partOf(two, bytes.subarray(0, 12 * MIB)), await partOf(two, bytes.subarray(12 * MIB))]
   const sql = await openSql(place.database)
   const isOpen = async (id: string): Promise<boolean> => {
     const { rows } = await sql.query('SELECT id FROM s3_finals WHERE id = $1 AND is_open', [id])
     return rows.length === 1
   }
   try {
-    const joining = tus.join(one, parts).catch(() => undefined)
-    const id = await eventually(WITHIN_MS, 'a multipart upload of the final upload', async () => {
-      const { rows } = await sql.query<{ id: string }>('SELECT id FROM s3_finals WHERE is_open')
-      const found = rows[0]?.id ?? ''
-      return found !== '' && (await names(place, `multipart some/where`)).length > 0 ? found : undefined
+    const completing = new Promise<void>((resolve) => {
+      gate.mayPass = async (operation) => {
+        if (operation !== 'CompleteMultipartUpload') return true
+        resolve()
+        await once(one.process, 'exit')
+        return false
+      }
     })
+    const joining = tus.join(one, parts).catch(() => undefined)
+    await bounded(WITHIN_MS, completing, 'the last call of the join')
+    const { rows } = await sql.query<{ id: string }>('SELECT id FROM s3_finals WHERE is_open')
+    const id = rows[0]?.id ?? ''
+    assert.ok((await names(place, 'multipart some/where')).length > 0)
     await one.stop('SIGKILL')
     await joining
     assert.ok(await isOpen(id), 'it was joined before the node died')

@@ -1,4 +1,5 @@
-// waits
+// cluster
+// time-limit: 600s
 
 import { suite } from 'uvu'
 import { assertConforms, conformance } from '../helpers/conformance.js'

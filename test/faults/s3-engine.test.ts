@@ -1,4 +1,5 @@
-// waits
+// cluster
+// time-limit: 600s
 import { suite } from 'uvu'
 import { engineContract } from '../helpers/engine-contract.js'
 import type { EnginePlace } from '../helpers/engine-place.js'

@@ -1,4 +1,5 @@
-// waits
+// cluster
+// time-limit: 600s
 import { createHash, randomBytes } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

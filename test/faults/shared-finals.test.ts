@@ -1,3 +1,4 @@
+// waits
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Sql } from '../../server/model/sql.js'

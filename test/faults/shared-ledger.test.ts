@@ -1,3 +1,4 @@
+// waits
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Cluster } from '../../server/cluster/cluster.js'

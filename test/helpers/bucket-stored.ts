@@ -72,7 +72,8 @@ export function inBucket({ s3, storage, sql, dataDirs }: BucketPlace): Stored {
 
 /** Where the bytes end that stand in the files of a scratch folder: each stands where it does in the upload. */
 function spooledBytes(scratch: string, id: string): number[] {
-  return readdirSync(scratch).flatMap((folder) => {
-    return statSync(join(scratch, folder, id), { throwIfNoEntry: false })?.size ?? []
+  const folders = readdirSync(scratch, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  return folders.flatMap(({ name }) => {
+    return statSync(join(scratch, name, id), { throwIfNoEntry: false })?.size ?? []
   })
 }

@@ -125,6 +125,7 @@ export interface Status {
   readonly eventLoop: { readonly p50Ms: number; readonly p99Ms: number }
   readonly memory: { readonly rssBytes: number; readonly rssPeakBytes: number }
   readonly disk: { readonly freeBytes: number; readonly freeInodes: number | null }
+  readonly active: readonly { readonly id: string; readonly offset: number }[]
 }
 
 /** `GET /api/status`. */

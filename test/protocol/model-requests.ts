@@ -48,6 +48,7 @@ const REQUESTS: { [Kind in Step['kind']]: Request<Kind> } = {
     const only = part(fit, share, framing)
     const { offset } = upload
     const connection = await upload.send(server.now, { offset, bytes: fit, framing, only })
+    await server.now.underWay(upload.path)
     // Bytes that must not count are let into the file first, where that takes no waiting.
     if (countsAtItsEnd(framing) && only > BLOCK_BYTES) await upload.arrived(server.now)
     if (by === 'reset') connection.cut()

@@ -7,6 +7,8 @@ export type ModelPlace = TestServer & {
   readonly stored: Stored
   /** What one node did another one may show a moment later. */
   readonly recordsLag: boolean
+  /** Resolves when an upload receives a request: a later one to another node cannot overtake it then. */
+  underWay(path: string): Promise<void>
 }
 
 /** The server under a story, which may be killed on the way. */
@@ -54,5 +56,5 @@ export class FolderServer implements ModelServer {
 }
 
 function withStored(server: TestServer): ModelPlace {
-  return { ...server, stored: inFolder(server), recordsLag: false }
+  return { ...server, stored: inFolder(server), recordsLag: false, underWay: async () => {} }
 }
