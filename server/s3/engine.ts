@@ -227,7 +227,7 @@ export class S3Engine extends StoredUploads implements Engine {
 
   /** See Engine. */
   async isLeftover({ id, kind }: Entry): Promise<boolean> {
-    return kind === 'facts' && this.#tools.ledger.isHalfRemoved(id)
+    return kind === 'facts' && (await this.#tools.ledger.halfRemoved([id])).has(id)
   }
 
   /** See Engine. */
