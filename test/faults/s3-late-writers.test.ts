@@ -155,6 +155,7 @@ test('a join that is late removes nothing of the node that has taken it over', a
         await new Promise<void>((passed) => {
           pass = passed
         })
+        return true
       }
       return state !== 'away'
     }
