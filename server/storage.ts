@@ -15,6 +15,10 @@ import type { ClusterLocks } from './model/cluster.js'
 import type { Engine } from './model/engine.js'
 import type { Log } from './model/log.js'
 import { s3PlaceOf } from './model/s3-place.js'
+import { within } from './within.js'
+
+/** Within the time that a server has for the end of its storage. Other nodes need the rest: what this one holds is given back. */
+const ENGINE_ENDS_WITHIN_MS = 600
 
 interface StorageParts {
   readonly arena: ArenaMemory
@@ -140,8 +144,9 @@ async function openS3(
         return check().then(nothing, () => 'S3 or its database does not answer')
       },
       end: async () => {
-        await leftovers.end()
-        await engine.end().finally(end)
+        // It waits for S3, and holds nothing that another node needs.
+        void leftovers.end()
+        await within(ENGINE_ENDS_WITHIN_MS, engine.end()).finally(end)
       },
     }
   } catch (error) {

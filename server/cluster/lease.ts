@@ -77,6 +77,8 @@ export class Lease {
   async obtained(): Promise<string> {
     const { id } = this
     if (id !== undefined) return id
+    // The end of an old lease begins to take another one, which is then the one that is waited for here.
+    if (this.#registering === undefined) this.#endOfLease()
     this.#registering ??= this.#register().finally(() => {
       this.#registering = undefined
     })
@@ -118,7 +120,6 @@ export class Lease {
   async #register(): Promise<void> {
     if (this.#isClosed) throw new SqlError('gone', 'the node has left the cluster')
     const { sql, name, monotonic } = this.#options
-    if (this.#id !== undefined) this.#endOfLease()
     if (!this.#isMigrated) await sql.migrate('cluster', MIGRATIONS)
     this.#isMigrated = true
     const id = randomUUID()

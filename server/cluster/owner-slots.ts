@@ -5,9 +5,6 @@ import { REAP } from './lease.js'
 import type { ClusterParts } from './locks.js'
 
 const RETRY_EVERY_MS = 500
-/** The first number of the advisory locks of owners. */
-const LOCKS = 0x1ad2
-
 /** The steps of the schema, as `Sql.migrate` takes them; those of the nodes come before. */
 const STEPS: readonly string[] = [
   `CREATE TABLE owner_slots (
@@ -18,15 +15,20 @@ const STEPS: readonly string[] = [
    );
    CREATE INDEX owner_slots_of_owner ON owner_slots (owner, upload);
    CREATE INDEX owner_slots_of_node ON owner_slots (node);`,
+  // One statement: a node that is stopped while it asks does not keep the lock. Whoever has the lock sees what those before
+  // have written, as each query of such a function sees the tables as they are then. An upload that goes on at this node
+  // may still have the slot of a node that has not noticed its end: it counts once.
+  `CREATE FUNCTION take_owner_slot(new_claim text, new_node text, its_owner text, its_upload text, most integer)
+   RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN
+     PERFORM pg_advisory_xact_lock(6866, hashtext(its_owner));
+     INSERT INTO owner_slots (claim, node, owner, upload) SELECT new_claim, new_node, its_owner, its_upload
+       WHERE EXISTS (SELECT 1 FROM owner_slots WHERE owner = its_owner AND upload = its_upload)
+         OR (SELECT count(DISTINCT upload) FROM owner_slots WHERE owner = its_owner) < most;
+     RETURN FOUND;
+   END $$;`,
 ]
 
-/** Who has it sees what those before have written: the next query of the transaction sees the tables as they are then. */
-const LOCK = 'SELECT pg_advisory_xact_lock($1, hashtext($2))'
-
-/** An upload that goes on here may still have the slot of a node that has not noticed its end: it counts once. */
-const ADD = `INSERT INTO owner_slots (claim, node, owner, upload) SELECT $1, $2, $3, $4
-  WHERE EXISTS (SELECT 1 FROM owner_slots WHERE owner = $3 AND upload = $4)
-    OR (SELECT count(DISTINCT upload) FROM owner_slots WHERE owner = $3) < $5`
+const TAKE = `SELECT take_owner_slot($1, $2, $3, $4, $5) AS "isTaken"`
 
 const RELEASE = 'DELETE FROM owner_slots WHERE claim = $1'
 
@@ -66,12 +68,11 @@ export class PostgresOwnerSlots implements ClusterOwnerSlots {
     // Its lock is lost with the lease: that ends it.
     const take = (): Promise<Held | undefined> =>
       this.#claims.tryTake(
-        (claim) =>
-          sql.transaction(async (queries) => {
-            await queries.query(LOCK, [LOCKS, owner])
-            const added = await queries.query(ADD, [claim.id, claim.node, owner, uploadId, this.#limit])
-            return added.changes > 0 ? 0 : undefined
-          }),
+        async (claim) => {
+          const values = [claim.id, claim.node, owner, uploadId, this.#limit]
+          const { rows } = await sql.query<{ isTaken: boolean }>(TAKE, values)
+          return rows[0]?.isTaken ? 0 : undefined
+        },
         () => {},
       )
     const held = await take()

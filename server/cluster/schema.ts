@@ -34,4 +34,6 @@ export const MIGRATIONS: readonly string[] = [
      END IF;
    END $$;`,
   'ALTER TABLE upload_locks ADD COLUMN is_asked boolean NOT NULL DEFAULT false;',
+  // Until then a row that is free is only for the upload that it names.
+  'ALTER TABLE cluster_slots ADD COLUMN kept_until timestamptz;',
 ]

@@ -54,6 +54,8 @@ export class SharedUploads implements ClusterLocks {
     try {
       await this.#check(id)
     } catch (error) {
+      // Not all was dropped, perhaps: whoever takes the lock next must not take it for current.
+      engine.settle(id, undefined, true)
       await held.release()
       throw error
     }
@@ -76,9 +78,12 @@ export class SharedUploads implements ClusterLocks {
   async #check(id: string): Promise<void> {
     const { engine, uploads } = this.#parts
     if (!(await engine.isOutdated(id, uploads.isInMemory(id)))) return
-    await uploads.forget(id)
-    await engine.dropDraft(id)
-    await engine.forget(id)
+    // Each also where another fails: nobody is asked again about what is dropped.
+    try {
+      await uploads.forget(id)
+    } finally {
+      await engine.dropDraft(id).finally(() => engine.forget(id))
+    }
   }
 
   /** Never rejects: the facts that were saved before stay true. */

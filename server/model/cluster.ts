@@ -48,7 +48,7 @@ export interface ClusterSlots {
   readonly limit: number
   /**
    * Takes a slot for an upload, or waits for one in the order of this node's calls. Where a node has a slot for the same
-   * upload, and `holder` may interrupt it, that node is asked to end what it does.
+   * upload, and `holder` may interrupt it, that node is asked to end what it does, and its slot is kept for the upload.
    *
    * @param waitMs how long a slot is waited for, in milliseconds; 0 tries once, and waits for two seconds where a node was
    *   asked to end what it does with the same upload

@@ -21,6 +21,11 @@ export class SqlError extends Error {
   }
 }
 
+/** True for what is wrong with a row itself: its values (class 22), a rule of the table (23), or its size (54). */
+export function isRowFault(error: unknown): boolean {
+  return error instanceof SqlError && /^(22|23|54)/.test(error.code)
+}
+
 /** A parameter of a query. An array becomes an array of PostgreSQL. */
 export type SqlValue =
   | string

@@ -156,7 +156,14 @@ export class S3Engine extends StoredUploads implements Engine {
 
   async #finishJoined(id: string, bytes: number, facts: () => UploadFacts): Promise<void> {
     const joined = await this.#joins.finish(id, bytes)
-    await this.change(id, { ...joined, facts: this.textOf(facts()) })
+    try {
+      await this.change(id, { ...joined, facts: this.textOf(facts()) })
+    } catch (error) {
+      // The upload was removed while its object was stored: nobody else knows of the object.
+      if (error instanceof BytesFault && error.code === 'MISSING')
+        await this.#tools.bucket.remove([this.#tools.keyOf(id)])
+      throw error
+    }
     await this.#joins.end(id)
     await this.drafts.drop(id)
   }
@@ -220,7 +227,7 @@ export class S3Engine extends StoredUploads implements Engine {
 
   /** See Engine. */
   async isLeftover({ id, kind }: Entry): Promise<boolean> {
-    return kind === 'facts' && this.#tools.ledger.isHalfRemoved(id)
+    return kind === 'facts' && (await this.#tools.ledger.halfRemoved([id])).has(id)
   }
 
   /** See Engine. */

@@ -5,6 +5,7 @@ import { BytesFault, PartDamaged } from '../model/engine-error.js'
 import { abortAll } from './abort-all.js'
 import type { S3Bucket } from './bucket.js'
 import { saidS3 } from './bucket-errors.js'
+import { tokenFor } from './entry.js'
 import { withFetched } from './fetched.js'
 import { Gathered } from './gathered.js'
 import { JoinPlan, type JoinStep, type Source } from './join-plan.js'
@@ -19,6 +20,8 @@ const AT_ONCE = 4
 export interface JoiningTools {
   readonly bucket: S3Bucket
   readonly ledger: Pick<Ledger, 'find'>
+  /** The token that this process may write an upload under now. */
+  readonly tokenOf: (id: string) => number | undefined
   /** The scratch folder. */
   readonly scratch: string
   readonly writer: Pick<SpoolWriter, 'prove' | 'forget'>
@@ -105,13 +108,17 @@ export class Joining {
     const last = this.#gathered
     if (!this.#multipart) {
       const sent = (last ?? (await this.#gather())).sent
-      return this.#stored(() => bucket.put(this.#key, sent, { mark: this.#mark, isNew: true }))
+      return this.#stored((found) => {
+        const where = found ? { isNew: false, replaces: found.etag } : { isNew: true }
+        return bucket.put(this.#key, sent, { mark: this.#mark, ...where })
+      })
     }
     if (last) this.#send(last, this.#plan.next)
     await this.#work.done()
     const upload = { id: await this.#multipart, mark: this.#mark }
     const parts = [...this.#made].sort((one, other) => one.number - other.number)
-    const etag = await this.#stored(() => bucket.complete(this.#key, upload, parts, true))
+    // A node that takes the join over aborts the multipart upload first: what comes late replaces nothing.
+    const etag = await this.#stored((found) => bucket.complete(this.#key, upload, parts, !found))
     this.#multipart = undefined
     return etag
   }
@@ -229,9 +236,12 @@ export class Joining {
     return this.#gathered
   }
 
-  /** Stores the object where there is none. Another one was left by a join that could not write it down: it is removed. */
-  async #stored(store: () => Promise<string>): Promise<string> {
-    const { bucket, ledger } = this.#tools
+  /**
+   * Stores the object where there is none. Another one was left by a join that could not write it down: it is replaced, and
+   * never removed, as by then it could be that of a node which has taken the join over.
+   */
+  async #stored(store: (found?: { readonly etag: string }) => Promise<string>): Promise<string> {
+    const { bucket, ledger, tokenOf } = this.#tools
     try {
       return await store()
     } catch (error) {
@@ -244,8 +254,8 @@ export class Joining {
       if (!kept) throw new BytesFault('MISSING', 'the final upload is gone')
       if (kept.base)
         throw new UploadError('upload_taken_over', { detail: 'another node has joined it', cause: error })
-      await bucket.remove([this.#key])
-      return store()
+      tokenFor(this.#id, tokenOf)
+      return store(found)
     }
   }
 }

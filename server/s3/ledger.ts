@@ -124,8 +124,8 @@ export interface Ledger {
   beginRemoval(ids: readonly string[], tokens: readonly number[]): Promise<readonly Removed[]>
   /** Ends the removal of uploads that `beginRemoval` was called for. */
   endRemoval(ids: readonly string[]): Promise<void>
-  /** Tells whether an upload is one that a crash left half removed. */
-  isHalfRemoved(id: string): Promise<boolean>
+  /** Those of these uploads whose removal has begun, and has not come to its end. */
+  halfRemoved(ids: readonly string[]): Promise<ReadonlySet<string>>
 }
 
 /** How many bytes are stored. */

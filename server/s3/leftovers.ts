@@ -43,7 +43,7 @@ export class Leftovers {
     })
   }
 
-  /** Ends what runs. */
+  /** Ends what runs, after the call to S3 that is under way. Never rejects. */
   async end(): Promise<void> {
     this.#isEnded = true
     clearTimeout(this.#timer)
@@ -69,6 +69,7 @@ export class Leftovers {
           log.info(removed, 'what crashes had left in the bucket was removed')
       })
     } catch (error) {
+      if (this.#isEnded) return
       const isAway = error instanceof UploadError && error.code === 'storage_unavailable'
       log.warn({ err: isAway ? error.message : error }, 'leftovers in the bucket could not be removed')
     }

@@ -162,9 +162,12 @@ export class SqlLedger implements Ledger {
   }
 
   /** See Ledger. */
-  async isHalfRemoved(id: string): Promise<boolean> {
-    const { rows } = await this.#query('SELECT id FROM s3_uploads WHERE id = $1 AND is_removed', [id])
-    return rows.length === 1
+  async halfRemoved(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const { rows } = await this.#query<Pick<Row, 'id'>>(
+      'SELECT id FROM s3_uploads WHERE id = ANY ($1) AND is_removed',
+      [ids],
+    )
+    return new Set(rows.map(({ id }) => id))
   }
 
   async #query<R extends object>(text: string, values: readonly SqlValue[] = []): Promise<SqlResult<R>> {

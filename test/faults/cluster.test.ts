@@ -125,29 +125,6 @@ test('slots go to those who wait in their order, and never to more than there ar
   assert.equal(order, ['d', 'e', 'f'])
 })
 
-test('an upload that goes on at another node gets the slot of its older request, also where nobody may wait', async ({
-  open,
-}) => {
-  const [one, two] = [await open({ slots: 1 }), await open({ slots: 1 })]
-  const held = await one.slots?.take('x', HOLDER, WITHIN_MS, never)
-  assert.is(await two.slots?.take('y', HOLDER, 0, never), undefined)
-  const stranger = { ...HOLDER, mayInterrupt: () => false }
-  const asked: string[] = []
-  const lock = await one.locks.acquire(
-    'x',
-    (cause) => {
-      asked.push(cause)
-      void lock?.release()
-      void held?.release()
-    },
-    WITHIN_MS,
-  )
-  assert.is(await two.slots?.take('x', stranger, 0, never), undefined)
-  assert.equal(asked, [])
-  assert.ok(await two.slots?.take('x', HOLDER, 0, never))
-  assert.ok(asked.includes('asked'))
-})
-
 test('two nodes that take turns at the same uploads never hold one at the same time', async ({
   url,
   sql,

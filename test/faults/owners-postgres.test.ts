@@ -70,6 +70,47 @@ test('an owner has at most as many active uploads on all nodes as --slots-per-ow
   assert.type(nodes[1].tryTake('of nobody'), 'function')
 })
 
+test('a node that is stopped while it takes a slot keeps no other node from the slots of the same owner', async ({
+  open,
+  sql,
+}) => {
+  let goOn = (): void => {}
+  let asked = (): void => {}
+  const stop = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve
+  })
+  // The node says nothing more after the first answer in a transaction.
+  const stopped: Sql = {
+    place: sql.place,
+    query: (text, values) => sql.query(text, values),
+    migrate: (part, steps) => sql.migrate(part, steps),
+    end: async () => {},
+    transaction: (work) =>
+      sql.transaction((queries) =>
+        work({
+          query: async (text, values) => {
+            const answer = await queries.query<never>(text, values)
+            asked()
+            await stop
+            return answer
+          },
+        }),
+      ),
+  }
+  const [one, two] = [slotsOf(await open({ sql: stopped })), slotsOf(await open())]
+  const taking = one.take('a', never, 'ann')
+  await Promise.race([taking, isAsked])
+  try {
+    assert.type(await two.take('b', never, 'ann'), 'function')
+  } finally {
+    goOn()
+    await taking
+  }
+})
+
 test('an upload that goes on at another node shares the slot that its older request still has', async ({
   open,
 }) => {

@@ -10,6 +10,7 @@ import { bytesOf, createUpload, faultOf, finishUpload, sentBytes } from '../help
 import { countS3, type S3Counter } from '../helpers/s3-counter.js'
 import { onS3, PART_BYTES, type S3Place, type S3Servers } from '../helpers/s3-place.js'
 import { eventually } from '../helpers/server.js'
+import { idOf } from '../helpers/upload-fakes.js'
 
 const ID = `20261126-${'e'.repeat(32)}`
 const WITHIN_MS = 60_000
@@ -121,6 +122,85 @@ test('a body that could not begin, as a tail could not be read, begins when it c
   await sentBytes({ ...place, engine }, ID, bytes.subarray(1000), 1000, true)
   await finishUpload(engine, ID, bytes)
   await assertWhole(place, engine, bytes)
+})
+
+const PART = idOf('1')
+
+/** An upload of one part that a final upload has. */
+async function createFinal({ engine, ...place }: Place, bytes: Buffer): Promise<void> {
+  await createUpload(engine, PART, bytes.length, { concat: 'partial' })
+  await sentBytes({ ...place, engine }, PART, bytes)
+  await createUpload(engine, ID, bytes.length)
+}
+
+/** Joins it, and finishes it. */
+async function joinFinal(engine: Engine, bytes: Buffer): Promise<void> {
+  await engine.join(ID, { position: 0, part: PART, from: 0, bytes: bytes.length })
+  await finishUpload(engine, ID, bytes)
+}
+
+test('a join that is late removes nothing of the node that has taken it over', async (place) => {
+  const bytes = randomBytes(9)
+  const { counter, radosgw, bucket, keyOf } = place
+  await createFinal(place, bytes)
+  await radosgw.s3.putObject({ Bucket: bucket, Key: keyOf(ID), Body: 'left' })
+  const { engine } = await place.again()
+  let pass = (): void => {}
+  let state: 'before' | 'found' | 'held' | 'away' = 'before'
+  const come = new Promise<void>((resolve) => {
+    counter.mayPass = async (operation) => {
+      if (state === 'before' && operation === 'HEAD of others') state = 'found'
+      else if (state === 'found') {
+        state = 'held'
+        resolve()
+        await new Promise<void>((passed) => {
+          pass = passed
+        })
+        return true
+      }
+      return state !== 'away'
+    }
+  })
+  const late = faultOf(joinFinal(place.engine, bytes))
+  await come
+  await joinFinal(engine, bytes)
+  state = 'away'
+  pass()
+  await late
+  state = 'held'
+  const found = await radosgw.s3.getObject({ Bucket: bucket, Key: keyOf(ID) })
+  assert.is(found.ContentLength, bytes.length)
+  assert.ok((await bytesOf(engine, ID, bytes.length)).equals(bytes), 'the bytes are others')
+})
+
+test('a join that comes after the removal of its final upload leaves nothing', async (place) => {
+  const bytes = randomBytes(9)
+  await createFinal(place, bytes)
+  const { come, pass } = hold(place, 'PutObject')
+  const late = faultOf(joinFinal(place.engine, bytes))
+  await come
+  const { engine } = await place.again()
+  await engine.remove([ID, PART])
+  pass()
+  assert.is(await late, 'MISSING')
+  assert.equal(await place.names(), [])
+})
+
+test('a late removal leaves an upload that has the same id again', async (place) => {
+  await createUpload(place.engine, ID, 3)
+  await sentBytes(place, ID, Buffer.from('abc'), 0, true)
+  await finishUpload(place.engine, ID, Buffer.from('abc'))
+  const { come, pass } = hold(place, 'GET of others')
+  const late = place.engine.remove([ID], { durable: true })
+  await come
+  const { engine } = await place.again()
+  await engine.removeLeftover({ id: ID, kind: 'facts' })
+  await createUpload(engine, ID, 3)
+  await sentBytes({ ...place, engine }, ID, Buffer.from('xyz'), 0, true)
+  await finishUpload(engine, ID, Buffer.from('xyz'))
+  pass()
+  await late
+  await assertWhole(place, engine, Buffer.from('xyz'))
 })
 
 for (const bytes of [1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES])

@@ -6,7 +6,12 @@ import { Turns } from '../../server/cluster/turns.js'
 import type { ClusterLocks, Held } from '../../server/model/cluster.js'
 
 /** Locks of which each is free until it is taken; what happens is noted. */
-function setUp({ isOutdated = false, isInMemory = true, failure = undefined as Error | undefined } = {}) {
+function setUp({
+  isOutdated = false,
+  isInMemory = true,
+  failure = undefined as Error | undefined,
+  dropping = undefined as Error | undefined,
+} = {}) {
   const seen: string[] = []
   const taken = new Set<string>()
   const tokens = new HeldTokens()
@@ -35,7 +40,10 @@ function setUp({ isOutdated = false, isInMemory = true, failure = undefined as E
         return isOutdated
       },
       settle: (_id, offset, isLost) => note(`settled at ${offset}${isLost ? ', lost' : ''}`),
-      dropDraft: async () => note('draft dropped'),
+      dropDraft: async () => {
+        note('draft dropped')
+        if (dropping) throw dropping
+      },
       forget: async () => note('digest dropped'),
     },
     uploads: {
@@ -79,6 +87,20 @@ test('a lock is given back where it cannot be told what other nodes have changed
   const { shared, tokens, taken } = setUp({ failure: new Error('away') })
   const error = await shared.acquire('x', () => {}, 0).catch((thrown: Error) => thrown.message)
   assert.is(error, 'away')
+  assert.not(taken.has('x'))
+  assert.is(tokens.of('x'), undefined)
+})
+
+test('what cannot be dropped is not taken for current the next time, and the digest goes all the same', async () => {
+  const { shared, tokens, seen, taken } = setUp({ isOutdated: true, dropping: new Error('EIO') })
+  const error = await shared.acquire('x', () => {}, 0).catch((thrown: Error) => thrown.message)
+  assert.is(error, 'EIO')
+  assert.equal(seen.slice(2), [
+    'draft dropped, token none',
+    'digest dropped, token none',
+    'settled at undefined, lost, token none',
+    'released, token none',
+  ])
   assert.not(taken.has('x'))
   assert.is(tokens.of('x'), undefined)
 })

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Log } from '../../../server/model/log.js'
+import { isRowFault } from '../../../server/model/sql.js'
 import type { EventTable, NewEvent } from './event-table.js'
 
 /** Events that are written together. */
@@ -22,7 +23,7 @@ interface Waiting {
   readonly resolve: () => void
 }
 
-/** Events on their way to PostgreSQL, in order. It is tried until PostgreSQL has them; who adds them bounds their memory. */
+/** Events on their way to PostgreSQL, in order. It is tried until PostgreSQL has them, or refuses one for good; who adds them bounds their memory. */
 export class Outbox {
   readonly #tools: OutboxTools
   #waiting: Waiting[] = []
@@ -71,17 +72,40 @@ export class Outbox {
   async #write(): Promise<void> {
     // What comes in the same moment is written together.
     await Promise.resolve()
+    /** So many are written one by one: PostgreSQL refuses one of them. */
+    let alone = 0
     while (this.#waiting.length > 0 && !this.#isClosed) {
-      const batch = this.#waiting.slice(0, MOST_AT_ONCE)
+      const batch = this.#waiting.slice(0, alone > 0 ? 1 : MOST_AT_ONCE)
+      let isWritten = true
       try {
         await this.#tools.events.add(batch.map(({ event }) => event))
       } catch (error) {
-        await this.#failed(error)
-        continue
+        if (!isRowFault(error)) {
+          await this.#failed(error)
+          continue
+        }
+        if (batch.length > 1) {
+          alone = batch.length
+          continue
+        }
+        // It would be refused each time, and hold up all events behind it.
+        isWritten = false
+        this.#refused(batch, error)
       }
+      alone = Math.max(0, alone - 1)
       this.#waiting.splice(0, batch.length)
       for (const { resolve } of batch) resolve()
-      this.#tools.written(new Set(batch.map(({ event }) => event.endpoint)))
+      if (isWritten) this.#tools.written(new Set(batch.map(({ event }) => event.endpoint)))
+    }
+  }
+
+  #refused(events: readonly Waiting[], err: unknown): void {
+    for (const { event } of events) {
+      const { id, uploadId, endpoint, event: kind } = event
+      this.#tools.log.error(
+        { err, id, uploadId, endpoint, kind },
+        'an event is left out: PostgreSQL refuses it',
+      )
     }
   }
 

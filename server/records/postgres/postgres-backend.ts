@@ -4,7 +4,7 @@ import { Calls, problemOf } from './calls.js'
 import { setIncomplete } from './marks.js'
 import { openTables, Writer } from './opening.js'
 import { answerOf } from './questions.js'
-import { isRowFault, writeAlone, writeLive, writeRestored } from './rows.js'
+import { isRecordFault, writeAlone, writeLive, writeRestored } from './rows.js'
 
 /** The pause before the next try, doubled from the first to the last; it bounds the lag after an outage. */
 const FIRST_RETRY_MS = 25
@@ -123,7 +123,7 @@ export class PostgresBackend implements Backend {
       })
       return []
     } catch (error) {
-      if (!isRowFault(error)) throw error
+      if (!isRecordFault(error)) throw error
     }
     // A record that can never be written must not hold up its batch for ever.
     return sql.transaction(async (queries) => {

@@ -1,5 +1,5 @@
 import type { UploadRecord } from '../../model/record.js'
-import { SqlError, type SqlQueries } from '../../model/sql.js'
+import { isRowFault, type SqlQueries } from '../../model/sql.js'
 import { nameKey } from '../../model/upload-list.js'
 import type { RowFault } from '../backend.js'
 import { COLUMNS } from '../columns.js'
@@ -92,15 +92,15 @@ export async function writeAlone(
     await queries.query('RELEASE SAVEPOINT one_row')
     return undefined
   } catch (error) {
-    if (!isRowFault(error)) throw error
+    if (!isRecordFault(error)) throw error
     await queries.query('ROLLBACK TO SAVEPOINT one_row')
     return { id: record.id, cause: String(error) }
   }
 }
 
-/** True for what is wrong with a record: its values (class 22), a rule of the table (23), or its size (54). */
-export function isRowFault(error: unknown): boolean {
-  return error instanceof SqlError ? /^(22|23|54)/.test(error.code) : error instanceof TypeError
+/** True for what is wrong with a record. */
+export function isRecordFault(error: unknown): boolean {
+  return isRowFault(error) || error instanceof TypeError
 }
 
 function jsonOf(records: readonly UploadRecord[]): string {
