@@ -24,7 +24,7 @@ interface JoinerParts extends PassParts {
     Pick<StorageTools, 'row' | 'mayAccess' | 'expireAfterMs' | 'alone'> & {
       readonly engine: Pick<Engine, 'load' | 'addressOf' | 'finals'>
     }
-  readonly uploads: Pick<Uploads, 'load' | 'drop' | 'leaving' | 'peek'>
+  readonly uploads: Pick<Uploads, 'load' | 'drop' | 'leaving' | 'peek' | 'isEnding'>
   readonly saver: ReleaseParts['saver']
   readonly lifecycle: PassParts['lifecycle'] & Pick<Lifecycle, 'remove' | 'expire' | 'refuse'>
 }
