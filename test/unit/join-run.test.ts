@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UploadError } from '../../server/errors.js'
+import { SqlError } from '../../server/model/sql.js'
 import type { StorageTools } from '../../server/uploads/tools.js'
 import { inMemory } from '../helpers/engine-places.js'
 import { FakeFinals } from '../helpers/fake-finals.js'
@@ -134,6 +135,42 @@ test('a final upload whose join fails for a moment stays: another node may have 
   assert.is(await digestOf(FINAL), null)
   await life.head(FINAL)
   await life.announced('finished f')
+})
+
+/** The next call fails so. */
+function failing<Call extends (...given: never[]) => Promise<void>>(call: Call, error: Error): Call {
+  let isDue = true
+  const first = (...given: Parameters<Call>): Promise<void> => {
+    if (!isDue) return call(...given)
+    isDue = false
+    return Promise.reject(error)
+  }
+  return first as Call
+}
+
+test('where the database is away when a join is begun, the next request begins it again', async () => {
+  const alone = failing<Alone>(
+    async (_, work) => work({ isValid: true }),
+    new SqlError('gone', 'the server ends'),
+  )
+  const { life, join } = await withPart({ alone })
+  assert.is(await join(), 'storage_unavailable')
+  await life.head(FINAL)
+  await life.announced('finished f')
+})
+
+test('where the lock of a final upload is not free when a join is begun, the next request begins it again', async () => {
+  const place = await withPart()
+  const { load } = place.life.store.uploads
+  place.life.store.uploads.load = async (id) => {
+    place.life.store.uploads.load = load
+    if (id === FINAL) throw new UploadError('upload_locked')
+    return load.call(place.life.store.uploads, id)
+  }
+  const joined = await place.join()
+  assert.is(joined, 'upload_locked')
+  await place.life.head(FINAL)
+  await place.life.announced('finished f')
 })
 
 test.run()

@@ -2,6 +2,7 @@ import { asUploadError, UploadError } from '../../errors.js'
 import type { Turn } from '../../model/cluster.js'
 import type { Engine } from '../../model/engine.js'
 import { isRefusal } from '../../model/refusal.js'
+import { SqlError } from '../../model/sql.js'
 import type { Lifecycle } from '../lifecycle.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
@@ -61,10 +62,11 @@ export class JoinRun {
     try {
       await alone(`join ${id}`, (turn) => this.#joinHere(id, turn))
     } catch (error) {
-      throw asUploadError(error)
+      throw error instanceof SqlError ? new UploadError('storage_unavailable', { cause: error }) : error
+    } finally {
+      // Whoever asks next finds it as it is stored, and begins again where it is not joined.
+      this.#parts.uploads.drop(id)
     }
-    // Whoever asks next finds it as it is stored.
-    this.#parts.uploads.drop(id)
   }
 
   async #joinHere(id: string, turn: Turn): Promise<void> {
