@@ -173,4 +173,32 @@ test('where the lock of a final upload is not free when a join is begun, the nex
   await place.life.announced('finished f')
 })
 
+test('a final upload that another node has changed takes no other one out of the queue', async () => {
+  let open = (): void => {}
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  const ids = ['a', 'b', 'c', 'd', 'e'].map(idOf)
+  const [first = '', ...others] = ids
+  const { life, finals, onJoin, digestOf } = await withPart({
+    alone: async (name, work) => {
+      if (!name.endsWith(first)) await gate
+      await work({ isValid: true })
+    },
+  })
+  // Each needs the part.
+  for (const id of ids) finals.open.set(id, [PART])
+  const created = (id: string) =>
+    life.create(id, null, { metadata: `n ${id}`, concat: { header: 'final', parts: [PART], client: '::1' } })
+  onJoin(async (id) => {
+    for (const each of others) await created(each)
+    await life.store.uploads.forget(id)
+  })
+  const { upload } = await created(first)
+  await upload?.joining
+  open()
+  await life.announced('finished e')
+  assert.is(await digestOf(first), null, 'it was not joined here')
+})
+
 test.run()

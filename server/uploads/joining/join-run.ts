@@ -89,14 +89,14 @@ export class JoinRun {
   }
 
   async #joinAll(final: StoredUpload, turn: Turn): Promise<void> {
-    const { pass, survey, release, joined, waits, halted } = this.#parts
+    const { pass, survey, release, uploads, joined, waits, halted } = this.#parts
     try {
       // A part whose bytes proved damaged has fallen back: the final upload waits on.
       if (!(await pass.join(final))) return waits(final.id)
       joined(final)
       await release.joined(final)
     } catch (error) {
-      if (final.halted) halted()
+      if (uploads.isEnding) halted()
       if (error instanceof Stopped || final.gone || final.halted) return
       if (!turn.isValid) return this.#leave(final, error)
       const isPartGone = 'missing' in (await survey.of(final.parts ?? []))
