@@ -107,7 +107,10 @@ export class JoinRun {
 
   /** Another node may join it by now, and knows better than this one what became of it. */
   #leave({ id }: StoredUpload, error: unknown): void {
-    this.#parts.tools.log.warn({ err: error, id }, 'a final upload is left to other nodes: the lease was lost')
+    this.#parts.tools.log.warn(
+      { err: error, id },
+      'a final upload is left to other nodes: the lease was lost',
+    )
   }
 
   /**
