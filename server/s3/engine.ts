@@ -156,7 +156,12 @@ export class S3Engine extends StoredUploads implements Engine {
 
   async #finishJoined(id: string, bytes: number, facts: () => UploadFacts): Promise<void> {
     const joined = await this.#joins.finish(id, bytes)
-    await this.change(id, { ...joined, facts: this.textOf(facts()) })
+    try {
+      await this.change(id, { ...joined, facts: this.textOf(facts()) })
+    } catch (error) {
+      if (error instanceof BytesFault && error.code === 'MISSING') await this.#joins.discard(id)
+      throw error
+    }
     await this.#joins.end(id)
     await this.drafts.drop(id)
   }

@@ -3,12 +3,14 @@ import { UploadError } from '../errors.js'
 import type { JoinedPiece } from '../model/engine.js'
 import { BytesFault, PartDamaged } from '../model/engine-error.js'
 import { abortAll } from './abort-all.js'
-import type { S3Bucket } from './bucket.js'
+import type { Head, S3Bucket } from './bucket.js'
 import { saidS3 } from './bucket-errors.js'
+import { tokenFor } from './entry.js'
 import { withFetched } from './fetched.js'
 import { Gathered } from './gathered.js'
 import { JoinPlan, type JoinStep, type Source } from './join-plan.js'
 import { endOfParts, type Kept, type Ledger, storedBytesOf } from './ledger.js'
+import { inPlaceOf } from './own-object.js'
 import { Parallel } from './parallel.js'
 import type { SpoolWriter } from './spool-writer.js'
 import { StoredRange } from './stored-range.js'
@@ -19,6 +21,8 @@ const AT_ONCE = 4
 export interface JoiningTools {
   readonly bucket: S3Bucket
   readonly ledger: Pick<Ledger, 'find'>
+  /** The fencing token of an upload; undefined where this process does not hold its lock. */
+  readonly tokenOf: (id: string) => number | undefined
   /** The scratch folder. */
   readonly scratch: string
   readonly writer: Pick<SpoolWriter, 'prove' | 'forget'>
@@ -105,13 +109,13 @@ export class Joining {
     const last = this.#gathered
     if (!this.#multipart) {
       const sent = (last ?? (await this.#gather())).sent
-      return this.#stored(() => bucket.put(this.#key, sent, { mark: this.#mark, isNew: true }))
+      return this.#stored((found) => bucket.put(this.#key, sent, { mark: this.#mark, ...inPlaceOf(found) }))
     }
     if (last) this.#send(last, this.#plan.next)
     await this.#work.done()
     const upload = { id: await this.#multipart, mark: this.#mark }
     const parts = [...this.#made].sort((one, other) => one.number - other.number)
-    const etag = await this.#stored(() => bucket.complete(this.#key, upload, parts, true))
+    const etag = await this.#stored((found) => bucket.complete(this.#key, upload, parts, !found))
     this.#multipart = undefined
     return etag
   }
@@ -229,9 +233,18 @@ export class Joining {
     return this.#gathered
   }
 
-  /** Stores the object where there is none. Another one was left by a join that could not write it down: it is removed. */
-  async #stored(store: () => Promise<string>): Promise<string> {
-    const { bucket, ledger } = this.#tools
+  /** Removes the object that this join has made, as the upload is gone: nobody else knows of it. */
+  async discard(): Promise<void> {
+    const { bucket } = this.#tools
+    if ((await bucket.head(this.#key))?.mark === this.#mark) await bucket.remove([this.#key])
+  }
+
+  /**
+   * Stores the object where there is none. Another one was left by a join that could not write it down: it is replaced. None
+   * is removed: what another node may have stored since has another ETag, and its join has ended the multipart upload.
+   */
+  async #stored(store: (found?: Head) => Promise<string>): Promise<string> {
+    const { bucket, ledger, tokenOf } = this.#tools
     try {
       return await store()
     } catch (error) {
@@ -244,8 +257,8 @@ export class Joining {
       if (!kept) throw new BytesFault('MISSING', 'the final upload is gone')
       if (kept.base)
         throw new UploadError('upload_taken_over', { detail: 'another node has joined it', cause: error })
-      await bucket.remove([this.#key])
-      return store()
+      tokenFor(this.#id, tokenOf)
+      return store(found)
     }
   }
 }
