@@ -11,7 +11,7 @@ import { FilesEngine } from './files/engine.js'
 import { StoredFiles } from './files/stored-files.js'
 import { threadCount } from './files/threads.js'
 import { Writer } from './files/writer.js'
-import type { ClusterLocks } from './model/cluster.js'
+import type { ClusterLocks, Turn } from './model/cluster.js'
 import type { Engine } from './model/engine.js'
 import type { Log } from './model/log.js'
 import { s3PlaceOf } from './model/s3-place.js'
@@ -52,7 +52,7 @@ export interface Storage {
   /** Nobody but this server may change an upload now: the storage belongs to it, or it holds the lock of the upload. */
   readonly isOwn: (id: string) => boolean
   /** Does `work` unless another node does work of this name now; null where the storage belongs to one server. */
-  readonly alone: ((name: string, work: () => Promise<void>) => Promise<void>) | null
+  readonly alone: ((name: string, work: (turn: Turn) => Promise<void>) => Promise<void>) | null
   /** How this node shares uploads with others; null where the storage belongs to one server. */
   readonly sharing: Sharing | null
   /** Resolves with why the storage cannot be used now; undefined where it can. */

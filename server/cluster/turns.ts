@@ -1,4 +1,4 @@
-import type { ClusterLocks } from '../model/cluster.js'
+import type { ClusterLocks, Turn } from '../model/cluster.js'
 
 /** How long one question for a turn may take, so that the end of the server is noticed. */
 const ASK_MS = 2_000
@@ -11,10 +11,13 @@ export class Turns {
     this.#locks = locks
   }
 
-  /** Does `work` unless another node does work of this name now. Rejects as `work` does, and where PostgreSQL cannot be asked. */
-  async unlessTaken(name: string, work: () => Promise<void>): Promise<void> {
+  /**
+   * Does `work` unless another node does work of this name now. Where the lease is lost meanwhile, another node may begin:
+   * the turn says so. Rejects as `work` does, and where PostgreSQL cannot be asked.
+   */
+  async unlessTaken(name: string, work: (turn: Turn) => Promise<void>): Promise<void> {
     const held = await this.#locks.tryAcquire(lockOf(name), () => {})
-    if (held) await work().finally(() => held.release())
+    if (held) await work(held).finally(() => held.release())
   }
 
   /** Does `work` once no other node does work of this name, or never, if `isOver`. Rejects as `unlessTaken`. */

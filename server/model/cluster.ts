@@ -20,6 +20,9 @@ export interface Held {
   release(): Promise<void>
 }
 
+/** Work that one node at a time does is this node's. */
+export type Turn = Pick<Held, 'isValid'>
+
 /** One writer for each upload, in all nodes together. */
 export interface ClusterLocks {
   /**

@@ -159,9 +159,7 @@ export class S3Engine extends StoredUploads implements Engine {
     try {
       await this.change(id, { ...joined, facts: this.textOf(facts()) })
     } catch (error) {
-      // The upload was removed while its object was stored: nobody else knows of the object.
-      if (error instanceof BytesFault && error.code === 'MISSING')
-        await this.#tools.bucket.remove([this.#tools.keyOf(id)])
+      if (error instanceof BytesFault && error.code === 'MISSING') await this.#joins.discard(id)
       throw error
     }
     await this.#joins.end(id)

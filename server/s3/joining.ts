@@ -3,13 +3,14 @@ import { UploadError } from '../errors.js'
 import type { JoinedPiece } from '../model/engine.js'
 import { BytesFault, PartDamaged } from '../model/engine-error.js'
 import { abortAll } from './abort-all.js'
-import type { S3Bucket } from './bucket.js'
+import type { Head, S3Bucket } from './bucket.js'
 import { saidS3 } from './bucket-errors.js'
 import { tokenFor } from './entry.js'
 import { withFetched } from './fetched.js'
 import { Gathered } from './gathered.js'
 import { JoinPlan, type JoinStep, type Source } from './join-plan.js'
 import { endOfParts, type Kept, type Ledger, storedBytesOf } from './ledger.js'
+import { inPlaceOf } from './own-object.js'
 import { Parallel } from './parallel.js'
 import type { SpoolWriter } from './spool-writer.js'
 import { StoredRange } from './stored-range.js'
@@ -20,7 +21,7 @@ const AT_ONCE = 4
 export interface JoiningTools {
   readonly bucket: S3Bucket
   readonly ledger: Pick<Ledger, 'find'>
-  /** The token that this process may write an upload under now. */
+  /** The fencing token of an upload; undefined where this process does not hold its lock. */
   readonly tokenOf: (id: string) => number | undefined
   /** The scratch folder. */
   readonly scratch: string
@@ -108,16 +109,12 @@ export class Joining {
     const last = this.#gathered
     if (!this.#multipart) {
       const sent = (last ?? (await this.#gather())).sent
-      return this.#stored((found) => {
-        const where = found ? { isNew: false, replaces: found.etag } : { isNew: true }
-        return bucket.put(this.#key, sent, { mark: this.#mark, ...where })
-      })
+      return this.#stored((found) => bucket.put(this.#key, sent, { mark: this.#mark, ...inPlaceOf(found) }))
     }
     if (last) this.#send(last, this.#plan.next)
     await this.#work.done()
     const upload = { id: await this.#multipart, mark: this.#mark }
     const parts = [...this.#made].sort((one, other) => one.number - other.number)
-    // A node that takes the join over aborts the multipart upload first: what comes late replaces nothing.
     const etag = await this.#stored((found) => bucket.complete(this.#key, upload, parts, !found))
     this.#multipart = undefined
     return etag
@@ -236,11 +233,17 @@ export class Joining {
     return this.#gathered
   }
 
+  /** Removes the object that this join has made, as the upload is gone: nobody else knows of it. */
+  async discard(): Promise<void> {
+    const { bucket } = this.#tools
+    if ((await bucket.head(this.#key))?.mark === this.#mark) await bucket.remove([this.#key])
+  }
+
   /**
-   * Stores the object where there is none. Another one was left by a join that could not write it down: it is replaced, and
-   * never removed, as by then it could be that of a node which has taken the join over.
+   * Stores the object where there is none. Another one was left by a join that could not write it down: it is replaced. None
+   * is removed: what another node may have stored since has another ETag, and its join has ended the multipart upload.
    */
-  async #stored(store: (found?: { readonly etag: string }) => Promise<string>): Promise<string> {
+  async #stored(store: (found?: Head) => Promise<string>): Promise<string> {
     const { bucket, ledger, tokenOf } = this.#tools
     try {
       return await store()

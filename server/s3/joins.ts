@@ -38,6 +38,11 @@ export class Joins {
     return { base, ...nothing, bytesChanged: true, isFinished: true }
   }
 
+  /** Removes the object of a join that was finished, as the upload is gone. Rejects as S3 does. */
+  async discard(id: string): Promise<void> {
+    await this.#running.get(id)?.discard()
+  }
+
   /** Ends a join, where there is one: what is not finished leaves nothing behind. Never rejects. */
   async end(id: string): Promise<void> {
     const joining = this.#running.get(id)

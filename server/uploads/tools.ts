@@ -1,3 +1,4 @@
+import type { Turn } from '../model/cluster.js'
 import type { Engine } from '../model/engine.js'
 import type { EventKind } from '../model/event.js'
 import type { Grant } from '../model/grant.js'
@@ -30,7 +31,7 @@ export interface StorageTools {
   /** Runs `work` when nobody else has the upload any more. Rejects with upload_locked, and as `work` does. */
   readonly underLock: (id: string, work: () => Promise<void>) => Promise<void>
   /** Does `work` unless another node does work of this name now; null where there are no other nodes. Rejects as `work` does. */
-  readonly alone: ((name: string, work: () => Promise<void>) => Promise<void>) | null
+  readonly alone: ((name: string, work: (turn: Turn) => Promise<void>) => Promise<void>) | null
   /** Tells whether bodies are being received now; joining gives way to them. */
   readonly isReceiving: () => boolean
   /** Tells whether a request, and not the server itself, holds an upload. */

@@ -46,7 +46,7 @@ class Upload {
   damagedAfter: number | null = null
   /** It is being removed: nothing more is read or proven for it. */
   gone = false
-  /** The server ends: what is done for it in the background stops where it is. */
+  /** The server ends, or another node has changed it: what is done for it in the background stops where it is. */
   halted = false
   /** The body that is being received now. */
   body: Body | null = null
@@ -234,7 +234,7 @@ class Upload {
     this.gone = true
   }
 
-  /** The server ends, or does not. */
+  /** What is done for it in the background stops, or may go on. */
   setHalted(isHalted: boolean): void {
     this.halted = isHalted
   }

@@ -43,6 +43,11 @@ export class Uploads {
     return upload && (upload.state === 'receiving' || this.#tools.isOwn(id)) ? upload : undefined
   }
 
+  /** The server ends. */
+  get isEnding(): boolean {
+    return this.#halted
+  }
+
   /** Tells whether an upload is in memory, as it is or as it was. */
   isInMemory(id: string): boolean {
     return this.#inMemory.has(id) || this.#loading.has(id)

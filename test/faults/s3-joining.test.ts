@@ -3,8 +3,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { UploadError } from '../../server/errors.js'
 import type { Engine } from '../../server/model/engine.js'
-import { PartDamaged } from '../../server/model/engine-error.js'
+import { BytesFault, PartDamaged } from '../../server/model/engine-error.js'
 import { needsPostgres, startPostgres } from '../helpers/postgres.js'
 import { needsRadosgw, startRadosgw } from '../helpers/radosgw.js'
 import { bytesOf, createUpload, finishUpload, sentBytes } from '../helpers/s3-bodies.js'
@@ -123,6 +124,42 @@ test('an object that a join has left without a word in the ledger is replaced', 
     await joined(place.engine, parts)
     await assertFinished(place, place.engine, parts, whole)
     await place.engine.remove([FINAL], { durable: true })
+  }
+})
+
+test('a join that comes late, after it has lost its lock, removes no object of another node', async (place) => {
+  const { s3: client } = place.radosgw
+  for (const sizes of [[PART_BYTES, 5], [9]]) {
+    let isHeld = true
+    const late = await onS3(place, { isHeld: () => isHeld })
+    try {
+      const { parts, whole } = await stored(late, sizes)
+      await joined(late.engine, parts)
+      const key = { Bucket: late.bucket, Key: late.keyOf(FINAL) }
+      const { ETag } = await client.putObject({ ...key, Body: 'of another node' })
+      isHeld = false
+      const failed = await finishUpload(late.engine, FINAL, whole).catch((error: unknown) => error)
+      assert.instance(failed, UploadError)
+      assert.is((await client.headObject(key)).ETag, ETag)
+    } finally {
+      await late.end()
+    }
+  }
+})
+
+test('the object of a final upload that was removed while it was stored does not stay', async (place) => {
+  for (const sizes of [[PART_BYTES, 5], [9]]) {
+    const gone = await onS3(place)
+    try {
+      const { parts, whole } = await stored(gone, sizes)
+      await joined(gone.engine, parts)
+      await gone.sql.query('UPDATE s3_uploads SET is_removed = true WHERE id = $1', [FINAL])
+      const failed = await finishUpload(gone.engine, FINAL, whole).catch((error: unknown) => error)
+      assert.instance(failed, BytesFault)
+      assert.not((await gone.names()).includes(gone.keyOf(FINAL)))
+    } finally {
+      await gone.end()
+    }
   }
 })
 

@@ -27,7 +27,8 @@ export class LifePlace {
   #request: UploadRequest | undefined
   #wake = (): void => {}
 
-  constructor(engine: Engine, arena: Arena) {
+  /** @param others what is not as in a server that is alone */
+  constructor(engine: Engine, arena: Arena, others: Partial<StorageTools> = {}) {
     this.#arena = arena
     const log = { info: () => {}, warn: () => {}, error: () => {} }
     const now = (): number => this.nowMs
@@ -69,6 +70,7 @@ export class LifePlace {
       expireAfterMs: DAY_MS,
       keepPartialsMs: 0,
       maxSizeBytes: 1000,
+      ...others,
     }
     this.store = new LadingStore(tools, () => this.#holder())
   }

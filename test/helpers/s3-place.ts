@@ -42,7 +42,11 @@ export interface S3Place extends EnginePlace {
 /** A new bucket and database, and an engine over them, which asks S3 at `endpoint`. */
 export async function onS3(
   { radosgw, postgres }: S3Servers,
-  { partBytes = PART_BYTES, endpoint = radosgw.endpoint } = {},
+  {
+    partBytes = PART_BYTES,
+    endpoint = radosgw.endpoint,
+    isHeld = () => true,
+  }: { partBytes?: number; endpoint?: string; isHeld?: () => boolean } = {},
 ): Promise<S3Place> {
   const arena = new Arena({ blocks: 64, blockBytes: 256 * 1024 })
   const bucket = await radosgw.bucket()
@@ -61,7 +65,7 @@ export async function onS3(
     const token = started.length + 1
     const next = await startS3({
       ...{
-        tokenOf: () => token,
+        tokenOf: () => (isHeld() ? token : undefined),
         isShared: false,
         underLock: (_id, work) => work(),
         unlessTaken: (work) => work(),

@@ -34,6 +34,7 @@ test('a final upload whose creation fails once its files are made is removed aga
     uploads: {
       load: failing,
       drop: () => {},
+      isEnding: false,
       leaving: () => undefined,
       peek: () => {
         if (final) throw new Error('EMFILE: too many open files')

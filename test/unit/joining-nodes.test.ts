@@ -4,7 +4,9 @@ import { PartDamaged } from '../../server/model/engine-error.js'
 import type { Held } from '../../server/model/shared-finals.js'
 import { JoinPass, type PassParts, Stopped } from '../../server/uploads/joining/join-pass.js'
 import { checkRoom } from '../../server/uploads/joining/shared-room.js'
+import type { StorageTools } from '../../server/uploads/tools.js'
 import type { StoredUpload } from '../../server/uploads/upload.js'
+import { UploadHooks } from '../../server/uploads/upload-hooks.js'
 import { inMemory } from '../helpers/engine-places.js'
 import { FakeFinals } from '../helpers/fake-finals.js'
 import { LifePlace } from '../helpers/life-place.js'
@@ -19,12 +21,12 @@ const PARTIAL = { concat: { header: 'partial', parts: null, client: '::1' } }
 const test = suite('final uploads of other nodes')
 
 /** The life of a whole part, whose time may be over, on a storage that other nodes use, too. */
-async function withPart() {
+async function withPart(others: Partial<StorageTools> = {}) {
   const { engine, arena } = await inMemory()
   if (!(engine instanceof MemoryEngine)) throw new Error('no engine in memory')
   const finals = new FakeFinals()
   engine.finals = finals
-  const life = new LifePlace(engine, arena)
+  const life = new LifePlace(engine, arena, others)
   await life.create(PART, 4, PARTIAL)
   await life.patch(PART, 'part')
   const part = await life.store.uploads.load(PART)
@@ -60,6 +62,39 @@ test('a whole part that no node needs is given up before it is removed', async (
   const { life, finals, engine } = await withPart()
   await life.terminate(PART)
   assert.equal([finals.givenUp, await engine.has(PART)], [[PART], false])
+})
+
+test('the post-finish of a part is written before it is given up: a node that died may have left it unsaid', async () => {
+  const ways: ((place: Awaited<ReturnType<typeof withPart>>) => Promise<unknown>)[] = [
+    ({ life }) => life.terminate(PART),
+    ({ life, part }) => {
+      life.nowMs += LATER_MS
+      return life.store.expire([part])
+    },
+    ({ life }) => life.create(FINAL, null, { concat: { header: 'final', parts: [PART], client: '::1' } }),
+  ]
+  for (const way of ways) {
+    const seen: string[] = []
+    const nothing = (): void => {}
+    const hooks = new UploadHooks({
+      decider: { listensTo: () => false, decide: async () => ({}) },
+      finishing: {
+        ...{ expect: nothing, withdraw: nothing, forget: nothing, confirm: () => true },
+        ...{ intend: async () => {}, failed: async () => {} },
+        written: async (id) => void seen.push(`written ${id}`),
+      },
+      ...{ received: null, progressIntervalMs: 0, monotonic: () => 0, now: () => 0 },
+    })
+    const place = await withPart({ hooks })
+    const { giveUp } = place.finals
+    place.finals.giveUp = (parts) => {
+      seen.push(...parts.map((id) => `given up ${id}`))
+      return giveUp.call(place.finals, parts)
+    }
+    await way(place)
+    if (way === ways[2]) await place.life.announced('terminated 1')
+    assert.equal(seen.slice(0, 2), [`written ${PART}`, `given up ${PART}`])
+  }
 })
 
 test('"never more than are still free": the open final uploads of all nodes count', async () => {

@@ -16,7 +16,7 @@ async function place(note = async (): Promise<void> => {}) {
   const removed: string[] = []
   const parts: ConstructorParameters<typeof PartRelease>[0] = {
     tools: {
-      ...{ keepPartialsMs: 0, now: Date.now, announce: () => {}, isHeldByRequest: () => false },
+      ...{ keepPartialsMs: 0, now: Date.now, announce: () => {}, isHeldByRequest: () => false, hooks: null },
       underLock: (_: string, work: () => Promise<void>) => work(),
       log: { info: () => {}, warn: () => {}, error: () => {} },
     },

@@ -137,4 +137,15 @@ test('one node at a time does what goes over all uploads: others leave it, or wa
   assert.equal(done, ['other', 'one', 'two'])
 })
 
+test('who has a turn is told that another node may begin, as the lease was lost', async () => {
+  const { locks, taken } = setUp()
+  const seen: boolean[] = []
+  await new Turns(locks).unlessTaken('walk', async (turn) => {
+    seen.push(turn.isValid)
+    taken.clear()
+    seen.push(turn.isValid)
+  })
+  assert.equal(seen, [true, false])
+})
+
 test.run()

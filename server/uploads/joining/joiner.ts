@@ -14,7 +14,7 @@ import { JoinPass, type PassParts } from './join-pass.js'
 import { JoinQueue } from './join-queue.js'
 import { JoinRun } from './join-run.js'
 import { OpenFinals } from './open-finals.js'
-import { PartRelease, type ReleaseParts } from './part-release.js'
+import { givenUp, PartRelease, type ReleaseParts } from './part-release.js'
 import { type Missing, PartSurvey, type Survey } from './part-survey.js'
 import { checkRoom } from './shared-room.js'
 
@@ -24,7 +24,7 @@ interface JoinerParts extends PassParts {
     Pick<StorageTools, 'row' | 'mayAccess' | 'expireAfterMs' | 'alone'> & {
       readonly engine: Pick<Engine, 'load' | 'addressOf' | 'finals'>
     }
-  readonly uploads: Pick<Uploads, 'load' | 'drop' | 'leaving' | 'peek'>
+  readonly uploads: Pick<Uploads, 'load' | 'drop' | 'leaving' | 'peek' | 'isEnding'>
   readonly saver: ReleaseParts['saver']
   readonly lifecycle: PassParts['lifecycle'] & Pick<Lifecycle, 'remove' | 'expire' | 'refuse'>
 }
@@ -84,7 +84,8 @@ export class Joiner {
    * be asked, they are gone for the other nodes from here on, and it rejects as that does.
    */
   removable(parts: readonly string[]): ReadonlySet<string> | Promise<ReadonlySet<string>> {
-    return this.#shared?.giveUp(parts) ?? new Set(parts.filter((part) => !this.#finals.mayBeNamed(part)))
+    if (this.#shared) return givenUp(parts, this.#shared, this.#tools.hooks)
+    return new Set(parts.filter((part) => !this.#finals.mayBeNamed(part)))
   }
 
   /** Tells whether a part is gone because it was joined, into a final upload that is there for the principal. */

@@ -3,6 +3,7 @@ import type { Lifecycle } from '../lifecycle.js'
 import type { Saver } from '../saver.js'
 import type { StorageTools } from '../tools.js'
 import type { StoredUpload } from '../upload.js'
+import type { UploadHooks } from '../upload-hooks.js'
 import { TERMINATED } from '../upload-record.js'
 import type { Uploads } from '../uploads.js'
 import type { OpenFinals } from './open-finals.js'
@@ -12,7 +13,7 @@ export interface ReleaseParts {
   readonly tools: Pick<
     StorageTools,
     'keepPartialsMs' | 'now' | 'announce' | 'underLock' | 'isHeldByRequest' | 'log'
-  >
+  > & { readonly hooks: Pick<UploadHooks, 'beforeFilesGo'> | null }
   readonly uploads: Pick<Uploads, 'load'>
   readonly saver: Pick<Saver, 'save' | 'note'>
   readonly lifecycle: Pick<Lifecycle, 'remove'>
@@ -121,6 +122,16 @@ export class PartRelease {
     if (!this.#tools.isHeldByRequest(id)) await released
   }
 
+  /** Tells whether no final upload of any node needs a part; one that is removed is gone for all nodes from here on. */
+  async #mayRelease(
+    finals: Pick<SharedFinals, 'needed' | 'giveUp'>,
+    id: string,
+    isRemoved: boolean,
+  ): Promise<boolean> {
+    if (isRemoved) return (await givenUp([id], finals, this.#tools.hooks)).has(id)
+    return !(await finals.needed([id])).has(id)
+  }
+
   #postpone(id: string, release: Release): void {
     if (!this.#early) return
     if (this.#early.size < this.#mostEarly || this.#early.has(id)) this.#early.set(id, release)
@@ -135,19 +146,22 @@ export class PartRelease {
     if (!part || part.gone || this.#finals.isNamed(id)) return
     // Not flushed: a part that comes back after a power cut expires, and a final upload may have thousands.
     const isRemoved = keepMs === 0 || part.terminatedAt !== null
-    if (shared && (await (isRemoved ? isKept(shared, id) : isNeeded(shared, id)))) return
+    if (shared && !(await this.#mayRelease(shared, id, isRemoved))) return
     if (isRemoved) return lifecycle.remove(part, 'terminated', reason, false, joinedInto)
     part.markJoined(new Date(this.#tools.now()).toISOString())
     await saver.save(part)
   }
 }
 
-/** Tells whether a final upload of any node needs a part. */
-async function isNeeded(finals: Pick<SharedFinals, 'needed'>, part: string): Promise<boolean> {
-  return (await finals.needed([part])).has(part)
-}
-
-/** The same; a part that none needs is gone for all nodes from here on. */
-async function isKept(finals: Pick<SharedFinals, 'giveUp'>, part: string): Promise<boolean> {
-  return !(await finals.giveUp([part])).has(part)
+/**
+ * Those of these parts that no final upload of any node needs: they are gone for all nodes from here on. What is still to be
+ * said of their end is written before, as nothing of them can be found afterwards. Rejects as SharedFinals does.
+ */
+export async function givenUp(
+  parts: readonly string[],
+  finals: Pick<SharedFinals, 'giveUp'>,
+  hooks: Pick<UploadHooks, 'beforeFilesGo'> | null,
+): Promise<ReadonlySet<string>> {
+  await hooks?.beforeFilesGo(parts)
+  return finals.giveUp(parts)
 }
