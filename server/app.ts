@@ -154,8 +154,8 @@ async function build<F extends Listener | Embedded>(
     },
   }).catch(asConfigError)
   const records = await openRecords(config, log, {
-    onNeedsReindex: () => background.reindex(),
-    written: (ms) => metrics?.recordsWritten(ms),
+    ...{ onNeedsReindex: () => background.reindex(), written: (ms: number) => metrics?.recordsWritten(ms) },
+    tokenOf: (id) => storage.cluster?.tokens.of(id),
   })
   const slots = new Slots({ ...slotLimits(config), mostWaiting: MOST_WAITING })
   const locks = createLocks(LOCK_LIMITS, sharing, () => store, hooks?.deliveries)

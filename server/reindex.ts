@@ -31,18 +31,24 @@ async function folderOf({ dataDir, database, storage }: Config): Promise<string 
 export async function openRecords(
   config: Config,
   log: Awaited<ReturnType<typeof createLog>>,
-  events: { onNeedsReindex?: () => void; written?: (ms: number) => void } = {},
+  more: {
+    readonly onNeedsReindex?: () => void
+    readonly written?: (ms: number) => void
+    /** The token of an upload's lock while this node holds it. */
+    readonly tokenOf?: (id: string) => number | undefined
+  } = {},
 ): Promise<RecordStore> {
   const { dataDir, database } = config
   const problem = sqliteProblem()
   if (problem) log.warn({ problem }, 'better-sqlite3 12 is used, not 13: it ends Node 24.19 and later')
+  const { tokenOf, ...events } = more
   const options = { queueBytes: QUEUED_RECORD_BYTES, log, ...events }
   if (database === 'sqlite')
     return openSqliteRecords({ databasePath: join(dataDir, 'lading.db'), ...options })
   const { openSql } = await import('./postgres/pool.js')
   const { openPostgresRecords } = await import('./records/postgres/postgres-records.js')
   const folder = await folderOf(config)
-  return openPostgresRecords({ sql: await openSql(database), folder, ...options })
+  return openPostgresRecords({ sql: await openSql(database), folder, tokenOf, ...options })
 }
 
 /**

@@ -164,7 +164,8 @@ async function openCluster(
   const { Cluster } = await import('./cluster/cluster.js')
   const { openNotices } = await import('./postgres/notices.js')
   const { openSql } = await import('./postgres/pool.js')
-  return new Cluster({ ...parts, sql: await openSql(database), notices: await openNotices(database) })
+  const [sql, shared] = [await openSql(database), await openSql(database)]
+  return new Cluster({ ...parts, sql, shared, notices: await openNotices(database) })
 }
 
 function nothing(): undefined {}

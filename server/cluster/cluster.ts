@@ -16,8 +16,10 @@ const NODES = `SELECT name, started_at AS "startedAt",
   FROM nodes ORDER BY started_at, id LIMIT 1000`
 
 export interface ClusterOptions {
-  /** For this alone, so that no list of uploads holds up a heartbeat; `close` ends it, and `notices`. */
+  /** For leases, locks, slots and events alone, so that nothing else holds up a heartbeat. `close` ends it. */
   readonly sql: Sql
+  /** For all else that the nodes share: `Cluster.sql`. `close` ends it, and `notices`. */
+  readonly shared: Sql
   readonly notices: Notices
   readonly log: Log
   /** Names the node for people. */
@@ -38,7 +40,7 @@ export class Cluster {
   readonly name: string
   /** Of the uploads' locks that this node holds. */
   readonly tokens = new HeldTokens()
-  /** For short queries of what the nodes share. */
+  /** For what the nodes share beside leases, locks, slots and events; it has connections of its own. */
   readonly sql: Sql
   readonly notices: Notices
   readonly #options: ClusterOptions
@@ -48,7 +50,7 @@ export class Cluster {
   /** Begins to take a lease and returns at once, whether PostgreSQL answers or not. */
   constructor(options: ClusterOptions) {
     this.#options = options
-    this.sql = options.sql
+    this.sql = options.shared
     this.notices = options.notices
     this.#lease = new Lease(options)
     this.#parts = { ...options, lease: this.#lease }
@@ -90,6 +92,7 @@ export class Cluster {
   async close(): Promise<void> {
     await this.events.close()
     await this.#lease.close()
-    await Promise.all([this.#options.notices.end(), this.#options.sql.end()])
+    const { notices, sql, shared } = this.#options
+    await Promise.all([notices.end(), sql.end(), shared.end()])
   }
 }

@@ -165,8 +165,9 @@ export function addGauges(registry: Registry, parts: Watched): void {
       ...{ name, help, registers },
       async collect() {
         const value = await read(parts)
-        if (value === null) gauge.remove()
-        else gauge.set(value)
+        // What the cluster does not say now is left out; what a system never says is 0.
+        if (value === null && name in CLUSTER_GAUGES) gauge.remove()
+        else gauge.set(value ?? 0)
       },
     })
   }

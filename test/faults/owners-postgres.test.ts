@@ -191,4 +191,22 @@ test('bytes of earlier days are removed', async ({ open, sql }) => {
   })
 })
 
+test('a heartbeat waits for nothing that nodes share: a node keeps its lease while requests queue for one row', async ({
+  open,
+  sql,
+}) => {
+  const node = await open({ leaseMs: 3_000 })
+  const id = node.nodeId
+  await new SharedDayBytes(100, node.sql, log).reserve('ann', 1, 1)
+  const take = `UPDATE owner_days SET bytes = bytes + 1 WHERE owner = 'ann'`
+  await sql.transaction(async (queries) => {
+    await queries.query(take)
+    // All of them fail, after seconds.
+    const waiting = await Promise.allSettled(Array.from({ length: 40 }, () => node.sql.query(take)))
+    assert.ok(waiting.every(({ status }) => status === 'rejected'))
+  })
+  assert.ok(id)
+  assert.is(node.nodeId, id)
+})
+
 owners.run()

@@ -15,6 +15,7 @@ const log = { info() {}, warn() {}, error() {} }
 const evidence = await openSql(url)
 const cluster = new Cluster({
   sql: await openSql(url),
+  shared: await openSql(url),
   notices: await openNotices(url),
   log,
   name: task.name,

@@ -78,6 +78,7 @@ export async function killNodes(): Promise<void> {
 export async function openCluster(url: string, options: Partial<ClusterOptions> = {}): Promise<Cluster> {
   return new Cluster({
     sql: await openSql(url),
+    shared: await openSql(url),
     notices: await openNotices(url),
     log: { info() {}, warn() {}, error() {} },
     name: 'own',

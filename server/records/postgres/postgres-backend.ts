@@ -4,7 +4,7 @@ import { Calls, problemOf } from './calls.js'
 import { setIncomplete } from './marks.js'
 import { openTables, Writer } from './opening.js'
 import { answerOf } from './questions.js'
-import { isRecordFault, writeAlone, writeLive, writeRestored } from './rows.js'
+import { isRecordFault, type TokenOf, writeAlone, writeLive, writeRestored } from './rows.js'
 
 /** The pause before the next try, doubled from the first to the last; it bounds the lag after an outage. */
 const FIRST_RETRY_MS = 25
@@ -17,6 +17,7 @@ export interface PostgresBackendOptions {
   readonly openedAt: string
   /** The id of the data folder whose uploads are recorded; null where many nodes share the tables. */
   readonly folder: string | null
+  readonly tokenOf: TokenOf
 }
 
 /** A time of trouble with the database, from the first failed try to the first good one. */
@@ -110,7 +111,7 @@ export class PostgresBackend implements Backend {
   }
 
   async #writeAll(batch: RecordBatch): Promise<readonly RowFault[]> {
-    const { sql, openedAt } = this.#options
+    const { sql, openedAt, tokenOf } = this.#options
     const begin = async (queries: SqlQueries): Promise<void> => {
       await this.#writer.count(queries)
       if (batch.incomplete) await setIncomplete(queries)
@@ -118,7 +119,7 @@ export class PostgresBackend implements Backend {
     try {
       await sql.transaction(async (queries) => {
         await begin(queries)
-        await writeLive(queries, batch.live)
+        await writeLive(queries, batch.live, tokenOf)
         await writeRestored(queries, batch.restored, openedAt)
       })
       return []
@@ -130,7 +131,7 @@ export class PostgresBackend implements Backend {
       await begin(queries)
       const faults: (RowFault | undefined)[] = []
       for (const record of batch.live)
-        faults.push(await writeAlone(queries, record, (records) => writeLive(queries, records)))
+        faults.push(await writeAlone(queries, record, (records) => writeLive(queries, records, tokenOf)))
       for (const record of batch.restored)
         faults.push(await writeAlone(queries, record, (records) => writeRestored(queries, records, openedAt)))
       return faults.filter((fault) => fault !== undefined)

@@ -36,34 +36,56 @@ export function pageQuery(rest: string, order: string): string {
 }
 
 const STORED = [...Object.values(COLUMNS), 'name_key']
-const NUMBERS: readonly string[] = [COLUMNS.length, COLUMNS.offset]
-const GIVEN = STORED.map((column) => `${quoted(column)} ${NUMBERS.includes(column) ? 'bigint' : 'text'}`)
+const TOKEN = 'token'
+const NUMBERS: readonly string[] = [COLUMNS.length, COLUMNS.offset, TOKEN]
 
 /** `$1` is an array of rows in JSON. In the order of ids, so that two nodes do not wait for each other. */
-const UPSERT = `INSERT INTO uploads (${STORED.map(quoted).join(', ')})
-  SELECT ${STORED.map(quoted).join(', ')} FROM json_to_recordset($1::json) AS given (${GIVEN.join(', ')}) ORDER BY id
-  ON CONFLICT (id) DO UPDATE SET ${STORED.filter((column) => column !== 'id')
-    .map((column) => `${quoted(column)} = excluded.${quoted(column)}`)
-    .join(', ')}`
+function upsertOf(columns: readonly string[]): string {
+  const names = columns.map(quoted).join(', ')
+  const given = columns.map((column) => `${quoted(column)} ${NUMBERS.includes(column) ? 'bigint' : 'text'}`)
+  // What is recorded without a lock does not make older records of other nodes newer.
+  const givenTo = (column: string) =>
+    column === TOKEN ? 'coalesce(excluded.token, uploads.token)' : `excluded.${quoted(column)}`
+  const changed = columns.filter((column) => column !== 'id')
+  return `INSERT INTO uploads (${names})
+    SELECT ${names} FROM json_to_recordset($1::json) AS given (${given.join(', ')}) ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET ${changed.map((column) => `${quoted(column)} = ${givenTo(column)}`).join(', ')}`
+}
 
 /**
- * An upload that has ended does not begin again: a record of before may come late, from another node. Where a hook gave
- * its id to another upload, that one was created at another time.
+ * A record may come late, from a node that had the upload before. An upload that has ended does not begin again, one that
+ * is gone does not come back, and of two records the one with the larger token is newer. An unfinished upload is recorded
+ * under its lock: without one, that lock was lost. Where a hook gave its id to another upload, that one was created at
+ * another time.
  */
-const UPSERT_UNLESS_ENDED = `${UPSERT}
-  WHERE uploads.ended_at IS NULL OR excluded.state NOT IN ('receiving', 'paused')
-    OR uploads.created_at <> excluded.created_at`
+const UPSERT_UNLESS_LATE = `${upsertOf([...STORED, TOKEN])}
+  WHERE uploads.created_at <> excluded.created_at OR CASE
+    WHEN excluded.state IN ('receiving', 'paused')
+      THEN uploads.ended_at IS NULL AND coalesce(excluded.token, 0) >= coalesce(uploads.token, 0)
+    WHEN excluded.state = 'finished'
+      THEN uploads.state NOT IN ('refused', 'expired', 'terminated')
+        AND coalesce(excluded.token, uploads.token, 0) >= coalesce(uploads.token, 0)
+    ELSE true END`
 
 /**
  * A row that this process has written since the sidecar was read stays. A row from before this process (`$2`) gives way
  * to the sidecar, because the disk is the truth.
  */
-const UPSERT_UNLESS_NEWER = `${UPSERT}
+const UPSERT_UNLESS_NEWER = `${upsertOf(STORED)}
   WHERE excluded.updated_at >= uploads.updated_at OR uploads.updated_at < $2`
 
-/** Writes records into their rows: the newest of uploads, which replace them. @throws SqlError (rejects) */
-export async function writeLive(queries: SqlQueries, records: readonly UploadRecord[]): Promise<void> {
-  if (records.length > 0) await queries.query(UPSERT_UNLESS_ENDED, [jsonOf(records)])
+/** The token of the lock under which a record was made; undefined without one. */
+export type TokenOf = (record: UploadRecord) => number | undefined
+
+/** Writes records into their rows, unless newer ones are there. @throws SqlError (rejects) */
+export async function writeLive(
+  queries: SqlQueries,
+  records: readonly UploadRecord[],
+  tokenOf: TokenOf,
+): Promise<void> {
+  if (records.length === 0) return
+  const rows = records.map((record) => ({ ...storedOf(record), [TOKEN]: tokenOf(record) ?? null }))
+  await queries.query(UPSERT_UNLESS_LATE, [JSON.stringify(rows)])
 }
 
 /** Writes the records of sidecars, which give way to rows that are newer. @throws SqlError (rejects) */
@@ -72,7 +94,8 @@ export async function writeRestored(
   records: readonly UploadRecord[],
   openedAt: string,
 ): Promise<void> {
-  if (records.length > 0) await queries.query(UPSERT_UNLESS_NEWER, [jsonOf(records), openedAt])
+  if (records.length > 0)
+    await queries.query(UPSERT_UNLESS_NEWER, [JSON.stringify(records.map(storedOf)), openedAt])
 }
 
 /**
@@ -101,10 +124,6 @@ export async function writeAlone(
 /** True for what is wrong with a record. */
 export function isRecordFault(error: unknown): boolean {
   return isRowFault(error) || error instanceof TypeError
-}
-
-function jsonOf(records: readonly UploadRecord[]): string {
-  return JSON.stringify(records.map(storedOf))
 }
 
 function storedOf(record: UploadRecord): Record<string, unknown> {

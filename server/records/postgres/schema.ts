@@ -49,4 +49,6 @@ export const MIGRATIONS: readonly string[] = [
   // Names and states are compared without reading a row.
   `DROP INDEX uploads_by_creation;
    CREATE INDEX uploads_in_order ON uploads (created_at, id) INCLUDE (state, name_key);`,
+  // Of the upload's lock under which a node made the record; empty without a lock.
+  'ALTER TABLE uploads ADD COLUMN token bigint;',
 ]
