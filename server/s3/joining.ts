@@ -10,7 +10,6 @@ import { withFetched } from './fetched.js'
 import { Gathered } from './gathered.js'
 import { JoinPlan, type JoinStep, type Source } from './join-plan.js'
 import { endOfParts, type Kept, type Ledger, storedBytesOf } from './ledger.js'
-import { inPlaceOf } from './own-object.js'
 import { Parallel } from './parallel.js'
 import type { SpoolWriter } from './spool-writer.js'
 import { StoredRange } from './stored-range.js'
@@ -109,7 +108,11 @@ export class Joining {
     const last = this.#gathered
     if (!this.#multipart) {
       const sent = (last ?? (await this.#gather())).sent
-      return this.#stored((found) => bucket.put(this.#key, sent, { mark: this.#mark, ...inPlaceOf(found) }))
+      return this.#stored(async (found) => {
+        // Ceph's gateway takes no ETag of what may be replaced.
+        if (found) await bucket.remove([this.#key])
+        return bucket.put(this.#key, sent, { mark: this.#mark, isNew: true })
+      })
     }
     if (last) this.#send(last, this.#plan.next)
     await this.#work.done()
@@ -239,10 +242,7 @@ export class Joining {
     if ((await bucket.head(this.#key))?.mark === this.#mark) await bucket.remove([this.#key])
   }
 
-  /**
-   * Stores the object where there is none. Another one was left by a join that could not write it down: it is replaced. None
-   * is removed: what another node may have stored since has another ETag, and its join has ended the multipart upload.
-   */
+  /** Stores the object where there is none. One that a join could not write down is replaced, by who has the lock. */
   async #stored(store: (found?: Head) => Promise<string>): Promise<string> {
     const { bucket, ledger, tokenOf } = this.#tools
     try {

@@ -56,10 +56,6 @@ export class OwnObject {
   }
 }
 
-/** What an object may be stored in place of: this one alone, or none. */
-export function inPlaceOf(before: { readonly etag: string } | undefined): {
-  isNew: boolean
-  replaces?: string
-} {
+function inPlaceOf(before: { readonly etag: string } | undefined): { isNew: boolean; replaces?: string } {
   return before ? { isNew: false, replaces: before.etag } : { isNew: true }
 }
