@@ -84,7 +84,8 @@ export class S3Bucket {
       ...{ ...this.#at(key), ContentLength: sent.bytes },
       ...(mark === undefined ? {} : { Metadata: { [MARK]: mark } }),
       ...(isNew ? { IfNoneMatch: '*' } : {}),
-      ...(replaces === undefined ? {} : { IfMatch: quoted(replaces) }),
+      // Without quotes: Ceph's gateway compares them with the ETag here, and not in GET. Amazon takes both.
+      ...(replaces === undefined ? {} : { IfMatch: replaces }),
     }
     const { ETag } = await sending(sent, (Body, options) => this.#s3.putObject({ ...object, Body }, options))
     return tagOf(ETag)

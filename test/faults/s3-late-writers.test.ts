@@ -84,6 +84,14 @@ test('a late PutObject does not replace what another node has finished', async (
   await assertWhole(place, engine, Buffer.from('xyz'))
 })
 
+test('an object that a node left, as it died before it could write it down, is replaced', async (place) => {
+  await createUpload(place.engine, ID, 3)
+  await sentBytes(place, ID, Buffer.from('abc'), 0, true)
+  await place.radosgw.s3.putObject({ Bucket: place.bucket, Key: place.keyOf(ID), Body: 'left' })
+  await finishUpload(place.engine, ID, Buffer.from('abc'))
+  await assertWhole(place, place.engine, Buffer.from('abc'))
+})
+
 test('a PutObject that comes after the removal of its upload leaves nothing', async (place) => {
   const { come, pass } = hold(place, 'PutObject')
   await createUpload(place.engine, ID, 3)
