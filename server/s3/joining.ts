@@ -10,6 +10,7 @@ import { withFetched } from './fetched.js'
 import { Gathered } from './gathered.js'
 import { JoinPlan, type JoinStep, type Source } from './join-plan.js'
 import { endOfParts, type Kept, type Ledger, storedBytesOf } from './ledger.js'
+import { inPlaceOf } from './own-object.js'
 import { Parallel } from './parallel.js'
 import type { SpoolWriter } from './spool-writer.js'
 import { StoredRange } from './stored-range.js'
@@ -108,11 +109,7 @@ export class Joining {
     const last = this.#gathered
     if (!this.#multipart) {
       const sent = (last ?? (await this.#gather())).sent
-      return this.#stored(async (found) => {
-        // Ceph's gateway takes no ETag of what may be replaced.
-        if (found) await bucket.remove([this.#key])
-        return bucket.put(this.#key, sent, { mark: this.#mark, isNew: true })
-      })
+      return this.#stored((found) => bucket.put(this.#key, sent, { mark: this.#mark, ...inPlaceOf(found) }))
     }
     if (last) this.#send(last, this.#plan.next)
     await this.#work.done()

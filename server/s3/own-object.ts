@@ -56,6 +56,10 @@ export class OwnObject {
   }
 }
 
-function inPlaceOf(before: { readonly etag: string } | undefined): { isNew: boolean; replaces?: string } {
+/** What an object may be stored in place of: this one alone, or none. */
+export function inPlaceOf(before: { readonly etag: string } | undefined): {
+  isNew: boolean
+  replaces?: string
+} {
   return before ? { isNew: false, replaces: before.etag } : { isNew: true }
 }
