@@ -40,7 +40,7 @@ test('under BEGIN EXCLUSIVE of another process puts go on, and all rows are ther
   assert.ok(performance.now() - startedMs < 1000)
   await until(() => records.stats.lagMs > 1500)
   for (const number of range(3000)) records.put(record(number, { state: 'finished', offset: 1 }))
-  assert.ok(records.stats.queued <= 3000 + 512, 'a batch in flight, and the newest states')
+  assert.ok(records.stats.queued <= 3000 + 64, 'a batch in flight, and the newest states')
   assert.is(await records.flush(50), false)
   await release()
   assert.ok(await records.flush(2000), 'written within 2 s')

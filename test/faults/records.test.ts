@@ -51,10 +51,10 @@ test('a batch is one transaction', async ({ open, path }) => {
   const records = open()
   await records.ready
   const before = commits(path)
-  for (const number of range(300)) records.put(record(number))
+  for (const number of range(60)) records.put(record(number))
   assert.ok(await records.flush(10_000))
   assert.is(commits(path), before + 1)
-  assert.is(rows(path).length, 300)
+  assert.is(rows(path).length, 60)
 })
 
 test('a state that SQLite cannot take is left out and logged, and the others are written', async (place) => {
