@@ -3,7 +3,7 @@ import type { ClusterOwnerSlots } from '../server/model/cluster.js'
 import { SqlError } from '../server/model/sql.js'
 import type { GiveBack, Slots } from './slots.js'
 
-/** Gives a slot back. Resolves once PostgreSQL has been told; never rejects. */
+/** Gives a slot back. Resolves once PostgreSQL has it; never rejects. */
 type GiveBackShared = () => Promise<void>
 
 interface OwnerSlotsParts {

@@ -38,7 +38,7 @@ interface Asked {
   readonly deadlineMs: number
 }
 
-/** Gives a slot back; a second call does nothing more. Resolves once PostgreSQL has been told; never rejects. */
+/** Gives a slot back; a second call does nothing more. Resolves once PostgreSQL has it; never rejects. */
 type GiveBack = () => Promise<void>
 
 /**

@@ -13,7 +13,7 @@ import { uploadsInMemory } from './uploads/live-view.js'
 import type { Unfinished } from './uploads/unfinished.js'
 import type { Uploads } from './uploads/uploads.js'
 
-/** How often other nodes are told how far uploads are that are received here; less often where they are many. */
+/** How often this node sends the progress of its uploads to the other nodes; less often where they are many. */
 const PROGRESS_MS = 500
 const MOST_PROGRESS_MS = 2_000
 const PROGRESS_MS_PER_UPLOAD = 5

@@ -75,7 +75,7 @@ export class PostgresLocks implements ClusterLocks {
       const held = await this.tryAcquire(id, end)
       if (held) return held
       const { rows } = await this.#parts.sql.query(ASK, [id])
-      // Otherwise it has been given back since, and nobody is told.
+      // Otherwise it has been given back since, and no notice of that will come.
       if (rows.length > 0) await freed
     } catch (error) {
       if (!isPassing(error) || leftMs === 0) throw error

@@ -144,7 +144,7 @@ export class Joiner {
   /** What is due with a final upload, where no look at its parts is needed: they tell of themselves. */
   known(id: string): DueOutcome | undefined {
     if (this.#queue.has(id)) return 'joining'
-    // The node that a part told may have ended.
+    // The node where the part became whole may have ended since.
     if (this.#shared) return undefined
     const wait = this.#failedOnce.has(id) ? null : this.#finals.waitOf(id)
     return wait && this.#tools.now() < wait.dueAtMs ? 'waiting' : undefined
