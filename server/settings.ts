@@ -57,7 +57,7 @@ export const SETTINGS = {
   s3PartBytes: setting(
     's3-part-size',
     '16MiB',
-    'the size of a part in S3; larger where an upload would need more than 10,000. Up to four for each active upload are in the data folder',
+    'the size of a part in S3; larger where an upload would need more than 10,000. Up to five for each active upload are in the data folder',
     size('5MiB', '5GiB'),
   ),
   slots: setting('slots', 10, 'active uploads at once; the next gets 503', whole(1, 1_000)),

@@ -8,6 +8,7 @@ import { Entry, type EntryTools } from './entry.js'
 import type { Kept, Multipart, Tail } from './ledger.js'
 import { OwnObject } from './own-object.js'
 import { partBytes } from './part-size.js'
+import { PartsUnderWay } from './parts-under-way.js'
 import { asBase, Sealing } from './sealing.js'
 
 /** More tails than this become one. */
@@ -28,7 +29,7 @@ export type Source = (from: number, to: number) => Readable
 /**
  * Puts an upload together in the bucket: a base, parts of a multipart upload behind it, tails behind them, and in the
  * end one object. Everything is in the ledger before it counts, and nothing is removed from the bucket before it is out
- * of the ledger. One call at a time.
+ * of the ledger. One call at a time; a part may still be under way when the next one begins.
  *
  * Rejects with BytesFault where the bucket does not have what the ledger says, and as Entry, the bucket and the ledger do.
  */
@@ -37,6 +38,7 @@ export class Assembly {
   readonly #tools: AssemblyTools
   readonly #sealing: Sealing
   readonly #own: OwnObject
+  readonly #underWay: PartsUnderWay
   /** Tails that S3 did not say it has: it may have them all the same. */
   readonly #unanswered: string[] = []
 
@@ -45,6 +47,7 @@ export class Assembly {
     this.#tools = tools
     this.#sealing = new Sealing(this.#entry, tools.bucket)
     this.#own = new OwnObject(this.#entry, tools.bucket)
+    this.#underWay = new PartsUnderWay(this.#entry, tools.bucket, (tails) => this.#discard(tails))
   }
 
   /** As the ledger had it last. */
@@ -62,45 +65,62 @@ export class Assembly {
     return this.#entry.isStale
   }
 
-  /** Where the next part begins. */
+  /** Where the parts end that are in the ledger. */
   get position(): number {
     return this.#entry.position
   }
 
+  /** Where the next part begins that is not under way yet. */
+  get sentTo(): number {
+    return this.#underWay.next.position
+  }
+
   /** The bytes of the next part of an upload of this length. */
   nextPartBytes(length: number | null): number {
-    const { nextNumber: number, position } = this.#entry
+    const { number, position } = this.#underWay.next
     return partBytes({ number, position, length, leastBytes: this.#tools.leastPartBytes })
   }
 
-  /** See Entry. */
-  refresh(): Promise<void> {
-    return this.#entry.refresh()
+  /** Parts are under way that are not in the ledger yet. */
+  get isSending(): boolean {
+    return !this.#underWay.isEmpty
   }
 
-  /** Stores the next part. */
+  /** Waits until no part is under way, and asks the ledger again where the outcome of the last write is not known; see Entry. */
+  async refresh(): Promise<void> {
+    await this.#underWay.ended()
+    await this.#entry.refresh()
+  }
+
+  /**
+   * Sends the next part. Resolves once the one behind it may be sent; see PartsUnderWay. Where the multipart upload is gone
+   * without a loss, it was not sent.
+   */
   async addPart(source: Source, bytes: number, digest?: SavedDigest): Promise<void> {
-    await this.#ready()
-    const multipart = await this.#multipart()
-    const { key, position, nextNumber: number } = this.#entry
-    const end = position + bytes
     try {
-      const sent = { bytes, stream: () => source(position, end) }
-      const etag = await this.#tools.bucket.putPart(key, multipart.id, number, sent)
-      const [gone, tails] = divided(this.kept.tails, (tail) => tail.position + tail.bytes <= end)
-      const part = { number, position, bytes, etag }
-      await this.#entry.write({ part, tails, ...(digest ? { digest } : {}), bytesChanged: true })
-      this.#discard(gone)
+      if (this.#underWay.isEmpty) await this.#ready()
+      const multipart = await this.#multipart()
+      const { position } = this.#underWay.next
+      const stream = (): Readable => source(position, position + bytes)
+      await this.#underWay.send({ multipart, bytes, stream, digest })
     } catch (error) {
-      if (!saidS3(error, 'no_upload')) throw error
-      await this.#sealing.adopt()
-      await this.addPart(source, bytes, digest)
+      await this.#adoptWhereGone(error)
     }
+  }
+
+  /** Waits until no part is under way, whatever becomes of it. */
+  ended(): Promise<void> {
+    return this.#underWay.ended()
+  }
+
+  /** Waits until no part is under way. Rejects where one of them could not be stored. */
+  async settle(): Promise<void> {
+    await this.#underWay.settle().catch((error: unknown) => this.#adoptWhereGone(error))
   }
 
   /** Stores what is behind the parts, up to `to`, as a tail. No part of ours is under way afterwards. */
   async addTail(source: Source, to: number, digest?: SavedDigest): Promise<void> {
-    await this.#entry.refresh()
+    await this.refresh()
     const { bucket, tails: prefix } = this.#tools
     const { tails } = this.kept
     const before = tails.length < MOST_TAILS ? tails : []
@@ -124,7 +144,7 @@ export class Assembly {
 
   /** Notes that no part of ours is under way any more, and the digest of what is stored. */
   async rest(digest?: SavedDigest): Promise<void> {
-    await this.#entry.refresh()
+    await this.refresh()
     const sender = this.kept.sender === this.#entry.token ? { sender: null } : {}
     const isNew = digest !== undefined && digest.state !== this.kept.digest?.state
     const change = { ...sender, ...(isNew ? { digest } : {}) }
@@ -149,13 +169,13 @@ export class Assembly {
 
   /** See Sealing. */
   async seal(): Promise<void> {
-    await this.#entry.refresh()
+    await this.refresh()
     await this.#sealing.seal()
   }
 
   /** Cuts the upload to so many of its stored bytes. */
   async cut(to: number): Promise<void> {
-    await this.#entry.refresh()
+    await this.refresh()
     if (to >= this.stored) return
     // Parts cannot be cut, or read, before they are an object.
     if (to > 0 && to < this.position && this.kept.parts.length > 0) await this.#sealing.seal()
@@ -173,8 +193,14 @@ export class Assembly {
     // An object under the upload's own key stays, to be replaced: its removal might come late, and remove a finished one.
   }
 
+  /** Rejects with the error, except where it says that the multipart upload is gone, and nothing is lost by that. */
+  async #adoptWhereGone(error: unknown): Promise<void> {
+    if (!saidS3(error, 'no_upload')) throw error
+    await this.#sealing.adopt()
+  }
+
   async #ready(): Promise<void> {
-    await this.#entry.refresh()
+    await this.refresh()
     if (this.#entry.isContested) await this.#sealing.seal()
   }
 
@@ -206,7 +232,10 @@ export class Assembly {
 
   async #complete(source: Source, bytes: number): Promise<string> {
     const multipart = await this.#multipart()
-    if (bytes > this.position) await this.addPart(source, bytes - this.position)
+    while (bytes > this.position) {
+      await this.addPart(source, bytes - this.position)
+      await this.settle()
+    }
     if (this.position !== bytes)
       throw new BytesFault('DAMAGED', `${this.position} bytes are stored, not ${bytes}`)
     // It may have become an object in `addPart`, or before.

@@ -51,7 +51,7 @@ export class DraftBytes {
     const { spool } = this.#tools
     const local = Math.max(from, Math.min(to, spool.from))
     if (local > from) yield* this.stored({ from, to: local })
-    if (to > local) for await (const piece of spool.stream(local, to)) yield piece
+    if (to > local) yield* spool.pieces(local, to)
   }
 }
 

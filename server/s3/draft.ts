@@ -1,9 +1,10 @@
 import type { Engine } from '../model/engine.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { UploadFacts } from '../model/upload-facts.js'
-import type { Assembly, Source } from './assembly.js'
+import type { Assembly } from './assembly.js'
 import type { DraftBytes, Range } from './draft-bytes.js'
 import type { DraftDigest } from './draft-digest.js'
+import { DraftParts } from './draft-parts.js'
 import type { Kept } from './ledger.js'
 import { unlike } from './presence.js'
 import type { Spool } from './spool.js'
@@ -17,9 +18,6 @@ export interface DraftTools {
   readonly present: (kept: Kept) => Promise<number | undefined>
 }
 
-/** So many parts may wait in the scratch folder: beyond that the sender of the upload waits. */
-const MOST_PARTS_WAITING = 2
-
 /**
  * An upload that is being written: bytes come into the spool, and go from there to the bucket as parts, in order, while
  * more come. What is less than a part goes there when the body ends.
@@ -28,9 +26,8 @@ export class Draft {
   readonly #assembly: Assembly
   readonly #spool: Spool
   readonly #digest: DraftDigest
+  readonly #parts: DraftParts
   readonly #tools: DraftTools
-  /** Bytes; null while it is deferred. */
-  #length: number | null = null
   /** A body is being written. */
   isOpen = false
   /** Work with the bucket, one at a time. */
@@ -39,16 +36,13 @@ export class Draft {
   #turn: Promise<unknown> = Promise.resolve()
   /** The end of the write that was given last; it fails where one before it did. */
   #written: Promise<unknown> = Promise.resolve()
-  #writtenTo: number
-  #sending: Promise<void> | undefined
-  #failure: unknown
 
   constructor(tools: DraftTools) {
     this.#tools = tools
     this.#assembly = tools.assembly
     this.#spool = tools.spool
     this.#digest = tools.digest
-    this.#writtenTo = tools.spool.to
+    this.#parts = new DraftParts({ ...tools, inOrder: (work) => this.#inOrder(work) })
   }
 
   /** Where the bytes end that came, stored or not. */
@@ -58,7 +52,7 @@ export class Draft {
 
   /** Everything that came is stored, and nothing runs. */
   get isIdle(): boolean {
-    return !this.isOpen && !this.#sending && this.isStored
+    return !this.isOpen && !this.#parts.isSending && this.isStored
   }
 
   /** Nobody knows what is stored: the ledger did not answer. */
@@ -77,7 +71,7 @@ export class Draft {
 
   /** What the upload's facts say from now on. */
   setFacts({ length, checkpoints }: Pick<UploadFacts, 'length' | 'checkpoints'>): void {
-    this.#length = length
+    this.#parts.length = length
     this.#digest.setCheckpoints(checkpoints)
   }
 
@@ -92,7 +86,7 @@ export class Draft {
       await this.#checkPresence()
       await this.#prepare()
       if (position > 0) await this.#digest.begin()
-      this.#failure = undefined
+      this.#parts.begin()
       this.#written = Promise.resolve()
       this.isOpen = true
     })
@@ -104,10 +98,10 @@ export class Draft {
    */
   async append<T>(position: number, bytes: number, write: (path: string) => Promise<T>): Promise<T> {
     const given = this.#turn.then(async () => {
-      await this.#room()
+      await this.#parts.room(() => this.#written)
       await this.#follow(bytes)
       if (this.to !== position) throw unlike(this.to, position)
-      const path = await this.#spool.next(this.#assembly.nextPartBytes(this.#length))
+      const path = await this.path()
       const before = this.#written
       const writing = write(path)
       this.#spool.grow(bytes)
@@ -121,8 +115,7 @@ export class Draft {
     const { both } = await given
     try {
       const [, written] = await both
-      this.#writtenTo = Math.max(this.#writtenTo, position + bytes)
-      this.#send()
+      this.#parts.send(position + bytes)
       return written
     } catch (error) {
       if (this.to > position) await this.#spool.cut(position)
@@ -132,18 +125,18 @@ export class Draft {
 
   /** The file that the last bytes are in. */
   async path(): Promise<string> {
-    return this.#spool.next(this.#assembly.nextPartBytes(this.#length))
+    return this.#spool.next(this.#parts.nextBytes)
   }
 
   /** The body is over, and everything that came is stored. */
   async persist(): Promise<void> {
     this.isOpen = false
     await this.#inOrder(async () => {
-      this.#failure = undefined
+      this.#parts.begin()
       await this.#digest.approach()
       const digest = await this.#digest.save()
-      while (this.#hasPart(true)) await this.#addPart(true)
-      if (this.to > this.#assembly.stored) await this.#assembly.addTail(this.#source, this.to, digest)
+      await this.#parts.sendAll(true)
+      if (this.to > this.#assembly.stored) await this.#assembly.addTail(this.#parts.source, this.to, digest)
       else await this.#assembly.rest(digest)
     })
   }
@@ -155,8 +148,8 @@ export class Draft {
       if (this.to !== bytes) throw unlike(this.to, bytes)
       if (this.kept.tails.length > 0) await this.#checkPresence()
       await this.#prepare()
-      while (this.#hasPart(false)) await this.#addPart(false)
-      await this.#assembly.finish(this.#source, bytes, facts)
+      await this.#parts.sendAll(false)
+      await this.#assembly.finish(this.#parts.source, bytes, facts)
       this.isOpen = false
     })
   }
@@ -170,7 +163,7 @@ export class Draft {
       await Promise.allSettled([this.#written])
       if (to > this.to) throw unlike(this.to, to)
       await this.#assembly.cut(to)
-      this.#writtenTo = to
+      this.#parts.writtenTo = to
       this.#digest.cut(to)
       return (await this.#spool.cut(to)) ?? (await this.path())
     })
@@ -201,10 +194,11 @@ export class Draft {
 
   /** Waits for what runs, and removes its files. What is not stored is lost. */
   async drop(): Promise<void> {
-    await this.#inOrder(() => this.#spool.restart(this.#assembly.stored))
+    await this.#inOrder(async () => {
+      await this.#assembly.ended()
+      await this.#spool.restart(this.#assembly.stored)
+    })
   }
-
-  readonly #source: Source = (from, to) => this.#spool.stream(from, to)
 
   async #checkPresence(): Promise<void> {
     const { stored } = this.#assembly
@@ -220,17 +214,7 @@ export class Draft {
     if (this.#spool.from <= from || this.to > to) return
     if (to > from) await this.#spool.refill({ from, to }, this.#tools.bytes.stored({ from, to }))
     else await this.#spool.restart(from)
-    this.#writtenTo = this.to
-  }
-
-  async #room(): Promise<void> {
-    const waiting = (): number => this.to - this.#assembly.position
-    while (waiting() > MOST_PARTS_WAITING * this.#assembly.nextPartBytes(this.#length)) {
-      await this.#written
-      this.#send()
-      await this.#sending
-      if (this.#failure !== undefined) throw this.#failure
-    }
+    this.#parts.writtenTo = this.to
   }
 
   /** Bytes wait for a digest that is being read on. */
@@ -238,36 +222,6 @@ export class Draft {
     if (!this.#digest.isNear) return this.#digest.turn(bytes)
     await Promise.allSettled([this.#written])
     await this.#inOrder(() => this.#digest.approach())
-  }
-
-  #send(): void {
-    if (this.#sending || this.#failure !== undefined || !this.#hasPart(false)) return
-    this.#sending = this.#addAll().finally(() => {
-      this.#sending = undefined
-    })
-  }
-
-  async #addAll(): Promise<void> {
-    try {
-      while (this.#hasPart(false)) await this.#inOrder(() => this.#addPart(false))
-    } catch (error) {
-      this.#failure = error
-    }
-  }
-
-  /** Tells whether a whole part came. The last bytes of the upload are left to `finish`, unless it is not finished now. */
-  #hasPart(isEnd: boolean): boolean {
-    const left = this.#writtenTo - this.#assembly.position
-    const bytes = this.#assembly.nextPartBytes(this.#length)
-    return isEnd || this.#writtenTo !== this.#length ? left >= bytes : left > bytes
-  }
-
-  async #addPart(isEnd: boolean): Promise<void> {
-    if (!this.#hasPart(isEnd)) return
-    const bytes = this.#assembly.nextPartBytes(this.#length)
-    const digest = this.#digest.noted(this.#assembly.position + bytes)
-    await this.#assembly.addPart(this.#source, bytes, digest)
-    await this.#spool.release(this.#digest.heldFrom(this.#assembly.position, bytes))
   }
 
   #inOrder<T>(work: () => Promise<T>): Promise<T> {

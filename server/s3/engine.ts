@@ -17,7 +17,7 @@ import type { SpoolWriter } from './spool-writer.js'
 import { StoredUploads, type StoredUploadsTools } from './stored-uploads.js'
 
 /** Room that running uploads need in the scratch folder: a few parts each, whatever is announced. */
-const SCRATCH_PARTS = 6
+const SCRATCH_PARTS = 7
 
 export interface S3EngineTools extends StoredUploadsTools {
   readonly writer: SpoolWriter

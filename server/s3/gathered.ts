@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unlessMissing } from '../errors.js'
 import type { Sent } from './calls.js'
+import { FileBody } from './file-body.js'
 
 /** Bytes in the scratch folder that are sent together. */
 export class Gathered {
@@ -30,9 +30,8 @@ export class Gathered {
 
   /** All that was added, to be sent. */
   get sent(): Sent {
-    // Nothing is behind the last byte, also where a write has failed.
-    const end = Math.max(0, this.#bytes - 1)
-    return { bytes: this.#bytes, stream: () => createReadStream(this.#path, { end }) }
+    const range = { path: this.#path, from: 0, to: this.#bytes }
+    return { bytes: this.#bytes, stream: () => new FileBody([range]) }
   }
 
   /** Removes it. */

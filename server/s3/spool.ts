@@ -1,16 +1,14 @@
-import { createReadStream } from 'node:fs'
 import { mkdir, open, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { unlessMissing } from '../errors.js'
 import { BytesFault } from '../model/engine-error.js'
+import { FileBody, type FileRange, piecesOf } from './file-body.js'
 
 /** A segment is full at so many bytes, or at this part of a part that is larger. */
 const SEGMENT_BYTES = 8 * 1024 * 1024
 const SEGMENTS_A_PART = 8
 /** Folders, one of which each segment of an upload is in: more than an upload has segments at once. */
 const FOLDERS = 64
-const PIECE_BYTES = 256 * 1024
 
 /** A file whose bytes stand where they stand in the upload; what is before them is a hole. */
 interface Segment {
@@ -94,9 +92,14 @@ export class Spool {
     }
   }
 
-  /** Bytes of it, which it must have. The stream fails with BytesFault where a file does not have them any more. */
-  stream(from: number, to: number): Readable {
-    return Readable.from(this.#pieces(from, to), { objectMode: false, highWaterMark: PIECE_BYTES })
+  /** Bytes of it, which it must have, as the body of a request. Throws BytesFault where it does not. */
+  body(from: number, to: number): FileBody {
+    return new FileBody(this.#ranges(from, to))
+  }
+
+  /** The same, to be read here; see piecesOf. */
+  pieces(from: number, to: number): AsyncGenerator<Buffer> {
+    return piecesOf(this.#ranges(from, to))
   }
 
   /** Removes the files all of whose bytes stand before `position`. */
@@ -150,18 +153,17 @@ export class Spool {
     return segment
   }
 
-  async *#pieces(from: number, to: number): AsyncGenerator<Buffer> {
+  /** Where these bytes stand in its files. */
+  #ranges(from: number, to: number): FileRange[] {
+    const ranges: FileRange[] = []
     let at = from
-    for (const segment of [...this.#segments]) {
+    for (const segment of this.#segments) {
       const end = Math.min(to, segment.to)
       if (end <= at || segment.from > at) continue
-      const range = { start: at, end: end - 1, highWaterMark: PIECE_BYTES }
-      for await (const piece of createReadStream(segment.path, range)) {
-        at += piece.length
-        yield piece
-      }
-      if (at !== end) break
+      ranges.push({ path: segment.path, from: at, to: end })
+      at = end
     }
     if (at !== to) throw new BytesFault('DAMAGED', 'bytes in the scratch folder are gone')
+    return ranges
   }
 }
