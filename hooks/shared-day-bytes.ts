@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { UploadError } from '../server/errors.js'
+import { Later } from '../server/model/later.js'
 import type { Log } from '../server/model/log.js'
 import type { Sql } from '../server/model/sql.js'
 
@@ -26,10 +26,6 @@ const CORRECT = `UPDATE owner_days SET bytes = greatest(0, bytes + $3::bigint) W
 
 const PURGE = `DELETE FROM owner_days WHERE day < ${TODAY} - 1`
 
-/** The pauses between tries to say what was stored, of so many requests at most. */
-const CORRECT_MS = [0, 1_000, 5_000, 15_000, 60_000]
-const MOST_CORRECTED = 1_000
-
 /**
  * The bytes that each owner has sent today (UTC, by PostgreSQL's clock), on all nodes together. What a request announces
  * is counted from its beginning, so the limit holds exactly; of a node that dies it stays counted that day.
@@ -38,10 +34,9 @@ export class SharedDayBytes {
   readonly #limitBytes: number
   readonly #sql: Sql
   readonly #log: Pick<Log, 'error'>
-  #made: Promise<unknown> | undefined
+  readonly #later = new Later()
   /** The day on which rows of earlier days were last removed. */
   #purgedOn = ''
-  #corrected = 0
 
   constructor(limitBytes: number, sql: Sql, log: Pick<Log, 'error'>) {
     this.#limitBytes = limitBytes
@@ -63,7 +58,7 @@ export class SharedDayBytes {
 
   async #reserve(owner: string, bodyBytes: number, mostBytes: number): Promise<string | undefined> {
     try {
-      await this.#make()
+      await this.#sql.migrate('owner_days', STEPS)
       const { rows } = await this.#sql.query<{ day: string }>(RESERVE, [
         ...[owner, bodyBytes, mostBytes, this.#limitBytes],
       ])
@@ -73,43 +68,13 @@ export class SharedDayBytes {
     }
   }
 
+  /** A try whose answer was lost may be counted twice: rather that than not at all. */
   #correct(day: string, owner: string, bytes: number): void {
     if (bytes === 0) return
-    const lost = (error: unknown): void =>
+    const correct = () => this.#sql.query(CORRECT, [day, owner, bytes])
+    this.#later.do(correct, (error) => {
       this.#log.error({ err: error, owner, bytes }, "the bytes of an owner's day could not be counted")
-    if (this.#corrected >= MOST_CORRECTED) {
-      lost(new Error('too many wait for the database'))
-      return
-    }
-    this.#corrected += 1
-    this.#tryToCorrect(day, owner, bytes)
-      .catch(lost)
-      .finally(() => {
-        this.#corrected -= 1
-      })
-  }
-
-  /** A try whose answer was lost may be counted twice: rather that than not at all. */
-  async #tryToCorrect(day: string, owner: string, bytes: number): Promise<void> {
-    let cause: unknown
-    for (const pauseMs of CORRECT_MS) {
-      await pause(pauseMs, undefined, { ref: false })
-      try {
-        await this.#sql.query(CORRECT, [day, owner, bytes])
-        return
-      } catch (error) {
-        cause = error
-      }
-    }
-    throw cause
-  }
-
-  #make(): Promise<unknown> {
-    this.#made ??= this.#sql.migrate('owner_days', STEPS).catch((error: unknown) => {
-      this.#made = undefined
-      throw error
     })
-    return this.#made
   }
 
   /** Removes earlier days, once a day and in the background. */

@@ -51,7 +51,6 @@ export class Lease {
   #beat: NodeJS.Timeout | undefined
   #end: NodeJS.Timeout | undefined
   #registering: Promise<void> | undefined
-  #isMigrated = false
   #isClosed = false
 
   constructor(options: LeaseOptions) {
@@ -120,8 +119,7 @@ export class Lease {
   async #register(): Promise<void> {
     if (this.#isClosed) throw new SqlError('gone', 'the node has left the cluster')
     const { sql, name, monotonic } = this.#options
-    if (!this.#isMigrated) await sql.migrate('cluster', MIGRATIONS)
-    this.#isMigrated = true
+    await sql.migrate('cluster', MIGRATIONS)
     const id = randomUUID()
     const sentMs = monotonic()
     await sql.query(REGISTER, [id, name, this.#leaseMs])

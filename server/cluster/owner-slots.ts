@@ -37,7 +37,6 @@ export class PostgresOwnerSlots implements ClusterOwnerSlots {
   readonly #limit: number
   readonly #parts: ClusterParts
   readonly #claims: Claims
-  #made: Promise<unknown> | undefined
 
   constructor(limit: number, parts: ClusterParts) {
     this.#limit = limit
@@ -63,8 +62,10 @@ export class PostgresOwnerSlots implements ClusterOwnerSlots {
   }
 
   async #try(owner: string, uploadId: string): Promise<Held | undefined> {
-    const { sql } = this.#parts
-    await this.#make()
+    const { sql, lease } = this.#parts
+    // It makes the table of nodes, which the steps refer to.
+    await lease.obtained()
+    await sql.migrate('owner_slots', STEPS)
     // Its lock is lost with the lease: that ends it.
     const take = (): Promise<Held | undefined> =>
       this.#claims.tryTake(
@@ -79,16 +80,5 @@ export class PostgresOwnerSlots implements ClusterOwnerSlots {
     if (held) return held
     const reaped = await sql.query(REAP)
     return reaped.changes > 0 ? take() : undefined
-  }
-
-  #make(): Promise<unknown> {
-    this.#made ??= this.#parts.lease
-      .obtained()
-      .then(() => this.#parts.sql.migrate('owner_slots', STEPS))
-      .catch((error: unknown) => {
-        this.#made = undefined
-        throw error
-      })
-    return this.#made
   }
 }

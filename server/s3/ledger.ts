@@ -84,8 +84,6 @@ export interface Removed {
   readonly id: string
   readonly multipart: Multipart | null
   readonly tails: readonly Tail[]
-  /** A final upload that was not joined: a node that joined it may have left a multipart upload. */
-  readonly isOpenFinal: boolean
 }
 
 /**

@@ -141,19 +141,17 @@ export class SqlLedger implements Ledger {
 
   /** See Ledger. */
   async beginRemoval(ids: readonly string[], tokens: readonly number[]): Promise<readonly Removed[]> {
-    type Gone = Pick<Row, 'id' | 'multipart_id' | 'multipart_mark' | 'tails'> & { readonly is_open: boolean }
+    type Gone = Pick<Row, 'id' | 'multipart_id' | 'multipart_mark' | 'tails'>
     const { rows } = await this.#query<Gone>(
       `WITH removed AS (
          UPDATE s3_uploads SET is_removed = true ${this.#texts.remove}
          RETURNING id, multipart_id, multipart_mark, tails
        ), unneeded AS (
-         DELETE FROM s3_finals USING removed WHERE s3_finals.id = removed.id RETURNING s3_finals.id, is_open
-       ) SELECT removed.*, coalesce(is_open, false) AS is_open FROM removed LEFT JOIN unneeded USING (id)`,
+         DELETE FROM s3_finals USING removed WHERE s3_finals.id = removed.id
+       ) SELECT * FROM removed`,
       [ids, tokens],
     )
-    return rows.map((row) => {
-      return { id: row.id, multipart: multipartOf(row), tails: tailsOf(row), isOpenFinal: row.is_open }
-    })
+    return rows.map((row) => ({ id: row.id, multipart: multipartOf(row), tails: tailsOf(row) }))
   }
 
   /** See Ledger. */

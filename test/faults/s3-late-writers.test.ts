@@ -157,7 +157,7 @@ test('a join that is late removes nothing of the node that has taken it over', a
   let state: 'before' | 'found' | 'held' | 'away' = 'before'
   const come = new Promise<void>((resolve) => {
     counter.mayPass = async (operation) => {
-      if (state === 'before' && operation === 'HEAD of others') state = 'found'
+      if (state === 'before' && operation === 'HeadObject') state = 'found'
       else if (state === 'found') {
         state = 'held'
         resolve()
@@ -198,7 +198,7 @@ test('a late removal leaves an upload that has the same id again', async (place)
   await createUpload(place.engine, ID, 3)
   await sentBytes(place, ID, Buffer.from('abc'), 0, true)
   await finishUpload(place.engine, ID, Buffer.from('abc'))
-  const { come, pass } = hold(place, 'GET of others')
+  const { come, pass } = hold(place, 'ListMultipartUploads')
   const late = place.engine.remove([ID], { durable: true })
   await come
   const { engine } = await place.again()

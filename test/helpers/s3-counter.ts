@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 
 /** What came to S3 so far. */
 export interface S3Counts {
-  /** Calls by operation. */
+  /** Calls by their names in S3's documentation; those of a tail's object have ` of a tail` behind it. */
   readonly calls: Readonly<Record<string, number>>
   /** Bytes that were read of objects under uploads' own keys. */
   readonly readBytes: number
@@ -62,13 +62,20 @@ export async function countS3(target: string): Promise<S3Counter> {
   return counter
 }
 
-function operationOf({ method, url = '', headers }: IncomingMessage): string {
-  const isUpload = url.includes('uploadId=')
-  if (method === 'GET' && url.includes('/tails/')) return 'GetObject of a tail'
-  if (method === 'GET') return url.includes('/uploads/') && !isUpload ? 'GetObject' : 'GET of others'
-  if (method === 'PUT' && headers['x-amz-copy-source'] !== undefined) return 'UploadPartCopy'
-  if (method === 'PUT' && url.includes('/tails/')) return 'PutObject of a tail'
-  if (method === 'PUT') return isUpload ? 'UploadPart' : 'PutObject'
-  if (method === 'POST' && isUpload) return 'CompleteMultipartUpload'
-  return `${method} of others`
+/** The name of a call in S3's documentation, and whether it is about a tail. */
+function operationOf({ method = '', url = '', headers }: IncomingMessage): string {
+  const { pathname, searchParams } = new URL(url, 'http://s3')
+  const isBucket = pathname.split('/').filter((part) => part !== '').length < 2
+  const isUpload = searchParams.has('uploadId')
+  if (method === 'PUT' && isUpload)
+    return headers['x-amz-copy-source'] === undefined ? 'UploadPart' : 'UploadPartCopy'
+  if (method === 'POST' && searchParams.has('uploads')) return 'CreateMultipartUpload'
+  if (method === 'POST') return isUpload ? 'CompleteMultipartUpload' : 'DeleteObjects'
+  if (method === 'DELETE') return isUpload ? 'AbortMultipartUpload' : 'DeleteObject'
+  if (method === 'GET' && isUpload) return 'ListParts'
+  if (method === 'GET' && isBucket)
+    return searchParams.has('uploads') ? 'ListMultipartUploads' : 'ListObjects'
+  const kind = { GET: 'Get', HEAD: 'Head', PUT: 'Put' }[method] ?? method
+  if (isBucket) return `${kind}Bucket`
+  return pathname.includes('/tails/') ? `${kind}Object of a tail` : `${kind}Object`
 }

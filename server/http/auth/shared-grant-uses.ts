@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { UploadError } from '../../errors.js'
 import type { Grant } from '../../model/grant.js'
+import { Later } from '../../model/later.js'
 import type { Sql } from '../../model/sql.js'
 import { ACCESS_STEPS } from './access-schema.js'
 import type { GrantUsesTools } from './grant-uses.js'
@@ -8,9 +8,6 @@ import type { GrantUsesTools } from './grant-uses.js'
 const PURGE_EVERY_MS = 3_600_000
 /** After this time PostgreSQL has ended every query that was given up. */
 const QUERIES_END_WITHIN_MS = 7_000
-/** The pauses between tries to give a use back, of so many uploads at most. */
-const GIVE_BACK_MS = [0, 1_000, 5_000, 15_000, 60_000]
-const MOST_GIVEN_BACK = 1_000
 
 /** The row of the grant counts: of two who ask at once, the second one sees what the first has taken. */
 const TAKE = `WITH counted AS (
@@ -35,9 +32,8 @@ const PURGE = `DELETE FROM grants WHERE expires_at < clock_timestamp() - interva
 export class SharedGrantUses {
   readonly #sql: Sql
   readonly #tools: GrantUsesTools
-  #made: Promise<unknown> | undefined
+  readonly #later = new Later()
   #purgedAtMs = Number.NEGATIVE_INFINITY
-  #givenBack = 0
 
   constructor(sql: Sql, tools: GrantUsesTools) {
     this.#sql = sql
@@ -49,7 +45,7 @@ export class SharedGrantUses {
     if (count === null) return
     let changes: number
     try {
-      await this.#make()
+      await this.#sql.migrate('access', ACCESS_STEPS)
       changes = (await this.#sql.query(TAKE, [id, count, expiresAt, uploadId])).changes
     } catch (error) {
       // PostgreSQL may have done it all the same, or do it yet.
@@ -66,43 +62,13 @@ export class SharedGrantUses {
   }
 
   #giveBackLater(id: string, uploadId: string, afterMs: number): void {
-    if (this.#givenBack >= MOST_GIVEN_BACK) {
-      this.#lost(uploadId, new Error('too many wait for the database'))
-      return
+    const giveBack = async (): Promise<void> => {
+      await this.#sql.migrate('access', ACCESS_STEPS)
+      await this.#sql.query(GIVE_BACK, [id, uploadId])
     }
-    this.#givenBack += 1
-    this.#tryToGiveBack(id, uploadId, afterMs)
-      .catch((error: unknown) => this.#lost(uploadId, error))
-      .finally(() => {
-        this.#givenBack -= 1
-      })
-  }
-
-  #lost(uploadId: string, error: unknown): void {
-    this.#tools.log.error({ err: error, id: uploadId }, 'the use of a grant could not be given back')
-  }
-
-  async #tryToGiveBack(id: string, uploadId: string, afterMs: number): Promise<void> {
-    let cause: unknown
-    for (const pauseMs of GIVE_BACK_MS) {
-      await pause(Math.max(pauseMs, pauseMs === 0 ? afterMs : 0), undefined, { ref: false })
-      try {
-        await this.#make()
-        await this.#sql.query(GIVE_BACK, [id, uploadId])
-        return
-      } catch (error) {
-        cause = error
-      }
-    }
-    throw cause
-  }
-
-  #make(): Promise<unknown> {
-    this.#made ??= this.#sql.migrate('access', ACCESS_STEPS).catch((error: unknown) => {
-      this.#made = undefined
-      throw error
-    })
-    return this.#made
+    const lost = (error: unknown): void =>
+      this.#tools.log.error({ err: error, id: uploadId }, 'the use of a grant could not be given back')
+    this.#later.do(giveBack, lost, afterMs)
   }
 
   /** Removes grants whose time is over, at most once an hour, and in the background: there may be many. */

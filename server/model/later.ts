@@ -1,0 +1,42 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
+/** The pauses before each try. */
+const PAUSES_MS = [0, 1_000, 5_000, 15_000, 60_000]
+/** So much may wait at once. */
+const MOST_WAITING = 1_000
+
+/** Work that no answer waits for: it is done in the background, and again where it fails. */
+export class Later {
+  #waiting = 0
+
+  /**
+   * Does `work`, in five tries over 80 seconds; the first one is made after `afterMs`. `lost` is called once, with the last
+   * error, where none of them succeeds, or at once where too much waits already. Neither keeps the process alive.
+   */
+  do(work: () => Promise<unknown>, lost: (error: unknown) => void, afterMs = 0): void {
+    if (this.#waiting >= MOST_WAITING) {
+      lost(new Error('too many wait for the database'))
+      return
+    }
+    this.#waiting += 1
+    tried(work, afterMs)
+      .catch(lost)
+      .finally(() => {
+        this.#waiting -= 1
+      })
+  }
+}
+
+async function tried(work: () => Promise<unknown>, afterMs: number): Promise<void> {
+  let cause: unknown
+  for (const [tries, pauseMs] of PAUSES_MS.entries()) {
+    await pause(tries === 0 ? afterMs : pauseMs, undefined, { ref: false })
+    try {
+      await work()
+      return
+    } catch (error) {
+      cause = error
+    }
+  }
+  throw cause
+}
