@@ -39,8 +39,6 @@ export async function* piecesOf(ranges: readonly FileRange[]): AsyncGenerator<Bu
  */
 export class FileBody extends Readable {
   readonly #pieces: AsyncGenerator<Buffer>
-  /** Ends the wait for a destination that may not answer any more. */
-  #giveUp = (): void => {}
 
   constructor(ranges: readonly FileRange[]) {
     super({ highWaterMark: PIECE_BYTES })
@@ -62,7 +60,6 @@ export class FileBody extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#giveUp()
     const closed = this.#pieces.return(undefined)
     closed.then(
       () => done(error),
@@ -74,11 +71,11 @@ export class FileBody extends Readable {
   async #writeTo(destination: NodeJS.WritableStream): Promise<void> {
     for await (const piece of this.#pieces) {
       const isWritten = await new Promise<boolean>((resolve) => {
-        this.#giveUp = () => resolve(false)
         destination.write(piece, (error) => resolve(!error))
       })
       if (!isWritten) return
     }
+    if (this.destroyed) return
     destination.end()
     // For those who wait for the end of the stream.
     this.push(null)

@@ -20,7 +20,8 @@ const KILLS = Number(process.env.KILLS ?? 2)
 const UPLOADS = 3
 /** A lease is over after 10 s; the rest is for a slow machine. */
 const MOST_GAP_MS = 30_000
-const MOST_CHUNK_BYTES = 6 * MIB
+/** Three parts: a node dies with two of them on their way, too. */
+const MOST_CHUNK_BYTES = 16 * MIB
 /** After all uploads went on, a node is killed within this time. */
 const MOST_WAIT_MS = 1_500
 

@@ -15,6 +15,8 @@ export interface S3Counter {
   readonly counts: S3Counts
   /** Asked before each call passes, which waits for it; one that is not to pass has its connection cut. */
   mayPass: (operation: string) => Promise<boolean>
+  /** Asked before each answer of S3 passes, which waits for it. */
+  mayAnswer: (operation: string) => Promise<void>
   close(): void
 }
 
@@ -32,7 +34,8 @@ export async function countS3(target: string): Promise<S3Counter> {
     const operation = operationOf(asked)
     calls[operation] = (calls[operation] ?? 0) + 1
     const passed = request({ hostname, port: targetPort, method, path, headers })
-    passed.on('response', (answered) => {
+    passed.on('response', async (answered) => {
+      await counter.mayAnswer(operation)
       answer.writeHead(answered.statusCode ?? 500, answered.headers)
       if (operation === 'GetObject')
         answered.on('data', ({ length }: Buffer) => {
@@ -50,6 +53,7 @@ export async function countS3(target: string): Promise<S3Counter> {
   if (typeof address !== 'object' || address === null) throw new Error('no port')
   const counter: S3Counter = {
     mayPass: async () => true,
+    mayAnswer: async () => {},
     endpoint: `http://127.0.0.1:${address.port}`,
     get counts() {
       return { calls: { ...calls }, readBytes }
