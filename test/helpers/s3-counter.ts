@@ -15,8 +15,8 @@ export interface S3Counter {
   readonly counts: S3Counts
   /** Asked before each call passes, which waits for it; one that is not to pass has its connection cut. */
   mayPass: (operation: string) => Promise<boolean>
-  /** Asked before each answer of S3 passes, which waits for it. */
-  mayAnswer: (operation: string) => Promise<void>
+  /** The same for each answer of S3; `path` is that of the call, with its query. */
+  mayAnswer: (operation: string, path: string) => Promise<boolean>
   close(): void
 }
 
@@ -35,7 +35,7 @@ export async function countS3(target: string): Promise<S3Counter> {
     calls[operation] = (calls[operation] ?? 0) + 1
     const passed = request({ hostname, port: targetPort, method, path, headers })
     passed.on('response', async (answered) => {
-      await counter.mayAnswer(operation)
+      if (!(await counter.mayAnswer(operation, `${path}`))) return void answer.destroy()
       answer.writeHead(answered.statusCode ?? 500, answered.headers)
       if (operation === 'GetObject')
         answered.on('data', ({ length }: Buffer) => {
@@ -53,7 +53,7 @@ export async function countS3(target: string): Promise<S3Counter> {
   if (typeof address !== 'object' || address === null) throw new Error('no port')
   const counter: S3Counter = {
     mayPass: async () => true,
-    mayAnswer: async () => {},
+    mayAnswer: async () => true,
     endpoint: `http://127.0.0.1:${address.port}`,
     get counts() {
       return { calls: { ...calls }, readBytes }
