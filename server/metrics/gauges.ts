@@ -115,8 +115,8 @@ const GAUGES: Numbers = {
   nodejs_external_memory_bytes: ['Memory beside the heap', ({ vitals }) => vitals.process().externalBytes],
 }
 
-/** Those of a cluster. */
-const CLUSTER_GAUGES: Numbers = {
+/** Those of a cluster; without one they are left out. */
+export const CLUSTER_GAUGES: Numbers = {
   lading_cluster_member: [
     '1 while this node has a lease in the database',
     async (parts) => Number((await clusterOf(parts))?.isMember),

@@ -227,6 +227,8 @@ rgw enable apis = s3, admin
 rgw thread pool size = 32
 rgw run sync thread = false
 rgw multipart min part size = 5242880
-rgw gc obj min wait = 60
+rgw gc obj min wait = 20
+rgw gc processor period = 10
+rgw gc processor max time = 30
 `
 }
