@@ -13,7 +13,7 @@ interface OwnerSlotsParts {
   readonly cluster: ClusterOwnerSlots
   /** How long a request may wait for both, in milliseconds. */
   readonly waitMs: number
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
 }
 

@@ -18,7 +18,7 @@ interface SharedParts {
   readonly cluster: Pick<ClusterSlots, 'take'>
   /** How long a request may wait for both, in milliseconds. */
   readonly waitMs: number
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
 }
 

@@ -49,7 +49,7 @@ export interface Nodes {
   readonly note: (event: { readonly kind: EventKind; readonly record: UploadRecord }) => void
   /** Null without a cluster. */
   readonly status: (() => Promise<ClusterStatus>) | null
-  /** Says no more how far uploads are, and counts no more. */
+  /** Stops sending progress to other nodes, and counting. */
   readonly stop: () => void
 }
 

@@ -5,7 +5,7 @@ const ASK_EVERY_MS = 1_000
  * than `withinMs` milliseconds, `late` is the answer until it comes.
  *
  * @param ask must not reject
- * @param monotonic gives milliseconds of a clock that nobody sets
+ * @param monotonic gives milliseconds of a monotonic clock
  */
 export function onceASecond<T>(
   ask: () => Promise<T>,

@@ -10,7 +10,7 @@ interface Asked {
     notReady(): Promise<string | undefined>
   }
   readonly isClosed: () => boolean
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
 }
 

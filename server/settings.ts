@@ -31,7 +31,7 @@ export const SETTINGS = {
   database: setting(
     'database',
     'sqlite',
-    'where the index of the uploads is: sqlite, a file in the data folder; or a PostgreSQL, for this data folder alone',
+    'where the index of the uploads is: sqlite, a file in the data folder; or a PostgreSQL; without S3, for this data folder alone',
     database,
   ),
   storage: setting(

@@ -27,7 +27,7 @@ interface Counted {
   readonly nodes: { readonly status: (() => Promise<object>) | null }
   readonly unfinished: { readonly size: number; readonly limit: number }
   readonly vitals: Vitals
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
 }
 

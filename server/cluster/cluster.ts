@@ -24,7 +24,7 @@ export interface ClusterOptions {
   readonly log: Log
   /** Names the node for people. */
   readonly name: string
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
   /** Slots of all nodes together; undefined for no limit, and no query. */
   readonly slots?: number

@@ -29,7 +29,7 @@ export interface LeaseOptions {
   readonly log: Log
   /** Names the node for people. */
   readonly name: string
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
   /** For tests, which cannot wait for so long. */
   readonly leaseMs?: number
@@ -46,7 +46,7 @@ export class Lease {
   /** Each ends what is held under the lease. */
   readonly #holders = new Set<(cause: EndCause) => void>()
   #id: string | undefined
-  /** Until then all that is held is held, by the monotonic clock. */
+  /** Until then what is held is valid, by the monotonic clock. */
   #validUntilMs = Number.NEGATIVE_INFINITY
   #beat: NodeJS.Timeout | undefined
   #end: NodeJS.Timeout | undefined
@@ -63,7 +63,7 @@ export class Lease {
     return this.isValid ? this.#id : undefined
   }
 
-  /** True while what is held is held. */
+  /** True while the lease is valid. */
   get isValid(): boolean {
     return this.#options.monotonic() < this.#validUntilMs
   }

@@ -24,7 +24,7 @@ export interface ClusterParts {
   readonly sql: Sql
   readonly lease: Lease
   readonly notices: Notices
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
 }
 

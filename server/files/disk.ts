@@ -18,7 +18,7 @@ export class Disk {
   #askedAt = Number.NEGATIVE_INFINITY
   #asking: Promise<void> | undefined
 
-  /** `monotonic` gives milliseconds of a clock that nobody sets. */
+  /** `monotonic` gives milliseconds of a monotonic clock. */
   constructor(options: { folder: string; minFreeBytes: number; monotonic: () => number }) {
     this.#folder = options.folder
     this.#minFreeBytes = options.minFreeBytes

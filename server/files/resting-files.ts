@@ -5,7 +5,7 @@ const CLOSED_AFTER_MS = 1000
 export interface RestingFilesTools {
   /** Closes the file of an upload in its thread. Never rejects. */
   readonly close: (id: string) => Promise<void>
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
 }
 

@@ -13,7 +13,7 @@ export interface IntakeTools {
   readonly limits: IntakeLimits
   /** The bytes that the body has by its Content-Length; null where that is not known. */
   readonly bodyBytes: number | null
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
   /** Called once, when the first byte is wanted. */
   readonly begins: () => void

@@ -39,7 +39,7 @@ export class Assembly {
   readonly #sealing: Sealing
   readonly #own: OwnObject
   readonly #underWay: PartsUnderWay
-  /** Tails that S3 did not say it has: it may have them all the same. */
+  /** Keys of tails whose `put` failed: S3 may have them anyway. */
   readonly #unanswered: string[] = []
 
   constructor(kept: Kept, tools: AssemblyTools) {

@@ -66,8 +66,8 @@ export class DraftParts {
   }
 
   /**
-   * Sends each part that came as a whole, and waits until the ledger has them. `isEnd` counts what comes up to the last
-   * byte of the upload as one, too. Rejects as Assembly does.
+   * Sends each part that came as a whole, and waits until the ledger has them. With `isEnd`, also a whole part that
+   * ends with the upload's last byte. Rejects as Assembly does.
    */
   async sendAll(isEnd: boolean): Promise<void> {
     while (this.#hasPart(isEnd)) await this.#sendPart()

@@ -123,7 +123,7 @@ export class Draft {
     }
   }
 
-  /** The file that the last bytes are in. */
+  /** The file that the next bytes go to. */
   async path(): Promise<string> {
     return this.#spool.next(this.#parts.nextBytes)
   }

@@ -5,8 +5,8 @@ import type { S3Bucket } from './bucket.js'
 import { isOneObject, type Kept, type Ledger } from './ledger.js'
 
 /**
- * Younger ones may be of a writer that has not written them down yet, unless the upload is one object by now. What the
- * ledger does not know at all may be of a server with another database, by mistake.
+ * Younger leftovers may be a writer's that is about to record them, unless the upload is one object by now. An upload
+ * that is not in the ledger may be another server's, with the wrong database.
  */
 const LEFT_AFTER_MS = 24 * 3_600_000
 const EVERY_MS = 600_000

@@ -1,4 +1,4 @@
-/** Uploads that are remembered; an upload that is not counts as written by another node. */
+/** How many uploads are remembered; all others count as written by another node. */
 const MOST = 2_048
 
 /** The fencing token under which each upload was written last, as this node knows it. */

@@ -11,8 +11,8 @@ const PARTS_OF_A_LENGTH = 8_000
 const DOUBLED_AFTER = 900
 
 /**
- * The bytes of the next part, which begins at `position` and has this number. It is `--s3-part-size`, unless the
- * upload would need more than 10,000 of them. All parts of one length have the same size, as some stores demand.
+ * The bytes of the next part, which begins at `position` and has this number. It is `--s3-part-size`, or larger to
+ * stay below the numbers above. All parts of one length have the same size, as some stores demand.
  */
 export function partBytes(next: {
   readonly number: number

@@ -81,7 +81,7 @@ export class PartsUnderWay {
     if (failed) throw failed.reason
   }
 
-  /** The same, for whoever sends those that failed again: what the ledger lacks. */
+  /** As `settle`, but never rejects: the caller sends what the ledger lacks. */
   async ended(): Promise<void> {
     await this.#ends()
   }

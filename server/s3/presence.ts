@@ -28,7 +28,7 @@ async function isMadeBy(mark: string, key: string, bucket: S3Bucket): Promise<bo
   return (await bucket.head(key))?.mark === mark
 }
 
-/** Another number of bytes is stored than was. */
+/** Not as many bytes are stored as expected. */
 export function unlike(found: number, bytes: number): BytesFault {
   return new BytesFault('DAMAGED', `${found} bytes are stored, not ${bytes}`)
 }

@@ -102,7 +102,7 @@ export class Sealing {
       } catch (error) {
         if (!(await this.#bucket.isRunning(key, multipart.id))) return this.adopt()
         if (!saidS3(error, 'bad_parts')) throw error
-        // A part changed between the list and this. At last there is one that no object can have.
+        // A part has changed since the list. After the last try, S3 can make no object of them.
         if (tries < TRIES) continue
       }
       await this.#bucket.abort(key, multipart.id)

@@ -55,9 +55,8 @@ export interface SpoolWriter {
     shift?: number
   }): Promise<{ readonly offset: number; readonly damagedAfter: number | null }>
   /**
-   * Where the digest of an upload with `to` bytes stands. Where `saved` is further, it takes its place, if it can be
-   * loaded and is the digest `sha256`, where one is given. Where there is none, one begins at byte 0 whose state can be
-   * saved.
+   * Resolves with the offset of the digest of an upload with `to` bytes. A `saved` digest that is further replaces it,
+   * if it loads and equals `sha256`, where given. Without a digest, one whose state can be saved begins at byte 0.
    */
   resume(task: {
     id: string

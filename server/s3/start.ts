@@ -39,7 +39,7 @@ export interface S3Options extends S3Location, Pick<SqlLedgerTools, 'tokenOf' | 
   }
   /** Milliseconds since 1970. */
   readonly now: () => number
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
 }
 

@@ -204,8 +204,8 @@ export class StoredUploads
   }
 
   /**
-   * Reads the upload again the next time, as other nodes do that may have told a client what is stored: where it is not
-   * known to be what memory has (`offset`, where it is there), or `isLost`: its lock may have been another node's already.
+   * Makes this node read the upload again the next time, where memory (`offset`, if it is there) may not be what is
+   * stored, or `isLost`: another node may have had its lock already. Others may have told a client what is stored.
    */
   settle(id: string, offset: number | undefined, isLost: boolean): void {
     const draft = this.drafts.peek(id)

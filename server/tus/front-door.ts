@@ -43,7 +43,7 @@ export interface FrontDoorOptions extends Omit<RequestReaderOptions, 'ignoredChe
   readonly mayInterrupt: (request: UploadRequest) => boolean | Promise<boolean>
   readonly log: Pick<RequestLog, 'info'>
   readonly refusals: RequestLog
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
 }
 

@@ -1,7 +1,7 @@
 import type { ActiveUpload, UploadState } from '../model/upload-state.js'
 import type { Uploads } from './uploads.js'
 
-/** The uploads that receive now, and have slots for that; `nowMs` is of a clock that nobody sets. */
+/** The uploads that receive now, and have slots for that; `nowMs` is of a monotonic clock. */
 export function activeUploads(uploads: Pick<Uploads, 'receiving'>, nowMs: number): ActiveUpload[] {
   const active: ActiveUpload[] = []
   for (const { id, filename, type, offset, length, body, rate } of uploads.receiving())

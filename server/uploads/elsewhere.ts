@@ -2,7 +2,7 @@ import type { ClusterEvent } from '../model/cluster.js'
 import type { UploadRecord } from '../model/record.js'
 import type { LiveUploads, UploadState } from '../model/upload-state.js'
 
-/** After this time the index has what was said. What is received is said again more often. */
+/** By then the index has what was said. The state of a running upload is sent more often. */
 const KEEP_MS = 5_000
 /** Beyond that what was said first is forgotten, and shown as the index has it. */
 const MOST_BYTES = 4 * 1024 * 1024
@@ -28,7 +28,7 @@ export class Elsewhere {
   #bytes = 0
   #isSilent = false
 
-  /** `monotonic` gives milliseconds of a clock that nobody sets. */
+  /** `monotonic` gives milliseconds of a monotonic clock. */
   constructor(monotonic: () => number) {
     this.#monotonic = monotonic
   }

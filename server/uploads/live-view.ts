@@ -2,12 +2,12 @@ import type { LiveUploads, UploadState } from '../model/upload-state.js'
 import type { StoredUpload } from './upload.js'
 import type { Uploads } from './uploads.js'
 
-/** An upload in memory as the API shows it; `nowMs` is of a clock that nobody sets. */
+/** An upload in memory as the API shows it; `nowMs` is of a monotonic clock. */
 export function liveView(upload: StoredUpload, nowMs: number): UploadState {
   return { ...upload.toRecordAtRest(), bytesPerSecond: upload.body ? upload.rate.perSecond(nowMs) : 0 }
 }
 
-/** The uploads that this process has in memory; `monotonic` gives milliseconds of a clock that nobody sets. */
+/** The uploads that this process has in memory; `monotonic` gives milliseconds of a monotonic clock. */
 export function uploadsInMemory(
   uploads: Pick<Uploads, 'peek' | 'receiving'>,
   monotonic: () => number,

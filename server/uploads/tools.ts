@@ -51,7 +51,7 @@ export interface StorageTools {
   readonly log: Log
   /** The date, in milliseconds since 1970: for what is kept, and for what is compared with files. */
   readonly now: () => number
-  /** Milliseconds of a clock that nobody sets: for how long something takes. */
+  /** Milliseconds of a monotonic clock: for how long something takes. */
   readonly monotonic: () => number
   readonly durability: 'off' | 'finish' | 'request'
   readonly expireAfterMs: number

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Unfinished } from './unfinished.js'
 
 const COUNT_EVERY_MS = 2_000
-/** Counting takes at most this part of the time. */
+/** The pause is so many times as long as counting. */
 const SHARE_OF_TIME = 50
 
 interface CountTools {
@@ -10,7 +10,7 @@ interface CountTools {
   /** How many are unfinished on all nodes. Rejects where the database cannot be asked: the last count stays. */
   readonly count: () => Promise<number>
   readonly log: { error(fields: object, message: string): void }
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
 }
 

@@ -26,7 +26,7 @@ export interface UploadHooksTools {
   readonly received: ((call: HookCall<'post-receive'>) => void) | null
   /** The shortest time between two of them for an upload, in milliseconds. */
   readonly progressIntervalMs: number
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
   /** Milliseconds since 1970. */
   readonly now: () => number

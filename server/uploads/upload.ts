@@ -132,7 +132,7 @@ class Upload {
     this.hooks.answer = null
   }
 
-  /** `post-receive` was told; milliseconds of a clock that nobody sets. */
+  /** `post-receive` was told; milliseconds of a monotonic clock. */
   setNoticed(atMs: number): void {
     this.hooks.noticedAtMs = atMs
   }

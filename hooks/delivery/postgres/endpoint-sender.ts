@@ -106,7 +106,7 @@ export class EndpointSender {
     }
   }
 
-  /** Takes what is due; gives how long until the next look. The end of what is sent comes back earlier. */
+  /** Takes what is due; gives how long until the next look. When a sending ends, it looks earlier. */
   async #takeDue(): Promise<number> {
     const { name, queues, notifier, nodeId, limits } = this.#tools
     const node = nodeId()
@@ -198,7 +198,7 @@ export class EndpointSender {
     return isOver || (unwritten.length > 0 && this.#step(taken, unwritten))
   }
 
-  /** Tries the first event; true where the upload waits. What is over is put to what is not written. */
+  /** Tries the first event; true where the upload waits. An event that is over goes to `unwritten`. */
   async #send(taken: Taken, head: Head, first: FirstEvent, unwritten: Ended[]): Promise<boolean> {
     const { queues, notifier } = this.#tools
     const { id, call, attempts } = first

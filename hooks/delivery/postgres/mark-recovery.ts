@@ -36,8 +36,8 @@ export class MarkRecovery {
   }
 
   /**
-   * Resolves once no mark of an upload is left that its files decide on: they are about to go. Never rejects: where
-   * PostgreSQL does not answer in time, the files do not go either.
+   * Checks the marks of an upload before what is stored of it is removed. Never rejects: if PostgreSQL does not answer
+   * in time, the upload is not removed either.
    */
   async ofUpload(uploadId: string): Promise<void> {
     const { marks, log } = this.#tools

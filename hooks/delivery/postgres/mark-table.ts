@@ -27,7 +27,7 @@ const CLEAR = 'DELETE FROM delivery_marks WHERE endpoint = ANY ($1) AND upload =
 const GIVE_UP = `UPDATE delivery_marks SET node = NULL, check_at = clock_timestamp()
   WHERE endpoint = ANY ($1) AND upload = $2 AND claim = $3`
 
-/** The time keeps other nodes from the same work; the id of a delivery keeps it from being there twice. */
+/** `check_at` keeps other nodes from the same work; its id keeps a delivery from being added twice. */
 const TAKE_LEFT = `UPDATE delivery_marks AS mark
   SET check_at = clock_timestamp() + make_interval(secs => $2::double precision / 1000)
   FROM (

@@ -23,7 +23,10 @@ interface Waiting {
   readonly resolve: () => void
 }
 
-/** Events on their way to PostgreSQL, in order. It is tried until PostgreSQL has them, or refuses one for good; who adds them bounds their memory. */
+/**
+ * Events on their way to PostgreSQL, in order. Each is tried until PostgreSQL takes it, or refuses it for good. Whoever
+ * adds them bounds their memory.
+ */
 export class Outbox {
   readonly #tools: OutboxTools
   #waiting: Waiting[] = []

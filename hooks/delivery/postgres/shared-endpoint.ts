@@ -22,7 +22,7 @@ interface EndpointTools {
   readonly limits: SenderLimits & { readonly doneBytes: number; readonly failedBytes: number }
 }
 
-/** Counting and purging take at most this part of the time. */
+/** The pause is so many times as long as the work before it. */
 const SHARE_OF_TIME = 5
 
 /** One endpoint of this node: its events are in PostgreSQL, its notices of progress in memory. */

@@ -49,7 +49,7 @@ export class SharedFinishes {
 
   /** See Deliveries. */
   expect(uploadId: string): void {
-    // What may take long takes none of the last places.
+    // Half of the places are kept for `intend`.
     const hasRoom = this.#taken < this.#tools.most / 2
     if (hasRoom && !this.#finishing.has(uploadId)) this.#begin(uploadId)
   }

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 export class Pace {
   readonly #bytesPerSecond: number
   readonly #signal: AbortSignal
-  /** When the bytes so far may have been read; milliseconds of a clock that nobody sets. */
+  /** When the bytes so far may have been read; milliseconds of a monotonic clock. */
   #dueMs = performance.now()
 
   /** Infinity sets no limit. */

@@ -16,7 +16,7 @@ export class AdminDoor {
   readonly #behindProxy: boolean
   readonly #refusals: RefusalLimit
 
-  /** `monotonic` gives milliseconds of a clock that nobody sets. */
+  /** `monotonic` gives milliseconds of a monotonic clock. */
   constructor({ adminKey, behindProxy }: AdminSettings, monotonic: () => number) {
     this.#keyHash = adminKey === null ? undefined : hashOf(adminKey)
     this.#behindProxy = behindProxy

@@ -9,7 +9,7 @@ const ASK_EVERY_MS = 5_000
 export interface KeySetTools {
   /** Loads the JSON Web Key Set and makes a function of it that finds the key of a token. */
   readonly load: () => Promise<JWTVerifyGetKey>
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
   readonly log: { warn(fields: object, message: string): void }
 }

@@ -10,7 +10,7 @@ export class RefusalLimit {
   /** When each address will have had all its refusals back, in milliseconds of the clock. */
   readonly #backAtMs = new Map<string, number>()
 
-  /** `monotonic` gives milliseconds of a clock that nobody sets. */
+  /** `monotonic` gives milliseconds of a monotonic clock. */
   constructor(monotonic: () => number) {
     this.#monotonic = monotonic
   }

@@ -40,7 +40,7 @@ type StreamTools = ConstructorParameters<typeof Progress>[0] & {
   readonly isUploadId: (text: string) => boolean
   /** The network address that a request comes from. */
   readonly clientOf: (request: IncomingMessage) => string
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number
   /** Milliseconds since 1970. */
   readonly now: () => number

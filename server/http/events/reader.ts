@@ -30,7 +30,7 @@ export class EventReader {
   readonly isUnlimited: boolean
   /** In whose name it is counted. */
   readonly heldBy: string
-  /** When the stream ends and the token is looked at again; milliseconds of a clock that nobody sets. */
+  /** When the stream ends and the token is looked at again; milliseconds of a monotonic clock. */
   readonly #endsAtMs: number
   /** Where it was at the last beat. */
   #wasAt = -1
@@ -115,7 +115,7 @@ export function comment(id: string): string {
   return `: ${id}\nid: ${id}\n\n`
 }
 
-/** When the stream of a principal ends that is opened now; milliseconds of a clock that nobody sets. */
+/** When the stream of a principal ends that is opened now; milliseconds of a monotonic clock. */
 export function endOfStream(
   principal: Principal,
   { monotonic, now }: { readonly monotonic: () => number; readonly now: () => number },
