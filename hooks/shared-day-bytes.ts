@@ -1,6 +1,7 @@
 import { UploadError } from '../server/errors.js'
 import { Later } from '../server/model/later.js'
 import type { Log } from '../server/model/log.js'
+import { Once } from '../server/model/once.js'
 import type { Sql } from '../server/model/sql.js'
 
 /** The steps of the schema, as `Sql.migrate` takes them. */
@@ -34,6 +35,7 @@ export class SharedDayBytes {
   readonly #limitBytes: number
   readonly #sql: Sql
   readonly #log: Pick<Log, 'error'>
+  readonly #migrated: Once<number>
   readonly #later = new Later()
   /** The day on which rows of earlier days were last removed. */
   #purgedOn = ''
@@ -41,6 +43,7 @@ export class SharedDayBytes {
   constructor(limitBytes: number, sql: Sql, log: Pick<Log, 'error'>) {
     this.#limitBytes = limitBytes
     this.#sql = sql
+    this.#migrated = new Once(() => sql.migrate('owner_days', STEPS))
     this.#log = log
   }
 
@@ -58,7 +61,7 @@ export class SharedDayBytes {
 
   async #reserve(owner: string, bodyBytes: number, mostBytes: number): Promise<string | undefined> {
     try {
-      await this.#sql.migrate('owner_days', STEPS)
+      await this.#migrated.done()
       const { rows } = await this.#sql.query<{ day: string }>(RESERVE, [
         ...[owner, bodyBytes, mostBytes, this.#limitBytes],
       ])

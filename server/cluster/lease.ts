@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { EndCause } from '../model/cluster.js'
 import type { Log } from '../model/log.js'
+import { Once } from '../model/once.js'
 import { type Sql, SqlError } from '../model/sql.js'
 import { MIGRATIONS } from './schema.js'
 
@@ -43,6 +44,7 @@ export interface LeaseOptions {
 export class Lease {
   readonly #options: LeaseOptions
   readonly #leaseMs: number
+  readonly #migrated: Once<number>
   /** Each ends what is held under the lease. */
   readonly #holders = new Set<(cause: EndCause) => void>()
   #id: string | undefined
@@ -55,6 +57,7 @@ export class Lease {
 
   constructor(options: LeaseOptions) {
     this.#options = options
+    this.#migrated = new Once(() => options.sql.migrate('cluster', MIGRATIONS))
     this.#leaseMs = options.leaseMs ?? LEASE_MS
   }
 
@@ -119,7 +122,7 @@ export class Lease {
   async #register(): Promise<void> {
     if (this.#isClosed) throw new SqlError('gone', 'the node has left the cluster')
     const { sql, name, monotonic } = this.#options
-    await sql.migrate('cluster', MIGRATIONS)
+    await this.#migrated.done()
     const id = randomUUID()
     const sentMs = monotonic()
     await sql.query(REGISTER, [id, name, this.#leaseMs])

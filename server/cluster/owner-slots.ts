@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ClusterOwnerSlots, Held } from '../model/cluster.js'
+import { Once } from '../model/once.js'
 import { Claims, isPassing } from './claims.js'
 import { REAP } from './lease.js'
 import type { ClusterParts } from './locks.js'
@@ -37,10 +38,12 @@ export class PostgresOwnerSlots implements ClusterOwnerSlots {
   readonly #limit: number
   readonly #parts: ClusterParts
   readonly #claims: Claims
+  readonly #migrated: Once<number>
 
   constructor(limit: number, parts: ClusterParts) {
     this.#limit = limit
     this.#parts = parts
+    this.#migrated = new Once(() => parts.sql.migrate('owner_slots', STEPS))
     this.#claims = new Claims(parts.sql, parts.lease, RELEASE)
   }
 
@@ -65,7 +68,7 @@ export class PostgresOwnerSlots implements ClusterOwnerSlots {
     const { sql, lease } = this.#parts
     // It makes the table of nodes, which the steps refer to.
     await lease.obtained()
-    await sql.migrate('owner_slots', STEPS)
+    await this.#migrated.done()
     // Its lock is lost with the lease: that ends it.
     const take = (): Promise<Held | undefined> =>
       this.#claims.tryTake(

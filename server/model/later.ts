@@ -11,11 +11,11 @@ export class Later {
 
   /**
    * Does `work`, in five tries over 80 seconds; the first one is made after `afterMs`. `lost` is called once, with the last
-   * error, where none of them succeeds, or at once where too much waits already. Neither keeps the process alive.
+   * error, where none of them succeeds, or at once where too much waits already. Waiting for a try does not keep the process alive.
    */
   do(work: () => Promise<unknown>, lost: (error: unknown) => void, afterMs = 0): void {
     if (this.#waiting >= MOST_WAITING) {
-      lost(new Error('too many wait for the database'))
+      lost(new Error('too much waits for its turn'))
       return
     }
     this.#waiting += 1

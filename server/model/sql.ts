@@ -69,8 +69,7 @@ export interface Sql extends SqlQueries {
   transaction<T>(work: (queries: SqlQueries) => Promise<T>): Promise<T>
   /**
    * Brings one part's tables up to date. Step n of `steps` takes the schema from version n to n + 1; a released step is
-   * never changed. Of many nodes that begin at once one does it, and the others wait or get `locked`. Done once, it is not
-   * done again: later calls with the same array ask nothing.
+   * never changed. Of many nodes that begin at once one does it, and the others wait or get `locked`.
    *
    * @param part the name of the tables' owner, such as `records`
    * @returns the version that was found; 0 in a new database

@@ -27,8 +27,6 @@ export async function openSql(url: string): Promise<Sql> {
 class PooledSql implements Sql {
   readonly place: string
   readonly #pool: Pool
-  /** Migrations that are done, or being done, by their steps. */
-  readonly #migrated = new Map<readonly string[], Promise<number>>()
   #ending: Promise<void> | undefined
 
   constructor(pool: Pool, place: string) {
@@ -45,12 +43,7 @@ class PooledSql implements Sql {
   }
 
   migrate(part: string, steps: readonly string[]): Promise<number> {
-    const begun = this.#migrated.get(steps)
-    if (begun) return begun
-    const migrated = this.transaction((queries) => migrate(queries, part, steps))
-    this.#migrated.set(steps, migrated)
-    migrated.catch(() => this.#migrated.delete(steps))
-    return migrated
+    return this.transaction((queries) => migrate(queries, part, steps))
   }
 
   end(): Promise<void> {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import { UploadError } from '../errors.js'
 import { BytesFault } from '../model/engine-error.js'
 import type { SavedDigest } from '../model/saved-digest.js'
 import type { S3Bucket } from './bucket.js'
@@ -13,6 +14,8 @@ import { asBase, Sealing } from './sealing.js'
 
 /** More tails than this become one. */
 const MOST_TAILS = 32
+/** S3 may say so often in a row that a multipart upload is gone. */
+const MOST_ADOPTIONS = 3
 
 export interface AssemblyTools extends EntryTools {
   readonly bucket: S3Bucket
@@ -38,7 +41,9 @@ export class Assembly {
   readonly #tools: AssemblyTools
   readonly #sealing: Sealing
   readonly #own: OwnObject
-  readonly #underWay: PartsUnderWay
+  readonly underWay: PartsUnderWay
+  /** Multipart uploads that were gone since a part was stored. */
+  #adoptions = 0
   /** Keys of tails whose `put` failed: S3 may have them anyway. */
   readonly #unanswered: string[] = []
 
@@ -47,7 +52,10 @@ export class Assembly {
     this.#tools = tools
     this.#sealing = new Sealing(this.#entry, tools.bucket)
     this.#own = new OwnObject(this.#entry, tools.bucket)
-    this.#underWay = new PartsUnderWay(this.#entry, tools.bucket, (tails) => this.#discard(tails))
+    this.underWay = new PartsUnderWay(this.#entry, tools.bucket, (tails) => {
+      this.#adoptions = 0
+      this.#discard(tails)
+    })
   }
 
   /** As the ledger had it last. */
@@ -70,52 +78,37 @@ export class Assembly {
     return this.#entry.position
   }
 
-  /** Where the next part begins that is not under way yet. */
-  get sentTo(): number {
-    return this.#underWay.next.position
-  }
-
   /** The bytes of the next part of an upload of this length. */
   nextPartBytes(length: number | null): number {
-    const { number, position } = this.#underWay.next
+    const { number, position } = this.underWay.next
     return partBytes({ number, position, length, leastBytes: this.#tools.leastPartBytes })
-  }
-
-  /** Parts are under way that are not in the ledger yet. */
-  get isSending(): boolean {
-    return !this.#underWay.isEmpty
   }
 
   /** Waits until no part is under way, and asks the ledger again where the outcome of the last write is not known; see Entry. */
   async refresh(): Promise<void> {
-    await this.#underWay.ended()
+    await this.underWay.ended()
     await this.#entry.refresh()
   }
 
   /**
-   * Sends the next part. Resolves once the one behind it may be sent; see PartsUnderWay. Where the multipart upload is gone
-   * without a loss, it was not sent.
+   * Sends the next part. Resolves once the one behind it may be sent; see PartsUnderWay. Where the multipart upload is gone,
+   * and no stored byte with it, it resolves without having sent the part: the caller must look.
    */
   async addPart(source: Source, bytes: number, digest?: SavedDigest): Promise<void> {
     try {
-      if (this.#underWay.isEmpty) await this.#ready()
+      if (this.underWay.isEmpty) await this.#ready()
       const multipart = await this.#multipart()
-      const { position } = this.#underWay.next
+      const { position } = this.underWay.next
       const stream = (): Readable => source(position, position + bytes)
-      await this.#underWay.send({ multipart, bytes, stream, digest })
+      await this.underWay.send({ multipart, bytes, stream, digest })
     } catch (error) {
       await this.#adoptWhereGone(error)
     }
   }
 
-  /** Waits until no part is under way, whatever becomes of it. */
-  ended(): Promise<void> {
-    return this.#underWay.ended()
-  }
-
   /** Waits until no part is under way. Rejects where one of them could not be stored. */
   async settle(): Promise<void> {
-    await this.#underWay.settle().catch((error: unknown) => this.#adoptWhereGone(error))
+    await this.underWay.settle().catch((error: unknown) => this.#adoptWhereGone(error))
   }
 
   /** Stores what is behind the parts, up to `to`, as a tail. No part of ours is under way afterwards. */
@@ -196,6 +189,8 @@ export class Assembly {
   /** Rejects with the error, except where it says that the multipart upload is gone, and nothing is lost by that. */
   async #adoptWhereGone(error: unknown): Promise<void> {
     if (!saidS3(error, 'no_upload')) throw error
+    this.#adoptions += 1
+    if (this.#adoptions > MOST_ADOPTIONS) throw new UploadError('storage_unavailable', { cause: error })
     await this.#sealing.adopt()
   }
 

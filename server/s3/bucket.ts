@@ -32,7 +32,7 @@ const CONNECT_WITHIN_MS = 5_000
 /** A connection over which nothing comes or goes for so long is given up. */
 const IDLE_AFTER_MS = 30_000
 /** Each sends one part, or one object. */
-const MOST_SOCKETS = 64
+const MOST_SOCKETS = 128
 const MARK = 'lading'
 /** What fails is in our own log. */
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }

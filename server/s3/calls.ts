@@ -11,6 +11,8 @@ const RETRY_AFTER_MS = 200
 export interface Sent {
   readonly bytes: number
   readonly stream: () => Readable
+  /** Ends the try that runs, and there is no other one. */
+  readonly signal?: AbortSignal
 }
 
 /** Asks S3. Rejects as S3Bucket does. */
@@ -51,20 +53,24 @@ export async function sending<T>(
     // The SDK does not notice where the bytes cannot be read: it would wait for S3, which waits for them.
     const abort = new AbortController()
     let unread: Error | undefined
+    const end = (): void => abort.abort()
     body.on('error', (error: Error) => {
       unread ??= error
-      abort.abort()
+      end()
     })
+    sent.signal?.addEventListener('abort', end)
+    if (sent.signal?.aborted) end()
     try {
       return await asked(() => send(body, { abortSignal: abort.signal }))
     } catch (error) {
       if (unread) throw unread
       const isAway = error instanceof UploadError && error.code === 'storage_unavailable'
-      if (!isAway || tries === TRIES) throw error
+      if (!isAway || tries === TRIES || sent.signal?.aborted) throw error
     } finally {
+      sent.signal?.removeEventListener('abort', end)
       body.destroy()
     }
-    await setTimeout(RETRY_AFTER_MS * tries)
+    await setTimeout(RETRY_AFTER_MS * tries, undefined, { signal: sent.signal })
   }
 }
 

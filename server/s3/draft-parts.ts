@@ -11,8 +11,8 @@ export interface DraftPartsTools {
 }
 
 /**
- * So many parts may be in the scratch folder, on their way or not: beyond that the sender of the upload waits. With two,
- * there would be none to send while S3 answers.
+ * The sender waits while the scratch folder has more parts than this that are not in the ledger. With two, none would be
+ * ready while S3 answers the first.
  */
 const MOST_PARTS_WAITING = 3
 
@@ -23,8 +23,13 @@ export class DraftParts {
   length: number | null = null
   /** Where the bytes end that stand in the scratch folder. */
   writtenTo: number
-  #sending: Promise<void> | undefined
-  #failure: unknown
+  /** The background, while it sends. */
+  #running: Promise<void> | undefined
+  /** Its step that runs: it rejects where a part could not be stored. */
+  #step: Promise<void> | undefined
+  #failure: { readonly reason: unknown } | undefined
+  /** Called once a whole part came. */
+  #came = (): void => {}
 
   constructor(tools: DraftPartsTools) {
     this.#tools = tools
@@ -34,8 +39,8 @@ export class DraftParts {
   /** Bytes of the upload, from the scratch folder. */
   readonly source: Source = (from, to) => this.#tools.spool.body(from, to)
 
-  get isSending(): boolean {
-    return this.#sending !== undefined
+  get isRunning(): boolean {
+    return this.#running !== undefined
   }
 
   /** The bytes of the next part. */
@@ -43,7 +48,7 @@ export class DraftParts {
     return this.#tools.assembly.nextPartBytes(this.length)
   }
 
-  /** From here on a part that could not be stored is sent again. */
+  /** Forgets an earlier failure, so that the part is sent again. */
   begin(): void {
     this.#failure = undefined
   }
@@ -53,59 +58,74 @@ export class DraftParts {
     const { assembly, spool } = this.#tools
     while (spool.to - assembly.position > MOST_PARTS_WAITING * this.nextBytes) {
       await written()
-      this.#send()
-      await this.#sending
-      if (this.#failure !== undefined) throw this.#failure
+      this.#run()
+      await Promise.allSettled([this.#step])
+      if (this.#failure) throw this.#failure.reason
     }
   }
 
   /** The bytes stand in the scratch folder up to `writtenTo`: what is a part by now is sent in the background. */
   send(writtenTo: number): void {
     this.writtenTo = Math.max(this.writtenTo, writtenTo)
-    this.#send()
+    this.#run()
+    if (this.#hasPart(false)) this.#came()
   }
 
   /**
    * Sends each part that came as a whole, and waits until the ledger has them. With `isEnd`, also a whole part that
-   * ends with the upload's last byte. Rejects as Assembly does.
+   * ends with the upload's last byte. What failed before is sent again. Rejects as Assembly does.
    */
   async sendAll(isEnd: boolean): Promise<void> {
-    while (this.#hasPart(isEnd)) await this.#sendPart()
-    await this.#settle()
+    const { assembly } = this.#tools
+    await assembly.refresh()
+    assembly.underWay.forget()
+    do {
+      while (this.#hasPart(isEnd)) await this.#sendPart()
+      await this.#settle()
+      // One that could not be sent is still there.
+    } while (this.#hasPart(isEnd))
   }
 
-  #send(): void {
-    if (this.#sending || this.#failure !== undefined || !this.#hasPart(false)) return
-    this.#sending = this.#sendWhatComes().finally(() => {
-      this.#sending = undefined
+  #run(): void {
+    if (this.#running || this.#failure || !this.#hasPart(false)) return
+    this.#running = this.#sendWhatComes().finally(() => {
+      this.#running = undefined
     })
   }
 
+  /** Step by step, as other work with the bucket may have its turn between them. */
   async #sendWhatComes(): Promise<void> {
     const { assembly, inOrder } = this.#tools
     try {
-      while (this.#hasPart(false) || assembly.isSending) await inOrder(() => this.#sendNext())
-    } catch (error) {
-      this.#failure = error
+      while (this.#hasPart(false) || !assembly.underWay.isEmpty) {
+        this.#step = inOrder(() => this.#sendNext())
+        await this.#step
+      }
+    } catch (reason) {
+      this.#failure = { reason }
     }
   }
 
-  /** The next part, while the one before is under way; where none came, that one is waited for. */
+  /** Sends a part. Where none came as a whole, waits for one, or until none is under way. */
   async #sendNext(): Promise<void> {
+    const came = new Promise<void>((resolve) => {
+      this.#came = resolve
+    })
+    if (!this.#hasPart(false)) await Promise.race([came, this.#tools.assembly.underWay.ended()])
     if (this.#hasPart(false)) await this.#sendPart()
     else await this.#settle()
   }
 
   /** Tells whether a whole part came. The last bytes of the upload are left to `finish`, unless it is not finished now. */
   #hasPart(isEnd: boolean): boolean {
-    const left = this.writtenTo - this.#tools.assembly.sentTo
+    const left = this.writtenTo - this.#tools.assembly.underWay.next.position
     return isEnd || this.writtenTo !== this.length ? left >= this.nextBytes : left > this.nextBytes
   }
 
   async #sendPart(): Promise<void> {
     const { assembly, digest } = this.#tools
     const bytes = this.nextBytes
-    await assembly.addPart(this.source, bytes, digest.noted(assembly.sentTo + bytes))
+    await assembly.addPart(this.source, bytes, digest.noted(assembly.underWay.next.position + bytes))
     await this.#release(bytes)
   }
 

@@ -52,7 +52,7 @@ export class Draft {
 
   /** Everything that came is stored, and nothing runs. */
   get isIdle(): boolean {
-    return !this.isOpen && !this.#parts.isSending && this.isStored
+    return !this.isOpen && !this.#parts.isRunning && this.isStored
   }
 
   /** Nobody knows what is stored: the ledger did not answer. */
@@ -195,7 +195,7 @@ export class Draft {
   /** Waits for what runs, and removes its files. What is not stored is lost. */
   async drop(): Promise<void> {
     await this.#inOrder(async () => {
-      await this.#assembly.ended()
+      await this.#assembly.underWay.ended()
       await this.#spool.restart(this.#assembly.stored)
     })
   }

@@ -13,7 +13,8 @@ export interface EntryTools {
   readonly keyOf: (id: string) => string
 }
 
-/** What the ledger keeps of an upload that is being written, and the only way to change it. One call at a time. */
+/** What the ledger keeps of an upload that is being written, and the only way to change it. One call at a time: while
+ * parts are under way, only PartsUnderWay writes. */
 export class Entry {
   readonly id: string
   /** The key of the upload's object. */

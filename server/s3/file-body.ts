@@ -22,7 +22,7 @@ export async function* piecesOf(ranges: readonly FileRange[]): AsyncGenerator<Bu
   try {
     for (let piece = await next; piece.length > 0; piece = await next) {
       next = reader.read(free)
-      // It is waited for above, or not at all.
+      // The loop or `finally` awaits it. This only keeps it from counting as unhandled.
       next.catch(() => {})
       yield piece
       free = free === first ? second : first
@@ -34,7 +34,7 @@ export async function* piecesOf(ranges: readonly FileRange[]): AsyncGenerator<Bu
 }
 
 /**
- * The same as the body of a request. The SDK pipes it into the request; see `pipe`. With a new buffer for each piece,
+ * Bytes of files as the body of a request. The SDK pipes it into the request; see `pipe`. With a new buffer for each piece,
  * V8 collects all of the heap after every 20 MB, and the process needs twice the time.
  */
 export class FileBody extends Readable {
@@ -67,7 +67,7 @@ export class FileBody extends Readable {
     )
   }
 
-  /** Rejects where the files cannot be read. What is wrong with the destination, it tells itself. */
+  /** Rejects where the files cannot be read. Errors of the destination are not reported here: the request emits them. */
   async #writeTo(destination: NodeJS.WritableStream): Promise<void> {
     for await (const piece of this.#pieces) {
       const isWritten = await new Promise<boolean>((resolve) => {

@@ -17,30 +17,35 @@ export interface SentPart {
 interface UnderWay {
   readonly number: number
   readonly end: number
-  /** It is in the ledger. */
-  readonly isStored: Promise<void>
+  /** It is in the ledger, or has failed. Never rejects. */
+  readonly done: Promise<void>
 }
 
 /**
- * Parts of one upload on their way to S3, at most two: while S3 has all bytes of one and has not answered yet, the next
- * one is sent. They come into the ledger in their order, and none of them behind one that failed.
+ * Parts of one upload on their way to S3, at most two: the second is sent once all bytes of the first are written to the
+ * socket, before S3 has answered. They come into the ledger in order, and none of them behind one that failed. While any
+ * is under way, nobody else writes the entry.
  */
 export class PartsUnderWay {
   readonly #entry: Entry
   readonly #bucket: S3Bucket
-  readonly #discard: (tails: readonly Tail[]) => void
+  readonly #stored: (tails: readonly Tail[]) => void
   #parts: readonly UnderWay[] = []
+  /** Why the first of them failed, until somebody was told. */
+  #failure: { readonly reason: unknown } | undefined
+  /** Ends those behind one that failed. */
+  #abort = new AbortController()
 
-  /** `discard` gets the tails whose bytes are in a part. */
-  constructor(entry: Entry, bucket: S3Bucket, discard: (tails: readonly Tail[]) => void) {
+  /** `stored` is called for each part in the ledger, with the tails whose bytes it has. */
+  constructor(entry: Entry, bucket: S3Bucket, stored: (tails: readonly Tail[]) => void) {
     this.#entry = entry
     this.#bucket = bucket
-    this.#discard = discard
+    this.#stored = stored
   }
 
-  /** Whether there are any. */
+  /** None is under way, and nobody is still to be told of a failure. */
   get isEmpty(): boolean {
-    return this.#parts.length === 0
+    return this.#parts.length === 0 && !this.#failure
   }
 
   /** Where the next part begins, and its number. */
@@ -51,45 +56,53 @@ export class PartsUnderWay {
   }
 
   /**
-   * Sends a part. Resolves once the next one may be sent: S3 has all its bytes, and the part before it is in the ledger.
-   * Where one of the two fails, it rejects as S3Bucket or Entry does, and none is under way any more.
+   * Sends a part. Resolves once the next one may be sent: its bytes are written to the socket, and the part before it is in
+   * the ledger. Rejects as `settle` does.
    */
   async send(part: SentPart): Promise<void> {
-    const before = this.#parts.at(-1)?.isStored
+    await this.#throwFailure()
+    const before = this.#parts.at(-1)?.done
     const { position, number } = this.next
     let sent = (): void => {}
     const isSent = new Promise<void>((resolve) => {
       sent = resolve
     })
-    const isStored = this.#store({ ...part, position, number }, before, sent)
-    this.#parts = [...this.#parts, { number, end: position + part.bytes, isStored }]
-    // Where it fails later, whoever settles it is told.
-    isStored.catch(() => {})
-    try {
-      await before
-      await Promise.race([isSent, isStored])
-    } catch (error) {
-      await this.ended()
-      throw error
-    }
-    this.#parts = this.#parts.slice(-1)
+    const done = this.#store({ ...part, position, number }, before, sent)
+      .catch((reason: unknown) => {
+        this.#failure ??= { reason }
+        this.#abort.abort()
+      })
+      .finally(() => {
+        this.#parts = this.#parts.filter((each) => each.number !== number)
+      })
+    this.#parts = [...this.#parts, { number, end: position + part.bytes, done }]
+    await before
+    await Promise.race([isSent, done])
+    await this.#throwFailure()
   }
 
-  /** Waits until none is under way. Rejects where one of them failed; see `send`. */
+  /** Waits until none is under way. Rejects as S3Bucket or Entry does where one failed; a failure is told once. */
   async settle(): Promise<void> {
-    const [failed] = await this.#ends()
-    if (failed) throw failed.reason
+    await this.ended()
+    await this.#throwFailure()
   }
 
-  /** As `settle`, but never rejects: the caller sends what the ledger lacks. */
+  /** Waits until none is under way. Never rejects: the next `send` or `settle` tells of a failure. */
   async ended(): Promise<void> {
-    await this.#ends()
+    await Promise.all(this.#parts.map(({ done }) => done))
   }
 
-  async #ends(): Promise<readonly PromiseRejectedResult[]> {
-    const ends = await Promise.allSettled(this.#parts.map(({ isStored }) => isStored))
-    this.#parts = []
-    return ends.filter((end) => end.status === 'rejected')
+  /** Nobody is told of a failure any more: what the ledger lacks is sent again. */
+  forget(): void {
+    this.#failure = undefined
+  }
+
+  async #throwFailure(): Promise<void> {
+    if (!this.#failure) return
+    await this.ended()
+    const { reason } = this.#failure
+    this.#failure = undefined
+    throw reason
   }
 
   async #store(
@@ -98,10 +111,16 @@ export class PartsUnderWay {
     sent: () => void,
   ): Promise<void> {
     const { multipart, position, number, bytes, stream, digest } = part
-    const told = (): Readable => stream().on('end', sent)
-    const put = this.#bucket.putPart(this.#entry.key, multipart.id, number, { bytes, stream: told })
-    const [answer, earlier] = await Promise.allSettled([put, before])
-    if (earlier.status === 'rejected') throw earlier.reason
+    if (before === undefined) this.#abort = new AbortController()
+    const { signal } = this.#abort
+    const withEnd = (): Readable => stream().on('end', sent)
+    const put = this.#bucket.putPart(this.#entry.key, multipart.id, number, {
+      bytes,
+      stream: withEnd,
+      signal,
+    })
+    const [answer] = await Promise.allSettled([put, before])
+    if (signal.aborted) return
     if (answer.status === 'rejected') throw answer.reason
     const end = position + bytes
     const { tails } = this.#entry.kept
@@ -114,6 +133,6 @@ export class PartsUnderWay {
       },
       ...(digest ? { digest } : {}),
     })
-    this.#discard(tails.filter((tail) => tail.position + tail.bytes <= end))
+    this.#stored(tails.filter((tail) => tail.position + tail.bytes <= end))
   }
 }

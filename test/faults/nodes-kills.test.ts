@@ -86,6 +86,7 @@ async function keepKilling(nodes: Nodes, progress: Progress): Promise<void> {
     const index = Math.floor(random() * nodes.all.length)
     await nodes.kill(index)
     await nodes.restart(index)
+    if (kill % 10 === 0) console.log(`nodes-kills: ${kill} of ${KILLS}`)
   }
 }
 

@@ -13,9 +13,11 @@ export interface S3Counts {
 export interface S3Counter {
   readonly endpoint: string
   readonly counts: S3Counts
-  /** Asked before each call passes, which waits for it; one that is not to pass has its connection cut. */
-  mayPass: (operation: string) => Promise<boolean>
-  /** The same for each answer of S3; `path` is that of the call, with its query. */
+  /**
+   * Asked before each call passes, which waits for it; one that is not to pass has its connection cut. `path` has its query.
+   */
+  mayPass: (operation: string, path: string) => Promise<boolean>
+  /** The same for each answer of S3. */
   mayAnswer: (operation: string, path: string) => Promise<boolean>
   close(): void
 }
@@ -26,7 +28,7 @@ export async function countS3(target: string): Promise<S3Counter> {
   const calls: Record<string, number> = {}
   let readBytes = 0
   const ask = async (asked: IncomingMessage, answer: ServerResponse): Promise<void> => {
-    if (await counter.mayPass(operationOf(asked))) pass(asked, answer)
+    if (await counter.mayPass(operationOf(asked), `${asked.url}`)) pass(asked, answer)
     else asked.destroy()
   }
   const pass = (asked: IncomingMessage, answer: ServerResponse): void => {

@@ -36,20 +36,20 @@ function isOpen(folder: string): boolean {
   })
 }
 
-/** Keeps each piece as it came until `let go`, as a socket does, and then what is in it by then. */
+/** Keeps each piece as it came until `release`, as a socket does, and notes what is in it then. */
 class SlowDestination extends Writable {
   readonly seen: Buffer[] = []
-  #held: Buffer | undefined
+  #kept: Buffer | undefined
   #done: (() => void) | undefined
 
   override _write(piece: Buffer, _encoding: string, done: () => void): void {
-    this.#held = piece
+    this.#kept = piece
     this.#done = done
     this.emit('piece')
   }
 
-  letGo(): void {
-    if (this.#held) this.seen.push(Buffer.from(this.#held))
+  release(): void {
+    if (this.#kept) this.seen.push(Buffer.from(this.#kept))
     this.#done?.()
   }
 }
@@ -77,7 +77,7 @@ test('a destination that keeps a piece has it unchanged until it is done with it
   const body = new FileBody(ranges)
   slow.on('piece', () => {
     // Whatever is read meanwhile has had its time.
-    setTimeout(() => slow.letGo(), 5)
+    setTimeout(() => slow.release(), 5)
   })
   const atEnd = once(body, 'end')
   body.pipe(slow)
@@ -97,7 +97,7 @@ test('it fails where a file has become shorter', async () => {
   const { ranges } = files()
   truncateSync(ranges[2]?.path ?? '', 10)
   const body = new FileBody(ranges)
-  const slow = new SlowDestination().on('piece', () => slow.letGo())
+  const slow = new SlowDestination().on('piece', () => slow.release())
   body.pipe(slow)
   const [error] = await once(body, 'error')
   assert.instance(error, BytesFault)

@@ -21,6 +21,9 @@ interface Put {
 class Place {
   readonly puts: Put[] = []
   readonly stored: number[] = []
+  readonly aborted: number[] = []
+  /** The ledger does not take the part of this number. */
+  refused = 0
   readonly #waiting: (() => void)[] = []
   readonly parts: PartsUnderWay
 
@@ -29,12 +32,13 @@ class Place {
     const kept: Kept = { ...none, id: ID, multipart: MULTIPART, tails }
     const ledger: Pick<Ledger, 'write'> = {
       write: async (_id: string, _token: number, { part }: Change) => {
+        if (part?.number === this.refused) throw new Error('PostgreSQL is away')
         this.stored.push(part?.number ?? 0)
         return true
       },
     }
     const bucket: Pick<S3Bucket, 'putPart'> = {
-      putPart: (_key, _uploadId, number, { stream }) => this.#put(number, stream()),
+      putPart: (_key, _uploadId, number, { stream, signal }) => this.#put(number, stream(), signal),
     }
     const tools = { tokenOf: () => 1, keyOf: () => 'key' }
     const entry = new Entry(kept, { ...tools, ledger: ledger as Ledger, bucket: bucket as S3Bucket })
@@ -56,8 +60,9 @@ class Place {
     }
   }
 
-  #put(number: number, stream: Readable): Promise<string> {
+  #put(number: number, stream: Readable, signal: AbortSignal | undefined): Promise<string> {
     return new Promise((resolve, reject) => {
+      signal?.addEventListener('abort', () => this.aborted.push(number))
       const sent = async (): Promise<void> => {
         for await (const _ of stream);
       }
@@ -149,8 +154,56 @@ test('while S3 has not answered for a part behind one that failed, none counts a
   const two = await place.put(1)
   one.fail(new Error('S3 is away'))
   assert.is(await stateOf(second), 'open', 'the second part is under way')
+  assert.equal(place.aborted.includes(2), true, 'it is sent in vain')
   two.answer()
   assert.is(await stateOf(second), 'failed')
+})
+
+test('a failure that somebody waited for without asking is told with the next part, which is not sent', async () => {
+  const place = new Place()
+  const first = place.parts.send(place.part())
+  const one = await place.put(0)
+  await one.sent()
+  await first
+  one.fail(new Error('S3 is away'))
+  await place.parts.ended()
+  assert.not(place.parts.isEmpty)
+  assert.is(await stateOf(place.parts.send(place.part())), 'failed')
+  assert.is(place.puts.length, 1)
+  assert.ok(place.parts.isEmpty)
+})
+
+test('a failure that is forgotten is not told', async () => {
+  const place = new Place()
+  const first = place.parts.send(place.part())
+  const one = await place.put(0)
+  await one.sent()
+  await first
+  one.fail(new Error('S3 is away'))
+  await place.parts.ended()
+  place.parts.forget()
+  assert.ok(place.parts.isEmpty)
+  const again = place.parts.send(place.part())
+  const two = await place.put(1)
+  two.answer()
+  await again
+  await place.parts.settle()
+  assert.equal(place.stored, [1])
+})
+
+test('nothing behind a part that the ledger does not take comes into it', async () => {
+  const place = new Place()
+  place.refused = 1
+  const first = place.parts.send(place.part())
+  const one = await place.put(0)
+  await one.sent()
+  await first
+  const second = place.parts.send(place.part())
+  const two = await place.put(1)
+  one.answer()
+  two.answer()
+  assert.is(await stateOf(second), 'failed')
+  assert.equal(place.stored, [])
 })
 
 test('the failure of the last part is told to whoever settles it, and only once', async () => {

@@ -1,6 +1,7 @@
 import { UploadError } from '../../errors.js'
 import type { Grant } from '../../model/grant.js'
 import { Later } from '../../model/later.js'
+import { Once } from '../../model/once.js'
 import type { Sql } from '../../model/sql.js'
 import { ACCESS_STEPS } from './access-schema.js'
 import type { GrantUsesTools } from './grant-uses.js'
@@ -32,11 +33,13 @@ const PURGE = `DELETE FROM grants WHERE expires_at < clock_timestamp() - interva
 export class SharedGrantUses {
   readonly #sql: Sql
   readonly #tools: GrantUsesTools
+  readonly #migrated: Once<number>
   readonly #later = new Later()
   #purgedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(sql: Sql, tools: GrantUsesTools) {
     this.#sql = sql
+    this.#migrated = new Once(() => sql.migrate('access', ACCESS_STEPS))
     this.#tools = tools
   }
 
@@ -45,7 +48,7 @@ export class SharedGrantUses {
     if (count === null) return
     let changes: number
     try {
-      await this.#sql.migrate('access', ACCESS_STEPS)
+      await this.#migrated.done()
       changes = (await this.#sql.query(TAKE, [id, count, expiresAt, uploadId])).changes
     } catch (error) {
       // PostgreSQL may have done it all the same, or do it yet.
@@ -63,7 +66,7 @@ export class SharedGrantUses {
 
   #giveBackLater(id: string, uploadId: string, afterMs: number): void {
     const giveBack = async (): Promise<void> => {
-      await this.#sql.migrate('access', ACCESS_STEPS)
+      await this.#migrated.done()
       await this.#sql.query(GIVE_BACK, [id, uploadId])
     }
     const lost = (error: unknown): void =>
