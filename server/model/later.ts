@@ -1,13 +1,19 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** The pauses before each try. */
+/** The pauses before each try; the caller says that of the first one. */
 const PAUSES_MS = [0, 1_000, 5_000, 15_000, 60_000]
 /** So much may wait at once. */
 const MOST_WAITING = 1_000
 
 /** Work that no answer waits for: it is done in the background, and again where it fails. */
 export class Later {
+  readonly #pausesMs: readonly number[]
   #waiting = 0
+
+  /** Tests, which cannot wait for so long, give other pauses. */
+  constructor(pausesMs: readonly number[] = PAUSES_MS) {
+    this.#pausesMs = pausesMs
+  }
 
   /**
    * Does `work`, in five tries over 80 seconds; the first one is made after `afterMs`. `lost` is called once, with the last
@@ -19,7 +25,8 @@ export class Later {
       return
     }
     this.#waiting += 1
-    tried(work, afterMs)
+    const [, ...pausesMs] = this.#pausesMs
+    tried(work, [afterMs, ...pausesMs])
       .catch(lost)
       .finally(() => {
         this.#waiting -= 1
@@ -27,10 +34,10 @@ export class Later {
   }
 }
 
-async function tried(work: () => Promise<unknown>, afterMs: number): Promise<void> {
+async function tried(work: () => Promise<unknown>, pausesMs: readonly number[]): Promise<void> {
   let cause: unknown
-  for (const [tries, pauseMs] of PAUSES_MS.entries()) {
-    await pause(tries === 0 ? afterMs : pauseMs, undefined, { ref: false })
+  for (const pauseMs of pausesMs) {
+    await pause(pauseMs, undefined, { ref: false })
     try {
       await work()
       return

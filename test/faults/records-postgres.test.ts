@@ -139,6 +139,17 @@ test('a question waits out a restart of PostgreSQL', async (place) => {
   assert.is((await asked).length, 1)
 })
 
+test('a connection to a new database that is lost is no reason for a reindex', async (place) => {
+  const causes: string[] = []
+  const store = await whole(await place.open({ onNeedsReindex: (cause) => causes.push(cause) }))
+  await place.postgres.kill()
+  store.put(record(1))
+  await eventually(WITHIN_MS, 'the trouble', async () => store.stats.trouble ?? undefined)
+  await place.postgres.restart()
+  assert.ok(await store.flush(WITHIN_MS))
+  assert.equal(causes, [])
+})
+
 for (const isQuiet of [false, true])
   test(`an older copy that takes the place of the database ${isQuiet ? 'while nothing is written' : 'during a write'} is noticed: a reindex is due`, async (place) => {
     const causes: string[] = []
