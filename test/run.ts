@@ -30,7 +30,7 @@ function waits(name: string): boolean {
   return /^\/\/ waits$/m.test(headOf(name))
 }
 
-/** Whether a file has the mark `// cluster`: it starts Ceph and nodes. Two of these at a time make each other slow. */
+/** Whether a file has the mark `// cluster`: it starts Ceph and nodes. Three of these at a time would be too much load. */
 function isCluster(name: string): boolean {
   return /^\/\/ cluster$/m.test(headOf(name))
 }
@@ -110,15 +110,20 @@ async function runEachAlone(waiting: string[]): Promise<Outcome[]> {
   return outcomes
 }
 
-/** Files that wait run `jobs` at a time. Beside them runs one of the cluster, which waits for most of its time too. */
+/**
+ * Files that wait run `jobs` at a time, with one of the cluster beside them, which waits for most of its time too. Once none
+ * is left that waits, two of the cluster run at a time.
+ */
 async function runWaiting(
   jobs: number,
   waiting: readonly string[],
   cluster: readonly string[],
 ): Promise<Outcome[]> {
   if (jobs === 1) return await runEachAlone([...waiting, ...cluster])
-  const both = [inParallel(jobs, [...waiting], runEachAlone), runEachAlone([...cluster])]
-  return (await Promise.all(both)).flat()
+  const [left, ofCluster] = [[...waiting], [...cluster]]
+  const first = async () => [...(await runEachAlone(left)), ...(await runEachAlone(ofCluster))]
+  const others = inParallel(jobs - 1, left, runEachAlone)
+  return (await Promise.all([first(), others, runEachAlone(ofCluster)])).flat()
 }
 
 async function main(): Promise<void> {

@@ -247,17 +247,20 @@ test('runs two files that wait at a time, and every other one of faults/ alone',
   assert.is(last, '4 passed, 0 failed, 0 skipped')
 })
 
-test('never runs two files of the cluster at a time, but one of them beside the files that wait', async ({
+test('runs one file of the cluster at a time while others wait, and two once none does', async ({
   folder,
 }) => {
   const files = {
     'a.test.js': `// cluster\n${ALONE}`,
     'b.test.js': `// cluster\n${ALONE}`,
     'c.test.js': `// cluster\n${meeting(folder, 'c', 'd')}`,
-    'd.test.js': `// waits\n${meeting(folder, 'd', 'c')}`,
+    'd.test.js': `// cluster\n${meeting(folder, 'd', 'c')}`,
+    // They do not end before the first two of the cluster have run.
+    'e.test.js': `// waits\n${meeting(folder, 'e', 'c')}`,
+    'f.test.js': `// waits\n${meeting(folder, 'f', 'c')}`,
   }
   const { last } = await run(folder, files, { under: 'faults' })
-  assert.is(last, '4 passed, 0 failed, 0 skipped')
+  assert.is(last, '6 passed, 0 failed, 0 skipped')
 })
 
 test('ends a unit test file after 20 s, whatever limit it asks for', async () => {
