@@ -1,11 +1,14 @@
 import type { Assembly, Source } from './assembly.js'
 import type { DraftDigest } from './draft-digest.js'
+import type { PartsUnderWay } from './parts-under-way.js'
 import type { Spool } from './spool.js'
 
 export interface DraftPartsTools {
-  readonly assembly: Assembly
-  readonly spool: Spool
-  readonly digest: DraftDigest
+  readonly assembly: Pick<Assembly, 'position' | 'nextPartBytes' | 'addPart' | 'settle' | 'refresh'> & {
+    readonly underWay: Pick<PartsUnderWay, 'next' | 'isEmpty' | 'ended' | 'forget'>
+  }
+  readonly spool: Pick<Spool, 'to' | 'body' | 'release'>
+  readonly digest: Pick<DraftDigest, 'noted' | 'heldFrom'>
   /** Does work with the bucket once what was asked before is done. */
   readonly inOrder: <T>(work: () => Promise<T>) => Promise<T>
 }

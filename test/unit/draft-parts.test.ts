@@ -1,9 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Assembly } from '../../server/s3/assembly.js'
-import type { DraftDigest } from '../../server/s3/draft-digest.js'
 import { DraftParts } from '../../server/s3/draft-parts.js'
-import type { Spool } from '../../server/s3/spool.js'
+import { FileBody } from '../../server/s3/file-body.js'
 
 const test = suite('the parts of a draft')
 
@@ -19,7 +17,7 @@ class Place {
   #failure: Error | undefined
   /** So many parts are not sent, as their multipart upload was gone. */
   gone = 0
-  readonly spool = { to: 0, release: async () => {} }
+  readonly spool = { to: 0, body: () => new FileBody([]), release: async () => {} }
   readonly parts: DraftParts
 
   constructor() {
@@ -30,7 +28,7 @@ class Place {
       },
       underWay: {
         get next() {
-          return { position: place.#position + place.#answers.length * PART_BYTES }
+          return { position: place.#position + place.#answers.length * PART_BYTES, number: 1 }
         },
         get isEmpty() {
           return place.#answers.length === 0 && !place.#failure
@@ -50,9 +48,9 @@ class Place {
     }
     let work: Promise<unknown> = Promise.resolve()
     this.parts = new DraftParts({
-      assembly: assembly as unknown as Assembly,
-      spool: this.spool as unknown as Spool,
-      digest: { noted: () => undefined, heldFrom: (position: number) => position } as unknown as DraftDigest,
+      assembly,
+      spool: this.spool,
+      digest: { noted: () => undefined, heldFrom: (position) => position },
       inOrder: (step) => {
         const done = work.then(step)
         work = done.catch(() => {})
