@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** The pauses before each try; the caller says that of the first one. */
+/** The pauses before each try. The caller says that of the first one. */
 const PAUSES_MS = [0, 1_000, 5_000, 15_000, 60_000]
 /** So much may wait at once. */
 const MOST_WAITING = 1_000

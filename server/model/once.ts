@@ -1,4 +1,4 @@
-/** Work that is done once. Calls while it runs share it; after it has failed, the next one tries again. */
+/** Work that is done once. Calls while it runs share that run. After a failure the next call runs it again. */
 export class Once<T> {
   readonly #work: () => Promise<T>
   #done: Promise<T> | undefined

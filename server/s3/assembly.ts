@@ -91,12 +91,12 @@ export class Assembly {
   }
 
   /**
-   * Sends the next part. Resolves once the one behind it may be sent; see PartsUnderWay. Where the multipart upload is gone,
-   * and no stored byte with it, it resolves without having sent the part: the caller must look.
+   * Sends the next part. Resolves once the one behind it may be sent; see PartsUnderWay. It resolves without having sent it
+   * where the multipart upload was gone, and no stored byte with it.
    */
   async addPart(source: Source, bytes: number, digest?: SavedDigest): Promise<void> {
     try {
-      if (this.underWay.isEmpty) await this.#ready()
+      if (this.underWay.isEmpty || this.#entry.isContested) await this.#ready()
       const multipart = await this.#multipart()
       const { position } = this.underWay.next
       const stream = (): Readable => source(position, position + bytes)
@@ -125,7 +125,7 @@ export class Assembly {
       if (this.#unanswered.length < MOST_TAILS) this.#unanswered.push(key)
       throw error
     })
-    const sender = this.#entry.isContested ? {} : { sender: null }
+    const sender = this.#entry.isContested || this.underWay.mayComeLate ? {} : { sender: null }
     await this.#entry.write({
       tails: [...before, { key, etag, position, bytes }],
       bytesChanged: true,
@@ -138,7 +138,8 @@ export class Assembly {
   /** Notes that no part of ours is under way any more, and the digest of what is stored. */
   async rest(digest?: SavedDigest): Promise<void> {
     await this.refresh()
-    const sender = this.kept.sender === this.#entry.token ? { sender: null } : {}
+    const isOver = this.kept.sender === this.#entry.token && !this.underWay.mayComeLate
+    const sender = isOver ? { sender: null } : {}
     const isNew = digest !== undefined && digest.state !== this.kept.digest?.state
     const change = { ...sender, ...(isNew ? { digest } : {}) }
     if (Object.keys(change).length > 0) await this.#entry.write(change)
@@ -175,7 +176,10 @@ export class Assembly {
     const { base, multipart, tails } = this.kept
     if (to > 0 && to >= this.position) {
       const [kept, gone] = divided(tails, (tail) => tail.position < to)
-      await this.#entry.write({ tails: kept.map((tail) => cutTail(tail, to)), bytesChanged: true })
+      await this.#entry.write({
+        tails: kept.map((tail) => ({ ...tail, bytes: Math.min(tail.bytes, to - tail.position) })),
+        bytesChanged: true,
+      })
       return this.#discard(gone)
     }
     const { key } = this.#entry
@@ -189,14 +193,23 @@ export class Assembly {
   /** Rejects with the error, except where it says that the multipart upload is gone, and nothing is lost by that. */
   async #adoptWhereGone(error: unknown): Promise<void> {
     if (!saidS3(error, 'no_upload')) throw error
-    this.#adoptions += 1
-    if (this.#adoptions > MOST_ADOPTIONS) throw new UploadError('storage_unavailable', { cause: error })
     await this.#sealing.adopt()
+    this.#countAdoption()
+  }
+
+  /** Throws where S3 says again and again that a multipart upload is gone. */
+  #countAdoption(): void {
+    if (++this.#adoptions <= MOST_ADOPTIONS) return
+    this.#adoptions = 0
+    throw new UploadError('storage_unavailable', {
+      detail: 'multipart uploads are gone as soon as they are begun',
+    })
   }
 
   async #ready(): Promise<void> {
     await this.refresh()
-    if (this.#entry.isContested) await this.#sealing.seal()
+    if (this.#entry.isContested || this.underWay.mayComeLate) await this.#sealing.seal()
+    this.underWay.mayComeLate = false
   }
 
   /** The multipart upload, begun where there is none, with a note that a part may be under way. */
@@ -234,9 +247,9 @@ export class Assembly {
     if (this.position !== bytes)
       throw new BytesFault('DAMAGED', `${this.position} bytes are stored, not ${bytes}`)
     // It may have become an object in `addPart`, or before.
-    if (this.kept.multipart?.id !== multipart.id) return this.#makeObject(source, bytes)
+    if (this.kept.multipart?.id !== multipart.id) return this.#makeAgain(source, bytes)
     const copied = await this.#sealing.copyBase(multipart)
-    if (!copied) return this.#makeObject(source, bytes)
+    if (!copied) return this.#makeAgain(source, bytes)
     try {
       return await this.#own.complete(multipart, [...copied, ...this.kept.parts])
     } catch (error) {
@@ -246,20 +259,20 @@ export class Assembly {
       else throw error
     }
     // Where a part that is not ours stood behind them, the object has more bytes, and is made again of those that count.
+    return this.#makeAgain(source, bytes)
+  }
+
+  #makeAgain(source: Source, bytes: number): Promise<string> {
+    this.#countAdoption()
     return this.#makeObject(source, bytes)
   }
 
   /** The key of the upload's own object is used again, and is never removed behind its back. */
   #discard(tails: readonly Tail[]): void {
-    const keys = [...tails.map(({ key }) => key), ...this.#unanswered.splice(0)].filter(
-      (key) => key !== this.#entry.key,
-    )
+    const own = this.#entry.key
+    const keys = [...tails.map(({ key }) => key), ...this.#unanswered.splice(0)].filter((key) => key !== own)
     if (keys.length > 0) this.#tools.discard(keys)
   }
-}
-
-function cutTail(tail: Tail, to: number): Tail {
-  return { ...tail, bytes: Math.min(tail.bytes, to - tail.position) }
 }
 
 function divided<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {

@@ -31,8 +31,6 @@ type ListedPart = Omit<Part, 'position'>
 const CONNECT_WITHIN_MS = 5_000
 /** A connection over which nothing comes or goes for so long is given up. */
 const IDLE_AFTER_MS = 30_000
-/** Each sends one part, or one object. */
-const MOST_SOCKETS = 128
 const MARK = 'lading'
 /** What fails is in our own log. */
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
@@ -54,7 +52,8 @@ export class S3Bucket {
   /** Loads the SDK; nothing is asked of S3. */
   static async open({ bucket, endpoint, region }: BucketOptions): Promise<S3Bucket> {
     const sdk = await import('@aws-sdk/client-s3')
-    const agent = { keepAlive: true, maxSockets: MOST_SOCKETS }
+    // The slots bound them. What waited for one would count as a connection that takes too long.
+    const agent = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY }
     const s3 = new sdk.S3({
       // Every store has path style; names of hosts for buckets need DNS.
       ...(endpoint === null ? {} : { endpoint, forcePathStyle: true }),

@@ -11,7 +11,7 @@ const RETRY_AFTER_MS = 200
 export interface Sent {
   readonly bytes: number
   readonly stream: () => Readable
-  /** Ends the try that runs, and there is no other one. */
+  /** Aborts the try that runs; there is no other one. */
   readonly signal?: AbortSignal
 }
 
@@ -65,7 +65,7 @@ export async function sending<T>(
     } catch (error) {
       if (unread) throw unread
       const isAway = error instanceof UploadError && error.code === 'storage_unavailable'
-      if (!isAway || tries === TRIES || sent.signal?.aborted) throw error
+      if (!isAway || tries === TRIES) throw error
     } finally {
       sent.signal?.removeEventListener('abort', end)
       body.destroy()

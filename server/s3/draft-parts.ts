@@ -14,8 +14,8 @@ export interface DraftPartsTools {
 }
 
 /**
- * The sender waits while the scratch folder has more parts than this that are not in the ledger. With two, none would be
- * ready while S3 answers the first.
+ * The sender waits while the scratch folder has more parts than this that are not in the ledger. With two, the third one
+ * would not be ready when S3 answers the first.
  */
 const MOST_PARTS_WAITING = 3
 
@@ -28,7 +28,7 @@ export class DraftParts {
   writtenTo: number
   /** The background, while it sends. */
   #running: Promise<void> | undefined
-  /** Its step that runs: it rejects where a part could not be stored. */
+  /** Its step that runs now. It rejects if a part could not be stored. */
   #step: Promise<void> | undefined
   #failure: { readonly reason: unknown } | undefined
   /** Called once a whole part came. */
@@ -62,6 +62,7 @@ export class DraftParts {
     while (spool.to - assembly.position > MOST_PARTS_WAITING * this.nextBytes) {
       await written()
       this.#run()
+      if (!this.#running && !this.#failure) throw new Error('no part of what waits can be sent')
       await Promise.allSettled([this.#step])
       if (this.#failure) throw this.#failure.reason
     }
@@ -85,7 +86,7 @@ export class DraftParts {
     do {
       while (this.#hasPart(isEnd)) await this.#sendPart()
       await this.#settle()
-      // One that could not be sent is still there.
+      // `addPart` may return without sending.
     } while (this.#hasPart(isEnd))
   }
 
@@ -109,7 +110,7 @@ export class DraftParts {
     }
   }
 
-  /** Sends a part. Where none came as a whole, waits for one, or until none is under way. */
+  /** Sends a part. If no whole part is there, waits until one is, or until no part is under way. */
   async #sendNext(): Promise<void> {
     const came = new Promise<void>((resolve) => {
       this.#came = resolve

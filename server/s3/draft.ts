@@ -197,6 +197,7 @@ export class Draft {
     await this.#inOrder(async () => {
       await this.#assembly.underWay.ended()
       await this.#spool.restart(this.#assembly.stored)
+      this.#parts.writtenTo = this.to
     })
   }
 

@@ -8,7 +8,7 @@ import type { Multipart, Tail } from './ledger.js'
 export interface SentPart {
   readonly multipart: Multipart
   readonly bytes: number
-  /** A stream of its bytes, for each try. */
+  /** Makes a new stream of its bytes; called once for each try. */
   readonly stream: () => Readable
   /** The state of the digest that is stored with it. */
   readonly digest: SavedDigest | undefined
@@ -35,6 +35,8 @@ export class PartsUnderWay {
   #failure: { readonly reason: unknown } | undefined
   /** Ends those behind one that failed. */
   #abort = new AbortController()
+  /** A part was given up before S3 answered: S3 may still store it, in place of another one with its number. */
+  mayComeLate = false
 
   /** `stored` is called for each part in the ledger, with the tails whose bytes it has. */
   constructor(entry: Entry, bucket: S3Bucket, stored: (tails: readonly Tail[]) => void) {
@@ -43,7 +45,7 @@ export class PartsUnderWay {
     this.#stored = stored
   }
 
-  /** None is under way, and nobody is still to be told of a failure. */
+  /** No part is under way, and no failure waits to be told. */
   get isEmpty(): boolean {
     return this.#parts.length === 0 && !this.#failure
   }
@@ -92,7 +94,7 @@ export class PartsUnderWay {
     await Promise.all(this.#parts.map(({ done }) => done))
   }
 
-  /** Nobody is told of a failure any more: what the ledger lacks is sent again. */
+  /** Drops a failure that was not told: the caller sends again what the ledger lacks. */
   forget(): void {
     this.#failure = undefined
   }
@@ -120,6 +122,7 @@ export class PartsUnderWay {
       signal,
     })
     const [answer] = await Promise.allSettled([put, before])
+    this.mayComeLate ||= answer.status === 'rejected'
     if (signal.aborted) return
     if (answer.status === 'rejected') throw answer.reason
     const end = position + bytes

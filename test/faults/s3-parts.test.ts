@@ -40,6 +40,8 @@ test.after(async ({ radosgw, postgres }) => {
   await Promise.all([radosgw.end(), postgres.kill()])
 })
 
+const isPart = (path: string, number: number): boolean => path.includes(`partNumber=${number}&`)
+
 async function assertWhole(place: Place, engine: Engine, bytes: Buffer): Promise<void> {
   const found = await engine.load(ID)
   assert.is(found.kind === 'upload' && found.facts.sha256, createHash('sha256').update(bytes).digest('hex'))
@@ -52,7 +54,6 @@ async function assertWhole(place: Place, engine: Engine, bytes: Buffer): Promise
 for (const number of [1, 2, 3])
   test(`S3 does not answer for part ${number}, with the next one on its way: no byte is lost`, async (place) => {
     const bytes = randomBytes(4 * PART_BYTES + 9)
-    const isPart = (path: string, each: number): boolean => path.includes(`partNumber=${each}&`)
     let tries = 0
     let begun = (): void => {}
     const nextBegun = new Promise<void>((resolve) => {
@@ -84,16 +85,49 @@ for (const number of [1, 2, 3])
 test('a multipart upload that is aborted while two of its parts are on their way is begun again', async (place) => {
   const bytes = randomBytes(3 * PART_BYTES)
   let isFirst = true
+  let isAborted = false
+  let begun = (): void => {}
+  const nextBegun = new Promise<void>((resolve) => {
+    begun = resolve
+  })
+  place.counter.mayPass = async (operation, path) => {
+    if (operation === 'UploadPart' && isPart(path, 2)) begun()
+    return true
+  }
   place.counter.mayAnswer = async (operation, path) => {
     if (operation !== 'UploadPart' || !isFirst) return true
     isFirst = false
+    await nextBegun
     const UploadId = new URL(path, 'http://s3').searchParams.get('uploadId') ?? ''
     await place.radosgw.s3.abortMultipartUpload({ Bucket: place.bucket, Key: place.keyOf(ID), UploadId })
+    isAborted = true
     // The next try finds that it is gone.
     return false
   }
   await createUpload(place.engine, ID, bytes.length)
   await sentBytes(place, ID, bytes, 0, true)
+  // The end of the upload would wait for the first part before it sends the second.
+  await eventually(WITHIN_MS, 'the abort', async () => isAborted || undefined)
+  await finishUpload(place.engine, ID, bytes)
+  await assertWhole(place, place.engine, bytes)
+})
+
+test('a part that was given up cannot come late, in place of the one that was sent again', async (place) => {
+  const bytes = randomBytes(3 * PART_BYTES)
+  const uploadIds: string[] = []
+  place.counter.mayAnswer = async (operation, path) => {
+    if (operation !== 'UploadPart' || !isPart(path, 2) || uploadIds.length === TRIES) return true
+    uploadIds.push(new URL(path, 'http://s3').searchParams.get('uploadId') ?? '')
+    return false
+  }
+  await createUpload(place.engine, ID, bytes.length)
+  await sentBytes(place, ID, bytes, 0, true)
+  await eventually(WITHIN_MS, 'the last try', async () => uploadIds.length === TRIES || undefined)
+  await place.engine.flush(ID)
+  await place.engine.close(ID)
+  const late = { Bucket: place.bucket, Key: place.keyOf(ID), UploadId: uploadIds[0], PartNumber: 2 }
+  const sent = place.radosgw.s3.uploadPart({ ...late, Body: randomBytes(PART_BYTES) })
+  assert.match(await faultOf(sent), /NoSuch/)
   await finishUpload(place.engine, ID, bytes)
   await assertWhole(place, place.engine, bytes)
 })

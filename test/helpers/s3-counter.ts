@@ -28,7 +28,8 @@ export async function countS3(target: string): Promise<S3Counter> {
   const calls: Record<string, number> = {}
   let readBytes = 0
   const ask = async (asked: IncomingMessage, answer: ServerResponse): Promise<void> => {
-    if (await counter.mayPass(operationOf(asked), `${asked.url}`)) pass(asked, answer)
+    const isToPass = await counter.mayPass(operationOf(asked), `${asked.url}`)
+    if (isToPass && !asked.destroyed) pass(asked, answer)
     else asked.destroy()
   }
   const pass = (asked: IncomingMessage, answer: ServerResponse): void => {

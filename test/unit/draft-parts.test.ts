@@ -155,7 +155,7 @@ test('a part that becomes whole while S3 answers for the one before is sent at o
   assert.equal(place.sent, [10, 20])
 })
 
-test('the sender waits while four parts are not stored, and goes on as soon as one is', async () => {
+test('the sender waits while more than three parts are not stored, and goes on as soon as one is', async () => {
   const place = new Place()
   await place.come(MOST_WAITING + 1)
   const seen = room(place)

@@ -16,14 +16,20 @@ async function alive<T>(promise: Promise<T>): Promise<T> {
 /** Work that fails the first times; resolves with how often it was tried, and what was lost, once it is over. */
 function tries(later: Later, failures: number): Promise<{ tried: number; lost: unknown[] }> {
   let tried = 0
+  const lost: unknown[] = []
   return alive(
     new Promise((resolve) => {
+      // What is lost after a success is seen, too.
+      const over = (): void => void setTimeout(() => resolve({ tried, lost }), 10)
       const work = async (): Promise<void> => {
         tried += 1
         if (tried <= failures) throw new Error(`try ${tried}`)
-        resolve({ tried, lost: [] })
+        over()
       }
-      later.do(work, (error) => resolve({ tried, lost: [error] }))
+      later.do(work, (error) => {
+        lost.push(error)
+        over()
+      })
     }),
   )
 }

@@ -22,6 +22,8 @@ class Place {
   readonly puts: Put[] = []
   readonly stored: number[] = []
   readonly aborted: number[] = []
+  /** What is aborted fails at once. */
+  endsAborted = false
   /** The ledger does not take the part of this number. */
   refused = 0
   readonly #waiting: (() => void)[] = []
@@ -62,7 +64,11 @@ class Place {
 
   #put(number: number, stream: Readable, signal: AbortSignal | undefined): Promise<string> {
     return new Promise((resolve, reject) => {
-      signal?.addEventListener('abort', () => this.aborted.push(number))
+      signal?.throwIfAborted()
+      signal?.addEventListener('abort', () => {
+        this.aborted.push(number)
+        if (this.endsAborted) reject(new Error('aborted'))
+      })
       const sent = async (): Promise<void> => {
         for await (const _ of stream);
       }
@@ -157,6 +163,29 @@ test('while S3 has not answered for a part behind one that failed, none counts a
   assert.equal(place.aborted.includes(2), true, 'it is sent in vain')
   two.answer()
   assert.is(await stateOf(second), 'failed')
+})
+
+test('a part that is aborted behind one that failed is sent again with the next multipart upload', async () => {
+  const place = new Place()
+  place.endsAborted = true
+  const first = place.parts.send(place.part())
+  const one = await place.put(0)
+  await one.sent()
+  await first
+  const second = place.parts.send(place.part())
+  await place.put(1)
+  assert.not(place.parts.mayComeLate)
+  one.fail(new Error('S3 is away'))
+  assert.is(await stateOf(second), 'failed')
+  assert.ok(place.parts.mayComeLate)
+  for (const put of [2, 3]) {
+    const again = place.parts.send(place.part())
+    const next = await place.put(put)
+    next.answer()
+    await again
+  }
+  await place.parts.settle()
+  assert.equal(place.stored, [1, 2])
 })
 
 test('a failure that somebody waited for without asking is told with the next part, which is not sent', async () => {
