@@ -48,6 +48,17 @@ test('a signal while suspects are looked at again ends the check, and none of th
   assert.is(stdout(), '')
 })
 
+test('the bytes of an upload that was right only at the second look are counted, once', async () => {
+  const { console } = fakeConsole()
+  let reads = 0
+  const tools = toolsFor(console.signal, () => {
+    reads += 1
+    return reads === 1 ? 'wrong' : BYTES
+  })
+  const { damaged, bytes } = await new CheckRun(tools, console, false).run()
+  assert.equal([damaged, bytes], [0, 2 * BYTES.length])
+})
+
 test('an upload whose files cannot be read is damaged, and the check goes on', async () => {
   const { console, stdout } = fakeConsole()
   const tools = toolsFor(console.signal, () => BYTES)

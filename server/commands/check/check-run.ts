@@ -111,7 +111,11 @@ export class CheckRun {
   async #file(path: string, { id, kind }: NonNullable<Named['entry']>): Promise<void> {
     if (kind === 'bytes') this.#found.uploads += 1
     else if ((await this.#tools.bytesOf(path.replace(/\.json$/, ''))) !== undefined) return
-    if (await look(id, this.#looking)) await this.#suspect({ id, path })
+    const before = this.#found.bytes
+    if (!(await look(id, this.#looking))) return
+    // What it has is counted when it is looked at again.
+    this.#found.bytes = before
+    await this.#suspect({ id, path })
   }
 
   /** Records whose files are gone; what has files was looked at by its name. */
@@ -142,7 +146,7 @@ export class CheckRun {
     this.#suspects = new Map()
     for (const { id, path } of suspects) {
       this.#console.signal.throwIfAborted()
-      const fault = await look(id, { ...this.#looking, proven: () => {} })
+      const fault = await look(id, this.#looking)
       if (fault) this.#report(path, id, fault)
     }
   }
