@@ -64,8 +64,12 @@ test('finds nothing wrong beside a running server, whatever is in its folder, an
   server,
 }) => {
   await upload(server)
-  await upload(server, 1_000)
+  const { path } = await upload(server, 1_000)
   await upload(server, 0)
+  // The server writes the digest of an unfinished upload into its sidecar after the answer.
+  await eventually(60_000, 'the checkpoint', async () => {
+    return /"offset":\s*1000\b/.test(readFileSync(`${path}.json`, 'utf8')) || undefined
+  })
   // The server opens its database behind the first answers.
   await eventually(60_000, 'the rows', async () => (rowsOf(server).size === 3 ? true : undefined))
   const before = readdirSync(server.dataDir, { recursive: true }).sort()
