@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** The pauses before each try. The caller says that of the first one. */
-const PAUSES_MS = [0, 1_000, 5_000, 15_000, 60_000]
+/** The pauses before each try but the first. */
+const PAUSES_MS = [1_000, 5_000, 15_000, 60_000]
 /** So much may wait at once. */
 const MOST_WAITING = 1_000
 
@@ -25,8 +25,7 @@ export class Later {
       return
     }
     this.#waiting += 1
-    const [, ...pausesMs] = this.#pausesMs
-    tried(work, [afterMs, ...pausesMs])
+    tried(work, [afterMs, ...this.#pausesMs])
       .catch(lost)
       .finally(() => {
         this.#waiting -= 1

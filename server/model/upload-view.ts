@@ -7,7 +7,7 @@ export interface HookContext {
   request: HookRequest | null
   /** What `pre-finish` adds to the last answer. */
   answer: HookAnswer | null
-  /** When `post-receive` was told last; milliseconds of a monotonic clock. */
+  /** When `post-receive` was sent last; milliseconds of a monotonic clock. */
   noticedAtMs: number | null
 }
 

@@ -31,7 +31,7 @@ export class PartsUnderWay {
   readonly #bucket: S3Bucket
   readonly #stored: (tails: readonly Tail[]) => void
   #parts: readonly UnderWay[] = []
-  /** Why the first of them failed, until somebody was told. */
+  /** Why the first of them failed, until that is reported. */
   #failure: { readonly reason: unknown } | undefined
   /** Ends those behind one that failed. */
   #abort = new AbortController()
@@ -45,7 +45,7 @@ export class PartsUnderWay {
     this.#stored = stored
   }
 
-  /** No part is under way, and no failure waits to be told. */
+  /** No part is under way, and every failure is reported. */
   get isEmpty(): boolean {
     return this.#parts.length === 0 && !this.#failure
   }
@@ -83,18 +83,18 @@ export class PartsUnderWay {
     await this.#throwFailure()
   }
 
-  /** Waits until none is under way. Rejects as S3Bucket or Entry does where one failed; a failure is told once. */
+  /** Waits until none is under way. Rejects as S3Bucket or Entry does if one failed; each failure is reported once. */
   async settle(): Promise<void> {
     await this.ended()
     await this.#throwFailure()
   }
 
-  /** Waits until none is under way. Never rejects: the next `send` or `settle` tells of a failure. */
+  /** Waits until none is under way. Never rejects: the next `send` or `settle` reports a failure. */
   async ended(): Promise<void> {
     await Promise.all(this.#parts.map(({ done }) => done))
   }
 
-  /** Drops a failure that was not told: the caller sends again what the ledger lacks. */
+  /** Drops a failure that was not reported: the caller sends again what the ledger lacks. */
   forget(): void {
     this.#failure = undefined
   }
@@ -129,11 +129,9 @@ export class PartsUnderWay {
     const { tails } = this.#entry.kept
     const stored = { number, position, bytes, etag: answer.value }
     await this.#entry.write({
-      ...{
-        part: stored,
-        tails: tails.filter((tail) => tail.position + tail.bytes > end),
-        bytesChanged: true,
-      },
+      part: stored,
+      tails: tails.filter((tail) => tail.position + tail.bytes > end),
+      bytesChanged: true,
       ...(digest ? { digest } : {}),
     })
     this.#stored(tails.filter((tail) => tail.position + tail.bytes <= end))

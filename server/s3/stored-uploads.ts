@@ -205,7 +205,7 @@ export class StoredUploads
 
   /**
    * Makes this node read the upload again the next time, where memory (`offset`, if it is there) may not be what is
-   * stored, or `isLost`: another node may have had its lock already. Others may have told a client what is stored.
+   * stored, or `isLost`: another node may have had its lock already. A client may know from it what is stored.
    */
   settle(id: string, offset: number | undefined, isLost: boolean): void {
     const draft = this.drafts.peek(id)

@@ -132,7 +132,7 @@ class Upload {
     this.hooks.answer = null
   }
 
-  /** `post-receive` was told; milliseconds of a monotonic clock. */
+  /** `post-receive` was sent; milliseconds of a monotonic clock. */
   setNoticed(atMs: number): void {
     this.hooks.noticedAtMs = atMs
   }

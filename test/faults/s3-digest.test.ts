@@ -5,11 +5,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Checkpoint } from '../../server/model/checkpoint.js'
 import type { Appended, Engine } from '../../server/model/engine.js'
-import { needsPostgres, startPostgres } from '../helpers/postgres.js'
-import { needsRadosgw, startRadosgw } from '../helpers/radosgw.js'
+import { type CountedPlace, withCountedS3 } from '../helpers/counted-s3.js'
 import { appendBytes, bytesOf, createUpload, finishUpload } from '../helpers/s3-bodies.js'
-import { countS3, type S3Counter } from '../helpers/s3-counter.js'
-import { onS3, PART_BYTES, type S3Place, type S3Servers } from '../helpers/s3-place.js'
+import { PART_BYTES } from '../helpers/s3-place.js'
 import { eventually } from '../helpers/server.js'
 import { uploadOf } from '../helpers/stored-upload.js'
 
@@ -17,41 +15,19 @@ const ID = `20261126-${'d'.repeat(32)}`
 const MIB = 1024 * 1024
 const WITHIN_MS = 60_000
 
-interface Place extends S3Place, S3Servers {
-  counter: S3Counter
-}
-
-const s3 = suite<Place>('S3: the digest across nodes')
-const test = needsRadosgw(needsPostgres(s3))
-
-test.before(async (place) => {
-  const [radosgw, postgres] = await Promise.all([startRadosgw(), startPostgres()])
-  // The SDK's usual place for credentials.
-  Object.assign(process.env, radosgw.env)
-  Object.assign(place, { radosgw, postgres })
-})
-test.before.each(async (place) => {
-  place.counter = await countS3(place.radosgw.endpoint)
-  Object.assign(place, await onS3(place, { endpoint: place.counter.endpoint }))
-})
-test.after.each(async (place) => {
-  await place.end()
-  place.counter.close()
-})
-test.after(async ({ radosgw, postgres }) => {
-  await Promise.all([radosgw.end(), postgres.kill()])
-})
+const s3 = suite<CountedPlace>('S3: the digest across nodes')
+const test = withCountedS3(s3)
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
 /** Another node, which knows nothing of what those before it had in memory. */
-async function another(place: Place): Promise<Engine> {
+async function another(place: CountedPlace): Promise<Engine> {
   return (await place.again()).engine
 }
 
 /** Sends bytes as a body to a node. */
 async function body(
-  place: Place,
+  place: CountedPlace,
   engine: Engine,
   at: number,
   bytes: Buffer,
@@ -76,7 +52,7 @@ async function digestOf(
   return engine.digest(ID, bytes)
 }
 
-async function savedOffset(place: Place): Promise<number | null> {
+async function savedOffset(place: CountedPlace): Promise<number | null> {
   const { rows } = await place.sql.query<{ digest_offset: number | null }>(
     'SELECT digest_offset FROM s3_uploads',
   )

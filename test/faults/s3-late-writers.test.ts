@@ -1,47 +1,21 @@
 // cluster
 // time-limit: 600s
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Engine } from '../../server/model/engine.js'
-import { needsPostgres, startPostgres } from '../helpers/postgres.js'
-import { needsRadosgw, startRadosgw } from '../helpers/radosgw.js'
+import { assertWhole, type CountedPlace, withCountedS3 } from '../helpers/counted-s3.js'
 import { bytesOf, createUpload, faultOf, finishUpload, sentBytes } from '../helpers/s3-bodies.js'
-import { countS3, type S3Counter } from '../helpers/s3-counter.js'
-import { onS3, PART_BYTES, type S3Place, type S3Servers } from '../helpers/s3-place.js'
-import { eventually } from '../helpers/server.js'
+import { PART_BYTES } from '../helpers/s3-place.js'
 import { idOf } from '../helpers/upload-fakes.js'
 
 const ID = `20261126-${'e'.repeat(32)}`
-const WITHIN_MS = 60_000
 
-interface Place extends S3Place, S3Servers {
-  counter: S3Counter
-}
-
-const s3 = suite<Place>('S3: late writers')
-const test = needsRadosgw(needsPostgres(s3))
-
-test.before(async (place) => {
-  const [radosgw, postgres] = await Promise.all([startRadosgw(), startPostgres()])
-  // The SDK's usual place for credentials.
-  Object.assign(process.env, radosgw.env)
-  Object.assign(place, { radosgw, postgres })
-})
-test.before.each(async (place) => {
-  place.counter = await countS3(place.radosgw.endpoint)
-  Object.assign(place, await onS3(place, { endpoint: place.counter.endpoint }))
-})
-test.after.each(async (place) => {
-  await place.end()
-  place.counter.close()
-})
-test.after(async ({ radosgw, postgres }) => {
-  await Promise.all([radosgw.end(), postgres.kill()])
-})
+const s3 = suite<CountedPlace>('S3: late writers')
+const test = withCountedS3(s3)
 
 /** Has the first call of an operation wait: `come` resolves once it is there, `pass` lets it through. */
-function hold({ counter }: Place, operation: string): { come: Promise<void>; pass: () => void } {
+function hold({ counter }: CountedPlace, operation: string): { come: Promise<void>; pass: () => void } {
   let pass = (): void => {}
   let arrived = (): void => {}
   const come = new Promise<void>((resolve) => {
@@ -60,16 +34,6 @@ function hold({ counter }: Place, operation: string): { come: Promise<void>; pas
   return { come, pass: () => pass() }
 }
 
-/** Asserts that the upload has these bytes, and that nothing else is in the bucket. */
-async function assertWhole(place: Place, engine: Engine, bytes: Buffer): Promise<void> {
-  const found = await engine.load(ID)
-  assert.is(found.kind === 'upload' && found.facts.sha256, createHash('sha256').update(bytes).digest('hex'))
-  assert.ok((await bytesOf(engine, ID, bytes.length)).equals(bytes), 'the bytes are others')
-  await eventually(WITHIN_MS, 'a bucket with nothing but the upload', async () => {
-    return (await place.names()).join() === place.keyOf(ID) || undefined
-  })
-}
-
 test('a late PutObject does not replace what another node has finished', async (place) => {
   const { come, pass } = hold(place, 'PutObject')
   await createUpload(place.engine, ID, 3)
@@ -81,7 +45,7 @@ test('a late PutObject does not replace what another node has finished', async (
   await finishUpload(engine, ID, Buffer.from('xyz'))
   pass()
   assert.is(await late, 'upload_taken_over')
-  await assertWhole(place, engine, Buffer.from('xyz'))
+  await assertWhole(place, engine, ID, Buffer.from('xyz'))
 })
 
 test('an object that a node left, as it died before it could write it down, is replaced', async (place) => {
@@ -89,7 +53,7 @@ test('an object that a node left, as it died before it could write it down, is r
   await sentBytes(place, ID, Buffer.from('abc'), 0, true)
   await place.radosgw.s3.putObject({ Bucket: place.bucket, Key: place.keyOf(ID), Body: 'left' })
   await finishUpload(place.engine, ID, Buffer.from('abc'))
-  await assertWhole(place, place.engine, Buffer.from('abc'))
+  await assertWhole(place, place.engine, ID, Buffer.from('abc'))
 })
 
 test('a PutObject that comes after the removal of its upload leaves nothing', async (place) => {
@@ -116,7 +80,7 @@ test('a multipart upload without parts that was aborted from outside costs no by
   const { engine } = await place.again()
   await sentBytes({ ...place, engine }, ID, bytes.subarray(1000), 1000, true)
   await finishUpload(engine, ID, bytes)
-  await assertWhole(place, engine, bytes)
+  await assertWhole(place, engine, ID, bytes)
 })
 
 test('a body that could not begin, as a tail could not be read, begins when it can be read', async (place) => {
@@ -129,13 +93,13 @@ test('a body that could not begin, as a tail could not be read, begins when it c
   place.counter.mayPass = async () => true
   await sentBytes({ ...place, engine }, ID, bytes.subarray(1000), 1000, true)
   await finishUpload(engine, ID, bytes)
-  await assertWhole(place, engine, bytes)
+  await assertWhole(place, engine, ID, bytes)
 })
 
 const PART = idOf('1')
 
 /** An upload of one part that a final upload has. */
-async function createFinal({ engine, ...place }: Place, bytes: Buffer): Promise<void> {
+async function createFinal({ engine, ...place }: CountedPlace, bytes: Buffer): Promise<void> {
   await createUpload(engine, PART, bytes.length, { concat: 'partial' })
   await sentBytes({ ...place, engine }, PART, bytes)
   await createUpload(engine, ID, bytes.length)
@@ -208,7 +172,7 @@ test('a late removal leaves an upload that has the same id again', async (place)
   await finishUpload(engine, ID, Buffer.from('xyz'))
   pass()
   await late
-  await assertWhole(place, engine, Buffer.from('xyz'))
+  await assertWhole(place, engine, ID, Buffer.from('xyz'))
 })
 
 for (const bytes of [1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES])
@@ -220,7 +184,7 @@ for (const bytes of [1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYT
     const { engine } = await place.again()
     await sentBytes({ ...place, engine }, ID, whole.subarray(half), half, true)
     await finishUpload(engine, ID, whole)
-    await assertWhole(place, engine, whole)
+    await assertWhole(place, engine, ID, whole)
   })
 
 s3.run()

@@ -1,13 +1,10 @@
 // cluster
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Engine } from '../../server/model/engine.js'
-import { needsPostgres, startPostgres } from '../helpers/postgres.js'
-import { needsRadosgw, startRadosgw } from '../helpers/radosgw.js'
-import { bytesOf, createUpload, faultOf, finishUpload, sentBytes } from '../helpers/s3-bodies.js'
-import { countS3, type S3Counter } from '../helpers/s3-counter.js'
-import { onS3, PART_BYTES, type S3Place, type S3Servers } from '../helpers/s3-place.js'
+import { assertWhole, type CountedPlace, withCountedS3 } from '../helpers/counted-s3.js'
+import { createUpload, faultOf, finishUpload, sentBytes } from '../helpers/s3-bodies.js'
+import { PART_BYTES } from '../helpers/s3-place.js'
 import { eventually } from '../helpers/server.js'
 
 const ID = `20261126-${'c'.repeat(32)}`
@@ -15,41 +12,10 @@ const WITHIN_MS = 60_000
 /** So often a part is tried. */
 const TRIES = 3
 
-interface Place extends S3Place, S3Servers {
-  counter: S3Counter
-}
-
-const s3 = suite<Place>('S3: two parts on their way')
-const test = needsRadosgw(needsPostgres(s3))
-
-test.before(async (place) => {
-  const [radosgw, postgres] = await Promise.all([startRadosgw(), startPostgres()])
-  // The SDK's usual place for credentials.
-  Object.assign(process.env, radosgw.env)
-  Object.assign(place, { radosgw, postgres })
-})
-test.before.each(async (place) => {
-  place.counter = await countS3(place.radosgw.endpoint)
-  Object.assign(place, await onS3(place, { endpoint: place.counter.endpoint }))
-})
-test.after.each(async (place) => {
-  await place.end()
-  place.counter.close()
-})
-test.after(async ({ radosgw, postgres }) => {
-  await Promise.all([radosgw.end(), postgres.kill()])
-})
+const s3 = suite<CountedPlace>('S3: two parts on their way')
+const test = withCountedS3(s3)
 
 const isPart = (path: string, number: number): boolean => path.includes(`partNumber=${number}&`)
-
-async function assertWhole(place: Place, engine: Engine, bytes: Buffer): Promise<void> {
-  const found = await engine.load(ID)
-  assert.is(found.kind === 'upload' && found.facts.sha256, createHash('sha256').update(bytes).digest('hex'))
-  assert.ok((await bytesOf(engine, ID, bytes.length)).equals(bytes), 'the bytes are others')
-  await eventually(WITHIN_MS, 'a bucket with nothing but the upload', async () => {
-    return (await place.names()).join() === place.keyOf(ID) || undefined
-  })
-}
 
 for (const number of [1, 2, 3])
   test(`S3 does not answer for part ${number}, with the next one on its way: no byte is lost`, async (place) => {
@@ -79,7 +45,7 @@ for (const number of [1, 2, 3])
       await sentBytes(place, ID, bytes.subarray(storedBytes), storedBytes, true)
     }
     await finishUpload(place.engine, ID, bytes)
-    await assertWhole(place, place.engine, bytes)
+    await assertWhole(place, place.engine, ID, bytes)
   })
 
 test('a multipart upload that is aborted while two of its parts are on their way is begun again', async (place) => {
@@ -109,7 +75,7 @@ test('a multipart upload that is aborted while two of its parts are on their way
   // The end of the upload would wait for the first part before it sends the second.
   await eventually(WITHIN_MS, 'the abort', async () => isAborted || undefined)
   await finishUpload(place.engine, ID, bytes)
-  await assertWhole(place, place.engine, bytes)
+  await assertWhole(place, place.engine, ID, bytes)
 })
 
 test('a part that was given up cannot come late, in place of the one that was sent again', async (place) => {
@@ -129,7 +95,7 @@ test('a part that was given up cannot come late, in place of the one that was se
   const sent = place.radosgw.s3.uploadPart({ ...late, Body: randomBytes(PART_BYTES) })
   assert.match(await faultOf(sent), /NoSuch/)
   await finishUpload(place.engine, ID, bytes)
-  await assertWhole(place, place.engine, bytes)
+  await assertWhole(place, place.engine, ID, bytes)
 })
 
 test('parts of a writer that was taken over, two of them on their way, are not counted', async (place) => {
@@ -158,7 +124,7 @@ test('parts of a writer that was taken over, two of them on their way, are not c
   for (const pass of waiting) pass()
   assert.is.not(await late, 'none')
   await finishUpload(engine, ID, bytes)
-  await assertWhole(place, engine, bytes)
+  await assertWhole(place, engine, ID, bytes)
 })
 
 s3.run()

@@ -62,6 +62,15 @@ class Place {
     }
   }
 
+  /** Sends a part, all of whose bytes S3 has; it has not answered yet. */
+  async sentFirst(): Promise<Put> {
+    const first = this.parts.send(this.part())
+    const put = await this.put(0)
+    await put.sent()
+    await first
+    return put
+  }
+
   #put(number: number, stream: Readable, signal: AbortSignal | undefined): Promise<string> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
@@ -118,10 +127,7 @@ test('the next part may be sent once S3 has all bytes of one, and the third once
 
 test('a part that S3 has answered waits for the ledger to have the one before', async () => {
   const place = new Place()
-  const first = place.parts.send(place.part())
-  const one = await place.put(0)
-  await one.sent()
-  await first
+  const one = await place.sentFirst()
   const second = place.parts.send(place.part())
   const two = await place.put(1)
   two.answer()
@@ -135,10 +141,7 @@ test('a part that S3 has answered waits for the ledger to have the one before', 
 
 test('nothing behind a part that failed comes into the ledger, and both are sent again', async () => {
   const place = new Place()
-  const first = place.parts.send(place.part())
-  const one = await place.put(0)
-  await one.sent()
-  await first
+  const one = await place.sentFirst()
   const second = place.parts.send(place.part())
   const two = await place.put(1)
   two.answer()
@@ -152,10 +155,7 @@ test('nothing behind a part that failed comes into the ledger, and both are sent
 
 test('while S3 has not answered for a part behind one that failed, none counts as over', async () => {
   const place = new Place()
-  const first = place.parts.send(place.part())
-  const one = await place.put(0)
-  await one.sent()
-  await first
+  const one = await place.sentFirst()
   const second = place.parts.send(place.part())
   const two = await place.put(1)
   one.fail(new Error('S3 is away'))
@@ -168,10 +168,7 @@ test('while S3 has not answered for a part behind one that failed, none counts a
 test('a part that is aborted behind one that failed is sent again with the next multipart upload', async () => {
   const place = new Place()
   place.endsAborted = true
-  const first = place.parts.send(place.part())
-  const one = await place.put(0)
-  await one.sent()
-  await first
+  const one = await place.sentFirst()
   const second = place.parts.send(place.part())
   await place.put(1)
   assert.not(place.parts.mayComeLate)
@@ -190,10 +187,7 @@ test('a part that is aborted behind one that failed is sent again with the next 
 
 test('a failure that somebody waited for without asking is told with the next part, which is not sent', async () => {
   const place = new Place()
-  const first = place.parts.send(place.part())
-  const one = await place.put(0)
-  await one.sent()
-  await first
+  const one = await place.sentFirst()
   one.fail(new Error('S3 is away'))
   await place.parts.ended()
   assert.not(place.parts.isEmpty)
@@ -204,10 +198,7 @@ test('a failure that somebody waited for without asking is told with the next pa
 
 test('a failure that is forgotten is not told', async () => {
   const place = new Place()
-  const first = place.parts.send(place.part())
-  const one = await place.put(0)
-  await one.sent()
-  await first
+  const one = await place.sentFirst()
   one.fail(new Error('S3 is away'))
   await place.parts.ended()
   place.parts.forget()
@@ -223,10 +214,7 @@ test('a failure that is forgotten is not told', async () => {
 test('nothing behind a part that the ledger does not take comes into it', async () => {
   const place = new Place()
   place.refused = 1
-  const first = place.parts.send(place.part())
-  const one = await place.put(0)
-  await one.sent()
-  await first
+  const one = await place.sentFirst()
   const second = place.parts.send(place.part())
   const two = await place.put(1)
   one.answer()
@@ -237,10 +225,7 @@ test('nothing behind a part that the ledger does not take comes into it', async 
 
 test('the failure of the last part is told to whoever settles it, and only once', async () => {
   const place = new Place()
-  const first = place.parts.send(place.part())
-  const one = await place.put(0)
-  await one.sent()
-  await first
+  const one = await place.sentFirst()
   one.fail(new Error('S3 is away'))
   assert.is(await stateOf(place.parts.settle()), 'failed')
   assert.is(await stateOf(place.parts.settle()), 'done')

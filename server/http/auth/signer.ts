@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { Once } from '../../model/once.js'
 import type { Sql } from '../../model/sql.js'
 import { readIfThere, replaceFile } from './small-file.js'
 
@@ -11,7 +12,7 @@ const KEY_BYTES = 32
 export class Signer {
   readonly #path: string
   readonly #sql: () => Sql | undefined
-  #key: Promise<Buffer> | undefined
+  readonly #key = new Once(() => this.#load())
 
   /** `path` is the file of the key; `sql`, which is asked with the first signature, where nodes share theirs. */
   constructor(path: string, sql: () => Sql | undefined = () => undefined) {
@@ -24,11 +25,7 @@ export class Signer {
    * storage_unavailable.
    */
   async for(purpose: string): Promise<(text: string) => string> {
-    this.#key ??= this.#load().catch((error: unknown) => {
-      this.#key = undefined
-      throw error
-    })
-    const key = await this.#key
+    const key = await this.#key.done()
     return (text) => createHmac('sha256', key).update(`${purpose}\n${text}`).digest('base64url')
   }
 
